@@ -1,0 +1,44 @@
+/*
+ * The thread pool of a CPU device.
+ *
+ * Workload: thousands of parallel loops a second of 5 us to 50 ms each, back to back inside one program replay, then
+ * silence. The caller is worker 0. Workers spin some tens of microseconds for the next loop, then park on a futex, so
+ * an idle process burns nothing. Work is handed out in chunks by an atomic counter: results must not depend on which
+ * worker runs a chunk, and chunk boundaries must be a function of the problem, never of the thread count.
+ *
+ * Only one loop runs in a pool at a time; a second caller waits. A loop started inside a loop runs inline.
+ */
+#ifndef EM_CORE_POOL_H
+#define EM_CORE_POOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <emily/status.h>
+
+typedef struct em__pool em__pool;
+
+/* `chunk` in [0, n_chunks); `worker` in [0, em__pool_size()). */
+typedef void (*em__pool_fn)(void *context, int64_t chunk, int worker);
+
+/* threads 0 asks for em__pool_default_size(). If fewer threads can be started, the pool is smaller; that is no error. */
+em_status em__pool_new(int threads, em__pool **pool);
+void em__pool_free(em__pool *pool); /* NULL is fine; joins the workers */
+
+int em__pool_size(const em__pool *pool);
+
+/* min(CPU affinity, cgroup cpu quota rounded up), at least 1; EMILY_THREADS overrides. */
+int em__pool_default_size(void);
+
+/* Runs fn for every chunk and returns when all are done. Allocates nothing. With one chunk, or one worker, runs inline
+ * on the caller. */
+void em__pool_run(em__pool *pool, em__pool_fn fn, void *context, int64_t n_chunks);
+
+/* Makes sure that each worker has `bytes` of 64-byte aligned scratch. Must be called outside em__pool_run, before the
+ * loop that needs it; grows only. EM_ERROR_OUT_OF_MEMORY leaves the old scratch in place. */
+em_status em__pool_reserve(em__pool *pool, size_t bytes);
+
+/* That worker's scratch: contents are lost between loops. */
+void *em__pool_scratch(em__pool *pool, int worker);
+
+#endif
