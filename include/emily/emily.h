@@ -1,0 +1,45 @@
+/*
+ * Emily: transformer checkpoints and tensor programs, from C. Include this and read in the order below.
+ *
+ * From a directory to vectors:
+ *
+ *     em_model *model = em_model_open("sentence-transformers/all-MiniLM-L6-v2", NULL);
+ *     const char *texts[] = {"A man is eating food.", "Someone has lunch."};
+ *     em_array *v = em_embed(model, texts, 2, NULL);               // f32 [2, 384], unit length
+ *     const float *x = em_array_data(v);                           // NULL on error
+ *     if (!x)
+ *         return fprintf(stderr, "%s\n", em_last_error()), 1;
+ *     printf("%.3f\n", em_dot_f32(x, x + 384, 384));
+ *     em_array_release(&v);
+ *     em_model_close(&model);
+ *
+ * Maths: ops take a scope, which owns what they return and keeps the first error (array.h, ops.h):
+ *
+ *     em_scope *s = em_scope_new(NULL);
+ *     em_array *y = em_softmax(s, em_matmul(s, x, w), -1);
+ *     if (em_eval(s, y) != EM_OK)
+ *         fprintf(stderr, "%s\n", em_scope_error(s));
+ *     em_scope_free(s);
+ *
+ * The same function, traced once, is a program that replays without allocating (program.h).
+ *
+ * Ownership is in the verb: _new/_open make what _free/_close end; _retain/_release count; _wrap adopts foreign memory.
+ * Nothing aborts, prints or exits: a call returns a status, or NULL, and em_last_error() says why.
+ */
+#ifndef EMILY_H
+#define EMILY_H
+
+#include <emily/status.h>
+#include <emily/log.h>
+#include <emily/memory.h>
+#include <emily/dtype.h>
+#include <emily/device.h>
+#include <emily/array.h>
+#include <emily/ops.h>
+#include <emily/program.h>
+#include <emily/safetensors.h>
+#include <emily/tokenizer.h>
+#include <emily/model.h>
+#include <emily/hub.h>
+
+#endif

@@ -1,0 +1,91 @@
+/*
+ * Models: from a checkpoint directory to answers.
+ *
+ * A NULL model passes through every call: the first error is the one reported, at the end, with its cause.
+ */
+#ifndef EMILY_MODEL_H
+#define EMILY_MODEL_H
+
+#include <emily/array.h>
+#include <emily/ops.h>
+#include <emily/tokenizer.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct em_model em_model;
+
+typedef enum em_model_lane { EM_LANE_FUSE, EM_LANE_NATIVE, EM_LANE_EAGER } em_model_lane;
+
+typedef struct em_model_options {
+    size_t struct_size;
+    em_device *device;  /* NULL: the default */
+    em_model_lane lane; /* fuse */
+    em_dtype dtype;     /* of weights and arithmetic; EM_PRED (0) means f32 */
+    bool profile;
+} em_model_options;
+
+/* Opens a directory, a Hugging Face cache entry or a hub name (never downloads: `em_hub_pull` does). Weights are mapped,
+ * not copied. NULL on failure, with em_last_error(). `options` may be NULL. Any thread. */
+EM_API em_model *em_model_open(const char *name, const em_model_options *options);
+
+/* Frees the model and sets *model to NULL. Arrays that came from it stay valid. NULL is fine. */
+EM_API void em_model_close(em_model **model);
+
+typedef struct em_embed_options {
+    size_t struct_size;
+    const char *prompt;      /* put before each text ("query: "); NULL: the model's default prompt, "" for none */
+    const char *prompt_name; /* a prompt of config_sentence_transformers.json by its name; NULL: its default */
+    int pooling;             /* em_pool + 1; 0: as the checkpoint says */
+    int normalize;           /* 0: as the checkpoint says, 1: yes, -1: no */
+    size_t max_tokens;       /* 0: as the checkpoint says; longer texts are cut there, as sentence-transformers does */
+    size_t batch_tokens;     /* tokens computed at a time; 0: a good default */
+    bool (*progress)(size_t done, size_t total, void *user); /* false cancels: EM_ERROR_CANCELLED */
+    void *user;
+    size_t *truncated;       /* set to how many texts were cut; NULL: not wanted */
+} em_embed_options;
+
+/* One vector a text, in order: f32 [n, width], owned by the caller. The vector of a text does not depend on the others.
+ * NULL on failure. `options` may be NULL. Any thread; calls on one model take turns. */
+EM_API em_array *em_embed(em_model *model, const char *const *texts, size_t n, const em_embed_options *options);
+
+/* The same for texts with lengths (they may hold NUL). */
+EM_API em_array *em_embed_n(em_model *model, const char *const *texts, const size_t *lengths, size_t n,
+                            const em_embed_options *options);
+
+/* Forward alone, on token ids: `ids` are packed, sequence i is ids[offsets[i] .. offsets[i + 1] - 1]. Result: f32
+ * [offsets[n], hidden], the last hidden state, owned by the caller. Special tokens are the caller's affair. */
+EM_API em_array *em_model_hidden(em_model *model, const int32_t *ids, const int32_t *type_ids, const int32_t *offsets,
+                                 size_t n);
+
+/* What the checkpoint is. Strings and pointers live as long as the model. */
+typedef struct em_model_info {
+    const char *path;
+    const char *architecture; /* "BertModel" */
+    const char *family;       /* "bert" */
+    size_t parameters, weight_bytes, weight_files, tensors;
+    em_dtype dtype; /* as stored */
+    int layers, hidden, heads, intermediate, positions, vocabulary;
+    size_t max_tokens; /* of a text, special tokens included */
+    em_pool pooling;
+    bool normalize;
+    int width; /* of a sentence vector */
+    const char *can; /* "embed, search, tokenize" */
+} em_model_info;
+EM_API em_status em_model_get_info(const em_model *model, em_model_info *info);
+
+/* The model's tokenizer; borrowed. NULL for a NULL model. */
+EM_API const em_tokenizer *em_model_tokenizer(const em_model *model);
+
+/* Times the forward of `batch` sequences of `tokens` tokens each, `runs` times after warm-up, into `milliseconds`
+ * [runs]. Without tokenizer and pooling. */
+EM_API em_status em_model_bench(em_model *model, size_t batch, size_t tokens, size_t runs, double *milliseconds);
+
+/* The kernels of the most recent forward (see em_program_describe). */
+EM_API em_status em_model_profile(em_model *model, void (*emit)(const char *line, void *user), void *user);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

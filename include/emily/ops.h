@@ -1,0 +1,144 @@
+/*
+ * The ops. Each takes a scope and arrays and returns an array that the scope owns, or NULL once the scope has an error.
+ * Operands are borrowed. Shapes broadcast as in NumPy; mixed dtypes are promoted as in Nx (float beats integer, the
+ * wider wins, f16 with bf16 is f32, signed with unsigned is the next wider signed). Statuses, in the scope:
+ * EM_ERROR_INVALID_ARGUMENT for a wrong shape, axis or dtype, EM_ERROR_OUT_OF_MEMORY.
+ *
+ * Generated from emily/ops.def:
+ *   one operand     em_exp(s, a): result has a's shape and (but for logical_not, is_nan, is_inf: pred) dtype
+ *   two operands    em_add(s, a, b): comparisons and logical ops give pred. quotient truncates, x / 0 is 0;
+ *                   remainder takes the dividend's sign; round goes half away from zero; maximum keeps NaN
+ *   reductions      em_sum(s, a, EM_AXES(-1), keep): the axes vanish, or become 1 with keep. sum and product of
+ *                   integers under 32 bits are 32 bits wide. An empty sum is 0, an empty max the lowest value
+ *   along an axis   em_softmax(s, a, axis); em_argmax gives s64 indices, the first of equals, NaN first of all;
+ *                   the axis vanishes
+ */
+#ifndef EMILY_OPS_H
+#define EMILY_OPS_H
+
+#include <emily/array.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define EM_SIG_UNARY(name) EM_API em_array *em_##name(em_scope *scope, em_array *a);
+#define EM_SIG_BINARY(name) EM_API em_array *em_##name(em_scope *scope, em_array *a, em_array *b);
+#define EM_SIG_REDUCE(name) EM_API em_array *em_##name(em_scope *scope, em_array *a, em_axes axes, bool keep);
+#define EM_SIG_AXIS(name) EM_API em_array *em_##name(em_scope *scope, em_array *a, int axis);
+#define EM_SIG_SPECIAL(name)
+#define EM_SIG_INTERNAL(name)
+#define EM_OP(ENUM, name, SIGNATURE, INFER, DTYPES, TRAITS) EM_SIG_##SIGNATURE(name)
+#include <emily/ops.def>
+#undef EM_OP
+#undef EM_SIG_UNARY
+#undef EM_SIG_BINARY
+#undef EM_SIG_REDUCE
+#undef EM_SIG_AXIS
+#undef EM_SIG_SPECIAL
+#undef EM_SIG_INTERNAL
+
+/* where `condition` (pred, broadcast) is true x, elsewhere y; x and y are promoted and broadcast. */
+EM_API em_array *em_select(em_scope *scope, em_array *condition, em_array *x, em_array *y);
+
+/* Float to integer truncates and saturates, NaN is 0; to pred is x != 0. */
+EM_API em_array *em_cast(em_scope *scope, em_array *a, em_dtype dtype);
+
+/* max(low, min(high, a)). */
+EM_API em_array *em_clip(em_scope *scope, em_array *a, em_array *low, em_array *high);
+
+/* sum / count; integers become f32. */
+EM_API em_array *em_mean(em_scope *scope, em_array *a, em_axes axes, bool keep);
+
+/* Same elements, same count, row-major order. One dimension may be -1: it is inferred. */
+EM_API em_array *em_reshape(em_scope *scope, em_array *a, em_dims dims);
+
+/* Axis i of the result is axis axes[i] of a; all axes must appear. EM_ALL_AXES reverses their order. */
+EM_API em_array *em_transpose(em_scope *scope, em_array *a, em_axes axes);
+
+EM_API em_array *em_broadcast_to(em_scope *scope, em_array *a, em_dims dims);
+
+/* Elements start[i], start[i] + stride[i], ... below stop[i], per axis; 0 <= start <= stop <= dim, stride >= 1. `stride`
+ * may be NULL (all 1). All three have a's rank. */
+EM_API em_array *em_slice(em_scope *scope, em_array *a, const int64_t *start, const int64_t *stop,
+                          const int64_t *stride);
+
+/* The elements of the named axes in opposite order. */
+EM_API em_array *em_reverse(em_scope *scope, em_array *a, em_axes axes);
+
+/* Removes axes of size 1 (EM_ALL_AXES: all of those); inserts one before `axis` (-1: at the end). */
+EM_API em_array *em_squeeze(em_scope *scope, em_array *a, em_axes axes);
+EM_API em_array *em_expand_dims(em_scope *scope, em_array *a, int axis);
+
+/* `count` >= 1 arrays of equal rank that differ in `axis` only. */
+EM_API em_array *em_concatenate(em_scope *scope, em_array *const *arrays, size_t count, int axis);
+
+/* low[i] copies of `value` (a scalar of a's dtype) before axis i, high[i] after, interior[i] between neighbours.
+ * Negative low and high crop. `interior` may be NULL (none). */
+EM_API em_array *em_pad(em_scope *scope, em_array *a, em_array *value, const int64_t *low, const int64_t *high,
+                        const int64_t *interior);
+
+/* The index along `axis`, as `dtype`. */
+EM_API em_array *em_iota(em_scope *scope, em_dtype dtype, em_dims dims, int axis);
+
+/* a's slices along `axis` at `indices` (integers of any shape, which replaces the axis). An index out of range is
+ * clamped into it. */
+EM_API em_array *em_take(em_scope *scope, em_array *a, em_array *indices, int axis);
+
+/* Contraction of pairs of axes, over paired batch axes. Result: batch axes, then a's free axes, then b's. f32 is true
+ * f32; half types accumulate in f32; integers are exact. */
+EM_API em_array *em_dot_general(em_scope *scope, em_array *a, em_axes contract_a, em_axes batch_a, em_array *b,
+                                em_axes contract_b, em_axes batch_b);
+
+/* Matrix product over the last two axes, leading axes broadcast; rank 1 as in NumPy. */
+EM_API em_array *em_matmul(em_scope *scope, em_array *a, em_array *b);
+
+/* x [.., k] times weight [n, k] transposed, plus bias [n] (NULL: none): [.., n]. */
+EM_API em_array *em_linear(em_scope *scope, em_array *x, em_array *weight, em_array *bias);
+
+/* (x - mean) / sqrt(variance + eps) over the last axis, times weight, plus bias ([n] each, NULL: none). */
+EM_API em_array *em_layer_norm(em_scope *scope, em_array *x, em_array *weight, em_array *bias, double eps);
+
+/* x / sqrt(mean(x^2) + eps) over the last axis, times weight ([n], NULL: none). */
+EM_API em_array *em_rms_norm(em_scope *scope, em_array *x, em_array *weight, double eps);
+
+typedef struct em_rope_options {
+    size_t struct_size;
+    int dims;         /* features rotated, even, <= the last axis; 0 means all */
+    bool interleaved; /* pairs (2i, 2i + 1); otherwise (i, i + dims / 2) */
+    double base;      /* 0 means 10000 */
+    double scale;     /* multiplies positions; 0 means 1 */
+} em_rope_options;
+
+/* Rotary embedding of x [.., T, D] at positions offset, offset + 1, ...; `offset` is an integer scalar array, or NULL
+ * for 0. Su et al., RoFormer, arXiv 2104.09864. */
+EM_API em_array *em_rope(em_scope *scope, em_array *x, em_array *offset, const em_rope_options *options);
+
+/* softmax(scale * q k^T + mask) v. q [B, H, Lq, D], k [B, Hkv, Lk, D], v [B, Hkv, Lk, Dv], H a multiple of Hkv (query
+ * head h reads head h / (H / Hkv)). mask: NULL, additive, or pred (true keeps), broadcast to [B, H, Lq, Lk]. causal
+ * lets query i see keys j <= i + Lk - Lq. scale 0 means 1 / sqrt(D). Rows without any key give 0. */
+EM_API em_array *em_sdpa(em_scope *scope, em_array *q, em_array *k, em_array *v, em_array *mask, double scale,
+                         bool causal);
+
+/* Attention inside segments of packed tokens: q, k [T, H, D], v [T, H, Dv]; offsets s32 [S + 1] ascending from 0 to at
+ * most T, segment i holds tokens offsets[i] .. offsets[i + 1] - 1; tokens past the last give 0. bias: NULL, or f32
+ * [H, 2 L - 1] added to the scores at index (key - query) + L - 1, where no segment is longer than L. */
+EM_API em_array *em_sdpa_segments(em_scope *scope, em_array *q, em_array *k, em_array *v, em_array *offsets,
+                                  em_array *bias, double scale);
+
+typedef enum em_pool {
+    EM_POOL_MEAN,
+    EM_POOL_CLS, /* the first token */
+    EM_POOL_MAX,
+    EM_POOL_LAST,
+    EM_POOL_MEAN_SQRT, /* sum / sqrt(count) */
+    EM_POOL_WEIGHTED   /* mean weighted by position 1, 2, ... */
+} em_pool;
+
+/* One row per segment of x [T, N]: [S, N]. Offsets as above; an empty segment gives 0. */
+EM_API em_array *em_segment_pool(em_scope *scope, em_array *x, em_array *offsets, em_pool pool);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

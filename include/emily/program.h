@@ -1,0 +1,70 @@
+/*
+ * Programs: a function over arrays, traced once and replayed whole.
+ *
+ * Lanes: EM_NATIVE replays what eager would have run, with the same bits, from one planned block of memory. EM_FUSE
+ * also merges ops; its results stay within a stated error of eager.
+ *
+ *     static em_status mlp(em_scope *s, em_array *const *in, em_array **out, void *user) { out[0] = ...; return EM_OK; }
+ *     em_program *p = em_compile(mlp, weights, specs, 1, 1, NULL);
+ *     em_run_raw(p, inputs, outputs);                      // no allocation
+ */
+#ifndef EMILY_PROGRAM_H
+#define EMILY_PROGRAM_H
+
+#include <emily/array.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct em_program em_program;
+
+typedef enum em_lane { EM_NATIVE, EM_FUSE } em_lane;
+
+typedef struct em_spec {
+    em_dtype dtype;
+    em_dims dims;
+} em_spec;
+
+typedef struct em_compile_options {
+    size_t struct_size;
+    em_lane lane;
+    em_device *device; /* NULL: the default */
+    bool profile;      /* keep counts and times per op */
+} em_compile_options;
+
+/* Builds the outputs from the inputs with ordinary ops, in scope `s`. Arrays made elsewhere (weights) are captured: they
+ * are held, not copied. Called once, during em_compile. */
+typedef em_status (*em_trace_fn)(em_scope *s, em_array *const *inputs, em_array **outputs, void *user);
+
+/* Traces and compiles. `options` may be NULL (fuse lane, default device). NULL on failure, with em_last_error(). The
+ * caller frees the program. Any thread. */
+EM_API em_program *em_compile(em_trace_fn fn, void *user, const em_spec *inputs, size_t n_inputs, size_t n_outputs,
+                              const em_compile_options *options);
+EM_API void em_program_free(em_program *program); /* NULL is fine */
+
+/* Runs on raw row-major memory: inputs[i] and outputs[i] have the sizes of the specs, aligned to their elements.
+ * Allocates nothing. One run of a program at a time: a second caller waits. Any thread. */
+EM_API em_status em_run_raw(em_program *program, const void *const *inputs, void *const *outputs);
+
+/* Runs on arrays: evaluates the inputs, sets outputs[i] to new arrays that the caller owns. On failure none is set. */
+EM_API em_status em_run(em_program *program, em_array *const *inputs, em_array **outputs);
+
+EM_API em_spec em_program_output_spec(const em_program *program, size_t index);
+
+typedef struct em_program_stats {
+    size_t kernels;        /* calls in one replay */
+    size_t arena_bytes;    /* working memory */
+    size_t packed_bytes;   /* prepacked weights */
+    size_t fallback_calls; /* calls that the device ran by its slow general path */
+} em_program_stats;
+EM_API void em_program_get_stats(const em_program *program, em_program_stats *stats);
+
+/* One line a kernel, in order: op, shapes, what was fused, and with profile the count and mean microseconds. `emit` gets
+ * each line without a newline. */
+EM_API void em_program_describe(em_program *program, void (*emit)(const char *line, void *user), void *user);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
