@@ -21,7 +21,7 @@ typedef struct em__pool em__pool;
 /* `chunk` in [0, n_chunks); `worker` in [0, em__pool_size()). */
 typedef void (*em__pool_fn)(void *context, int64_t chunk, int worker);
 
-/* threads 0 asks for em__pool_default_size(). If fewer threads can be started, the pool is smaller; that is no error. */
+/* threads 0 asks for em__pool_default_size(). If fewer threads can be started, the pool is smaller: no error. */
 em_status em__pool_new(int threads, em__pool **pool);
 void em__pool_free(em__pool *pool); /* NULL is fine; joins the workers */
 

@@ -66,7 +66,8 @@ em_status em__str_addf(em__str *str, const char *format, ...)
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    em_status status = n < 0 ? em__fail(EM_ERROR_INTERNAL, "format failed") : em__str_reserve(str, str->length + (size_t)n);
+    em_status status =
+        n < 0 ? em__fail(EM_ERROR_INTERNAL, "format failed") : em__str_reserve(str, str->length + (size_t)n);
     if (status == EM_OK) {
         vsnprintf(str->data + str->length, (size_t)n + 1, format, again);
         str->length += (size_t)n;
