@@ -1,0 +1,64 @@
+#!/bin/sh
+# deps.sh check     says which packages are missing, with the line that installs them; fails if any is
+# deps.sh install   installs them, as root or through sudo
+# deps.sh list      prints them all
+set -eu
+
+# package, and the command or pkg-config module that shows it is there
+needed='
+gcc            command cc
+g++            command c++
+libc6-dev      header  stdio.h
+cmake          command cmake
+make           command make
+pkg-config     command pkg-config
+libcmocka-dev  module  cmocka
+libjansson-dev module  jansson
+libpcre2-dev   module  libpcre2-8
+libutf8proc-dev module libutf8proc
+libcurl4-openssl-dev module libcurl
+libmicrohttpd-dev module libmicrohttpd
+'
+
+is_there() {
+    case $1 in
+    command) command -v "$2" ;;
+    module) command -v pkg-config && pkg-config --exists "$2" ;;
+    header) echo "#include <$2>" | cc -E - ;;
+    esac >/dev/null 2>&1
+}
+
+missing=$(echo "$needed" | while read -r package kind name; do
+    [ -z "$package" ] || is_there "$kind" "$name" || printf ' %s' "$package"
+done)
+
+sudo=
+[ "$(id -u)" = 0 ] || sudo=sudo
+line="${sudo:+sudo }apt-get install -y --no-install-recommends$missing"
+
+case ${1:-check} in
+list)
+    echo "$needed" | awk 'NF { print $1 }'
+    ;;
+check)
+    [ -n "$missing" ] || exit 0
+    echo "emily needs packages that are not installed here. On Debian or Ubuntu:" >&2
+    echo "    $line" >&2
+    echo "or: make deps" >&2
+    exit 1
+    ;;
+install)
+    [ -n "$missing" ] || exit 0
+    if ! command -v apt-get >/dev/null; then
+        echo "no apt-get here; install what your system calls these:$missing" >&2
+        exit 1
+    fi
+    if [ -n "$sudo" ] && ! command -v sudo >/dev/null; then
+        echo "this needs root: $line" >&2
+        exit 1
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    $sudo apt-get update -q
+    $line
+    ;;
+esac
