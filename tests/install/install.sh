@@ -1,0 +1,36 @@
+#!/bin/sh
+# install.sh pkgconfig|cmake BUILD WORK CC: what make install leaves is enough for a stranger, also after it was moved.
+set -eu
+way=$1 build=$2 work=$3 cc=$4
+here=$(cd "$(dirname "$0")" && pwd)
+rm -rf "$work"
+mkdir -p "$work"
+cmake --install "$build" --prefix "$work/first" >"$work/log"
+mv "$work/first" "$work/prefix"
+prefix=$work/prefix
+lib=$(dirname "$(find "$prefix" -name libemily.a)")
+
+run_shared() { LD_LIBRARY_PATH=$lib "$@" >/dev/null; }
+# Runs where no shared libemily can be found.
+run_static() { env -u LD_LIBRARY_PATH "$@" >/dev/null; }
+
+if [ "$way" = pkgconfig ]; then
+    export PKG_CONFIG_PATH=$lib/pkgconfig
+    cflags=$(pkg-config --cflags emily)
+    libs=$(pkg-config --libs emily)
+    archive=$(pkg-config --static --libs emily | sed 's/-lemily/-l:libemily.a/')
+    compile() {
+        "$@" $cflags -Wall -Werror "$here/consumer/consumer.c" -o "$work/shared" $libs
+        "$@" $cflags -Wall -Werror "$here/consumer/consumer.c" -o "$work/static" $archive
+        run_shared "$work/shared"
+        run_static "$work/static"
+    }
+    compile "$cc" -x c -std=c11
+    cxx=$(command -v c++ || command -v g++ || command -v clang++ || true)
+    [ -z "$cxx" ] || compile "$cxx" -x c++ -std=c++17
+else
+    cmake -S "$here/consumer" -B "$work/build" -DCMAKE_C_COMPILER="$cc" -DCMAKE_PREFIX_PATH="$prefix" >>"$work/log"
+    cmake --build "$work/build" >>"$work/log"
+    run_shared "$work/build/consumer_shared"
+    run_static "$work/build/consumer_static"
+fi

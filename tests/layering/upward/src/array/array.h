@@ -1,0 +1,1 @@
+/* Included from below by core/wrong.c. */
