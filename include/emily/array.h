@@ -56,7 +56,8 @@ typedef struct em_axes {
 
 /* ---- scopes ---- */
 
-/* A scope on `device`, NULL for the default (EMILY_DEVICE, else cpu). NULL when memory runs out. One thread at a time. */
+/* A scope on `device`, NULL for the default (EMILY_DEVICE, else cpu). NULL when memory runs out.
+ * One thread at a time. */
 EM_API em_scope *em_scope_new(em_device *device);
 
 /* Releases every array that the scope holds. NULL is fine. */
@@ -80,8 +81,9 @@ EM_API em_array *em_scalar(em_scope *scope, em_dtype dtype, double value);
 
 /* An array over foreign memory, without a copy: `data` holds prod(dims) row-major elements, aligned to their size, and
  * must stay unchanged until free_fn(user) is called, once, when the last reference dies (on any thread; NULL when there
- * is nothing to free). The result belongs to the caller: em_array_release. On failure NULL, and free_fn is not called. */
-EM_API em_array *em_array_wrap(em_dtype dtype, const void *data, em_dims dims, void (*free_fn)(void *user), void *user);
+ * is nothing to free). The result belongs to the caller: em_array_release. On failure NULL; free_fn is not called. */
+EM_API em_array *em_array_wrap(em_dtype dtype, const void *data, em_dims dims, void (*free_fn)(void *user),
+                               void *user);
 
 /* ---- references ---- */
 

@@ -26,8 +26,8 @@ typedef struct em_model_options {
     bool profile;
 } em_model_options;
 
-/* Opens a directory, a Hugging Face cache entry or a hub name (never downloads: `em_hub_pull` does). Weights are mapped,
- * not copied. NULL on failure, with em_last_error(). `options` may be NULL. Any thread. */
+/* Opens a directory, a Hugging Face cache entry or a hub name (never downloads: `em_hub_pull` does). Weights are
+ * mapped, not copied. NULL on failure, with em_last_error(). `options` may be NULL. Any thread. */
 EM_API em_model *em_model_open(const char *name, const em_model_options *options);
 
 /* Frees the model and sets *model to NULL. Arrays that came from it stay valid. NULL is fine. */

@@ -58,8 +58,8 @@ EM_API em_array *em_transpose(em_scope *scope, em_array *a, em_axes axes);
 
 EM_API em_array *em_broadcast_to(em_scope *scope, em_array *a, em_dims dims);
 
-/* Elements start[i], start[i] + stride[i], ... below stop[i], per axis; 0 <= start <= stop <= dim, stride >= 1. `stride`
- * may be NULL (all 1). All three have a's rank. */
+/* Elements start[i], start[i] + stride[i], ... below stop[i], per axis; 0 <= start <= stop <= dim, stride >= 1.
+ * `stride` may be NULL (all 1). All three have a's rank. */
 EM_API em_array *em_slice(em_scope *scope, em_array *a, const int64_t *start, const int64_t *stop,
                           const int64_t *stride);
 

@@ -4,7 +4,8 @@
  * Lanes: EM_NATIVE replays what eager would have run, with the same bits, from one planned block of memory. EM_FUSE
  * also merges ops; its results stay within a stated error of eager.
  *
- *     static em_status mlp(em_scope *s, em_array *const *in, em_array **out, void *user) { out[0] = ...; return EM_OK; }
+ *     static em_status mlp(em_scope *s, em_array *const *in, em_array **out, void *user)
+ *     { out[0] = ...; return EM_OK; }
  *     em_program *p = em_compile(mlp, weights, specs, 1, 1, NULL);
  *     em_run_raw(p, inputs, outputs);                      // no allocation
  */
@@ -33,8 +34,8 @@ typedef struct em_compile_options {
     bool profile;      /* keep counts and times per op */
 } em_compile_options;
 
-/* Builds the outputs from the inputs with ordinary ops, in scope `s`. Arrays made elsewhere (weights) are captured: they
- * are held, not copied. Called once, during em_compile. */
+/* Builds the outputs from the inputs with ordinary ops, in scope `s`. Arrays made elsewhere (weights) are captured:
+ * they are held, not copied. Called once, during em_compile. */
 typedef em_status (*em_trace_fn)(em_scope *s, em_array *const *inputs, em_array **outputs, void *user);
 
 /* Traces and compiles. `options` may be NULL (fuse lane, default device). NULL on failure, with em_last_error(). The
@@ -60,8 +61,8 @@ typedef struct em_program_stats {
 } em_program_stats;
 EM_API void em_program_get_stats(const em_program *program, em_program_stats *stats);
 
-/* One line a kernel, in order: op, shapes, what was fused, and with profile the count and mean microseconds. `emit` gets
- * each line without a newline. */
+/* One line a kernel, in order: op, shapes, what was fused, and with profile the count and mean microseconds. `emit`
+ * gets each line without a newline. */
 EM_API void em_program_describe(em_program *program, void (*emit)(const char *line, void *user), void *user);
 
 #ifdef __cplusplus

@@ -7,13 +7,15 @@ layers=${2:-$here/layers}
 cd "$1"
 list=$(mktemp)
 trap 'rm -f "$list"' EXIT
-find src include -type f \( -name '*.[ch]' -o -name '*.def' -o -name '*.cu' -o -name '*.cuh' \) 2>/dev/null |
+find src include -type f \( -name '*.[ch]' -o -name '*.cu' -o -name '*.cuh' \) 2>/dev/null |
     sort >"$list" || true
 xargs awk '
 # "src/device/cpu/x.c" or "device/device.h" gives device; "emily/dtype.h" gives what the table says of dtype.
 function layer_of(path, parts, n) {
     sub(/^(src|include)\//, "", path)
     n = split(path, parts, "/")
+    if (path ~ /\.def$/)
+        return "core"
     if (parts[1] != "emily")
         return n > 1 ? parts[1] : ""
     sub(/\.[a-z]+$/, "", parts[2])
