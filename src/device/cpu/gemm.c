@@ -1,0 +1,258 @@
+/*
+ * The driver of the f32 matrix product: how C is cut into tasks, and the order of the tiles inside one.
+ *
+ * A task is a block of rows x a range of panels of C. Inside it k goes chunk by chunk; per chunk, groups of GROUP
+ * panels (they stay in L2) meet every tile of rows (which stays in L1 while it meets the group). While a group is
+ * worked on, the tiles prefetch the one after it, so that B streams from L3 or memory behind the arithmetic.
+ * No choice made here changes a bit of the result.
+ */
+#include "device/cpu/gemm.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "core/alloc.h"
+#include "core/error.h"
+#include "device/cpu/gemm_kernels.h"
+
+#define GROUP 4          /* panels that share a tile of A while it is in L1 */
+#define BLOCK_ROWS 224   /* most rows of a task */
+#define COPY_LD (EM__GEMM_CHUNK + 16)
+#define TASKS_PER_THREAD 4
+#define PAGE 4096
+
+/* C cut into row_blocks x column_blocks tasks; task t is row block t / column_blocks. */
+typedef struct gemm_plan {
+    const em__gemm_kernels *kernels;
+    em__pool *pool;
+    const em__gemm_args *args;
+    int64_t panels;
+    int64_t row_blocks, column_blocks;
+    bool copy_a; /* through scratch: the rows of A are so far apart that they fall on the same cache lines */
+} gemm_plan;
+
+typedef struct gemm_task {
+    int64_t row, rows;
+    int64_t panel, panel_end;
+    const char *after; /* the first panel of the next task */
+    float *copy;
+} gemm_task;
+
+/* Where part `index` of `total` cut into `parts` begins. */
+static int64_t part_begin(int64_t total, int64_t parts, int64_t index)
+{
+    return total / parts * index + (index < total % parts ? index : total % parts);
+}
+
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+size_t em__gemm_f32_packed_bytes(int64_t n, int64_t k)
+{
+    size_t bytes;
+    if (n < 0 || k < 0 || em__mul_overflows((size_t)ceil_div(n, EM__GEMM_PANEL), (size_t)k, &bytes) ||
+        em__mul_overflows(bytes, EM__GEMM_PANEL * sizeof(float), &bytes))
+        return 0;
+    return bytes;
+}
+
+size_t em__gemm_scratch_bytes(void)
+{
+    return (size_t)BLOCK_ROWS * COPY_LD * sizeof(float);
+}
+
+/* The rows of a tile, given that a block of `rows` is cut into `tiles` of nearly equal height. */
+typedef struct tile_span {
+    int64_t row;
+    int rows;
+} tile_span;
+
+static tile_span tile_at(int64_t rows, int64_t tiles, int64_t index)
+{
+    int64_t begin = part_begin(rows, tiles, index);
+    return (tile_span){begin, (int)(part_begin(rows, tiles, index + 1) - begin)};
+}
+
+static void finish_rows(const gemm_plan *plan, const em__gemm_tile *tile, int64_t row, int64_t column, int64_t columns)
+{
+    const em__gemm_args *args = plan->args;
+    for (int r = 0; r < tile->rows; r++) {
+        float *c = args->c + (row + r) * args->ldc + column;
+        args->activation(c, columns);
+        if (args->residual)
+            plan->kernels->add(c, args->residual + (row + r) * args->ldr + column, columns);
+    }
+}
+
+/* One chunk of k: panels [panel, panel_end) against the rows of the task. `ahead` is how far, in bytes, the panels
+ * that come next are from these. */
+static void run_group(const gemm_plan *plan, const gemm_task *task, int64_t panel, int64_t panel_end, int64_t k0,
+                      const char *next, int64_t next_stride)
+{
+    const em__gemm_args *args = plan->args;
+    const int64_t kc = min64(args->k - k0, EM__GEMM_CHUNK);
+    const bool last = k0 + kc >= args->k;
+    const int64_t tiles = ceil_div(task->rows, plan->kernels->tile_rows);
+    const bool finish = last && args->activation;
+    em__gemm_tile tile = {.k = kc, .ldb = EM__GEMM_PANEL, .ldc = args->ldc, .first = k0 == 0, .ldr = args->ldr};
+    tile.prefetch_step = ceil_div(EM__GEMM_PANEL * (int64_t)sizeof(float), tiles);
+    for (int64_t i = 0; i < tiles; i++) {
+        tile_span span = tile_at(task->rows, tiles, i);
+        int64_t row = task->row + span.row;
+        tile.rows = span.rows;
+        tile.lda = plan->copy_a ? COPY_LD : args->lda;
+        tile.a = plan->copy_a ? task->copy + span.row * COPY_LD : args->a + row * args->lda + k0;
+        for (int64_t p = panel; p < panel_end; p++) {
+            int64_t column = p * EM__GEMM_PANEL;
+            tile.b = args->b + p * args->k * EM__GEMM_PANEL + k0 * EM__GEMM_PANEL;
+            tile.c = args->c + row * args->ldc + column;
+            tile.columns = (int)min64(args->n - column, EM__GEMM_PANEL);
+            tile.bias = last && args->bias ? args->bias + column : NULL;
+            tile.residual =
+                last && args->residual && !finish ? args->residual + row * args->ldr + column : NULL;
+            tile.prefetch = next + (p - panel) * next_stride + i * kc * tile.prefetch_step;
+            plan->kernels->tile(&tile);
+        }
+        if (finish) {
+            int64_t column = panel * EM__GEMM_PANEL;
+            finish_rows(plan, &tile, row, column, min64(args->n, panel_end * EM__GEMM_PANEL) - column);
+        }
+    }
+}
+
+static void copy_rows(const gemm_plan *plan, const gemm_task *task, int64_t k0)
+{
+    const em__gemm_args *args = plan->args;
+    size_t bytes = (size_t)min64(args->k - k0, EM__GEMM_CHUNK) * sizeof(float);
+    for (int64_t r = 0; r < task->rows; r++)
+        memcpy(task->copy + r * COPY_LD, args->a + (task->row + r) * args->lda + k0, bytes);
+}
+
+static void run_task(void *context, int64_t index, int worker)
+{
+    const gemm_plan *plan = context;
+    const em__gemm_args *args = plan->args;
+    const int64_t panel_bytes = args->k * EM__GEMM_PANEL * (int64_t)sizeof(float);
+    const int64_t block = index / plan->column_blocks, column = index % plan->column_blocks;
+    gemm_task task = {.row = part_begin(args->m, plan->row_blocks, block),
+                      .panel = part_begin(plan->panels, plan->column_blocks, column),
+                      .panel_end = part_begin(plan->panels, plan->column_blocks, column + 1)};
+    task.rows = part_begin(args->m, plan->row_blocks, block + 1) - task.row;
+    task.copy = plan->copy_a ? em__pool_scratch(plan->pool, worker) : NULL;
+    const char *b = (const char *)args->b;
+    const char *after = column + 1 < plan->column_blocks ? b + task.panel_end * panel_bytes : b;
+    int64_t k0 = 0;
+    do {
+        if (plan->copy_a)
+            copy_rows(plan, &task, k0);
+        const int64_t k1 = k0 + EM__GEMM_CHUNK;
+        const int64_t chunk = k0 * EM__GEMM_PANEL * (int64_t)sizeof(float);
+        const int64_t chunk_bytes = EM__GEMM_CHUNK * EM__GEMM_PANEL * (int64_t)sizeof(float);
+        for (int64_t p = task.panel; p < task.panel_end; p += GROUP) {
+            int64_t end = min64(p + GROUP, task.panel_end);
+            const char *next = end < task.panel_end ? b + end * panel_bytes + chunk
+                               : k1 < args->k       ? b + task.panel * panel_bytes + chunk + chunk_bytes
+                                                    : after;
+            run_group(plan, &task, p, end, k0, next, panel_bytes);
+        }
+        k0 = k1;
+    } while (k0 < args->k);
+}
+
+/* Cycles-like cost of one task: multiply-adds of its tallest cut, and what each tile and each panel cost besides. */
+static int64_t task_cost(const gemm_plan *plan, int64_t rows, int64_t panels)
+{
+    int64_t tiles = ceil_div(rows, plan->kernels->tile_rows);
+    return panels * (rows * plan->args->k * 2 + tiles * 80 + plan->args->k * 2) + 500;
+}
+
+static void choose_blocks(gemm_plan *plan)
+{
+    const em__gemm_args *args = plan->args;
+    const int64_t threads = plan->pool ? em__pool_size(plan->pool) : 1;
+    const int64_t most_tasks = threads * 2 * TASKS_PER_THREAD;
+    const int64_t least_blocks = ceil_div(args->m, BLOCK_ROWS);
+    int64_t best = INT64_MAX;
+    plan->row_blocks = least_blocks;
+    plan->column_blocks = 1;
+    for (int64_t r = least_blocks; r <= least_blocks + most_tasks && r <= args->m; r++) {
+        for (int64_t c = 1; c <= plan->panels && (c == 1 || r * c <= most_tasks); c++) {
+            int64_t cost = ceil_div(r * c, threads) * task_cost(plan, ceil_div(args->m, r), ceil_div(plan->panels, c));
+            if (cost < best) {
+                best = cost;
+                plan->row_blocks = r;
+                plan->column_blocks = c;
+            }
+        }
+    }
+}
+
+em_status em__gemm_f32(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args)
+{
+    if (args->m <= 0 || args->n <= 0)
+        return EM_OK;
+    gemm_plan plan = {.kernels = kernels, .pool = pool, .args = args};
+    plan.panels = ceil_div(args->n, EM__GEMM_PANEL);
+    plan.copy_a = pool && args->m >= 8 && args->lda * (int64_t)sizeof(float) % PAGE == 0;
+    if (plan.copy_a)
+        EM__TRY(em__pool_reserve(pool, em__gemm_scratch_bytes()));
+    choose_blocks(&plan);
+    int64_t tasks = plan.row_blocks * plan.column_blocks;
+    if (pool) {
+        em__pool_run(pool, run_task, &plan, tasks);
+    } else {
+        for (int64_t i = 0; i < tasks; i++)
+            run_task(&plan, i, 0);
+    }
+    return EM_OK;
+}
+
+typedef struct pack_job {
+    const em__gemm_kernels *kernels;
+    float *dst;
+    const float *src;
+    int64_t n, k, stride_n, stride_k;
+} pack_job;
+
+static void pack_strided(const pack_job *job, float *dst, int64_t column, int columns)
+{
+    for (int64_t k = 0; k < job->k; k++)
+        for (int j = 0; j < EM__GEMM_PANEL; j++)
+            dst[k * EM__GEMM_PANEL + j] =
+                j < columns ? job->src[k * job->stride_k + (column + j) * job->stride_n] : 0;
+}
+
+static void pack_panel(void *context, int64_t panel, int worker)
+{
+    const pack_job *job = context;
+    (void)worker;
+    int64_t column = panel * EM__GEMM_PANEL;
+    int columns = (int)min64(job->n - column, EM__GEMM_PANEL);
+    float *dst = job->dst + panel * job->k * EM__GEMM_PANEL;
+    if (job->stride_k == 1)
+        job->kernels->pack_rows(dst, job->src + column * job->stride_n, job->stride_n, columns, job->k);
+    else if (job->stride_n == 1)
+        job->kernels->pack_columns(dst, job->src + column, job->stride_k, columns, job->k);
+    else
+        pack_strided(job, dst, column, columns);
+}
+
+void em__gemm_f32_pack(const em__gemm_kernels *kernels, em__pool *pool, float *dst, const float *src, int64_t n,
+                       int64_t k, int64_t stride_n, int64_t stride_k)
+{
+    pack_job job = {kernels, dst, src, n, k, stride_n, stride_k};
+    int64_t panels = ceil_div(n, EM__GEMM_PANEL);
+    if (pool) {
+        em__pool_run(pool, pack_panel, &job, panels);
+    } else {
+        for (int64_t i = 0; i < panels; i++)
+            pack_panel(&job, i, 0);
+    }
+}

@@ -1,0 +1,67 @@
+/*
+ * Matrix products on the CPU: C[m,n] = activation(A[m,k] B[k,n] + bias[n]) + residual[m,n].
+ *
+ * B is packed once (weights) into panels of EM__GEMM_PANEL columns, each panel [k][EM__GEMM_PANEL] contiguous, the last
+ * one filled with zero columns. Panels of one k stand one after the other, so packing pieces whose n is a multiple of
+ * EM__GEMM_PANEL behind each other is the same as packing them side by side (q, k and v of one layer, say).
+ *
+ * The bits of C[i,j] are a function of A's row i, B's column j, bias, activation and residual alone: k is cut into
+ * chunks of EM__GEMM_CHUNK; each chunk is one chain of fused multiply-adds from +0 in ascending k; the chunk sums are
+ * added in ascending order; then bias, activation and residual round separately. So they do not depend on the thread
+ * count, on the blocking, on the other rows, or on the vector width. The portable kernels do the same, with the
+ * product rounded by itself where the compiler has no fused multiply-add.
+ */
+#ifndef EM_DEVICE_CPU_GEMM_H
+#define EM_DEVICE_CPU_GEMM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <emily/status.h>
+
+#include "core/cpu.h"
+#include "core/pool.h"
+
+#define EM__GEMM_PANEL 32
+#define EM__GEMM_CHUNK 384
+
+typedef struct em__gemm_kernels em__gemm_kernels;
+
+/* The kernels of a level, or of the best one this machine and this build have below it. Any thread, no cost. */
+const em__gemm_kernels *em__gemm_kernels_get(em__cpu_level level);
+
+/* The level that em__gemm_kernels_get really gave. */
+em__cpu_level em__gemm_kernels_level(const em__gemm_kernels *kernels);
+
+/* Applied in place to pieces of finished rows. Elementwise: its result must not depend on where a piece begins. */
+typedef void (*em__gemm_activation)(float *x, int64_t n);
+
+typedef struct em__gemm_args {
+    int64_t m, n, k;
+    const float *a;
+    int64_t lda;     /* elements from one row of A to the next; its rows are contiguous */
+    const float *b;  /* packed */
+    float *c;        /* overlaps no input */
+    int64_t ldc;
+    const float *bias;              /* [n], or NULL */
+    em__gemm_activation activation; /* or NULL */
+    const float *residual;          /* [m, n], added after the activation, or NULL */
+    int64_t ldr;
+} em__gemm_args;
+
+/* Bytes of packed B. 0 when the size does not fit a size_t. The memory must be 64-byte aligned. */
+size_t em__gemm_f32_packed_bytes(int64_t n, int64_t k);
+
+/* Packs B: element (k, n) is src[k * stride_k + n * stride_n]. Fast when one of the strides is 1: stride_k 1 is a
+ * Hugging Face Linear weight [n, k], stride_n 1 is the right side of a matmul [k, n]. `pool` may be NULL. */
+void em__gemm_f32_pack(const em__gemm_kernels *kernels, em__pool *pool, float *dst, const float *src, int64_t n,
+                       int64_t k, int64_t stride_n, int64_t stride_k);
+
+/* Worker scratch that em__gemm_f32 uses. Reserving it beforehand makes the call free of allocations. */
+size_t em__gemm_scratch_bytes(void);
+
+/* Runs the product. Fails only with EM_ERROR_OUT_OF_MEMORY, when the scratch cannot be reserved. `pool` may be NULL:
+ * then it runs on the caller alone and fails when it needs scratch and cannot get it. */
+em_status em__gemm_f32(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * The kernel family of the matrix product. Portable C fills the struct; each instruction set overwrites what it does
+ * better. Block sizes are data of the level.
+ */
+#ifndef EM_DEVICE_CPU_GEMM_KERNELS_H
+#define EM_DEVICE_CPU_GEMM_KERNELS_H
+
+#include <stdbool.h>
+
+#include "device/cpu/gemm.h"
+
+/* One tile: rows x EM__GEMM_PANEL elements of C, over one chunk of k. */
+typedef struct em__gemm_tile {
+    const float *a;
+    int64_t lda;
+    const float *b; /* element (k, j) at b[k * ldb + j], all EM__GEMM_PANEL columns readable */
+    int64_t ldb;
+    float *c;
+    int64_t ldc;
+    int64_t k;
+    int rows;              /* 1..em__gemm_kernels.tile_rows */
+    int columns;           /* 1..EM__GEMM_PANEL are stored */
+    bool first;            /* C is overwritten; otherwise the chunk's sum is added to it */
+    const float *bias;     /* of this tile, or NULL: given with the last chunk only, as is the residual */
+    const float *residual; /* or NULL */
+    int64_t ldr;
+    const char *prefetch; /* what the following tiles will read: two cache lines from here in each step of k, */
+    int64_t prefetch_step; /* which then moves on by so many bytes */
+} em__gemm_tile;
+
+struct em__gemm_kernels {
+    em__cpu_level level;
+    int tile_rows; /* of the tallest tile */
+
+    /* c = (first ? 0 : c) + a b, then + bias, then + residual */
+    void (*tile)(const em__gemm_tile *tile);
+
+    /* x += y */
+    void (*add)(float *x, const float *y, int64_t n);
+
+    /* One panel of B from `columns` contiguous rows of length k, `stride` apart (a Linear weight), ... */
+    void (*pack_rows)(float *dst, const float *src, int64_t stride, int columns, int64_t k);
+
+    /* ... and from k pieces of `columns` contiguous elements, `stride` apart. */
+    void (*pack_columns)(float *dst, const float *src, int64_t stride, int columns, int64_t k);
+};
+
+void em__gemm_kernels_avx2(em__gemm_kernels *kernels);
+void em__gemm_kernels_avx512(em__gemm_kernels *kernels);
+
+#endif
