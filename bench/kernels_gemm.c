@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "core/block.h"
+#include "core/str.h"
 #include "device/cpu/gemm.h"
 #include "device/cpu/gemm_kernels.h"
 
@@ -107,7 +108,10 @@ int main(int argc, char **argv)
     for (int i = 0; argc > 2 && i < EM__CPU_LEVEL_COUNT; i++)
         if (strcmp(argv[2], em__cpu_level_name(i)) == 0)
             level = i;
-    if (em__pool_new(argc > 1 ? atoi(argv[1]) : 0, &pool) != EM_OK)
+    long long threads = 0;
+    if (argc > 1 && !em__parse_i64(argv[1], &threads))
+        return 2;
+    if (em__pool_new((int)threads, &pool) != EM_OK)
         return 1;
     const em__gemm_kernels *kernels = em__gemm_kernels_get(level);
     peak = measure_peak(kernels, pool);

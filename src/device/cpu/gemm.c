@@ -15,8 +15,8 @@
 #include "core/error.h"
 #include "device/cpu/gemm_kernels.h"
 
-#define GROUP 4          /* panels that share a tile of A while it is in L1 */
-#define BLOCK_ROWS 224   /* most rows of a task */
+#define GROUP 4        /* panels that share a tile of A while it is in L1 */
+#define BLOCK_ROWS 224 /* most rows of a task */
 #define COPY_LD (EM__GEMM_CHUNK + 16)
 #define TASKS_PER_THREAD 4
 #define PAGE 4096
@@ -115,8 +115,7 @@ static void run_group(const gemm_plan *plan, const gemm_task *task, int64_t pane
             tile.c = args->c + row * args->ldc + column;
             tile.columns = (int)min64(args->n - column, EM__GEMM_PANEL);
             tile.bias = last && args->bias ? args->bias + column : NULL;
-            tile.residual =
-                last && args->residual && !finish ? args->residual + row * args->ldr + column : NULL;
+            tile.residual = last && args->residual && !finish ? args->residual + row * args->ldr + column : NULL;
             tile.prefetch = next + (p - panel) * next_stride + i * kc * tile.prefetch_step;
             plan->kernels->tile(&tile);
         }
@@ -225,8 +224,7 @@ static void pack_strided(const pack_job *job, float *dst, int64_t column, int co
 {
     for (int64_t k = 0; k < job->k; k++)
         for (int j = 0; j < EM__GEMM_PANEL; j++)
-            dst[k * EM__GEMM_PANEL + j] =
-                j < columns ? job->src[k * job->stride_k + (column + j) * job->stride_n] : 0;
+            dst[k * EM__GEMM_PANEL + j] = j < columns ? job->src[k * job->stride_k + (column + j) * job->stride_n] : 0;
 }
 
 static void pack_panel(void *context, int64_t panel, int worker)

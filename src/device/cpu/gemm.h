@@ -39,9 +39,9 @@ typedef void (*em__gemm_activation)(float *x, int64_t n);
 typedef struct em__gemm_args {
     int64_t m, n, k;
     const float *a;
-    int64_t lda;     /* elements from one row of A to the next; its rows are contiguous */
-    const float *b;  /* packed */
-    float *c;        /* overlaps no input */
+    int64_t lda;    /* elements from one row of A to the next; its rows are contiguous */
+    const float *b; /* packed */
+    float *c;       /* overlaps no input */
     int64_t ldc;
     const float *bias;              /* [n], or NULL */
     em__gemm_activation activation; /* or NULL */

@@ -24,7 +24,7 @@ typedef struct em__gemm_tile {
     const float *bias;     /* of this tile, or NULL: given with the last chunk only, as is the residual */
     const float *residual; /* or NULL */
     int64_t ldr;
-    const char *prefetch; /* what the following tiles will read: two cache lines from here in each step of k, */
+    const char *prefetch;  /* what the following tiles will read: two cache lines from here in each step of k, */
     int64_t prefetch_step; /* which then moves on by so many bytes */
 } em__gemm_tile;
 
