@@ -1,11 +1,11 @@
 /*
  * Elementary functions of a vector of f32, written once over the primitives of vecmath_{portable,avx2,avx512}.h.
  *
- * Contract: the formula and the order of its operations are the same at every level, so AVX2 and AVX-512 give the same
- * bits, and a lane's result depends on that lane's input alone. exp, expm1, log, log1p, tanh, erf, rsqrt, sin and cos are
- * within 2 ulp over all of f32, denormals included, sigmoid within 2.5, tan within 4. silu and the gelus are products of
- * those: their error is within 3 ulp of |x| / 2 where x is negative. Polynomials are minimax fits with coefficients
- * rounded to f32 one after the other.
+ * Contract: the formula and the order of its operations are the same at every level, so AVX2 and AVX-512 give the
+ * same bits, and a lane's result depends on that lane's input alone. exp, expm1, log, log1p, tanh, erf and rsqrt are
+ * within 2 ulp over all of f32, denormals included; sigmoid, sin and cos within 2.5, tan within 4. silu and the gelus
+ * are products of those: where x is negative their error is within 3 ulp of |x| / 2. Polynomials are minimax fits with
+ * coefficients rounded to f32 one after the other.
  *
  * Limits instead of NaN where a formula would multiply 0 by infinity: silu and gelu of -inf are -0.
  */
