@@ -1,0 +1,71 @@
+"""The container of recorded ops: cases.json lists the cases, arrays.bin holds every array they name.
+
+A case: {"op", "name", "attrs", "inputs", "outputs", "abs", "rel"}, what is empty or 0 left out; an array in it is [dtype, shape, offset] into
+arrays.bin (little endian, row-major, 16-byte aligned; bf16 as its 16 bits, pred as one byte 0 or 1), or null for an
+operand that is left out. An output element y agrees with the recorded r if y == r, or both are NaN, or both are finite
+and |y - r| <= abs + rel * |r|. The sign of a zero does not count, but for cases with "zero_sign": true. With
+"dtype_open": true the values count and the result's dtype does not.
+"""
+import json
+import os
+
+import numpy as np
+
+NUMPY = {"f64": np.float64, "f32": np.float32, "f16": np.float16, "bf16": np.float32, "s64": np.int64,
+         "s32": np.int32, "s16": np.int16, "s8": np.int8, "u64": np.uint64, "u32": np.uint32, "u16": np.uint16,
+         "u8": np.uint8, "pred": np.bool_}
+EPSILON = {"f64": 2.0**-52, "f32": 2.0**-23, "f16": 2.0**-10, "bf16": 2.0**-7}
+FLOATS = ["f32", "f64", "f16", "bf16"]
+DENORMAL = {"f64": 5e-324, "f32": 1.5e-45, "f16": 6e-8, "bf16": 1e-40}
+
+
+def to_bf16(x):
+    """Nearest bf16 (ties to even) of doubles, rounded once: first to f32 with the last bit sticky, then to 16 bits."""
+    x = np.asarray(x, np.float64)
+    with np.errstate(all="ignore"):
+        near = x.astype(np.float32)
+    toward = np.where(np.abs(near.astype(np.float64)) > np.abs(x), np.nextafter(near, np.float32(0)), near)
+    toward = toward.astype(np.float32)
+    bits = toward.view(np.uint32) | ((toward.astype(np.float64) != x) & np.isfinite(x)).astype(np.uint32)
+    bits = np.where(np.isnan(x), np.uint32(0x7FC00000), bits).astype(np.uint64)
+    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
+    rounded = np.where(np.isfinite(x), rounded, bits >> 16)
+    return rounded.astype(np.uint16)
+
+
+def rounded(x, dtype):
+    """x (doubles or integers) as numpy holds dtype; bf16 is held as f32 with a bf16's value."""
+    if dtype == "bf16":
+        return (to_bf16(x).astype(np.uint32) << 16).view(np.float32)
+    with np.errstate(all="ignore"):
+        return np.asarray(x).astype(NUMPY[dtype])
+
+
+class Book:
+    def __init__(self):
+        self.cases, self.blob, self.places = [], bytearray(), {}
+
+    def array(self, value, dtype):
+        value = np.asarray(value)
+        raw = (to_bf16(value) if dtype == "bf16" else np.ascontiguousarray(rounded(value, dtype))).tobytes()
+        place = self.places.get(raw)
+        if place is None:
+            self.blob += b"\0" * (-len(self.blob) % 16)
+            place = self.places[raw] = len(self.blob)
+            self.blob += raw
+        return [dtype, list(value.shape), place]
+
+    def add(self, op, name, inputs, outputs, attrs=None, abs=0.0, rel=0.0, **more):
+        """inputs, outputs: lists of (values, dtype), or None for an operand left out."""
+        rows = [[None if a is None else self.array(*a) for a in arrays] for arrays in (inputs, outputs)]
+        case = {"op": op, "name": name, "attrs": attrs, "inputs": rows[0], "outputs": rows[1],
+                "abs": float(f"{abs:.3g}"), "rel": float(f"{rel:.3g}"), **more}
+        self.cases.append({k: v for k, v in case.items() if v})
+
+    def write(self, directory, versions):
+        with open(os.path.join(directory, "arrays.bin"), "wb") as f:
+            f.write(self.blob)
+        with open(os.path.join(directory, "cases.json"), "w", encoding="utf-8") as f:
+            f.write('{"versions": %s,\n"cases": [\n' % json.dumps(versions))
+            f.write(",\n".join(json.dumps(c, separators=(",", ":")) for c in self.cases))
+            f.write("\n]}\n")
