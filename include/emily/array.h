@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <emily/attributes.h>
 #include <emily/device.h>
 #include <emily/dtype.h>
 #include <emily/status.h>
@@ -29,30 +30,8 @@
 extern "C" {
 #endif
 
-#define EM_MAX_RANK 8
-
 typedef struct em_array em_array;
 typedef struct em_scope em_scope;
-
-/* A shape: rank 0 is a scalar. Dimensions are >= 0. */
-typedef struct em_dims {
-    int rank;
-    int64_t dims[EM_MAX_RANK];
-} em_dims;
-
-/* A list of axes; a negative axis counts from the last. EM_ALL_AXES reduces everything. */
-typedef struct em_axes {
-    int count; /* -1: all axes */
-    int axes[EM_MAX_RANK];
-} em_axes;
-
-#ifndef __cplusplus
-#define em_shape(...)                                                                              \
-    ((em_dims){(int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), {__VA_ARGS__}})
-#define EM_AXES(...) ((em_axes){(int)(sizeof((int[]){__VA_ARGS__}) / sizeof(int)), {__VA_ARGS__}})
-#define EM_SCALAR_SHAPE ((em_dims){0, {0}})
-#define EM_ALL_AXES ((em_axes){-1, {0}})
-#endif
 
 /* ---- scopes ---- */
 

@@ -126,15 +126,6 @@ EM_API em_array *em_sdpa(em_scope *scope, em_array *q, em_array *k, em_array *v,
 EM_API em_array *em_sdpa_segments(em_scope *scope, em_array *q, em_array *k, em_array *v, em_array *offsets,
                                   em_array *bias, double scale);
 
-typedef enum em_pool {
-    EM_POOL_MEAN,
-    EM_POOL_CLS, /* the first token */
-    EM_POOL_MAX,
-    EM_POOL_LAST,
-    EM_POOL_MEAN_SQRT, /* sum / sqrt(count) */
-    EM_POOL_WEIGHTED   /* mean weighted by position 1, 2, ... */
-} em_pool;
-
 /* One row per segment of x [T, N]: [S, N]. Offsets as above; an empty segment gives 0. */
 EM_API em_array *em_segment_pool(em_scope *scope, em_array *x, em_array *offsets, em_pool pool);
 

@@ -1,0 +1,86 @@
+/*
+ * An array is a value or a promise of one. With `buffer` it is a strided view of memory; without, it is an op with its
+ * operands. Evaluating turns the second into the first and lets the operands go. Attributes and operands lie behind the
+ * struct in the same allocation.
+ */
+#ifndef EM_ARRAY_ARRAY_H
+#define EM_ARRAY_ARRAY_H
+
+#include <stdatomic.h>
+
+#include <emily/array.h>
+
+#include "device/device.h"
+
+/* Memory that views share. */
+typedef struct em__buffer {
+    atomic_int refs;
+    void *data;
+    size_t size;
+    void (*free_fn)(void *user); /* foreign memory; NULL with `foreign` means there is nothing to free */
+    void *user;
+    bool foreign;
+} em__buffer;
+
+struct em_array {
+    atomic_int refs;
+    em__op op;
+    em_device *device;
+    em__spec spec;
+    em__buffer *buffer;
+    int64_t strides[EM_MAX_RANK];
+    int64_t offset; /* bytes into the buffer */
+    int n_in, n_ints, n_floats;
+    em_array **in; /* NULL entries never occur; released when evaluated */
+    int64_t *ints;
+    double *floats;
+    em_array *next_dead; /* chains arrays being released, so that a long graph does not recurse */
+    unsigned mark;       /* of the traversal that owns the eval lock, or of a trace */
+};
+
+struct em_scope {
+    em_device *device;
+    em_status status;
+    char *error; /* NULL: none, or no memory to keep it */
+    struct {
+        em_array **data;
+        size_t length, capacity;
+    } arrays;
+};
+
+/* What a builder gives. */
+typedef struct em__build_args {
+    em__op op;
+    em_array *const *in;
+    int n_in;
+    const int64_t *ints;
+    int n_ints;
+    const double *floats;
+    int n_floats;
+} em__build_args;
+
+/* Makes the node in the scope: checks operands, infers the result. Operands are borrowed (and retained). NULL once the
+ * scope has an error. Operands are used as they are: no promotion. */
+em_array *em__build(em_scope *scope, const em__build_args *args);
+
+/* Records the thread's last error as the scope's first; returns NULL for the builder to return. */
+em_array *em__scope_fail(em_scope *scope);
+
+/* True when the scope can go on and no operand is NULL; otherwise the scope has an error. */
+bool em__scope_ok(em_scope *scope, em_array *const *in, int n_in, const char *what);
+
+/* An unowned, bufferless array; NULL when memory runs out. */
+em_array *em__array_new(em_device *device, const em__spec *spec, em__op op, int n_in, int n_ints, int n_floats);
+
+em__buffer *em__buffer_new(size_t size); /* NULL when memory runs out */
+em__buffer *em__buffer_retain(em__buffer *buffer);
+void em__buffer_release(em__buffer *buffer); /* NULL is fine */
+
+/* The evaluated array as a tensor. */
+em__tensor em__array_tensor(const em_array *array);
+
+/* The view that op makes of `in` without moving elements; false when strides can't express it. */
+bool em__view(em__op op, const em__tensor *in, const int64_t *ints, const em__spec *out_spec, em__tensor *out,
+              int64_t *element_offset);
+
+#endif

@@ -1,0 +1,221 @@
+/* Builders: contractions and the fast transformer ops. */
+#include <math.h>
+
+#include <emily/ops.h>
+
+#include "array/array.h"
+#include "core/error.h"
+
+/* Appends the axes, counted from the front, to ints; false with the error set. */
+static bool add_axes(em_axes axes, int rank, int64_t *ints, int *n)
+{
+    for (int i = 0; i < axes.count; i++) {
+        int axis;
+        if (!em__axis(axes.axes[i], rank, &axis)) {
+            em__fail(EM_ERROR_INVALID_ARGUMENT, "dot_general: axis %d is out of range for rank %d", axes.axes[i], rank);
+            return false;
+        }
+        ints[(*n)++] = axis;
+    }
+    return true;
+}
+
+em_array *em_dot_general(em_scope *scope, em_array *a, em_axes contract_a, em_axes batch_a, em_array *b,
+                         em_axes contract_b, em_axes batch_b)
+{
+    em_array *in[] = {a, b};
+    int64_t ints[2 + 4 * EM_MAX_RANK];
+    int n = 2;
+    if (!em__scope_ok(scope, in, 2, "dot_general"))
+        return NULL;
+    bool paired = contract_a.count == contract_b.count && batch_a.count == batch_b.count && contract_a.count >= 0 &&
+                  batch_a.count >= 0 && contract_a.count <= EM_MAX_RANK && batch_a.count <= EM_MAX_RANK;
+    if (!paired) {
+        em__fail(EM_ERROR_INVALID_ARGUMENT,
+                 "dot_general: %d and %d contracted, %d and %d batch axes; they must pair up", contract_a.count,
+                 contract_b.count, batch_a.count, batch_b.count);
+        return em__scope_fail(scope);
+    }
+    ints[0] = contract_a.count;
+    ints[1] = batch_a.count;
+    if (!add_axes(contract_a, a->spec.rank, ints, &n) || !add_axes(contract_b, b->spec.rank, ints, &n) ||
+        !add_axes(batch_a, a->spec.rank, ints, &n) || !add_axes(batch_b, b->spec.rank, ints, &n))
+        return em__scope_fail(scope);
+    em_dtype dtype = em__promote(a->spec.dtype, b->spec.dtype);
+    in[0] = em_cast(scope, a, dtype);
+    in[1] = em_cast(scope, b, dtype);
+    return em__build(scope,
+                     &(em__build_args){.op = EM__OP_DOT_GENERAL, .in = in, .n_in = 2, .ints = ints, .n_ints = n});
+}
+
+/* The batch axes of both operands broadcast against each other: dims of `a` with the batch part replaced. */
+static em_dims with_batch(const em__spec *batch, const em__spec *a)
+{
+    em_dims dims = {.rank = batch->rank + 2};
+    for (int i = 0; i < batch->rank; i++)
+        dims.dims[i] = batch->dims[i];
+    dims.dims[batch->rank] = a->dims[a->rank - 2];
+    dims.dims[batch->rank + 1] = a->dims[a->rank - 1];
+    return dims;
+}
+
+static em_array *batched_matmul(em_scope *scope, em_array *a, em_array *b)
+{
+    em__spec ba = a->spec, bb = b->spec, batch = {0};
+    ba.rank -= 2;
+    bb.rank -= 2;
+    if (!em__broadcast(&ba, &bb, &batch)) {
+        em__fail(EM_ERROR_INVALID_ARGUMENT, "matmul: leading axes do not broadcast");
+        return em__scope_fail(scope);
+    }
+    em_axes lead = {.count = batch.rank};
+    for (int i = 0; i < batch.rank; i++)
+        lead.axes[i] = i;
+    a = em_broadcast_to(scope, a, with_batch(&batch, &a->spec));
+    b = em_broadcast_to(scope, b, with_batch(&batch, &b->spec));
+    return em_dot_general(scope, a, EM_AXES(-1), lead, b, EM_AXES(-2), lead);
+}
+
+em_array *em_matmul(em_scope *scope, em_array *a, em_array *b)
+{
+    em_array *in[] = {a, b};
+    const em_axes none = {0};
+    if (!em__scope_ok(scope, in, 2, "matmul"))
+        return NULL;
+    if (a->spec.rank == 0 || b->spec.rank == 0) {
+        em__fail(EM_ERROR_INVALID_ARGUMENT, "matmul: operands have ranks %d and %d; rank 1 or more is needed",
+                 a->spec.rank, b->spec.rank);
+        return em__scope_fail(scope);
+    }
+    if (b->spec.rank == 1)
+        return em_dot_general(scope, a, EM_AXES(-1), none, b, EM_AXES(0), none);
+    if (a->spec.rank == 1 && b->spec.rank > 2)
+        return em_squeeze(scope, em_matmul(scope, em_expand_dims(scope, a, 0), b), EM_AXES(-2));
+    if (b->spec.rank == 2)
+        return em_dot_general(scope, a, EM_AXES(-1), none, b, EM_AXES(0), none);
+    return batched_matmul(scope, a, b);
+}
+
+em_array *em_linear(em_scope *scope, em_array *x, em_array *weight, em_array *bias)
+{
+    const em_axes none = {0};
+    em_array *y = em_dot_general(scope, x, EM_AXES(-1), none, weight, EM_AXES(-1), none);
+    return bias ? em_add(scope, y, bias) : y;
+}
+
+/* Casts vectors that go with x to its dtype and collects those that are there. */
+static int gather_operands(em_scope *scope, em_array *x, em_array *const *optional, int n, em_array **in, int64_t *mask)
+{
+    int count = 0;
+    in[count++] = x;
+    *mask = 0;
+    for (int i = 0; i < n; i++) {
+        if (!optional[i])
+            continue;
+        in[count++] = em_cast(scope, optional[i], x->spec.dtype);
+        *mask |= 1 << i;
+    }
+    return count;
+}
+
+static em_array *norm(em_scope *scope, em__op op, em_array *x, em_array *const *optional, int n, double eps)
+{
+    em_array *in[3];
+    int64_t mask;
+    em_dtype dtype;
+    if (!em__scope_ok(scope, &x, 1, em__op_get(op)->name))
+        return NULL;
+    if (em__op_operand_dtype(op, x->spec.dtype, &dtype) != EM_OK)
+        return em__scope_fail(scope);
+    x = em_cast(scope, x, dtype);
+    if (!x)
+        return NULL;
+    int count = gather_operands(scope, x, optional, n, in, &mask);
+    return em__build(scope,
+                     &(em__build_args){
+                         .op = op, .in = in, .n_in = count, .ints = &mask, .n_ints = 1, .floats = &eps, .n_floats = 1});
+}
+
+em_array *em_layer_norm(em_scope *scope, em_array *x, em_array *weight, em_array *bias, double eps)
+{
+    return norm(scope, EM__OP_LAYER_NORM, x, (em_array *[]){weight, bias}, 2, eps);
+}
+
+em_array *em_rms_norm(em_scope *scope, em_array *x, em_array *weight, double eps)
+{
+    return norm(scope, EM__OP_RMS_NORM, x, &weight, 1, eps);
+}
+
+em_array *em_rope(em_scope *scope, em_array *x, em_array *offset, const em_rope_options *options)
+{
+    em_rope_options o = options ? *options : (em_rope_options){0};
+    em_dtype dtype;
+    if (!em__scope_ok(scope, &x, 1, "rope"))
+        return NULL;
+    if (em__op_operand_dtype(EM__OP_ROPE, x->spec.dtype, &dtype) != EM_OK)
+        return em__scope_fail(scope);
+    em_array *in[] = {em_cast(scope, x, dtype), offset};
+    int64_t last = x->spec.rank ? x->spec.dims[x->spec.rank - 1] : 0;
+    int64_t ints[] = {o.dims ? o.dims : last, o.interleaved, offset != NULL};
+    double floats[] = {o.base != 0 ? o.base : 10000, o.scale != 0 ? o.scale : 1};
+    return em__build(scope, &(em__build_args){EM__OP_ROPE, in, offset ? 2 : 1, ints, 3, floats, 2});
+}
+
+/* q, k and v in one float dtype; false once the scope has an error. */
+static bool attention_operands(em_scope *scope, em__op op, em_array **in)
+{
+    em_dtype dtype;
+    if (!em__scope_ok(scope, in, 3, em__op_get(op)->name))
+        return false;
+    dtype = em__promote(em__promote(in[0]->spec.dtype, in[1]->spec.dtype), in[2]->spec.dtype);
+    if (em__op_operand_dtype(op, dtype, &dtype) != EM_OK) {
+        em__scope_fail(scope);
+        return false;
+    }
+    for (int i = 0; i < 3; i++)
+        in[i] = em_cast(scope, in[i], dtype);
+    return em__scope_ok(scope, in, 3, em__op_get(op)->name);
+}
+
+static double attention_scale(double scale, const em__spec *q)
+{
+    double size = q->rank ? (double)q->dims[q->rank - 1] : 1;
+    return scale != 0 ? scale : 1 / sqrt(size > 0 ? size : 1);
+}
+
+em_array *em_sdpa(em_scope *scope, em_array *q, em_array *k, em_array *v, em_array *mask, double scale, bool causal)
+{
+    em_array *in[] = {q, k, v, mask};
+    if (!attention_operands(scope, EM__OP_SDPA, in))
+        return NULL;
+    if (mask && mask->spec.dtype != EM_PRED)
+        in[3] = em_cast(scope, mask, in[0]->spec.dtype);
+    double s = attention_scale(scale, &in[0]->spec);
+    return em__build(scope,
+                     &(em__build_args){EM__OP_SDPA, in, mask ? 4 : 3, (int64_t[]){causal, mask != NULL}, 2, &s, 1});
+}
+
+em_array *em_sdpa_segments(em_scope *scope, em_array *q, em_array *k, em_array *v, em_array *offsets, em_array *bias,
+                           double scale)
+{
+    em_array *in[] = {q, k, v, offsets, bias};
+    if (!attention_operands(scope, EM__OP_SDPA_SEGMENTS, in) || !em__scope_ok(scope, &offsets, 1, "sdpa_segments"))
+        return NULL;
+    if (bias)
+        in[4] = em_cast(scope, bias, EM_F32);
+    double s = attention_scale(scale, &in[0]->spec);
+    return em__build(scope,
+                     &(em__build_args){EM__OP_SDPA_SEGMENTS, in, bias ? 5 : 4, (int64_t[]){bias != NULL}, 1, &s, 1});
+}
+
+em_array *em_segment_pool(em_scope *scope, em_array *x, em_array *offsets, em_pool pool)
+{
+    em_array *in[] = {x, offsets};
+    if ((unsigned)pool > EM_POOL_WEIGHTED) {
+        em__fail(EM_ERROR_INVALID_ARGUMENT, "segment_pool: pooling %d does not exist", (int)pool);
+        return em__scope_ok(scope, in, 2, "segment_pool") ? em__scope_fail(scope) : NULL;
+    }
+    return em__build(
+        scope,
+        &(em__build_args){.op = EM__OP_SEGMENT_POOL, .in = in, .n_in = 2, .ints = (int64_t[]){pool}, .n_ints = 1});
+}

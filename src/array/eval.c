@@ -1,0 +1,196 @@
+/*
+ * Eager evaluation: what an array needs is run op by op, in the order in which it was built. An array that is done lets
+ * its operands go. One evaluation at a time: the lock guards the buffers of all lazy arrays, which threads may share.
+ */
+#include <pthread.h>
+#include <string.h>
+
+#include "array/array.h"
+#include "array/lower.h"
+#include "core/alloc.h"
+#include "core/block.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "core/vec.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+typedef EM__VEC(em_array *) stack;
+
+static void set_layout(em_array *array, em__buffer *buffer, const em__tensor *tensor)
+{
+    memcpy(array->strides, tensor->strides, sizeof array->strides);
+    array->offset = (char *)tensor->data - (char *)buffer->data;
+    array->buffer = buffer;
+}
+
+/* A row-major copy of `from` in a new buffer. */
+static em_status copied(em_device *device, em__tensor *from, em__tensor *to, em__buffer **out)
+{
+    em__call copy;
+    EM__TRY(em__lower_copy(device, from, &copy));
+    em__buffer *buffer = em__buffer_new((size_t)em__spec_size(&from->spec) * em_dtype_size(from->spec.dtype));
+    if (!buffer)
+        return EM_ERROR_OUT_OF_MEMORY;
+    copy.out.data = buffer->data;
+    em_status status = copy.kernel(device, &copy);
+    if (status != EM_OK) {
+        em__buffer_release(buffer);
+        return status;
+    }
+    *to = copy.out;
+    *out = buffer;
+    return EM_OK;
+}
+
+static em_status run_view(em_array *array)
+{
+    em_array *source = array->in[0];
+    em__tensor in = em__array_tensor(source), out;
+    em__buffer *buffer = em__buffer_retain(source->buffer);
+    int64_t shift;
+    if (!em__view(array->op, &in, array->ints, &array->spec, &out, &shift)) {
+        em__buffer_release(buffer);
+        EM__TRY(copied(array->device, &in, &in, &buffer));
+        em__view(array->op, &in, array->ints, &array->spec, &out, &shift);
+    }
+    out.data = (char *)out.data + shift * (int64_t)em_dtype_size(in.spec.dtype);
+    set_layout(array, buffer, &out);
+    return EM_OK;
+}
+
+/* Copies the operands that the kernel can't take strided; their buffers are released by the caller. */
+static em_status copy_operands(em_device *device, em__call *call, uint64_t mask, em__buffer **temps)
+{
+    for (int i = 0; i < call->n_in && i < 64; i++)
+        if (mask >> i & 1) {
+            em__tensor strided = call->in[i];
+            EM__TRY(copied(device, &strided, &call->in[i], &temps[i]));
+        }
+    return EM_OK;
+}
+
+static em_status run_call(em_array *array, em__call *call)
+{
+    em_device *device = array->device;
+    em__lowered lowered = {0};
+    em__buffer *temps[64] = {0}, *out = NULL;
+    em_status status = em__lower(device, call, &lowered);
+    if (status == EM_OK)
+        status = copy_operands(device, call, lowered.copies, temps);
+    if (status == EM_OK && lowered.plan.scratch && !(call->scratch = em__block_alloc(lowered.plan.scratch)))
+        status = EM_ERROR_OUT_OF_MEMORY;
+    if (status == EM_OK && !(out = em__buffer_new(em_array_bytes(array))))
+        status = EM_ERROR_OUT_OF_MEMORY;
+    if (status == EM_OK) {
+        call->out.data = out->data;
+        status = call->kernel(device, call);
+    }
+    if (status == EM_OK)
+        set_layout(array, out, &call->out);
+    else
+        em__buffer_release(out);
+    em__block_free(call->scratch, lowered.plan.scratch);
+    for (int i = 0; i < 64; i++)
+        em__buffer_release(temps[i]);
+    return status;
+}
+
+static em_status run_array(em_array *array)
+{
+    if (array->op == EM__OP_INPUT)
+        return em__fail(EM_ERROR_INVALID_ARGUMENT, "eval: an input of a program has no value while it is traced");
+    if (em__op_get(array->op)->traits & EM__TRAIT_VIEW)
+        return run_view(array);
+    em__tensor few[8];
+    em__tensor *in = array->n_in <= 8 ? few : em__alloc((size_t)array->n_in * sizeof *in);
+    if (!in)
+        return EM_ERROR_OUT_OF_MEMORY;
+    for (int i = 0; i < array->n_in; i++)
+        in[i] = em__array_tensor(array->in[i]);
+    em__call call = {.op = array->op,
+                     .n_in = array->n_in,
+                     .in = in,
+                     .out = {.spec = array->spec},
+                     .ints = array->ints,
+                     .n_ints = array->n_ints,
+                     .floats = array->floats,
+                     .n_floats = array->n_floats};
+    em_status status = run_call(array, &call);
+    if (in != few)
+        em__free(in);
+    return status;
+}
+
+/* Depth first with an explicit stack: an array is run once all its operands have buffers. */
+static em_status eval_locked(em_array *root, stack *todo)
+{
+    EM__TRY(em__vec_push(todo, root));
+    while (todo->length) {
+        em_array *array = todo->data[todo->length - 1];
+        bool ready = true;
+        for (int i = 0; i < array->n_in && !array->buffer; i++)
+            if (!array->in[i]->buffer) {
+                EM__TRY(em__vec_push(todo, array->in[i]));
+                ready = false;
+            }
+        if (!ready)
+            continue;
+        todo->length--;
+        if (array->buffer)
+            continue;
+        EM__TRY(run_array(array));
+        for (int i = 0; i < array->n_in; i++)
+            em_array_release(&array->in[i]);
+        array->n_in = 0;
+    }
+    return EM_OK;
+}
+
+em_status em_array_eval(em_array *array)
+{
+    if (!array) /* the call that gave NULL has set the error */
+        return em_last_status() != EM_OK ? em_last_status()
+                                         : em__fail(EM_ERROR_INVALID_ARGUMENT, "eval: the array is NULL");
+    uint64_t begin = em__telemetry_wanted() ? em__now() : 0;
+    stack todo = {0};
+    pthread_mutex_lock(&lock);
+    em__device_enter(array->device);
+    em_status status = array->buffer ? EM_OK : eval_locked(array, &todo);
+    em__device_leave(array->device);
+    pthread_mutex_unlock(&lock);
+    em__vec_free(&todo);
+    if (begin)
+        em__telemetry("eval", em__op_get(array->op)->name, em__now() - begin);
+    return status;
+}
+
+em_status em_eval(em_scope *scope, em_array *array)
+{
+    if (scope && scope->status != EM_OK)
+        return scope->status;
+    em_status status = em_array_eval(array);
+    if (status != EM_OK && scope)
+        em__scope_fail(scope);
+    return status;
+}
+
+const void *em_array_data(em_array *array)
+{
+    if (em_array_eval(array) != EM_OK)
+        return NULL;
+    em_status status = EM_OK;
+    pthread_mutex_lock(&lock);
+    em__tensor tensor = em__array_tensor(array), row_major;
+    if (!em__tensor_is_contiguous(&tensor)) {
+        em__buffer *buffer;
+        status = copied(array->device, &tensor, &row_major, &buffer);
+        if (status == EM_OK) {
+            em__buffer_release(array->buffer);
+            set_layout(array, buffer, &row_major);
+        }
+    }
+    const void *data = status == EM_OK ? (char *)array->buffer->data + array->offset : NULL;
+    pthread_mutex_unlock(&lock);
+    return data;
+}

@@ -1,0 +1,23 @@
+/*
+ * Lowering: from an op with laid-out operands to the kernel that runs and the copies that must come first. Eager runs
+ * what this says at once, a program remembers it: that is why both give the same bits.
+ */
+#ifndef EM_ARRAY_LOWER_H
+#define EM_ARRAY_LOWER_H
+
+#include "device/device.h"
+
+typedef struct em__lowered {
+    em__plan plan;
+    uint64_t copies; /* bit i: operand i must be copied to row-major first */
+} em__lowered;
+
+/* `call` has op, attributes, operand layouts (data is not looked at) and the result's spec. Fills its result strides,
+ * broadcasts elementwise operands, and asks the device. Operands beyond the 64th may not be strided. */
+em_status em__lower(em_device *device, em__call *call, em__lowered *lowered);
+
+/* The call that copies `from` to row-major `to`; prepared, with its kernel. COPY needs no scratch. `from` must outlive
+ * the call. */
+em_status em__lower_copy(em_device *device, em__tensor *from, em__call *copy);
+
+#endif

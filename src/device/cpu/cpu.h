@@ -1,0 +1,36 @@
+/*
+ * The cpu device: kernels chosen by family for this machine, run on one pool. Ops or dtypes without a fast kernel run
+ * by the ref loops, counted as fallbacks.
+ */
+#ifndef EM_DEVICE_CPU_CPU_H
+#define EM_DEVICE_CPU_CPU_H
+
+#include "core/pool.h"
+#include "device/cpu/gemm.h"
+#include "device/device.h"
+
+typedef struct em__cpu {
+    em_device device;
+    em__pool *pool;
+    em__cpu_level level;
+    const em__gemm_kernels *gemm;
+} em__cpu;
+
+/* The device as what it is; device.h guarantees the first member. */
+static inline em__cpu *em__cpu_of(em_device *device)
+{
+    return (em__cpu *)device;
+}
+
+/* Each family's say on a call: true when it takes it, with the plan filled. */
+typedef bool (*em__cpu_prepare_fn)(em__cpu *cpu, const em__call *call, em__plan *plan);
+bool em__cpu_prepare_dot(em__cpu *cpu, const em__call *call, em__plan *plan);
+
+/* The op as a pass over finished rows of a product, with the bits of the elementwise kernel; NULL for COPY. */
+em__gemm_activation em__cpu_activation(const em__cpu *cpu, em__op op);
+
+/* Packed layout of a constant operand 1 of a product; 0 bytes when there is none. */
+size_t em__cpu_packed_bytes(em_device *device, const em__call *call);
+em_status em__cpu_pack(em_device *device, const em__call *call, void *to);
+
+#endif

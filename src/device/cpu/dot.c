@@ -1,0 +1,207 @@
+/*
+ * Products on the cpu: DOT_GENERAL and FUSED_LINEAR brought to the form that gemm.h runs.
+ *
+ * Axes of an operand fall into batch, rows (free) and depth (contracted). When rows and depth each step by one stride
+ * and depth steps by 1 in A, the kernel reads A in place; otherwise A is first copied to [batch][m][k]. B is packed
+ * into scratch, or was packed beforehand (a constant weight of a program).
+ */
+#include <string.h>
+
+#include "core/error.h"
+#include "device/cpu/cpu.h"
+
+/* One operand as [batch][rows][depth] over memory; `even` when single strides describe rows and depth. */
+typedef struct operand {
+    int64_t rows, depth, row_stride, depth_stride;
+    bool even;
+} operand;
+
+typedef struct product {
+    operand a, b;
+    int64_t batch;
+    em__dot dot;
+    bool copy_a, copy_b;
+    size_t copy_a_bytes, copy_b_bytes, packed_bytes; /* of one batch element */
+} product;
+
+static bool listed(const int64_t *axes, int n, int axis)
+{
+    for (int i = 0; i < n; i++)
+        if (axes[i] == axis)
+            return true;
+    return false;
+}
+
+/* Folds axis `d` into a running (size, stride) from the outside in; false if the stride breaks. */
+static bool fold(const em__tensor *t, int d, int64_t *size, int64_t *stride)
+{
+    if (t->spec.dims[d] == 1)
+        return true;
+    bool fits = *size == 1 || *stride == t->strides[d] * t->spec.dims[d];
+    *size *= t->spec.dims[d];
+    *stride = t->strides[d];
+    return fits;
+}
+
+static operand describe(const em__tensor *t, const int64_t *contract, int n_contract, const int64_t *batch, int n_batch)
+{
+    operand o = {.rows = 1, .depth = 1, .row_stride = 1, .depth_stride = 1, .even = true};
+    for (int i = 0; i < n_contract; i++)
+        o.even &= fold(t, (int)contract[i], &o.depth, &o.depth_stride);
+    for (int d = 0; d < t->spec.rank; d++)
+        if (!listed(contract, n_contract, d) && !listed(batch, n_batch, d))
+            o.even &= fold(t, d, &o.rows, &o.row_stride);
+    return o;
+}
+
+static product analyse(const em__call *call)
+{
+    static const int64_t last_axis_of_b = 1;
+    product p = {.batch = 1};
+    if (call->op == EM__OP_FUSED_LINEAR) {
+        static int64_t depth[EM_MAX_RANK] = {0, 1, 2, 3, 4, 5, 6, 7};
+        p.dot = (em__dot){1, 0, &depth[call->in[0].spec.rank - 1], &last_axis_of_b, NULL, NULL};
+    } else {
+        p.dot = em__dot_decode(call->ints);
+    }
+    p.a = describe(&call->in[0], p.dot.contract_a, p.dot.n_contract, p.dot.batch_a, p.dot.n_batch);
+    p.b = describe(&call->in[1], p.dot.contract_b, p.dot.n_contract, p.dot.batch_b, p.dot.n_batch);
+    for (int i = 0; i < p.dot.n_batch; i++)
+        p.batch *= call->in[0].spec.dims[p.dot.batch_a[i]];
+    p.copy_a = !p.a.even || (p.a.depth_stride != 1 && p.a.depth > 1);
+    p.copy_b = !p.b.even || (p.b.depth_stride != 1 && p.b.row_stride != 1 && p.b.depth > 1 && p.b.rows > 1);
+    p.packed_bytes = em__gemm_f32_packed_bytes(p.b.rows, p.b.depth);
+    p.copy_a_bytes = p.copy_a ? ((size_t)(p.a.rows * p.a.depth) * sizeof(float) + 63) / 64 * 64 : 0;
+    p.copy_b_bytes = p.copy_b ? ((size_t)(p.b.rows * p.b.depth) * sizeof(float) + 63) / 64 * 64 : 0;
+    return p;
+}
+
+/* Copies one batch element to [rows][depth], walking the free axes and then the contracted ones in order. */
+static em_status copy_operand(em_device *device, const em__tensor *t, const char *data, const int64_t *contract,
+                              int n_contract, const int64_t *batch, int n_batch, void *to)
+{
+    em__tensor view = {.spec = {.dtype = t->spec.dtype}};
+    memcpy(&view.data, &data, sizeof data);
+    for (int d = 0; d < t->spec.rank; d++) {
+        if (listed(contract, n_contract, d) || listed(batch, n_batch, d))
+            continue;
+        view.spec.dims[view.spec.rank] = t->spec.dims[d];
+        view.strides[view.spec.rank++] = t->strides[d];
+    }
+    for (int i = 0; i < n_contract; i++) {
+        view.spec.dims[view.spec.rank] = t->spec.dims[contract[i]];
+        view.strides[view.spec.rank++] = t->strides[contract[i]];
+    }
+    em__plan plan;
+    em__call copy = {.op = EM__OP_COPY, .n_in = 1, .in = &view, .out = {.data = to, .spec = view.spec}};
+    em__tensor_contiguous(&copy.out);
+    EM__TRY(device->vtable->prepare(device, &copy, &plan));
+    return plan.kernel(device, &copy);
+}
+
+/* Bytes from the operand's start to its batch element `index`. */
+static int64_t batch_offset(const em__tensor *t, const int64_t *batch, int n_batch, int64_t index)
+{
+    int64_t offset = 0;
+    for (int i = n_batch - 1; i >= 0; i--) {
+        int64_t dim = t->spec.dims[batch[i]];
+        offset += index % dim * t->strides[batch[i]];
+        index /= dim;
+    }
+    return offset * (int64_t)em_dtype_size(t->spec.dtype);
+}
+
+typedef struct scratch {
+    char *packed, *a, *b;
+} scratch;
+
+static em_status pack_b(em__cpu *cpu, const em__call *call, const product *p, const char *data, scratch s)
+{
+    const em__tensor *b = &call->in[1];
+    int64_t row_stride = p->b.row_stride, depth_stride = p->b.depth_stride;
+    if (p->copy_b) {
+        EM__TRY(copy_operand(&cpu->device, b, data, p->dot.contract_b, p->dot.n_contract, p->dot.batch_b,
+                             p->dot.n_batch, s.b));
+        data = s.b;
+        row_stride = p->b.depth;
+        depth_stride = 1;
+    }
+    em__gemm_f32_pack(cpu->gemm, cpu->pool, (float *)(void *)s.packed, (const float *)(const void *)data, p->b.rows,
+                      p->b.depth, row_stride, depth_stride);
+    return EM_OK;
+}
+
+/* Activation, bias and residual of a FUSED_LINEAR. */
+static void epilogue(em__cpu *cpu, const em__call *call, em__gemm_args *args)
+{
+    (void)cpu;
+    int next = 2;
+    if (call->op != EM__OP_FUSED_LINEAR)
+        return;
+    if (call->ints[1] & 1)
+        args->bias = call->in[next++].data;
+    if (call->ints[1] & 2) {
+        args->residual = call->in[next].data;
+        args->ldr = args->n;
+    }
+    args->activation = em__cpu_activation(cpu, (em__op)call->ints[0]);
+}
+
+static em_status run_dot(em_device *device, const em__call *call)
+{
+    em__cpu *cpu = em__cpu_of(device);
+    product p = analyse(call);
+    scratch s = {.packed = call->scratch};
+    s.a = s.packed + (call->packed ? 0 : p.packed_bytes);
+    s.b = s.a + p.copy_a_bytes;
+    for (int64_t i = 0; i < p.batch; i++) {
+        const char *a = (const char *)call->in[0].data + batch_offset(&call->in[0], p.dot.batch_a, p.dot.n_batch, i);
+        const char *b = (const char *)call->in[1].data + batch_offset(&call->in[1], p.dot.batch_b, p.dot.n_batch, i);
+        em__gemm_args args = {.m = p.a.rows, .n = p.b.rows, .k = p.a.depth, .ldc = p.b.rows, .lda = p.a.row_stride};
+        args.c = (float *)call->out.data + i * args.m * args.n;
+        if (p.copy_a) {
+            EM__TRY(copy_operand(device, &call->in[0], a, p.dot.contract_a, p.dot.n_contract, p.dot.batch_a,
+                                 p.dot.n_batch, s.a));
+            a = s.a;
+            args.lda = p.a.depth;
+        }
+        if (!call->packed)
+            EM__TRY(pack_b(cpu, call, &p, b, s));
+        args.a = (const float *)(const void *)a;
+        args.b = call->packed ? call->packed : (const void *)s.packed;
+        epilogue(cpu, call, &args);
+        EM__TRY(em__gemm_f32(cpu->gemm, cpu->pool, &args));
+    }
+    return EM_OK;
+}
+
+bool em__cpu_prepare_dot(em__cpu *cpu, const em__call *call, em__plan *plan)
+{
+    bool mine = (call->op == EM__OP_DOT_GENERAL || call->op == EM__OP_FUSED_LINEAR) &&
+                call->in[0].spec.dtype == EM_F32 && call->in[1].spec.dtype == EM_F32;
+    if (!mine)
+        return false;
+    product p = analyse(call);
+    if (em__pool_reserve(cpu->pool, em__gemm_scratch_bytes()) != EM_OK)
+        return false;
+    plan->kernel = run_dot;
+    plan->strided = 3; /* bias and residual must be row-major */
+    plan->scratch = (call->packed ? 0 : p.packed_bytes) + p.copy_a_bytes + p.copy_b_bytes;
+    return true;
+}
+
+size_t em__cpu_packed_bytes(em_device *device, const em__call *call)
+{
+    (void)device;
+    bool product_op = call->op == EM__OP_DOT_GENERAL || call->op == EM__OP_FUSED_LINEAR;
+    if (!product_op || call->in[1].spec.dtype != EM_F32)
+        return 0;
+    product p = analyse(call);
+    return p.batch == 1 && p.dot.n_batch == 0 && !p.copy_b ? p.packed_bytes : 0;
+}
+
+em_status em__cpu_pack(em_device *device, const em__call *call, void *to)
+{
+    product p = analyse(call);
+    return pack_b(em__cpu_of(device), call, &p, call->in[1].data, (scratch){.packed = to});
+}

@@ -1,0 +1,107 @@
+/* The registry of devices, and layouts. */
+#include "device/device.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+
+/* Held for reading while kernels run, for writing while a device changes. */
+static pthread_rwlock_t in_use = PTHREAD_RWLOCK_INITIALIZER;
+
+em_device *em_device_at(size_t index)
+{
+    return index == 0 ? em__cpu_device() : index == 1 ? &em__ref_device : NULL;
+}
+
+em_device *em_device_find(const char *name)
+{
+    if (!name)
+        return em_device_default();
+    for (size_t i = 0; i < 2; i++) {
+        em_device *device = em_device_at(i);
+        if (device && strcmp(device->vtable->name, name) == 0)
+            return device;
+    }
+    em__fail(EM_ERROR_NOT_FOUND, "device \"%s\" does not exist; there are cpu and ref", name);
+    return NULL;
+}
+
+em_device *em_device_default(void)
+{
+    const char *name = getenv("EMILY_DEVICE");
+    return em_device_find(name && *name ? name : "cpu");
+}
+
+const char *em_device_name(const em_device *device)
+{
+    return device ? device->vtable->name : "";
+}
+
+em_status em_device_describe(em_device *device, char *text, size_t size)
+{
+    EM__FAIL_IF(!device || !text || size == 0, EM_ERROR_INVALID_ARGUMENT, "device_describe: NULL argument");
+    return device->vtable->describe(device, text, size);
+}
+
+int em_device_threads(em_device *device)
+{
+    return device && device->vtable->threads ? device->vtable->threads(device) : 1;
+}
+
+em_status em_device_set_threads(em_device *device, int threads)
+{
+    EM__FAIL_IF(!device, EM_ERROR_INVALID_ARGUMENT, "device_set_threads: NULL device");
+    EM__FAIL_IF(threads < 0, EM_ERROR_INVALID_ARGUMENT, "device_set_threads: %d threads; give 1 or more, or 0 for all",
+                threads);
+    if (!device->vtable->set_threads)
+        return EM_OK;
+    pthread_rwlock_wrlock(&in_use);
+    em_status status = device->vtable->set_threads(device, threads);
+    pthread_rwlock_unlock(&in_use);
+    return status;
+}
+
+void em__device_enter(em_device *device)
+{
+    (void)device;
+    pthread_rwlock_rdlock(&in_use);
+}
+
+void em__device_leave(em_device *device)
+{
+    (void)device;
+    pthread_rwlock_unlock(&in_use);
+}
+
+void em__tensor_contiguous(em__tensor *tensor)
+{
+    int64_t stride = 1;
+    for (int i = tensor->spec.rank - 1; i >= 0; i--) {
+        tensor->strides[i] = stride;
+        stride *= tensor->spec.dims[i];
+    }
+}
+
+bool em__tensor_is_contiguous(const em__tensor *tensor)
+{
+    int64_t stride = 1;
+    for (int i = tensor->spec.rank - 1; i >= 0; i--) {
+        if (tensor->spec.dims[i] != 1 && tensor->strides[i] != stride)
+            return em__spec_size(&tensor->spec) == 0;
+        stride *= tensor->spec.dims[i];
+    }
+    return true;
+}
+
+em__tensor em__tensor_broadcast(const em__tensor *tensor, const em__spec *shape)
+{
+    em__tensor out = {.data = tensor->data, .spec = *shape};
+    out.spec.dtype = tensor->spec.dtype;
+    int lead = shape->rank - tensor->spec.rank;
+    for (int i = lead; i < shape->rank; i++)
+        out.strides[i] = tensor->spec.dims[i - lead] == 1 ? 0 : tensor->strides[i - lead];
+    return out;
+}

@@ -1,0 +1,86 @@
+/*
+ * The device interface: a versioned table of slots. Above it nobody knows which device runs.
+ *
+ * A call is one op with its operands laid out in memory. `prepare` looks at ops, dtypes, shapes and strides (never at
+ * data pointers, thread counts or time) and names the kernel; so eager and replayed programs, which prepare the same
+ * calls, run the same kernels and give the same bits.
+ */
+#ifndef EM_DEVICE_DEVICE_H
+#define EM_DEVICE_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <emily/device.h>
+
+#include "ops/op.h"
+
+#define EM__DEVICE_VERSION 1
+
+/* Strides count elements; they may be 0 (broadcast) or negative (reversed). */
+typedef struct em__tensor {
+    void *data;
+    em__spec spec;
+    int64_t strides[EM_MAX_RANK];
+} em__tensor;
+
+typedef struct em__call em__call;
+typedef em_status (*em__kernel_fn)(em_device *device, const em__call *call);
+
+struct em__call {
+    em__op op;
+    int n_in, n_ints, n_floats;
+    em__tensor *in; /* elementwise operands are broadcast to the result's shape already */
+    em__tensor out; /* row-major, no holes */
+    const int64_t *ints;
+    const double *floats;
+    em__kernel_fn kernel;
+    void *scratch;      /* as large as the plan asked, 64-byte aligned */
+    const void *packed; /* operand 1 as the device's `pack` laid it out; NULL when it was not packed */
+};
+
+/* What a device says about a call. */
+typedef struct em__plan {
+    em__kernel_fn kernel;
+    size_t scratch;   /* bytes */
+    uint64_t strided; /* bit i: operand i may have any strides; otherwise it must be row-major without holes */
+    bool fallback;    /* runs by the general, slow path: counted and reported */
+} em__plan;
+
+typedef struct em__device_vtable {
+    unsigned version;
+    const char *name;
+    /* required */
+    em_status (*describe)(em_device *device, char *text, size_t size);
+    em_status (*prepare)(em_device *device, const em__call *call, em__plan *plan);
+    /* optional: one thread, fixed */
+    int (*threads)(em_device *device);
+    em_status (*set_threads)(em_device *device, int threads);
+    /* optional: a better layout for a constant operand 1. 0 bytes: none. `pack` fills `to`. */
+    size_t (*packed_bytes)(em_device *device, const em__call *call);
+    em_status (*pack)(em_device *device, const em__call *call, void *to);
+} em__device_vtable;
+
+struct em_device {
+    const em__device_vtable *vtable;
+};
+
+extern em_device em__ref_device;
+em_device *em__cpu_device(void); /* NULL with the error set when it could not start */
+
+/* Brackets every use of a device's kernels, so that changing its threads can wait. Nestable by different threads. */
+void em__device_enter(em_device *device);
+void em__device_leave(em_device *device);
+
+/* Row-major strides for the spec. */
+void em__tensor_contiguous(em__tensor *tensor);
+bool em__tensor_is_contiguous(const em__tensor *tensor);
+
+/* `tensor` seen with the larger shape, stride 0 where it repeats. The shapes must broadcast. */
+em__tensor em__tensor_broadcast(const em__tensor *tensor, const em__spec *shape);
+
+/* The naive kernel of the op, any strides: the oracle, and what a device falls back to. */
+em__kernel_fn em__ref_kernel(em__op op);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * The ref device: one naive loop an op, any strides, floats computed in double and rounded once. The oracle: clear
+ * before fast. Elements are read and written through the accessors below, so one loop serves every dtype.
+ */
+#ifndef EM_DEVICE_REF_REF_H
+#define EM_DEVICE_REF_REF_H
+
+#include "device/device.h"
+
+/* An element widened: floats to double, signed to int64, unsigned and pred to uint64, complex to two doubles. */
+typedef struct em__value {
+    double f, imag;
+    int64_t s;
+    uint64_t u;
+} em__value;
+
+/* Element `index` (in elements from data) of a tensor's memory. */
+em__value em__ref_load(em_dtype dtype, const void *data, int64_t index);
+/* Stores the member that belongs to the dtype's kind; integers wrap, floats round to nearest even. */
+void em__ref_store(em_dtype dtype, void *data, int64_t index, em__value value);
+/* The element as a double, whatever its kind. */
+double em__ref_real(em_dtype dtype, const void *data, int64_t index);
+void em__ref_store_real(em_dtype dtype, void *data, int64_t index, double value);
+/* An integer element as int64 (u64 above its range saturates). */
+int64_t em__ref_index(em_dtype dtype, const void *data, int64_t index);
+
+/* Walks a shape in row-major order. */
+typedef struct em__walk {
+    int64_t at[EM_MAX_RANK];
+    const em__spec *spec;
+} em__walk;
+bool em__walk_next(em__walk *walk); /* false after the last element */
+int64_t em__walk_offset(const em__walk *walk, const em__tensor *tensor);
+
+#define EM__REF_DECLARE(name) em_status em__ref_##name(em_device *device, const em__call *call)
+EM__REF_DECLARE(unary);
+EM__REF_DECLARE(binary);
+EM__REF_DECLARE(select);
+EM__REF_DECLARE(cast);
+EM__REF_DECLARE(reduce);
+EM__REF_DECLARE(arg);
+EM__REF_DECLARE(copy);
+EM__REF_DECLARE(concatenate);
+EM__REF_DECLARE(pad);
+EM__REF_DECLARE(iota);
+EM__REF_DECLARE(take);
+EM__REF_DECLARE(dot);
+EM__REF_DECLARE(softmax);
+EM__REF_DECLARE(norm);
+EM__REF_DECLARE(rope);
+EM__REF_DECLARE(sdpa);
+EM__REF_DECLARE(sdpa_segments);
+EM__REF_DECLARE(segment_pool);
+EM__REF_DECLARE(fused_linear);
+
+/* The double-precision function of a unary float op; shared with fused_linear's activation. */
+double em__ref_unary_real(em__op op, double x);
+
+#endif

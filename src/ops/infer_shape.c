@@ -1,0 +1,130 @@
+/* Shape rules: ops that move elements. */
+#include "ops/op.h"
+
+em_status em__infer_SHAPE(const em__apply *apply, em__spec *out)
+{
+    out->dtype = apply->in[0]->dtype;
+    out->rank = apply->n_ints;
+    for (int i = 0; i < out->rank; i++)
+        out->dims[i] = apply->ints[i];
+    if (em__spec_size(out) != em__spec_size(apply->in[0])) {
+        char text[EM__SPEC_TEXT];
+        return em__infer_fail(apply, "%s has another number of elements", em__spec_print(out, text, sizeof text));
+    }
+    return EM_OK;
+}
+
+em_status em__infer_TRANSPOSE(const em__apply *apply, em__spec *out)
+{
+    const em__spec *in = apply->in[0];
+    unsigned seen = 0;
+    if (apply->n_ints != in->rank)
+        return em__infer_fail(apply, "%d axes were given", apply->n_ints);
+    *out = *in;
+    for (int i = 0; i < in->rank; i++) {
+        int64_t axis = apply->ints[i];
+        if (axis < 0 || axis >= in->rank || seen >> axis & 1)
+            return em__infer_fail(apply, "axis %lld is out of range or named twice", (long long)axis);
+        seen |= 1u << axis;
+        out->dims[i] = in->dims[axis];
+    }
+    return EM_OK;
+}
+
+em_status em__infer_BROADCAST_TO(const em__apply *apply, em__spec *out)
+{
+    em__spec want = {.dtype = apply->in[0]->dtype, .rank = apply->n_ints};
+    for (int i = 0; i < want.rank; i++)
+        want.dims[i] = apply->ints[i];
+    char text[EM__SPEC_TEXT];
+    *out = want;
+    if (!em__broadcast(apply->in[0], &want, out) || !em__spec_equal(out, &want))
+        return em__infer_fail(apply, "does not broadcast to %s", em__spec_print(&want, text, sizeof text));
+    return EM_OK;
+}
+
+em_status em__infer_SLICE(const em__apply *apply, em__spec *out)
+{
+    const em__spec *in = apply->in[0];
+    int rank = in->rank;
+    *out = *in;
+    for (int i = 0; i < rank; i++) {
+        int64_t start = apply->ints[i], stop = apply->ints[rank + i], stride = apply->ints[2 * rank + i];
+        if (start < 0 || stop < start || stop > in->dims[i] || stride < 1)
+            return em__infer_fail(apply, "axis %d: start %lld, stop %lld, stride %lld do not fit", i, (long long)start,
+                                  (long long)stop, (long long)stride);
+        out->dims[i] = (stop - start + stride - 1) / stride;
+    }
+    return EM_OK;
+}
+
+em_status em__infer_REVERSE(const em__apply *apply, em__spec *out)
+{
+    *out = *apply->in[0];
+    return EM_OK;
+}
+
+em_status em__infer_CONCATENATE(const em__apply *apply, em__spec *out)
+{
+    int64_t axis = apply->ints[0];
+    *out = *apply->in[0];
+    if (axis < 0 || axis >= out->rank)
+        return em__infer_fail(apply, "axis %lld is out of range", (long long)axis);
+    for (int i = 1; i < apply->n_in; i++) {
+        em__spec other = *apply->in[i];
+        int64_t extent = other.rank == out->rank ? other.dims[axis] : 0, sum;
+        if (other.rank == out->rank)
+            other.dims[axis] = out->dims[axis];
+        if (!em__spec_equal(&other, out))
+            return em__infer_fail(apply, "operand %d differs outside axis %lld", i, (long long)axis);
+        if (__builtin_add_overflow(out->dims[axis], extent, &sum))
+            return em__infer_fail(apply, "the axis overflows 64 bits");
+        out->dims[axis] = sum;
+    }
+    return EM_OK;
+}
+
+em_status em__infer_PAD(const em__apply *apply, em__spec *out)
+{
+    const em__spec *in = apply->in[0];
+    int rank = in->rank;
+    if (apply->in[1]->rank != 0 || apply->in[1]->dtype != in->dtype)
+        return em__infer_fail(apply, "the value must be a scalar of the operand's dtype");
+    *out = *in;
+    for (int i = 0; i < rank; i++) {
+        int64_t interior = apply->ints[2 * rank + i], size = in->dims[i], gaps;
+        bool bad = interior < 0 || __builtin_mul_overflow(size > 0 ? size - 1 : 0, interior, &gaps) ||
+                   __builtin_add_overflow(size, gaps, &size) || __builtin_add_overflow(size, apply->ints[i], &size) ||
+                   __builtin_add_overflow(size, apply->ints[rank + i], &size) || size < 0;
+        if (bad)
+            return em__infer_fail(apply, "axis %d: low %lld, high %lld, interior %lld do not fit", i,
+                                  (long long)apply->ints[i], (long long)apply->ints[rank + i], (long long)interior);
+        out->dims[i] = size;
+    }
+    return EM_OK;
+}
+
+em_status em__infer_TAKE(const em__apply *apply, em__spec *out)
+{
+    const em__spec *in = apply->in[0], *index = apply->in[1];
+    int axis = (int)apply->ints[0];
+    em_dtype_kind kind = em_dtype_get_kind(index->dtype);
+    if (axis < 0 || axis >= in->rank)
+        return em__infer_fail(apply, "axis %d is out of range", axis);
+    if (kind != EM_KIND_SIGNED && kind != EM_KIND_UNSIGNED)
+        return em__infer_fail(apply, "indices must be integers");
+    out->dtype = in->dtype;
+    out->rank = in->rank - 1 + index->rank;
+    if (out->rank > EM_MAX_RANK)
+        return em__infer_fail(apply, "the result would have rank %d", out->rank);
+    int k = 0;
+    for (int i = 0; i < axis; i++)
+        out->dims[k++] = in->dims[i];
+    for (int i = 0; i < index->rank; i++)
+        out->dims[k++] = index->dims[i];
+    for (int i = axis + 1; i < in->rank; i++)
+        out->dims[k++] = in->dims[i];
+    if (in->dims[axis] == 0 && em__spec_size(out) != 0)
+        return em__infer_fail(apply, "axis %d is empty: there is nothing to take", axis);
+    return EM_OK;
+}

@@ -1,0 +1,162 @@
+/* The op table and what all rules share: specs, promotion, broadcasting, error text. */
+#include "ops/op.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/alloc.h"
+#include "core/error.h"
+
+static const em__op_info table[EM__OP_COUNT] = {
+#define EM_OP(ENUM, op_name, SIGNATURE, INFER, DTYPES, TRAITS)                                                         \
+    [EM__OP_##ENUM] = {#op_name, em__infer_##INFER, EM__ACCEPTS_##DTYPES, EM__TRAIT_##TRAITS},
+#include <emily/ops.def>
+#undef EM_OP
+};
+
+const em__op_info *em__op_get(em__op op)
+{
+    return &table[op];
+}
+
+int64_t em__spec_size(const em__spec *spec)
+{
+    int64_t size = 1;
+    for (int i = 0; i < spec->rank; i++)
+        size *= spec->dims[i];
+    return size;
+}
+
+bool em__spec_equal(const em__spec *a, const em__spec *b)
+{
+    return a->dtype == b->dtype && a->rank == b->rank &&
+           (a->rank == 0 || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof a->dims[0]) == 0);
+}
+
+const char *em__spec_print(const em__spec *spec, char *text, size_t size)
+{
+    int n = snprintf(text, size, "%s[", em_dtype_name(spec->dtype));
+    for (int i = 0; i < spec->rank && (size_t)n < size; i++)
+        n += snprintf(text + n, size - (size_t)n, i ? ", %lld" : "%lld", (long long)spec->dims[i]);
+    if ((size_t)n < size)
+        snprintf(text + n, size - (size_t)n, "]");
+    return text;
+}
+
+em_status em__spec_check(const em__spec *spec, const char *what)
+{
+    EM__FAIL_IF(spec->rank < 0 || spec->rank > EM_MAX_RANK, EM_ERROR_INVALID_ARGUMENT,
+                "%s: rank is %d; ranks 0 to %d are supported", what, spec->rank, EM_MAX_RANK);
+    int64_t bytes = 16; /* the widest element */
+    bool empty = false, overflow = false;
+    for (int i = 0; i < spec->rank; i++) {
+        EM__FAIL_IF(spec->dims[i] < 0, EM_ERROR_INVALID_ARGUMENT, "%s: dimension %d is %lld; it must be 0 or more",
+                    what, i, (long long)spec->dims[i]);
+        empty |= spec->dims[i] == 0;
+        overflow |= em__mul_overflows(bytes, spec->dims[i], &bytes);
+    }
+    EM__FAIL_IF(overflow && !empty, EM_ERROR_INVALID_ARGUMENT, "%s: the shape's element count overflows 64 bits", what);
+    return EM_OK;
+}
+
+em_status em__op_infer(const em__apply *apply, em__spec *out)
+{
+    memset(out, 0, sizeof *out);
+    EM__TRY(table[apply->op].infer(apply, out));
+    return em__spec_check(out, table[apply->op].name);
+}
+
+static bool accepted(em__accepts accepts, em_dtype_kind kind)
+{
+    bool integer = kind == EM_KIND_UNSIGNED || kind == EM_KIND_SIGNED;
+    switch (accepts) {
+    case EM__ACCEPTS_ANY: return true;
+    case EM__ACCEPTS_NUMERIC: return kind != EM_KIND_BOOL;
+    case EM__ACCEPTS_REAL: return kind != EM_KIND_BOOL && kind != EM_KIND_COMPLEX;
+    case EM__ACCEPTS_FLOAT: return kind != EM_KIND_COMPLEX;
+    case EM__ACCEPTS_INTEGER: return integer;
+    case EM__ACCEPTS_BITS: return integer || kind == EM_KIND_BOOL;
+    }
+    return false;
+}
+
+em_status em__op_operand_dtype(em__op op, em_dtype dtype, em_dtype *want)
+{
+    static const char *const classes[] = {"any dtype", "a number",   "a real number",
+                                          "a number",  "an integer", "an integer or pred"};
+    em__accepts accepts = table[op].accepts;
+    em_dtype_kind kind = em_dtype_get_kind(dtype);
+    EM__FAIL_IF(!accepted(accepts, kind), EM_ERROR_INVALID_ARGUMENT, "%s: operand is %s, the op takes %s",
+                table[op].name, em_dtype_name(dtype), classes[accepts]);
+    *want = accepts == EM__ACCEPTS_FLOAT && kind != EM_KIND_FLOAT ? EM_F32 : dtype;
+    return EM_OK;
+}
+
+static em_dtype integer_of(em_dtype_kind kind, size_t bytes)
+{
+    for (int i = 0; i < EM_DTYPE_COUNT; i++)
+        if (em_dtype_get_kind((em_dtype)i) == kind && em_dtype_size((em_dtype)i) == bytes)
+            return (em_dtype)i;
+    return EM_S64;
+}
+
+em_dtype em__promote(em_dtype a, em_dtype b)
+{
+    em_dtype_kind ka = em_dtype_get_kind(a), kb = em_dtype_get_kind(b);
+    size_t na = em_dtype_size(a), nb = em_dtype_size(b);
+    if (a == b)
+        return a;
+    if (ka > kb) /* kinds ascend: bool, unsigned, signed, float, complex */
+        return em__promote(b, a);
+    if (kb == EM_KIND_COMPLEX)
+        return b == EM_C128 || a == EM_C128 || a == EM_F64 ? EM_C128 : EM_C64;
+    if (kb == EM_KIND_FLOAT) {
+        if (ka != EM_KIND_FLOAT)
+            return b;
+        return na == nb ? (na == 1 ? EM_F16 : EM_F32) : na > nb ? a : b; /* f16 with bf16: neither holds the other */
+    }
+    if (ka == kb || ka == EM_KIND_BOOL)
+        return na > nb && ka == kb ? a : b;
+    size_t wide = na < nb ? nb : na * 2; /* unsigned with signed: a signed type that holds both, at most s64 */
+    return integer_of(EM_KIND_SIGNED, wide > 8 ? 8 : wide);
+}
+
+bool em__broadcast(const em__spec *a, const em__spec *b, em__spec *out)
+{
+    out->rank = a->rank > b->rank ? a->rank : b->rank;
+    for (int i = 0; i < out->rank; i++) {
+        int64_t x = i < out->rank - a->rank ? 1 : a->dims[i - (out->rank - a->rank)];
+        int64_t y = i < out->rank - b->rank ? 1 : b->dims[i - (out->rank - b->rank)];
+        if (x != y && x != 1 && y != 1)
+            return false;
+        out->dims[i] = x == 1 ? y : x;
+    }
+    return true;
+}
+
+bool em__axis(int axis, int rank, int *out)
+{
+    if (axis < -rank || axis >= rank)
+        return false;
+    *out = axis < 0 ? axis + rank : axis;
+    return true;
+}
+
+em_status em__infer_fail(const em__apply *apply, const char *format, ...)
+{
+    char text[256], operands[512] = "";
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    size_t used = 0;
+    for (int i = 0; i < apply->n_in && i < 4; i++) {
+        char spec[EM__SPEC_TEXT];
+        int n = snprintf(operands + used, sizeof operands - used, "%s%s", i ? ", " : "",
+                         em__spec_print(apply->in[i], spec, sizeof spec));
+        used += (size_t)n < sizeof operands - used ? (size_t)n : 0;
+    }
+    return em__fail(EM_ERROR_INVALID_ARGUMENT, "%s: %s%s%s", table[apply->op].name, text,
+                    apply->n_in ? "; operands are " : "", operands);
+}

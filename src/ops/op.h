@@ -1,0 +1,160 @@
+/*
+ * What an op is, without its arithmetic: the enum and the table expanded from emily/ops.def, and the rules that give a
+ * result's shape and dtype. Stands on core alone.
+ *
+ * Attributes travel as two flat lists, so that a node of any op is one small allocation and encodes as it lies:
+ *
+ *   op              ints                                                         floats
+ *   CAST            dtype
+ *   reductions      keep, bit mask of axes
+ *   ARGMAX, ARGMIN  axis
+ *   RESHAPE         dims...              BROADCAST_TO  dims...
+ *   TRANSPOSE       permutation...       REVERSE       bit mask of axes
+ *   SLICE           start..., stop..., stride...
+ *   CONCATENATE     axis                 PAD           low..., high..., interior...
+ *   IOTA            dtype, axis, dims... INPUT         dtype, index, dims...
+ *   TAKE            axis                 SOFTMAX       axis
+ *   DOT_GENERAL     n_contract, n_batch, contract_a..., contract_b..., batch_a..., batch_b...
+ *   LAYER_NORM, RMS_NORM                 mask of optional operands present       eps
+ *   ROPE            dims, interleaved, has_offset                                base, scale
+ *   SDPA            causal, has_mask                                             scale
+ *   SDPA_SEGMENTS   has_bias                                                     scale
+ *   SEGMENT_POOL    em_pool
+ *   FUSED_LINEAR    activation op (or COPY), mask of bias and residual
+ *   FUSED_LAYER_NORM  mask: weight 1, bias 2; operands x, residual, weight, bias   eps
+ */
+#ifndef EM_OPS_OP_H
+#define EM_OPS_OP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <emily/attributes.h>
+#include <emily/dtype.h>
+
+typedef enum em__op {
+#define EM_OP(ENUM, name, SIGNATURE, INFER, DTYPES, TRAITS) EM__OP_##ENUM,
+#include <emily/ops.def>
+#undef EM_OP
+    EM__OP_COUNT
+} em__op;
+
+enum {
+    EM__TRAIT_NONE = 0,
+    EM__TRAIT_ELEMENTWISE = 1,
+    EM__TRAIT_COMMUTING = 1 | 2,
+    EM__TRAIT_VIEW = 4,
+    EM__TRAIT_FAST = 8,
+    EM__TRAIT_LEAF = 16,
+};
+
+/* Classes of dtypes that an op accepts. */
+typedef enum em__accepts {
+    EM__ACCEPTS_ANY,
+    EM__ACCEPTS_NUMERIC,
+    EM__ACCEPTS_REAL,
+    EM__ACCEPTS_FLOAT,
+    EM__ACCEPTS_INTEGER,
+    EM__ACCEPTS_BITS,
+} em__accepts;
+
+/* Dtype and shape of a value. */
+typedef struct em__spec {
+    em_dtype dtype;
+    int rank;
+    int64_t dims[EM_MAX_RANK];
+} em__spec;
+
+/* An op applied to operands. */
+typedef struct em__apply {
+    em__op op;
+    int n_in;
+    const em__spec *const *in;
+    int n_ints;
+    const int64_t *ints;
+    int n_floats;
+    const double *floats;
+} em__apply;
+
+typedef em_status (*em__infer_fn)(const em__apply *apply, em__spec *out);
+
+typedef struct em__op_info {
+    const char *name;
+    em__infer_fn infer;
+    em__accepts accepts;
+    unsigned traits;
+} em__op_info;
+
+const em__op_info *em__op_get(em__op op);
+
+/* The result of applying the op, or EM_ERROR_INVALID_ARGUMENT with the op, the operands' shapes and what was wanted.
+ * Operands must have been promoted and cast already. */
+em_status em__op_infer(const em__apply *apply, em__spec *out);
+
+/* The dtype that an operand must be cast to before the op runs (integers to f32 for float ops);
+ * EM_ERROR_INVALID_ARGUMENT when the op can't take it. */
+em_status em__op_operand_dtype(em__op op, em_dtype dtype, em_dtype *want);
+
+/* Nx.Type.merge. */
+em_dtype em__promote(em_dtype a, em_dtype b);
+
+/* Number of elements; specs are checked to fit when they are made. */
+int64_t em__spec_size(const em__spec *spec);
+bool em__spec_equal(const em__spec *a, const em__spec *b);
+
+/* "f32[2, 3]" into `text`; returns it. */
+const char *em__spec_print(const em__spec *spec, char *text, size_t size);
+#define EM__SPEC_TEXT 160
+
+/* dims >= 0 and the element count times 16 bytes fits in int64; `what` names the op in the error. */
+em_status em__spec_check(const em__spec *spec, const char *what);
+
+/* Result of NumPy broadcasting into `out` (dims and rank only); false if the shapes do not broadcast. */
+bool em__broadcast(const em__spec *a, const em__spec *b, em__spec *out);
+
+/* Axis in [0, rank) from one that may be negative; false if out of range. */
+bool em__axis(int axis, int rank, int *out);
+
+/* The contraction of DOT_GENERAL, decoded. */
+typedef struct em__dot {
+    int n_contract, n_batch;
+    const int64_t *contract_a, *contract_b, *batch_a, *batch_b;
+} em__dot;
+em__dot em__dot_decode(const int64_t *ints);
+
+/* The infer rules, one a name in the INFER column. */
+#define EM__INFER_DECLARE(name) em_status em__infer_##name(const em__apply *apply, em__spec *out)
+EM__INFER_DECLARE(SAME);
+EM__INFER_DECLARE(PRED);
+EM__INFER_DECLARE(BROADCAST);
+EM__INFER_DECLARE(COMPARE);
+EM__INFER_DECLARE(SELECT);
+EM__INFER_DECLARE(CAST);
+EM__INFER_DECLARE(SUM);
+EM__INFER_DECLARE(REDUCE);
+EM__INFER_DECLARE(REDUCE_PRED);
+EM__INFER_DECLARE(ARG);
+EM__INFER_DECLARE(SHAPE);
+EM__INFER_DECLARE(TRANSPOSE);
+EM__INFER_DECLARE(BROADCAST_TO);
+EM__INFER_DECLARE(SLICE);
+EM__INFER_DECLARE(REVERSE);
+EM__INFER_DECLARE(CONCATENATE);
+EM__INFER_DECLARE(PAD);
+EM__INFER_DECLARE(LEAF);
+EM__INFER_DECLARE(TAKE);
+EM__INFER_DECLARE(DOT);
+EM__INFER_DECLARE(SAME_AXIS);
+EM__INFER_DECLARE(LAYER_NORM);
+EM__INFER_DECLARE(RMS_NORM);
+EM__INFER_DECLARE(ROPE);
+EM__INFER_DECLARE(SDPA);
+EM__INFER_DECLARE(SDPA_SEGMENTS);
+EM__INFER_DECLARE(SEGMENT_POOL);
+EM__INFER_DECLARE(FUSED_LINEAR);
+EM__INFER_DECLARE(FUSED_LAYER_NORM);
+
+/* For the rules: EM_ERROR_INVALID_ARGUMENT with "op: text; operands are f32[2, 3], f32[4]". */
+em_status em__infer_fail(const em__apply *apply, const char *format, ...) EM_PRINTF(2, 3);
+
+#endif
