@@ -1,0 +1,317 @@
+/*
+ * The driver of attention: tasks, blocks of keys, masks. The arithmetic is in the tiles of the matrix product and in
+ * the row operations of attention_tmpl.c.
+ *
+ * A task is one head of one sequence, or a run of its queries when there are few heads. It takes up to PART_ROWS
+ * queries at a time through all blocks of BLOCK_KEYS keys: k and v of the block are packed into panels, as weights of
+ * a product are; then per tile of rows: scores = q k', softmax, output += scores v.
+ */
+#include "device/cpu/attention.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "device/cpu/attention_kernels.h"
+
+#define BLOCK_KEYS 512
+#define PART_ROWS 168
+#define PANEL EM__GEMM_PANEL
+#define SCORE_PAD 16 /* keeps rows of scores off the same cache lines */
+#define PAGE 4096
+
+/* The layout of a worker's scratch, in floats from its start. */
+typedef struct attention_layout {
+    int64_t block_keys; /* a multiple of PANEL, at most BLOCK_KEYS */
+    int64_t value_panels;
+    int64_t score_stride, out_stride;
+    int64_t values, scores, out, query, add, states, total; /* packed keys are at 0 */
+} attention_layout;
+
+typedef struct attention_plan {
+    const em__attention_kernels *kernels;
+    em__pool *pool;
+    const em__attention_args *args;
+    attention_layout layout;
+    int64_t part_rows, parts; /* queries of a task, tasks of a head */
+} attention_plan;
+
+/* One head of one sequence, and this worker's scratch. */
+typedef struct attention_head {
+    const attention_plan *plan;
+    const float *q, *k, *v;
+    float *out;
+    int64_t sequence, head;
+    int64_t queries, keys;
+    float *packed_keys, *packed_values, *scores, *sums, *query, *add;
+    em__softmax_state *states;
+    int64_t packed_block; /* whose keys are packed; -1 for none */
+} attention_head;
+
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t max64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t round_up(int64_t x, int64_t to)
+{
+    return (x + to - 1) / to * to;
+}
+
+static int64_t longest_sequence(const em__attention_args *args, int64_t dense)
+{
+    int64_t longest = args->offsets ? 0 : dense;
+    for (int64_t b = 0; args->offsets && b < args->batch; b++)
+        longest = max64(longest, args->offsets[b + 1] - args->offsets[b]);
+    return longest;
+}
+
+static attention_layout make_layout(const em__attention_kernels *kernels, const em__attention_args *args)
+{
+    attention_layout layout;
+    const int64_t rows = kernels->gemm->tile_rows;
+    layout.block_keys = max64(PANEL, min64(BLOCK_KEYS, round_up(longest_sequence(args, args->keys), PANEL)));
+    layout.value_panels = round_up(args->value_dim, PANEL) / PANEL;
+    layout.score_stride = layout.block_keys + SCORE_PAD;
+    layout.out_stride = layout.value_panels * PANEL + SCORE_PAD;
+    layout.values = layout.block_keys * args->head_dim;
+    layout.scores = layout.values + layout.block_keys * layout.value_panels * PANEL;
+    layout.out = layout.scores + rows * layout.score_stride;
+    layout.query = layout.out + PART_ROWS * layout.out_stride;
+    layout.add = layout.query + rows * round_up(args->head_dim + SCORE_PAD, SCORE_PAD);
+    layout.states = layout.add + layout.block_keys;
+    layout.total = layout.states + PART_ROWS * (int64_t)(sizeof(em__softmax_state) / sizeof(float));
+    return layout;
+}
+
+size_t em__attention_scratch_bytes(const em__attention_kernels *kernels, const em__attention_args *args)
+{
+    return (size_t)make_layout(kernels, args).total * sizeof(float);
+}
+
+static const float *mask_row(const attention_head *head, const em__attention_mask *mask, int64_t query, int64_t key)
+{
+    return (const float *)mask->data + head->sequence * mask->batch + head->head * mask->head + query * mask->query +
+           key * mask->key;
+}
+
+static const float *relative_row(const attention_head *head, int64_t query, int64_t key)
+{
+    const em__attention_args *args = head->plan->args;
+    return args->relative + head->head * (2 * args->relative_span - 1) + args->relative_span - 1 - query + key;
+}
+
+/* What is added to the scores of one row, keys [key, key + n): straight from its source, or put together. */
+static const float *row_addend(const attention_head *head, int64_t query, int64_t key, int64_t n)
+{
+    const em__attention_args *args = head->plan->args;
+    const em__attention_mask *mask = &args->mask, *allowed = &args->allowed;
+    const float *added = mask->data ? mask_row(head, mask, query, key) : NULL;
+    const float *relative = args->relative ? relative_row(head, query, key) : NULL;
+    if (!allowed->data && !relative && (!added || mask->key == 1))
+        return added;
+    if (!allowed->data && !added)
+        return relative;
+    for (int64_t j = 0; j < n; j++) {
+        float x = relative ? relative[j] : 0;
+        head->add[j] = added ? x + added[j * mask->key] : x;
+    }
+    if (allowed->data) {
+        const uint8_t *row = (const uint8_t *)allowed->data + head->sequence * allowed->batch +
+                             head->head * allowed->head + query * allowed->query + key * allowed->key;
+        for (int64_t j = 0; j < n; j++)
+            head->add[j] = row[j * allowed->key] ? head->add[j] : -INFINITY;
+    }
+    return head->add;
+}
+
+/* The number of keys that a query sees. */
+static int64_t visible_keys(const attention_head *head, int64_t query)
+{
+    if (!head->plan->args->causal)
+        return head->keys;
+    return max64(0, min64(head->keys, query + 1 + head->keys - head->queries));
+}
+
+static void pack_block(attention_head *head, int64_t block, int64_t n)
+{
+    const attention_plan *plan = head->plan;
+    const em__attention_args *args = plan->args;
+    const em__gemm_kernels *gemm = plan->kernels->gemm;
+    const float *k = head->k + block * args->k.token, *v = head->v + block * args->v.token;
+    for (int64_t j = 0; j < n; j += PANEL)
+        gemm->pack_rows(head->packed_keys + j * args->head_dim, k + j * args->k.token, args->k.token,
+                        (int)min64(PANEL, n - j), args->head_dim);
+    for (int64_t p = 0; p < plan->layout.value_panels; p++)
+        gemm->pack_columns(head->packed_values + p * PANEL * plan->layout.block_keys, v + p * PANEL, args->v.token,
+                           (int)min64(PANEL, args->value_dim - p * PANEL), n);
+    head->packed_block = block;
+}
+
+/* Raw scores of `rows` queries from `query` on against the first n packed keys, rounded up to whole panels. */
+static void score_tile(const attention_head *head, int64_t query, int rows, int64_t n)
+{
+    const attention_plan *plan = head->plan;
+    const em__attention_args *args = plan->args;
+    em__gemm_tile tile = {.a = head->q + query * args->q.token,
+                          .lda = args->q.token,
+                          .ldb = PANEL,
+                          .ldc = plan->layout.score_stride,
+                          .k = args->head_dim,
+                          .rows = rows,
+                          .columns = PANEL,
+                          .first = true,
+                          .prefetch = (const char *)head->packed_keys};
+    if (args->q.token * (int64_t)sizeof(float) % PAGE == 0) {
+        tile.lda = round_up(args->head_dim + SCORE_PAD, SCORE_PAD);
+        for (int r = 0; r < rows; r++)
+            memcpy(head->query + r * tile.lda, tile.a + r * args->q.token, (size_t)args->head_dim * sizeof(float));
+        tile.a = head->query;
+    }
+    for (int64_t j = 0; j < n; j += PANEL) {
+        tile.b = head->packed_keys + j * args->head_dim;
+        tile.c = head->scores + j;
+        plan->kernels->gemm->tile(&tile);
+    }
+}
+
+static void softmax_tile(const attention_head *head, int64_t query, int64_t row, int rows, int64_t block, int64_t n)
+{
+    const attention_plan *plan = head->plan;
+    for (int r = 0; r < rows; r++) {
+        int64_t seen = max64(0, min64(n, visible_keys(head, query + r) - block));
+        const float *add = seen > 0 ? row_addend(head, query + r, block, seen) : NULL;
+        float kept = plan->kernels->softmax(head->scores + r * plan->layout.score_stride, add, seen, n,
+                                            plan->args->scale, &head->states[row + r]);
+        float *out = head->sums + (row + r) * plan->layout.out_stride;
+        if (block > 0 && kept != 1)
+            plan->kernels->scale(out, out, kept, plan->layout.value_panels * PANEL);
+    }
+}
+
+static void value_tile(const attention_head *head, int64_t row, int rows, int64_t n, bool first)
+{
+    const attention_layout *layout = &head->plan->layout;
+    em__gemm_tile tile = {.a = head->scores,
+                          .lda = layout->score_stride,
+                          .ldb = PANEL,
+                          .ldc = layout->out_stride,
+                          .k = n,
+                          .rows = rows,
+                          .columns = PANEL,
+                          .first = first,
+                          .prefetch = (const char *)head->packed_values};
+    for (int64_t p = 0; p < layout->value_panels; p++) {
+        tile.b = head->packed_values + p * PANEL * layout->block_keys;
+        tile.c = head->sums + row * layout->out_stride + p * PANEL;
+        head->plan->kernels->gemm->tile(&tile);
+    }
+}
+
+/* Queries [query, query + rows) against the block of keys that begins at `block`. */
+static void run_block(attention_head *head, int64_t query, int64_t rows, int64_t block)
+{
+    const attention_layout *layout = &head->plan->layout;
+    const int64_t keys = min64(head->keys - block, layout->block_keys);
+    const int64_t tiles = (rows + head->plan->kernels->gemm->tile_rows - 1) / head->plan->kernels->gemm->tile_rows;
+    if (visible_keys(head, query + rows - 1) > block && head->packed_block != block)
+        pack_block(head, block, keys);
+    for (int64_t i = 0; i < tiles; i++) {
+        int64_t row = rows * i / tiles;
+        int height = (int)(rows * (i + 1) / tiles - row);
+        int64_t n = min64(keys, visible_keys(head, query + row + height - 1) - block);
+        if (n > 0) {
+            score_tile(head, query + row, height, n);
+            softmax_tile(head, query + row, row, height, block, n);
+            value_tile(head, row, height, n, block == 0);
+        } else if (block == 0) {
+            memset(head->sums + row * layout->out_stride, 0, (size_t)(height * layout->out_stride) * sizeof(float));
+        }
+    }
+}
+
+static void run_rows(attention_head *head, int64_t query, int64_t rows)
+{
+    const attention_plan *plan = head->plan;
+    const em__attention_args *args = plan->args;
+    const float sink = args->sinks ? args->sinks[head->head] : -INFINITY;
+    for (int64_t r = 0; r < rows; r++)
+        head->states[r] = (em__softmax_state){.maximum = sink, .sum = args->sinks ? 1 : 0};
+    int64_t block = 0;
+    do {
+        run_block(head, query, rows, block);
+        block += plan->layout.block_keys;
+    } while (block < head->keys);
+    for (int64_t r = 0; r < rows; r++) {
+        float sum = head->states[r].sum;
+        plan->kernels->scale(head->out + (query + r) * args->out_token, head->sums + r * plan->layout.out_stride,
+                             sum == 0 ? 0 : 1 / sum, args->value_dim);
+    }
+}
+
+static void find_head(attention_head *head, const attention_plan *plan, int64_t index)
+{
+    const em__attention_args *args = plan->args;
+    int64_t b = index / args->heads, h = index % args->heads, kv = h / (args->heads / args->kv_heads);
+    int64_t begin = args->offsets ? args->offsets[b] : 0, dense = args->offsets ? 0 : b;
+    head->plan = plan;
+    head->sequence = b;
+    head->head = h;
+    head->queries = args->offsets ? args->offsets[b + 1] - begin : args->queries;
+    head->keys = args->offsets ? head->queries : args->keys;
+    head->q = args->q.data + dense * args->q.batch + begin * args->q.token + h * args->q.head;
+    head->k = args->k.data + dense * args->k.batch + begin * args->k.token + kv * args->k.head;
+    head->v = args->v.data + dense * args->v.batch + begin * args->v.token + kv * args->v.head;
+    head->out = args->out + dense * args->out_batch + begin * args->out_token + h * args->out_head;
+    head->packed_block = -1;
+}
+
+static void run_task(void *context, int64_t index, int worker)
+{
+    const attention_plan *plan = context;
+    attention_head head;
+    find_head(&head, plan, index / plan->parts);
+    float *scratch = em__pool_scratch(plan->pool, worker);
+    head.packed_keys = scratch;
+    head.packed_values = scratch + plan->layout.values;
+    head.scores = scratch + plan->layout.scores;
+    head.sums = scratch + plan->layout.out;
+    head.query = scratch + plan->layout.query;
+    head.add = scratch + plan->layout.add;
+    head.states = (em__softmax_state *)(scratch + plan->layout.states);
+    int64_t query = index % plan->parts * plan->part_rows;
+    int64_t end = min64(head.queries, query + plan->part_rows);
+    for (; query < end; query += PART_ROWS)
+        run_rows(&head, query, min64(PART_ROWS, end - query));
+}
+
+/* Few heads are cut into parts so that every thread has work. A causal tile multiplies keys that some of its rows do
+ * not see by zero, which is no zero when a value is infinite: there the parts don't depend on the thread count. */
+static int64_t choose_part_rows(const attention_plan *plan, int64_t heads, int64_t longest)
+{
+    const int64_t wanted = 4 * em__pool_size(plan->pool), rows = plan->kernels->gemm->tile_rows;
+    if (plan->args->causal)
+        return PART_ROWS;
+    if (heads >= wanted)
+        return longest;
+    return max64(2 * rows, round_up(longest / ((wanted + heads - 1) / heads), rows));
+}
+
+em_status em__attention_f32(const em__attention_kernels *kernels, em__pool *pool, const em__attention_args *args)
+{
+    const int64_t longest = longest_sequence(args, args->queries);
+    const int64_t heads = args->batch * args->heads;
+    if (heads <= 0 || longest <= 0)
+        return EM_OK;
+    attention_plan plan = {.kernels = kernels, .pool = pool, .args = args, .layout = make_layout(kernels, args)};
+    EM__TRY(em__pool_reserve(pool, (size_t)plan.layout.total * sizeof(float)));
+    plan.part_rows = choose_part_rows(&plan, heads, longest);
+    plan.parts = (longest + plan.part_rows - 1) / plan.part_rows;
+    em__pool_run(pool, run_task, &plan, heads * plan.parts);
+    return EM_OK;
+}

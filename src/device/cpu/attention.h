@@ -1,0 +1,71 @@
+/*
+ * Scaled dot product attention on the CPU: out = softmax(scale q k' + mask) v, per sequence and head, in f32.
+ *
+ * The operands are slices: q, k and v may be three views of one merged projection [tokens, 3 * hidden]. Sequences are
+ * either packed one behind the other (offsets; each attends within itself, so a batch of mixed lengths has no padding)
+ * or dense with a batch stride. Query head h reads key/value head h / (heads / kv_heads).
+ *
+ * A row's result depends on its own query, its own sequence and its own mask alone: not on the other rows, the other
+ * sequences, or the thread count. AVX2 and AVX-512 give the same bits. Scores are kept for one block of keys at a time;
+ * the softmax runs along the blocks with a running maximum and sum.
+ *
+ * A row whose keys are all excluded (by `allowed`, by causality, or by a mask of -inf) is zero; a row whose mask is one
+ * very negative finite number everywhere is the average that arithmetic says. NaN travels into the rows that see it.
+ */
+#ifndef EM_DEVICE_CPU_ATTENTION_H
+#define EM_DEVICE_CPU_ATTENTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <emily/status.h>
+
+#include "core/pool.h"
+#include "device/cpu/gemm.h"
+
+typedef struct em__attention_kernels em__attention_kernels;
+
+/* The kernels of a level, or of the best one this machine and this build have below it. Any thread, no cost. */
+const em__attention_kernels *em__attention_kernels_get(em__cpu_level level);
+
+/* Strides in elements. The elements of one head of one token are contiguous. */
+typedef struct em__attention_operand {
+    const float *data;
+    int64_t batch; /* unused when sequences are packed */
+    int64_t head, token;
+} em__attention_operand;
+
+/* A float mask that is added to the scaled scores, or bytes of which 0 excludes a key. A stride may be 0. */
+typedef struct em__attention_mask {
+    const void *data;
+    int64_t batch, head, query, key;
+} em__attention_mask;
+
+typedef struct em__attention_args {
+    int64_t batch; /* sequences */
+    int64_t heads, kv_heads;
+    int64_t head_dim;       /* of q and k */
+    int64_t value_dim;      /* of v and out */
+    int64_t queries, keys;  /* per sequence, when dense */
+    const int32_t *offsets; /* packed: sequence b is tokens [offsets[b], offsets[b + 1]); else NULL */
+    em__attention_operand q, k, v;
+    float *out; /* overlaps no input */
+    int64_t out_batch, out_head, out_token;
+    float scale;
+    bool causal;                /* query i sees keys j <= i + keys - queries */
+    em__attention_mask mask;    /* of float; data NULL for none */
+    em__attention_mask allowed; /* of uint8_t; data NULL for none */
+    const float *relative;      /* [heads, 2 * relative_span - 1], added at j - i + relative_span - 1; or NULL */
+    int64_t relative_span;      /* no sequence is longer */
+    const float *sinks;         /* [heads]: a score that takes part in each row's sum and has no value; or NULL */
+} em__attention_args;
+
+/* Worker scratch that em__attention_f32 uses for these sizes. Reserving it beforehand makes the call free of
+ * allocations. */
+size_t em__attention_scratch_bytes(const em__attention_kernels *kernels, const em__attention_args *args);
+
+/* Fails only with EM_ERROR_OUT_OF_MEMORY, when the pool cannot reserve the scratch. */
+em_status em__attention_f32(const em__attention_kernels *kernels, em__pool *pool, const em__attention_args *args);
+
+#endif

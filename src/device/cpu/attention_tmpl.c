@@ -1,0 +1,90 @@
+/*
+ * Row operations of attention over any vector width. The including file has chosen a vecmath header and defines
+ *     static float lanes_max(const vf *x), lanes_sum(const vf *x)
+ * over EM__ATTENTION_LANES lanes, whose sum adds lane i + 8 to lane i, then i + 4, i + 2, i + 1: so that every width
+ * rounds alike.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "device/cpu/attention_kernels.h"
+
+#define LANES EM__ATTENTION_LANES
+#define PARTS (LANES / VF_LANES)
+#define EACH_PART _Pragma("GCC unroll 16") for (int p = 0; p < PARTS; p++)
+
+/* score * scale + add, each rounded, in place; the lanes after n become -inf. */
+static void shift_scores(float *scores, const float *add, int64_t n, float scale)
+{
+    const vf factor = vf_set1(scale);
+    int64_t i = 0;
+    for (; i + VF_LANES <= n; i += VF_LANES) {
+        vf x = vf_mul(vf_load(scores + i), factor);
+        vf_store(scores + i, add ? vf_add(x, vf_load(add + i)) : x);
+    }
+    for (; i < n; i++)
+        scores[i] = scores[i] * scale + (add ? add[i] : 0);
+}
+
+static float row_max(const float *scores, int64_t end)
+{
+    vf top[PARTS];
+    EACH_PART top[p] = vf_set1(-INFINITY);
+    for (int64_t i = 0; i < end; i += LANES)
+        EACH_PART top[p] = vf_max(top[p], vf_load(scores + i + p * VF_LANES));
+    return lanes_max(top);
+}
+
+/* exp(score * scale - maximum) in place; returns the sum. Nothing here exceeds exp of a rounding error. */
+static float row_exp(float *scores, int64_t end, float scale, float maximum)
+{
+    const vf factor = vf_set1(scale), shift = vf_set1(-maximum), least = vf_set1(-104.0f);
+    vf sum[PARTS];
+    EACH_PART sum[p] = vf_set1(0);
+    for (int64_t i = 0; i < end; i += LANES) {
+        EACH_PART
+        {
+            float *at = scores + i + p * VF_LANES;
+            vf e = vf_exp_bounded(vf_max(least, vf_fma(vf_load(at), factor, shift)));
+            sum[p] = vf_add(sum[p], e);
+            vf_store(at, e);
+        }
+    }
+    return lanes_sum(sum);
+}
+
+static float softmax_row(float *scores, const float *add, int64_t n, int64_t filled, float scale,
+                         em__softmax_state *state)
+{
+    if (n <= 0) {
+        memset(scores, 0, (size_t)filled * sizeof *scores);
+        return 1;
+    }
+    if (add || !(scale > 0)) {
+        shift_scores(scores, add, n, scale);
+        scale = 1;
+    }
+    const int64_t end = (n + LANES - 1) / LANES * LANES;
+    for (int64_t i = n; i < end; i++)
+        scores[i] = -INFINITY;
+    float maximum = row_max(scores, end) * scale;
+    maximum = maximum > state->maximum ? maximum : state->maximum;
+    const float finite = maximum == -INFINITY ? 0 : maximum;
+    const float sum = row_exp(scores, end, scale, finite);
+    for (int64_t i = end; i < filled; i++)
+        scores[i] = 0;
+    const float kept = state->sum == 0 ? 0 : expf(state->maximum - finite);
+    state->sum = state->sum * kept + sum;
+    state->maximum = maximum;
+    return kept;
+}
+
+static void scale_row(float *out, const float *x, float by, int64_t n)
+{
+    const vf factor = vf_set1(by);
+    int64_t i = 0;
+    for (; i + VF_LANES <= n; i += VF_LANES)
+        vf_store(out + i, vf_mul(vf_load(x + i), factor));
+    for (; i < n; i++)
+        out[i] = x[i] * by;
+}
