@@ -25,8 +25,7 @@ EM_API void em_log_set(em_log_fn fn, em_log_level level, void *user);
 
 /* One finished span: `name` is static ("eval", "run", "compile", "load", "fallback"), `nanoseconds` its length,
  * `detail` the op or file it concerned ("" if none). */
-typedef void (*em_telemetry_fn)(const char *name, const char *detail, uint64_t nanoseconds,
-                                void *user);
+typedef void (*em_telemetry_fn)(const char *name, const char *detail, uint64_t nanoseconds, void *user);
 
 /* Installs the telemetry hook, NULL removes it. Called on the thread that did the work. */
 EM_API void em_telemetry_set(em_telemetry_fn fn, void *user);

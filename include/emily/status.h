@@ -15,16 +15,16 @@ extern "C" {
 #endif
 
 /* name, code, what it means. Codes are part of the ABI: they are never renumbered. */
-#define EM_STATUS_MAP(X)                                                                           \
-    X(OK, 0, "ok")                                                                                 \
-    X(ERROR_INVALID_ARGUMENT, 1, "an argument is wrong")                                           \
-    X(ERROR_OUT_OF_MEMORY, 2, "memory ran out, or its limit was reached")                          \
-    X(ERROR_IO, 3, "a file could not be read or written")                                          \
-    X(ERROR_FORMAT, 4, "a file or text is not what its format demands")                            \
-    X(ERROR_UNSUPPORTED, 5, "valid, but not implemented here")                                     \
-    X(ERROR_NOT_FOUND, 6, "a model, file, tensor or device does not exist")                        \
-    X(ERROR_NETWORK, 7, "a download failed")                                                       \
-    X(ERROR_CANCELLED, 8, "the caller asked to stop")                                              \
+#define EM_STATUS_MAP(X)                                                                                               \
+    X(OK, 0, "ok")                                                                                                     \
+    X(ERROR_INVALID_ARGUMENT, 1, "an argument is wrong")                                                               \
+    X(ERROR_OUT_OF_MEMORY, 2, "memory ran out, or its limit was reached")                                              \
+    X(ERROR_IO, 3, "a file could not be read or written")                                                              \
+    X(ERROR_FORMAT, 4, "a file or text is not what its format demands")                                                \
+    X(ERROR_UNSUPPORTED, 5, "valid, but not implemented here")                                                         \
+    X(ERROR_NOT_FOUND, 6, "a model, file, tensor or device does not exist")                                            \
+    X(ERROR_NETWORK, 7, "a download failed")                                                                           \
+    X(ERROR_CANCELLED, 8, "the caller asked to stop")                                                                  \
     X(ERROR_INTERNAL, 9, "an invariant of Emily broke: please report it")
 
 typedef enum em_status {

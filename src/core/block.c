@@ -3,12 +3,14 @@
  *
  * Small blocks (under 64 KiB) go straight to the system allocator, which caches them well. Larger ones are rounded up
  * to a size class, eight classes to a power of two (at most 1/8 waste), and freed ones wait in their class's list.
- * A class list is LIFO, so the block most likely still in cache is handed out first.
+ * A class list is LIFO, so the block most likely still in cache is handed out first. From 2 MiB on, blocks are mappings
+ * of their own, aligned to huge pages: what is trimmed goes back to the system for certain.
  *
  * One mutex: a block operation costs tens of nanoseconds beside at least 64 KiB of work.
  */
 #include "core/block.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,10 +20,12 @@
 
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/sanitize.h"
 
 #define CACHED_FROM ((size_t)64 << 10)
 #define HUGE_PAGE ((size_t)2 << 20)
-#define CLASS_COUNT 512
+#define CLASS_COUNT (64 * 8)
+#define LARGEST (SIZE_MAX / 4)
 
 typedef struct free_block {
     struct free_block *next;
@@ -41,21 +45,59 @@ static int size_class(size_t size, size_t *bytes)
         *bytes += *bytes == 0 ? 64 : 0;
         return -1;
     }
-    int top = 63 - __builtin_clzll((unsigned long long)(size - 1) | 1);
-    size_t step = (size_t)1 << (top >= 3 ? top - 3 : 0);
+    int top = 63 - __builtin_clzll((unsigned long long)size - 1);
+    size_t step = (size_t)1 << (top - 3);
     *bytes = (size + step - 1) / step * step;
     int index = top * 8 + (int)((*bytes - ((size_t)1 << top)) / step);
-    return index < CLASS_COUNT ? index : CLASS_COUNT - 1;
+    assert(index < CLASS_COUNT);
+    return index;
+}
+
+#ifdef EM__ASAN
+#define MAPPED_FROM SIZE_MAX /* the sanitizer guards what comes from the heap */
+#else
+#define MAPPED_FROM HUGE_PAGE
+#endif
+
+/* A mapping aligned to huge pages: one more is mapped, and what sticks out at both ends is given back. */
+static void *map_aligned(size_t bytes)
+{
+    size_t length = bytes + HUGE_PAGE;
+    char *raw = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (raw == MAP_FAILED)
+        return NULL;
+    size_t head = (HUGE_PAGE - (uintptr_t)raw % HUGE_PAGE) % HUGE_PAGE;
+    if (head)
+        munmap(raw, head);
+    munmap(raw + head + bytes, HUGE_PAGE - head);
+#ifdef MADV_HUGEPAGE
+    madvise(raw + head, bytes, MADV_HUGEPAGE);
+#endif
+    return raw + head;
 }
 
 static void *system_alloc(size_t bytes)
 {
     void *block = NULL;
-    if (posix_memalign(&block, bytes >= HUGE_PAGE ? HUGE_PAGE : 64, bytes) != 0)
-        return NULL;
-    if (bytes >= HUGE_PAGE)
-        madvise(block, bytes, MADV_HUGEPAGE);
-    return block;
+    if (bytes >= MAPPED_FROM)
+        return map_aligned(bytes);
+    return posix_memalign(&block, 64, bytes) == 0 ? block : NULL;
+}
+
+static void system_free(void *block, size_t bytes)
+{
+    em__unpoison(block, bytes);
+    if (bytes >= MAPPED_FROM)
+        munmap(block, bytes);
+    else
+        free(block);
+}
+
+/* Bytes of a class's blocks: the inverse of size_class. */
+static size_t class_bytes(int index)
+{
+    int top = index / 8;
+    return ((size_t)8 + (size_t)(index % 8)) << (top - 3);
 }
 
 static size_t trim_locked(void)
@@ -64,8 +106,9 @@ static size_t trim_locked(void)
     for (int i = 0; i < CLASS_COUNT; i++) {
         while (heap.classes[i]) {
             free_block *block = heap.classes[i];
+            em__unpoison(block, sizeof *block);
             heap.classes[i] = block->next;
-            free(block);
+            system_free(block, class_bytes(i));
         }
     }
     heap.stats.cached = 0;
@@ -90,6 +133,7 @@ static void *alloc_locked(size_t bytes, int index)
 {
     if (index >= 0 && heap.classes[index]) {
         free_block *block = heap.classes[index];
+        em__unpoison(block, bytes);
         heap.classes[index] = block->next;
         heap.stats.cached -= bytes;
         return block;
@@ -108,7 +152,7 @@ void *em__block_alloc(size_t size)
 {
     size_t bytes = 0;
     void *block = NULL;
-    bool sane = size <= SIZE_MAX / 4;
+    bool sane = size <= LARGEST;
     int index = sane ? size_class(size, &bytes) : -1;
     bool fail = em__alloc_should_fail();
     pthread_mutex_lock(&heap.lock);
@@ -118,6 +162,8 @@ void *em__block_alloc(size_t size)
         account_locked(bytes);
     em_memory_stats stats = heap.stats;
     pthread_mutex_unlock(&heap.lock);
+    if (block)
+        em__poison((char *)block + size, bytes - size);
     if (!block && stats.limit != SIZE_MAX)
         em__fail(EM_ERROR_OUT_OF_MEMORY,
                  "out of memory: %zu bytes were asked for; %zu are active, %zu cached, the limit is %zu", size,
@@ -135,16 +181,18 @@ void em__block_free(void *block, size_t size)
     size_t bytes;
     int index = size_class(size, &bytes);
     pthread_mutex_lock(&heap.lock);
+    assert(heap.stats.active >= bytes);
     heap.stats.active -= bytes;
     if (index >= 0) {
         free_block *entry = block;
         entry->next = heap.classes[index];
         heap.classes[index] = entry;
         heap.stats.cached += bytes;
-        block = NULL;
+        em__poison(entry, bytes);
     }
     pthread_mutex_unlock(&heap.lock);
-    free(block);
+    if (index < 0)
+        system_free(block, bytes);
 }
 
 void em_memory_get_stats(em_memory_stats *stats)

@@ -13,6 +13,8 @@
 #include <sys/syscall.h>
 #endif
 
+#include "core/log.h"
+
 static em__cpu_info info;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -54,8 +56,8 @@ static em__cpu_level detect_level(em__cpu_info *out)
     bool avx2 = has(c, 28) && has(c, 12) && has(c, 29) && has(b7, 5) && (xcr0 & XCR0_AVX) == XCR0_AVX;
     if (!avx2)
         return EM__CPU_PORTABLE;
-    bool avx512 = has(b7, 16) && has(b7, 17) && has(b7, 28) && has(b7, 30) && has(b7, 31) &&
-                  (xcr0 & XCR0_AVX512) == XCR0_AVX512;
+    bool avx512 =
+        has(b7, 16) && has(b7, 17) && has(b7, 28) && has(b7, 30) && has(b7, 31) && (xcr0 & XCR0_AVX512) == XCR0_AVX512;
     if (!avx512)
         return EM__CPU_AVX2;
     uint32_t a71 = 0, b71, c71, d71;
@@ -77,22 +79,44 @@ static em__cpu_level detect_level(em__cpu_info *out)
 }
 #endif
 
-static size_t cache_size(int name, size_t otherwise)
+static void detect_caches(em__cpu_info *out)
 {
-    long size = sysconf(name);
-    return size > 0 ? (size_t)size : otherwise;
+    out->l1d = 32u << 10;
+    out->l2 = 1u << 20;
+    out->l3 = 16u << 20;
+#ifdef _SC_LEVEL1_DCACHE_SIZE
+    long l1d = sysconf(_SC_LEVEL1_DCACHE_SIZE), l2 = sysconf(_SC_LEVEL2_CACHE_SIZE),
+         l3 = sysconf(_SC_LEVEL3_CACHE_SIZE);
+    out->l1d = l1d > 0 ? (size_t)l1d : out->l1d;
+    out->l2 = l2 > 0 ? (size_t)l2 : out->l2;
+    out->l3 = l3 > 0 ? (size_t)l3 : out->l3;
+#endif
+}
+
+/* EMILY_CPU lowers the level; what belongs to the levels above goes with it. */
+static void apply_mask(em__cpu_info *out, const char *mask)
+{
+    if (!mask || !*mask)
+        return;
+    int wanted = 0;
+    while (wanted < EM__CPU_LEVEL_COUNT && strcmp(mask, level_names[wanted]) != 0)
+        wanted++;
+    if (wanted == EM__CPU_LEVEL_COUNT)
+        em__log(EM_LOG_WARN, "EMILY_CPU=%s is unknown and ignored; levels are portable, avx2, avx512, amx", mask);
+    else if (wanted > (int)out->level)
+        em__log(EM_LOG_WARN, "EMILY_CPU=%s is more than this machine has; %s it is", mask, level_names[out->level]);
+    else
+        out->level = (em__cpu_level)wanted;
+    out->avx512_vnni = out->avx512_vnni && out->level >= EM__CPU_AVX512;
+    out->avx512_bf16 = out->avx512_bf16 && out->level >= EM__CPU_AVX512;
+    out->amx_int8 = out->amx_int8 && out->level >= EM__CPU_AMX;
 }
 
 static void detect(void)
 {
     info.hardware = info.level = detect_level(&info);
-    info.l1d = cache_size(_SC_LEVEL1_DCACHE_SIZE, 32u << 10);
-    info.l2 = cache_size(_SC_LEVEL2_CACHE_SIZE, 1u << 20);
-    info.l3 = cache_size(_SC_LEVEL3_CACHE_SIZE, 16u << 20);
-    const char *mask = getenv("EMILY_CPU");
-    for (int i = 0; mask && i < EM__CPU_LEVEL_COUNT; i++)
-        if (strcmp(mask, level_names[i]) == 0 && (em__cpu_level)i < info.level)
-            info.level = (em__cpu_level)i;
+    detect_caches(&info);
+    apply_mask(&info, getenv("EMILY_CPU"));
 }
 
 const em__cpu_info *em__cpu_get(void)
@@ -110,8 +134,7 @@ void em__cpu_describe(char *text, size_t size)
 {
     static const char *const names[EM__CPU_LEVEL_COUNT] = {"portable C", "AVX2", "AVX-512", "AMX, AVX-512"};
     const em__cpu_info *cpu = em__cpu_get();
-    bool vnni = cpu->level >= EM__CPU_AVX512 && cpu->avx512_vnni;
-    bool bf16 = cpu->level >= EM__CPU_AVX512 && cpu->avx512_bf16;
+    bool vnni = cpu->avx512_vnni, bf16 = cpu->avx512_bf16;
     const char *extra = vnni && bf16 ? " (VNNI, BF16)" : vnni ? " (VNNI)" : bf16 ? " (BF16)" : "";
     snprintf(text, size, "%s%s", names[cpu->level], extra);
 }

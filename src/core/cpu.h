@@ -20,8 +20,8 @@ typedef enum em__cpu_level {
 typedef struct em__cpu_info {
     em__cpu_level level;    /* the best this machine runs, after EMILY_CPU (portable|avx2|avx512|amx) masked it */
     em__cpu_level hardware; /* the same without the mask */
-    bool avx512_vnni, avx512_bf16, amx_int8;
-    size_t l1d, l2, l3;     /* bytes; sane defaults when the machine does not say */
+    bool avx512_vnni, avx512_bf16, amx_int8; /* false when the mask leaves out the level they extend */
+    size_t l1d, l2, l3;                      /* bytes; sane defaults when the machine does not say */
 } em__cpu_info;
 
 /* Detected once, then constant. Any thread. */

@@ -20,11 +20,26 @@ static const struct {
     const char *name;
     em_dtype dtype;
 } aliases[] = {
-    {"bool", EM_PRED},      {"uint8", EM_U8},      {"uint16", EM_U16},      {"uint32", EM_U32},
-    {"uint64", EM_U64},     {"int8", EM_S8},       {"int16", EM_S16},       {"int32", EM_S32},
-    {"int64", EM_S64},      {"float16", EM_F16},   {"half", EM_F16},        {"bfloat16", EM_BF16},
-    {"float32", EM_F32},    {"float", EM_F32},     {"float64", EM_F64},     {"double", EM_F64},
-    {"complex64", EM_C64},  {"complex128", EM_C128},
+    {"bool", EM_PRED},
+    {"uint8", EM_U8},
+    {"uint16", EM_U16},
+    {"uint32", EM_U32},
+    {"uint64", EM_U64},
+    {"int8", EM_S8},
+    {"int16", EM_S16},
+    {"int32", EM_S32},
+    {"int64", EM_S64},
+    {"float16", EM_F16},
+    {"half", EM_F16},
+    {"bfloat16", EM_BF16},
+    {"float32", EM_F32},
+    {"float", EM_F32},
+    {"float64", EM_F64},
+    {"double", EM_F64},
+    {"float8_e4m3fn", EM_F8_E4M3FN},
+    {"float8_e5m2", EM_F8_E5M2},
+    {"complex64", EM_C64},
+    {"complex128", EM_C128},
 };
 
 const char *em_dtype_name(em_dtype dtype)
@@ -51,6 +66,7 @@ em_status em_dtype_parse(const char *name, em_dtype *dtype)
     for (size_t i = 0; i < sizeof aliases / sizeof aliases[0]; i++)
         if (strcmp(name, aliases[i].name) == 0)
             return *dtype = aliases[i].dtype, EM_OK;
-    return em__fail(EM_ERROR_INVALID_ARGUMENT, "dtype \"%s\" is unknown; known are f32, f16, bf16, f64, s32 and so on",
-                    name);
+#define LIST(name, text, size, kind, st) " " text
+    return em__fail(EM_ERROR_INVALID_ARGUMENT, "dtype \"%.40s\" is unknown; known are" EM_DTYPE_MAP(LIST), name);
+#undef LIST
 }

@@ -19,17 +19,17 @@ em_status em__fail(em_status status, const char *format, ...) EM_PRINTF(2, 3);
  * when status is EM_OK. */
 em_status em__context(em_status status, const char *format, ...) EM_PRINTF(2, 3);
 
-#define EM__TRY(expr)                                                                              \
-    do {                                                                                           \
-        em_status em__try_status = (expr);                                                         \
-        if (em__try_status != EM_OK)                                                               \
-            return em__try_status;                                                                 \
+#define EM__TRY(expr)                                                                                                  \
+    do {                                                                                                               \
+        em_status em__try_status = (expr);                                                                             \
+        if (em__try_status != EM_OK)                                                                                   \
+            return em__try_status;                                                                                     \
     } while (0)
 
-#define EM__FAIL_IF(cond, status, ...)                                                             \
-    do {                                                                                           \
-        if (cond)                                                                                  \
-            return em__fail(status, __VA_ARGS__);                                                  \
+#define EM__FAIL_IF(cond, status, ...)                                                                                 \
+    do {                                                                                                               \
+        if (cond)                                                                                                      \
+            return em__fail(status, __VA_ARGS__);                                                                      \
     } while (0)
 
 #endif

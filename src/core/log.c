@@ -100,7 +100,7 @@ void em__telemetry(const char *name, const char *detail, uint64_t nanoseconds)
     void *user = telemetry.user;
     pthread_mutex_unlock(&lock);
     if (fn)
-        fn(name, detail, nanoseconds, user);
+        fn(name, detail ? detail : "", nanoseconds, user);
 }
 
 uint64_t em__now(void)

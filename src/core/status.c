@@ -15,8 +15,8 @@ static _Thread_local struct {
 const char *em_status_name(em_status status)
 {
     switch (status) {
-#define NAME(name, code, text)                                                                     \
-    case code:                                                                                     \
+#define NAME(name, code, text)                                                                                         \
+    case code:                                                                                                         \
         return "EM_" #name;
         EM_STATUS_MAP(NAME)
 #undef NAME
@@ -27,8 +27,8 @@ const char *em_status_name(em_status status)
 const char *em_status_text(em_status status)
 {
     switch (status) {
-#define TEXT(name, code, text)                                                                     \
-    case code:                                                                                     \
+#define TEXT(name, code, text)                                                                                         \
+    case code:                                                                                                         \
         return text;
         EM_STATUS_MAP(TEXT)
 #undef TEXT
@@ -55,7 +55,7 @@ void em_clear_error(void)
 em_status em__fail(em_status status, const char *format, ...)
 {
     /* The arguments may point into the old message. */
-    char text[MESSAGE_SIZE];
+    char text[MESSAGE_SIZE] = "";
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
@@ -69,7 +69,7 @@ em_status em__context(em_status status, const char *format, ...)
 {
     if (status == EM_OK)
         return status;
-    char text[MESSAGE_SIZE];
+    char text[MESSAGE_SIZE] = "";
     va_list args;
     va_start(args, format);
     int n = vsnprintf(text, sizeof text, format, args);
