@@ -50,11 +50,11 @@ static double float_edge(rng *r, em_dtype dtype)
 {
     static const double common[] = {0.0, -0.0, 1.0, -1.0, 0.5, 1.5, 2.5, -0.5, INFINITY, -INFINITY, NAN};
     static const double largest[EM_DTYPE_COUNT] = {
-        [EM_F8_E4M3FN] = 448, [EM_F8_E5M2] = 57344, [EM_F16] = 65504, [EM_BF16] = 0x1.fep127,
+        [EM_F8_E4M3FN] = 448, [EM_F8_E5M2] = 57344, [EM_F16] = 65504,   [EM_BF16] = 0x1.fep127,
         [EM_F32] = FLT_MAX,   [EM_F64] = DBL_MAX,   [EM_C64] = FLT_MAX, [EM_C128] = DBL_MAX,
     };
     static const double smallest[EM_DTYPE_COUNT] = {
-        [EM_F8_E4M3FN] = 0x1p-9, [EM_F8_E5M2] = 0x1p-16, [EM_F16] = 0x1p-24, [EM_BF16] = 0x1p-133,
+        [EM_F8_E4M3FN] = 0x1p-9, [EM_F8_E5M2] = 0x1p-16, [EM_F16] = 0x1p-24,  [EM_BF16] = 0x1p-133,
         [EM_F32] = 0x1p-149,     [EM_F64] = 0x1p-1074,   [EM_C64] = 0x1p-149, [EM_C128] = 0x1p-1074,
     };
     size_t count = sizeof common / sizeof common[0];

@@ -14,10 +14,10 @@ typedef struct rng {
 } rng;
 
 uint64_t rng_u64(rng *r);
-size_t rng_below(rng *r, size_t n);                      /* uniform in [0, n); 0 when n is 0 */
-double rng_unit(rng *r);                                 /* uniform in [0, 1) */
-double rng_between(rng *r, double low, double high);     /* uniform */
-double rng_normal(rng *r);                               /* mean 0, deviation 1 */
+size_t rng_below(rng *r, size_t n);                  /* uniform in [0, n); 0 when n is 0 */
+double rng_unit(rng *r);                             /* uniform in [0, 1) */
+double rng_between(rng *r, double low, double high); /* uniform */
+double rng_normal(rng *r);                           /* mean 0, deviation 1 */
 
 /* Normal values (integers: of the whole range, biased to small ones): what arithmetic tests want. */
 void rng_fill(rng *r, em_dtype dtype, void *data, size_t n);
