@@ -1,0 +1,166 @@
+/* Maps, small reads, atomic writes, and the policy for names that come from files. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/alloc.h"
+#include "io/file.h"
+#include "support/temp.h"
+
+static void test_read_and_cap(void **state)
+{
+    const char *path = temp_text(*state, "a", "hello");
+    char *text;
+    size_t size;
+    assert_int_equal(em__file_read(path, 5, &text, &size), EM_OK);
+    assert_int_equal(size, 5);
+    assert_string_equal(text, "hello");
+    em__free(text);
+    assert_int_equal(em__file_read(path, 4, &text, &size), EM_ERROR_FORMAT);
+    assert_error_has("is 5 bytes long, at most 4");
+    assert_int_equal(em__file_read(temp_path(*state, "b"), 4, &text, &size), EM_ERROR_NOT_FOUND);
+    assert_error_has("no such file");
+    assert_int_equal(em__file_read(*state, 4, &text, &size), EM_ERROR_IO);
+    assert_error_has("a directory");
+    mkfifo(temp_path(*state, "pipe"), 0600);
+    assert_int_equal(em__file_read(temp_path(*state, "pipe"), 4, &text, &size), EM_ERROR_IO);
+}
+
+static void test_map_modes(void **state)
+{
+    char page[10000];
+    memset(page, 'x', sizeof page);
+    const char *path = temp_file(*state, "a", page, sizeof page);
+    for (int mode = EM__MAP_PAGES; mode <= EM__MAP_READ; mode++) {
+        em__map map = {0};
+        assert_int_equal(em__map_open(path, (em__map_mode)mode, &map), EM_OK);
+        assert_int_equal(map.size, sizeof page);
+        em__map_will_need(&map, 100, SIZE_MAX);
+        em__map_release_pages(&map, 0, SIZE_MAX);
+        em__map_release_pages(&map, 20000, 1);
+        assert_memory_equal(map.data, page, sizeof page);
+        em__map_close(&map);
+        em__map_close(&map);
+    }
+    em__map map;
+    assert_int_equal(em__map_open(temp_text(*state, "empty", ""), EM__MAP_PAGES, &map), EM_OK);
+    assert_int_equal(map.size, 0);
+    assert_non_null(map.data);
+    em__map_close(&map);
+}
+
+/* A file that shrank between the two looks at its size must not be mapped. */
+static void test_map_shrunk(void **state)
+{
+    const char *path = temp_text(*state, "a", "0123456789");
+    for (int mode = EM__MAP_PAGES; mode <= EM__MAP_READ; mode++) {
+        int fd;
+        size_t size;
+        em__map map;
+        assert_int_equal(em__file_open(path, &fd, &size), EM_OK);
+        assert_int_equal(em__map_fd(fd, path, size + 1, (em__map_mode)mode, &map), EM_ERROR_IO);
+        em__map_close(&map);
+        close(fd);
+    }
+}
+
+static void test_write_is_atomic(void **state)
+{
+    const char *path = temp_path(*state, "out");
+    assert_int_equal(em__file_write(path, "one", 3), EM_OK);
+    em__writer writer;
+    assert_int_equal(em__writer_begin(&writer, path), EM_OK);
+    assert_int_equal(em__writer_add(&writer, "xxtwo", 5), EM_OK);
+    char *text;
+    size_t size;
+    assert_int_equal(em__file_read(path, 10, &text, &size), EM_OK);
+    assert_string_equal(text, "one");
+    em__free(text);
+    assert_int_equal(em__writer_patch(&writer, 0, "==", 2), EM_OK);
+    assert_int_equal(em__writer_commit(&writer), EM_OK);
+    em__writer_abort(&writer);
+    assert_int_equal(em__file_read(path, 10, &text, &size), EM_OK);
+    assert_string_equal(text, "==two");
+    em__free(text);
+    assert_int_equal(em__writer_begin(&writer, path), EM_OK);
+    em__writer_abort(&writer);
+    assert_int_equal(em__writer_begin(&writer, temp_path(*state, "no/such/dir")), EM_ERROR_IO);
+    em__writer_abort(&writer);
+    unlink(path);
+    assert_int_equal(rmdir(*state), 0); /* nothing was left behind */
+    mkdir(*state, 0700);
+}
+
+static void test_dirs(void **state)
+{
+    const char *deep = temp_path(*state, "a/b//c/");
+    assert_int_equal(em__dir_make(deep), EM_OK);
+    assert_int_equal(em__dir_make(deep), EM_OK);
+    assert_true(em__path_is_dir(deep));
+    temp_text(*state, "file", "");
+    assert_int_equal(em__dir_make(temp_path(*state, "file")), EM_ERROR_IO);
+    assert_int_equal(em__dir_make(temp_path(*state, "file/x")), EM_ERROR_IO);
+}
+
+static em_status try_inside(const char *dir, const char *name)
+{
+    int fd;
+    size_t size;
+    em_status status = em__file_open_inside(dir, name, &fd, &size);
+    if (status == EM_OK)
+        close(fd);
+    return status;
+}
+
+static void test_untrusted_names(void **state)
+{
+    temp_text(*state, "x", "outside");
+    em__dir_make(temp_path(*state, "model"));
+    const char *dir = temp_path(*state, "model");
+    temp_text(*state, "model/x", "inside");
+    assert_int_equal(try_inside(dir, "x"), EM_OK);
+    static const char *const bad[] = {"", ".", "..", "../x", "/etc/passwd", "a/b", "a\\b", "..\\x"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(try_inside(dir, bad[i]), EM_ERROR_FORMAT);
+        assert_error_has("plain file name");
+    }
+    assert_int_equal(try_inside(dir, "y"), EM_ERROR_NOT_FOUND);
+    assert_int_equal(symlink("../x", temp_path(dir, "out")), 0);
+    assert_int_equal(try_inside(dir, "out"), EM_ERROR_FORMAT);
+    assert_error_has("symbolic link");
+    assert_int_equal(symlink("x", temp_path(dir, "in")), 0);
+    assert_int_equal(try_inside(dir, "in"), EM_OK);
+    assert_int_equal(symlink("loop", temp_path(dir, "loop")), 0);
+    assert_int_equal(try_inside(dir, "loop"), EM_ERROR_IO);
+}
+
+/* snapshots/<commit>/x -> ../../blobs/<hash> is how a Hugging Face cache looks; other repositories are out of reach. */
+static void test_cache_links(void **state)
+{
+    em__dir_make(temp_path(*state, "models--a--b/blobs"));
+    em__dir_make(temp_path(*state, "models--a--b/snapshots/c0ffee"));
+    em__dir_make(temp_path(*state, "models--a--c/blobs"));
+    temp_text(*state, "models--a--b/blobs/123", "blob");
+    temp_text(*state, "models--a--c/blobs/456", "blob");
+    const char *dir = temp_path(*state, "models--a--b/snapshots/c0ffee");
+    assert_int_equal(symlink("../../blobs/123", temp_path(dir, "good")), 0);
+    assert_int_equal(symlink("../../../models--a--c/blobs/456", temp_path(dir, "bad")), 0);
+    assert_int_equal(try_inside(dir, "good"), EM_OK);
+    assert_int_equal(try_inside(dir, "bad"), EM_ERROR_FORMAT);
+}
+
+#define TEMP(test) cmocka_unit_test_setup_teardown(test, temp_setup, temp_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEMP(test_read_and_cap), TEMP(test_map_modes),       TEMP(test_map_shrunk),  TEMP(test_write_is_atomic),
+        TEMP(test_dirs),         TEMP(test_untrusted_names), TEMP(test_cache_links),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
