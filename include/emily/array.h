@@ -24,7 +24,6 @@
 #include <emily/attributes.h>
 #include <emily/device.h>
 #include <emily/dtype.h>
-#include <emily/shape.h>
 #include <emily/status.h>
 
 #ifdef __cplusplus

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include <emily/dtype.h>
-#include <emily/shape.h>
+#include <emily/attributes.h>
 
 #include "core/str.h"
 #include "io/file.h"

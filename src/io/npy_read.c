@@ -82,8 +82,8 @@ static em_status read_descr(scanner *s, em_dtype *dtype)
     char name[16], shown[16];
     EM__TRY(read_string(s, name, sizeof name));
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
-        if (strcmp(name, table[i].name) == 0 || (name[0] == '<' && table[i].name[0] == '|' &&
-                                                 strcmp(name + 1, table[i].name + 1) == 0))
+        if (strcmp(name, table[i].name) == 0 ||
+            (name[0] == '<' && table[i].name[0] == '|' && strcmp(name + 1, table[i].name + 1) == 0))
             return *dtype = table[i].dtype, EM_OK;
     return em__fail(EM_ERROR_UNSUPPORTED,
                     "%s: npy dtype \"%s\" is not supported; save it little-endian as bool, int, uint, float or complex",
@@ -156,7 +156,8 @@ static em_status read_dict(scanner *s, em__npy *npy)
     if (seen != ALL || s->at != s->end)
         return fail_header(s, "descr, fortran_order and shape, and no more");
     if (fortran && npy->dims.rank > 1)
-        return em__fail(EM_ERROR_UNSUPPORTED, "%s: npy is in Fortran order; save it with numpy.ascontiguousarray", s->source);
+        return em__fail(EM_ERROR_UNSUPPORTED, "%s: npy is in Fortran order; save it with numpy.ascontiguousarray",
+                        s->source);
     return EM_OK;
 }
 
@@ -165,8 +166,8 @@ static em_status find_header(const char *source, const unsigned char *bytes, siz
 {
     EM__FAIL_IF(size < 10 || memcmp(bytes, "\x93NUMPY", 6) != 0, EM_ERROR_FORMAT, "%s: is not an npy file", source);
     int major = bytes[6];
-    EM__FAIL_IF(major < 1 || major > 3 || bytes[7] != 0, EM_ERROR_UNSUPPORTED, "%s: npy version %d.%d, expected 1.0, 2.0 or 3.0",
-                source, major, bytes[7]);
+    EM__FAIL_IF(major < 1 || major > 3 || bytes[7] != 0, EM_ERROR_UNSUPPORTED,
+                "%s: npy version %d.%d, expected 1.0, 2.0 or 3.0", source, major, bytes[7]);
     size_t start = major == 1 ? 10 : 12, length = bytes[8] | (size_t)bytes[9] << 8;
     EM__FAIL_IF(size < start, EM_ERROR_FORMAT, "%s: npy file is cut short", source);
     if (major > 1)
@@ -181,7 +182,7 @@ static em_status find_header(const char *source, const unsigned char *bytes, siz
 
 em_status em__npy_parse(const char *source, const void *bytes, size_t size, em__npy *npy)
 {
-    scanner s;
+    scanner s = {0};
     size_t start = 0;
     *npy = (em__npy){0};
     EM__TRY(find_header(source, bytes, size, &s, &start));

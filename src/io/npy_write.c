@@ -41,11 +41,11 @@ em_status em__npy_header(em__str *out, em_dtype dtype, em_dims dims)
 static em_status count_bytes(em_dtype dtype, em_dims dims, int first, size_t *bytes)
 {
     *bytes = em_dtype_size(dtype);
-    EM__FAIL_IF(dims.rank < first || dims.rank > EM_MAX_RANK, EM_ERROR_INVALID_ARGUMENT, "npy: rank is %d, expected %d .. %d",
-                dims.rank, first, EM_MAX_RANK);
+    EM__FAIL_IF(dims.rank < first || dims.rank > EM_MAX_RANK, EM_ERROR_INVALID_ARGUMENT,
+                "npy: rank is %d, expected %d .. %d", dims.rank, first, EM_MAX_RANK);
     for (int i = first; i < dims.rank; i++)
-        EM__FAIL_IF(dims.dims[i] < 0 || em__mul_overflows(*bytes, (uint64_t)dims.dims[i], bytes), EM_ERROR_INVALID_ARGUMENT,
-                    "npy: dimension %d is %lld", i, (long long)dims.dims[i]);
+        EM__FAIL_IF(dims.dims[i] < 0 || em__mul_overflows(*bytes, (uint64_t)dims.dims[i], bytes),
+                    EM_ERROR_INVALID_ARGUMENT, "npy: dimension %d is %lld", i, (long long)dims.dims[i]);
     return EM_OK;
 }
 
@@ -69,8 +69,8 @@ em_status em__npy_writer_begin(em__npy_writer *writer, const char *path, em_dtyp
 em_status em__npy_writer_add(em__npy_writer *writer, const void *rows, size_t n)
 {
     size_t bytes;
-    EM__FAIL_IF(em__mul_overflows(writer->row_bytes, n, &bytes), EM_ERROR_INVALID_ARGUMENT, "npy: %zu rows do not fit memory",
-                n);
+    EM__FAIL_IF(em__mul_overflows(writer->row_bytes, n, &bytes), EM_ERROR_INVALID_ARGUMENT,
+                "npy: %zu rows do not fit memory", n);
     EM__TRY(em__writer_add(&writer->file, rows, bytes));
     writer->dims.dims[0] += (int64_t)n;
     return EM_OK;

@@ -44,8 +44,9 @@ static em_status add_string(em__str *out, const char *text)
 static em_status check_tensor(const em_safetensors_tensor *tensor)
 {
     char shown[80];
-    EM__FAIL_IF(!tensor->name || !tensor->name[0] || strcmp(tensor->name, "__metadata__") == 0, EM_ERROR_INVALID_ARGUMENT,
-                "safetensors_write: a tensor is named \"%s\"", tensor->name ? tensor->name : "(null)");
+    EM__FAIL_IF(!tensor->name || !tensor->name[0] || strcmp(tensor->name, "__metadata__") == 0,
+                EM_ERROR_INVALID_ARGUMENT, "safetensors_write: a tensor is named \"%s\"",
+                tensor->name ? tensor->name : "(null)");
     em__printable(shown, sizeof shown, tensor->name);
     size_t bytes = em_dtype_size(tensor->dtype);
     EM__FAIL_IF(bytes == 0, EM_ERROR_INVALID_ARGUMENT, "safetensors_write: %s: dtype %d does not exist", shown,
