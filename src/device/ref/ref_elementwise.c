@@ -14,7 +14,8 @@ static double erf_inv(double x)
     double a = 0.147, l = log1p(-x * x), t = 2 / (M_PI * a) + l / 2;
     double y = copysign(sqrt(sqrt(t * t - l / a) - t), x);
     for (int i = 0; i < 4; i++) {
-        double error = fabs(x) < 0.5 ? erf(y) - x : copysign((1 - fabs(x)) - erfc(fabs(y)), x);
+        double tail = (1 - fabs(x)) - erfc(fabs(y));
+        double error = fabs(x) < 0.5 ? erf(y) - x : x < 0 ? -tail : tail;
         y -= error / (2 / sqrt(M_PI) * exp(-y * y));
     }
     return y;
