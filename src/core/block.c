@@ -106,7 +106,6 @@ static size_t trim_locked(void)
     for (int i = 0; i < CLASS_COUNT; i++) {
         while (heap.classes[i]) {
             free_block *block = heap.classes[i];
-            em__unpoison(block, sizeof *block);
             heap.classes[i] = block->next;
             system_free(block, class_bytes(i));
         }
@@ -188,7 +187,7 @@ void em__block_free(void *block, size_t size)
         entry->next = heap.classes[index];
         heap.classes[index] = entry;
         heap.stats.cached += bytes;
-        em__poison(entry, bytes);
+        em__poison(entry + 1, bytes - sizeof *entry); /* the leak checker follows the links */
     }
     pthread_mutex_unlock(&heap.lock);
     if (index < 0)
