@@ -1,0 +1,7 @@
+/* The elementwise kernels at level portable. */
+#include "device/cpu/vecmath_portable.h"
+
+#include "core/float16.h"
+
+#define FILL em__elementwise_fill_portable
+#include "device/cpu/elementwise_level_tmpl.c"
