@@ -1,9 +1,13 @@
 /*
- * The pool. One loop is published at a time as a generation number; workers that see a new generation claim chunks
- * until none is left, then count themselves out. The caller claims chunks too and waits for the others.
+ * The pool. A loop is published by opening the gate: one word of a generation, an open bit, and the number of workers
+ * inside. A worker joins an open gate that it has not been in by adding itself; the caller, when no chunk is left,
+ * closes the gate and waits until the number inside is zero. Who comes late finds the gate closed and waits on.
  *
- * Waiting is a spin of about SPIN_PAUSES pauses, then a futex-style wait on a condition variable. The last worker out
- * needs no lock: the caller spins on `busy`, which falls to zero at most one chunk's time after the claims ran out.
+ * Chunks are cut into one range per worker, each claimed by an atomic counter of its own: first one's own, then those
+ * of the others in turn.
+ *
+ * Waiting is a spin, then a spin that yields, then a condition variable. The publisher looks at `parked` after opening
+ * the gate, the parker looks at the gate after raising `parked`, both sequentially consistent: no wakeup is lost.
  */
 #include "core/pool.h"
 
@@ -14,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/alloc.h"
 #include "core/block.h"
@@ -26,11 +31,19 @@
 #define cpu_relax() sched_yield()
 #endif
 
-#define SPIN_PAUSES 2000
+#define SPIN_NS 10000  /* of pauses only */
+#define PARK_NS 80000  /* then of yields, up to here */
+#define SPIN_PAUSES 64 /* between looks at the clock */
 #define MAX_THREADS 256
 #define CACHE_LINE 64
 
+#define GATE_OPEN ((uint64_t)1 << 31)
+#define GATE_COUNT (GATE_OPEN - 1)
+#define GATE_GENERATION_SHIFT 32
+
 typedef struct worker {
+    _Alignas(CACHE_LINE) atomic_int_fast64_t next; /* the first unclaimed chunk of its range */
+    int64_t end;
     em__pool *pool;
     pthread_t thread;
     int index;
@@ -38,21 +51,19 @@ typedef struct worker {
 } worker;
 
 struct em__pool {
-    /* Written by the caller before it publishes a generation. */
+    /* Written by the caller before it opens the gate. */
     em__pool_fn fn;
     void *context;
-    int64_t n_chunks;
     int size;
-    size_t scratch_size;
+    bool crowded; /* more threads than processors: yield at once */
+    size_t scratch_size, workers_bytes;
     worker *workers;       /* [size]; workers[0] is whoever calls */
     pthread_mutex_t owner; /* one loop at a time */
-    pthread_mutex_t lock;  /* guards parked and the condition */
+    pthread_mutex_t lock;  /* of the condition */
     pthread_cond_t wake;
-    int parked;
-    _Alignas(CACHE_LINE) atomic_uint generation;
+    _Alignas(CACHE_LINE) atomic_uint_fast64_t gate;
     atomic_bool stop;
-    _Alignas(CACHE_LINE) atomic_int_fast64_t next;
-    _Alignas(CACHE_LINE) atomic_int busy;
+    _Alignas(CACHE_LINE) atomic_int parked;
 };
 
 static _Thread_local const em__pool *inside; /* the pool whose loop this thread is running */
@@ -64,60 +75,91 @@ static void claim_chunks(em__pool *pool, int index)
     int outer_worker = inside_worker;
     inside = pool;
     inside_worker = index;
-    for (;;) {
-        int64_t chunk = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
-        if (chunk >= pool->n_chunks)
-            break;
-        pool->fn(pool->context, chunk, index);
+    for (int i = 0; i < pool->size; i++) {
+        int other = index + i < pool->size ? index + i : index + i - pool->size;
+        worker *from = &pool->workers[other];
+        while (atomic_load_explicit(&from->next, memory_order_relaxed) < from->end) {
+            int64_t chunk = atomic_fetch_add_explicit(&from->next, 1, memory_order_relaxed);
+            if (chunk >= from->end)
+                break;
+            pool->fn(pool->context, chunk, index);
+        }
     }
     inside = outer;
     inside_worker = outer_worker;
 }
 
-static void park(em__pool *pool, unsigned seen)
+static int64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* A gate that this worker has not been in, or the end. */
+static bool is_called(em__pool *pool, uint64_t seen)
+{
+    uint64_t gate = atomic_load(&pool->gate);
+    return ((gate & GATE_OPEN) && gate >> GATE_GENERATION_SHIFT != seen) || atomic_load(&pool->stop);
+}
+
+static bool spin_until_called(em__pool *pool, uint64_t seen)
+{
+    int64_t start = now_ns(), waited = pool->crowded ? SPIN_NS : 0;
+    while (waited < PARK_NS) {
+        for (int i = 0; i < SPIN_PAUSES; i++) {
+            if (is_called(pool, seen))
+                return true;
+            if (waited < SPIN_NS) {
+                cpu_relax();
+            } else {
+                sched_yield();
+                break;
+            }
+        }
+        int64_t passed = now_ns() - start;
+        waited = passed > waited ? passed : waited;
+    }
+    return false;
+}
+
+static void park_until_called(em__pool *pool, uint64_t seen)
 {
     pthread_mutex_lock(&pool->lock);
-    pool->parked++;
-    while (atomic_load(&pool->generation) == seen)
+    atomic_fetch_add(&pool->parked, 1);
+    while (!is_called(pool, seen))
         pthread_cond_wait(&pool->wake, &pool->lock);
-    pool->parked--;
+    atomic_fetch_sub(&pool->parked, 1);
     pthread_mutex_unlock(&pool->lock);
 }
 
-static unsigned wait_generation(em__pool *pool, unsigned seen)
+static void wake_parked(em__pool *pool)
 {
-    for (int spin = 0; spin < SPIN_PAUSES; spin++) {
-        unsigned now = atomic_load_explicit(&pool->generation, memory_order_acquire);
-        if (now != seen)
-            return now;
-        cpu_relax();
-    }
-    park(pool, seen);
-    return atomic_load_explicit(&pool->generation, memory_order_acquire);
+    if (atomic_load(&pool->parked) == 0)
+        return;
+    pthread_mutex_lock(&pool->lock);
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->lock);
 }
 
 static void *worker_main(void *arg)
 {
     worker *self = arg;
     em__pool *pool = self->pool;
-    unsigned seen = 0;
+    uint64_t seen = 0;
     for (;;) {
-        seen = wait_generation(pool, seen);
+        if (!spin_until_called(pool, seen))
+            park_until_called(pool, seen);
         if (atomic_load(&pool->stop))
             return NULL;
+        uint_fast64_t gate = atomic_load(&pool->gate);
+        if (!(gate & GATE_OPEN) || gate >> GATE_GENERATION_SHIFT == seen ||
+            !atomic_compare_exchange_strong(&pool->gate, &gate, gate + 1))
+            continue;
+        seen = gate >> GATE_GENERATION_SHIFT;
         claim_chunks(pool, self->index);
-        atomic_fetch_sub_explicit(&pool->busy, 1, memory_order_release);
+        atomic_fetch_sub_explicit(&pool->gate, 1, memory_order_release);
     }
-}
-
-/* Ends the current generation for the workers: they all wake, spinning or parked. */
-static void publish(em__pool *pool)
-{
-    atomic_fetch_add(&pool->generation, 1);
-    pthread_mutex_lock(&pool->lock);
-    if (pool->parked)
-        pthread_cond_broadcast(&pool->wake);
-    pthread_mutex_unlock(&pool->lock);
 }
 
 static void run_inline(em__pool *pool, em__pool_fn fn, void *context, int64_t n_chunks, int index)
@@ -132,6 +174,35 @@ static void run_inline(em__pool *pool, em__pool_fn fn, void *context, int64_t n_
     inside_worker = outer_worker;
 }
 
+static void wait_for_workers(em__pool *pool)
+{
+    for (int spin = 0; atomic_load_explicit(&pool->gate, memory_order_acquire) & GATE_COUNT; spin++) {
+        if (spin < SPIN_PAUSES && !pool->crowded)
+            cpu_relax();
+        else
+            sched_yield();
+    }
+}
+
+static void run_shared(em__pool *pool, em__pool_fn fn, void *context, int64_t n_chunks)
+{
+    int64_t share = n_chunks / pool->size, more = n_chunks % pool->size, begin = 0;
+    pool->fn = fn;
+    pool->context = context;
+    for (int i = 0; i < pool->size; i++) {
+        worker *w = &pool->workers[i];
+        w->end = begin + share + (i < more);
+        atomic_store_explicit(&w->next, begin, memory_order_relaxed);
+        begin = w->end;
+    }
+    uint64_t generation = (atomic_load_explicit(&pool->gate, memory_order_relaxed) >> GATE_GENERATION_SHIFT) + 1;
+    atomic_store(&pool->gate, generation << GATE_GENERATION_SHIFT | GATE_OPEN);
+    wake_parked(pool);
+    claim_chunks(pool, 0);
+    atomic_fetch_and(&pool->gate, ~GATE_OPEN);
+    wait_for_workers(pool);
+}
+
 void em__pool_run(em__pool *pool, em__pool_fn fn, void *context, int64_t n_chunks)
 {
     if (inside == pool) {
@@ -139,23 +210,10 @@ void em__pool_run(em__pool *pool, em__pool_fn fn, void *context, int64_t n_chunk
         return;
     }
     pthread_mutex_lock(&pool->owner);
-    if (pool->size == 1 || n_chunks <= 1) {
+    if (pool->size == 1 || n_chunks <= 1)
         run_inline(pool, fn, context, n_chunks, 0);
-    } else {
-        pool->fn = fn;
-        pool->context = context;
-        pool->n_chunks = n_chunks;
-        atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
-        atomic_store_explicit(&pool->busy, pool->size - 1, memory_order_relaxed);
-        publish(pool);
-        claim_chunks(pool, 0);
-        for (int spin = 0; atomic_load_explicit(&pool->busy, memory_order_acquire) > 0; spin++) {
-            if (spin < SPIN_PAUSES)
-                cpu_relax();
-            else
-                sched_yield();
-        }
-    }
+    else
+        run_shared(pool, fn, context, n_chunks);
     pthread_mutex_unlock(&pool->owner);
 }
 
@@ -181,17 +239,23 @@ static int quota_cpus(void)
     return quota > 0 && period > 0 ? (int)((quota + period - 1) / period) : MAX_THREADS;
 }
 
+static int usable_cpus(void)
+{
+    cpu_set_t set;
+    int cpus = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    int quota = quota_cpus();
+    cpus = cpus < quota ? cpus : quota;
+    return cpus < 1 ? 1 : cpus;
+}
+
 int em__pool_default_size(void)
 {
     const char *text = getenv("EMILY_THREADS");
     long long asked;
     if (text && em__parse_i64(text, &asked) && asked >= 1)
         return asked < MAX_THREADS ? (int)asked : MAX_THREADS;
-    cpu_set_t set;
-    int cpus = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-    int quota = quota_cpus();
-    cpus = cpus < quota ? cpus : quota;
-    return cpus < 1 ? 1 : cpus < MAX_THREADS ? cpus : MAX_THREADS;
+    int cpus = usable_cpus();
+    return cpus < MAX_THREADS ? cpus : MAX_THREADS;
 }
 
 em_status em__pool_new(int threads, em__pool **out)
@@ -203,18 +267,22 @@ em_status em__pool_new(int threads, em__pool **out)
     if (!pool)
         return EM_ERROR_OUT_OF_MEMORY;
     memset(pool, 0, sizeof *pool);
-    pool->workers = em__calloc((size_t)size, sizeof *pool->workers);
+    pool->workers_bytes = (size_t)size * sizeof *pool->workers;
+    pool->workers = em__block_alloc(pool->workers_bytes);
     if (!pool->workers) {
         em__block_free(pool, sizeof *pool);
         return EM_ERROR_OUT_OF_MEMORY;
     }
+    memset(pool->workers, 0, pool->workers_bytes);
     pthread_mutex_init(&pool->owner, NULL);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
+    pool->crowded = size > usable_cpus();
     pool->size = 1;
     for (int i = 1; i < size; i++) {
         worker *w = &pool->workers[i];
-        *w = (worker){.pool = pool, .index = i};
+        w->pool = pool;
+        w->index = i;
         if (pthread_create(&w->thread, NULL, worker_main, w) != 0)
             break;
         pool->size = i + 1;
@@ -228,7 +296,9 @@ void em__pool_free(em__pool *pool)
     if (!pool)
         return;
     atomic_store(&pool->stop, true);
-    publish(pool);
+    pthread_mutex_lock(&pool->lock);
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->lock);
     for (int i = 1; i < pool->size; i++)
         pthread_join(pool->workers[i].thread, NULL);
     for (int i = 0; i < pool->size; i++)
@@ -236,7 +306,7 @@ void em__pool_free(em__pool *pool)
     pthread_mutex_destroy(&pool->owner);
     pthread_mutex_destroy(&pool->lock);
     pthread_cond_destroy(&pool->wake);
-    em__free(pool->workers);
+    em__block_free(pool->workers, pool->workers_bytes);
     em__block_free(pool, sizeof *pool);
 }
 

@@ -2,9 +2,10 @@
  * The thread pool of a CPU device.
  *
  * Workload: thousands of parallel loops a second of 5 us to 50 ms each, back to back inside one program replay, then
- * silence. The caller is worker 0. Workers spin some tens of microseconds for the next loop, then park on a futex, so
- * an idle process burns nothing. Work is handed out in chunks by an atomic counter: results must not depend on which
- * worker runs a chunk, and chunk boundaries must be a function of the problem, never of the thread count.
+ * silence. The caller is worker 0. Workers spin some tens of microseconds for the next loop, then park, so an idle
+ * process burns nothing; a worker that sleeps, or that the system has taken off its core, holds nobody up: a loop waits
+ * only for those who took a chunk. Each worker begins with its own share of neighbouring chunks, the same in every
+ * loop, and then helps the others. Results must not depend on which worker runs a chunk.
  *
  * Only one loop runs in a pool at a time; a second caller waits. A loop started inside a loop runs inline.
  */
