@@ -35,7 +35,6 @@ struct em_array {
     int64_t *ints;
     double *floats;
     em_array *next_dead; /* chains arrays being released, so that a long graph does not recurse */
-    unsigned mark;       /* of the traversal that owns the eval lock, or of a trace */
 };
 
 struct em_scope {
@@ -75,6 +74,10 @@ em_array *em__array_new(em_device *device, const em__spec *spec, em__op op, int 
 em__buffer *em__buffer_new(size_t size); /* NULL when memory runs out */
 em__buffer *em__buffer_retain(em__buffer *buffer);
 void em__buffer_release(em__buffer *buffer); /* NULL is fine */
+
+/* The lock that guards the buffers of lazy arrays. */
+void em__eval_lock(void);
+void em__eval_unlock(void);
 
 /* The evaluated array as a tensor. */
 em__tensor em__array_tensor(const em_array *array);

@@ -15,6 +15,16 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
+void em__eval_lock(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+void em__eval_unlock(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
 typedef EM__VEC(em_array *) stack;
 
 static void set_layout(em_array *array, em__buffer *buffer, const em__tensor *tensor)

@@ -164,13 +164,30 @@ em_status em__infer_SEGMENT_POOL(const em__apply *apply, em__spec *out)
     return EM_OK;
 }
 
-/* x [.., k], weight [n, k], then bias [n] and residual [.., n] as the mask says. */
+/* See the operands in op.h. */
 em_status em__infer_FUSED_LINEAR(const em__apply *apply, em__spec *out)
 {
-    const em__spec *x = apply->in[0], *w = apply->in[1];
+    const em__spec *x = apply->in[0];
+    int first = 2 + (int)(apply->ints[1] & 1) + (int)(apply->ints[1] >> 1 & 1), rank = x->rank;
+    if (rank < 1 || apply->n_in != first + (int)apply->ints[2] - 1)
+        return em__infer_fail(apply, "%d operands do not match the attributes", apply->n_in);
     *out = *x;
-    if (x->rank < 1 || w->rank != 2 || x->dims[x->rank - 1] != w->dims[1])
-        return em__infer_fail(apply, "x must be [.., k] and weight [n, k]");
-    out->dims[out->rank - 1] = w->dims[0];
+    out->dims[rank - 1] = 0;
+    for (int i = 0; i < (int)apply->ints[2]; i++) {
+        const em__spec *w = apply->in[em__linear_weight(apply->ints, i)];
+        if (w->rank != 2 || w->dims[1] != x->dims[rank - 1])
+            return em__infer_fail(apply, "x must be [.., k] and weight %d [n, k]", i);
+        out->dims[rank - 1] += w->dims[0];
+    }
+    if (apply->ints[1] & 1 && (apply->in[2]->rank != 1 || apply->in[2]->dims[0] != out->dims[rank - 1]))
+        return em__infer_fail(apply, "bias must have %lld elements", (long long)out->dims[rank - 1]);
+    if (apply->ints[1] & 2 && !em__spec_equal(apply->in[first - 1], out))
+        return em__infer_fail(apply, "the residual must have the result's shape");
     return EM_OK;
+}
+
+/* Which operand is weight i of a FUSED_LINEAR. */
+int em__linear_weight(const int64_t *ints, int i)
+{
+    return i == 0 ? 1 : 1 + (int)(ints[1] & 1) + (int)(ints[1] >> 1 & 1) + i;
 }

@@ -20,7 +20,8 @@
  *   SDPA            causal, has_mask                                             scale
  *   SDPA_SEGMENTS   has_bias                                                     scale
  *   SEGMENT_POOL    em_pool
- *   FUSED_LINEAR    activation op (or COPY), mask of bias and residual
+ *   FUSED_LINEAR    activation op (or COPY), mask: bias 1, residual 2, number of weights; operands x, weight,
+ *                   bias, residual, more weights: the result's columns are the weights' rows side by side
  *   FUSED_LAYER_NORM  mask: weight 1, bias 2; operands x, residual, weight, bias   eps
  */
 #ifndef EM_OPS_OP_H
@@ -121,6 +122,9 @@ typedef struct em__dot {
     const int64_t *contract_a, *contract_b, *batch_a, *batch_b;
 } em__dot;
 em__dot em__dot_decode(const int64_t *ints);
+
+/* Which operand is weight i of a FUSED_LINEAR with these attributes. */
+int em__linear_weight(const int64_t *ints, int i);
 
 /* The infer rules, one a name in the INFER column. */
 #define EM__INFER_DECLARE(name) em_status em__infer_##name(const em__apply *apply, em__spec *out)

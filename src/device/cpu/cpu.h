@@ -6,6 +6,7 @@
 #define EM_DEVICE_CPU_CPU_H
 
 #include "core/pool.h"
+#include "device/cpu/attention.h"
 #include "device/cpu/gemm.h"
 #include "device/device.h"
 
@@ -14,6 +15,7 @@ typedef struct em__cpu {
     em__pool *pool;
     em__cpu_level level;
     const em__gemm_kernels *gemm;
+    const em__attention_kernels *attention;
 } em__cpu;
 
 /* The device as what it is; device.h guarantees the first member. */
@@ -25,6 +27,7 @@ static inline em__cpu *em__cpu_of(em_device *device)
 /* Each family's say on a call: true when it takes it, with the plan filled. */
 typedef bool (*em__cpu_prepare_fn)(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_dot(em__cpu *cpu, const em__call *call, em__plan *plan);
+bool em__cpu_prepare_attention(em__cpu *cpu, const em__call *call, em__plan *plan);
 
 /* The op as a pass over finished rows of a product, with the bits of the elementwise kernel; NULL for COPY. */
 em__gemm_activation em__cpu_activation(const em__cpu *cpu, em__op op);

@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "core/block.h"
 #include "core/error.h"
 #include "device/cpu/cpu.h"
 
@@ -21,6 +22,7 @@ typedef struct product {
     int64_t batch;
     em__dot dot;
     bool copy_a, copy_b;
+    int64_t columns;                                 /* of the result: B's rows, of all weights of a FUSED_LINEAR */
     size_t copy_a_bytes, copy_b_bytes, packed_bytes; /* of one batch element */
 } product;
 
@@ -54,6 +56,17 @@ static operand describe(const em__tensor *t, const int64_t *contract, int n_cont
     return o;
 }
 
+/* Rows of the largest operand that might have to be copied before it is packed. */
+static int64_t widest(const em__call *call, const product *p)
+{
+    int64_t rows = p->b.rows;
+    for (int i = 1; call->op == EM__OP_FUSED_LINEAR && i < (int)call->ints[2]; i++) {
+        int64_t other = call->in[em__linear_weight(call->ints, i)].spec.dims[0];
+        rows = other > rows ? other : rows;
+    }
+    return rows;
+}
+
 static product analyse(const em__call *call)
 {
     static const int64_t last_axis_of_b = 1;
@@ -70,14 +83,17 @@ static product analyse(const em__call *call)
         p.batch *= call->in[0].spec.dims[p.dot.batch_a[i]];
     p.copy_a = !p.a.even || (p.a.depth_stride != 1 && p.a.depth > 1);
     p.copy_b = !p.b.even || (p.b.depth_stride != 1 && p.b.row_stride != 1 && p.b.depth > 1 && p.b.rows > 1);
-    p.packed_bytes = em__gemm_f32_packed_bytes(p.b.rows, p.b.depth);
+    p.columns = call->op == EM__OP_FUSED_LINEAR ? call->out.spec.dims[call->out.spec.rank - 1] : p.b.rows;
+    p.packed_bytes = em__gemm_f32_packed_bytes(p.columns, p.b.depth);
     p.copy_a_bytes = p.copy_a ? ((size_t)(p.a.rows * p.a.depth) * sizeof(float) + 63) / 64 * 64 : 0;
-    p.copy_b_bytes = p.copy_b ? ((size_t)(p.b.rows * p.b.depth) * sizeof(float) + 63) / 64 * 64 : 0;
+    p.copy_b_bytes = p.copy_b || call->op == EM__OP_FUSED_LINEAR
+                         ? ((size_t)(widest(call, &p) * p.b.depth) * sizeof(float) + 63) / 64 * 64
+                         : 0;
     return p;
 }
 
 /* Copies one batch element to [rows][depth], walking the free axes and then the contracted ones in order. */
-static em_status copy_operand(em_device *device, const em__tensor *t, const char *data, const int64_t *contract,
+static em_status copy_operand(em_device *device, const em__tensor *t, const void *data, const int64_t *contract,
                               int n_contract, const int64_t *batch, int n_batch, void *to)
 {
     em__tensor view = {.spec = {.dtype = t->spec.dtype}};
@@ -115,26 +131,40 @@ typedef struct scratch {
     char *packed, *a, *b;
 } scratch;
 
-static em_status pack_b(em__cpu *cpu, const em__call *call, const product *p, const char *data, scratch s)
+/* Packs operand `which` from `data`; `copy` has room for a row-major copy of it when its strides need one. */
+static em_status pack_operand(em__cpu *cpu, const em__call *call, const product *p, int which, const void *data,
+                              void *copy, float *to)
 {
-    const em__tensor *b = &call->in[1];
-    int64_t row_stride = p->b.row_stride, depth_stride = p->b.depth_stride;
-    if (p->copy_b) {
+    const em__tensor *b = &call->in[which];
+    operand o = describe(b, p->dot.contract_b, p->dot.n_contract, p->dot.batch_b, p->dot.n_batch);
+    if (!o.even || (o.depth_stride != 1 && o.row_stride != 1 && o.depth > 1 && o.rows > 1)) {
         EM__TRY(copy_operand(&cpu->device, b, data, p->dot.contract_b, p->dot.n_contract, p->dot.batch_b,
-                             p->dot.n_batch, s.b));
-        data = s.b;
-        row_stride = p->b.depth;
-        depth_stride = 1;
+                             p->dot.n_batch, copy));
+        data = copy;
+        o.row_stride = o.depth;
+        o.depth_stride = 1;
     }
-    em__gemm_f32_pack(cpu->gemm, cpu->pool, (float *)(void *)s.packed, (const float *)(const void *)data, p->b.rows,
-                      p->b.depth, row_stride, depth_stride);
+    em__gemm_f32_pack(cpu->gemm, cpu->pool, to, data, o.rows, o.depth, o.row_stride, o.depth_stride);
+    return EM_OK;
+}
+
+/* B, or the weights of a FUSED_LINEAR one behind the other. */
+static em_status pack_b(em__cpu *cpu, const em__call *call, const product *p, const void *data, scratch s)
+{
+    float *to = (float *)(void *)s.packed;
+    if (call->op != EM__OP_FUSED_LINEAR)
+        return pack_operand(cpu, call, p, 1, data, s.b, to);
+    for (int i = 0; i < (int)call->ints[2]; i++) {
+        const em__tensor *w = &call->in[em__linear_weight(call->ints, i)];
+        EM__TRY(pack_operand(cpu, call, p, em__linear_weight(call->ints, i), w->data, s.b, to));
+        to += em__gemm_f32_packed_bytes(w->spec.dims[0], w->spec.dims[1]) / sizeof(float);
+    }
     return EM_OK;
 }
 
 /* Activation, bias and residual of a FUSED_LINEAR. */
 static void epilogue(em__cpu *cpu, const em__call *call, em__gemm_args *args)
 {
-    (void)cpu;
     int next = 2;
     if (call->op != EM__OP_FUSED_LINEAR)
         return;
@@ -157,7 +187,7 @@ static em_status run_dot(em_device *device, const em__call *call)
     for (int64_t i = 0; i < p.batch; i++) {
         const char *a = (const char *)call->in[0].data + batch_offset(&call->in[0], p.dot.batch_a, p.dot.n_batch, i);
         const char *b = (const char *)call->in[1].data + batch_offset(&call->in[1], p.dot.batch_b, p.dot.n_batch, i);
-        em__gemm_args args = {.m = p.a.rows, .n = p.b.rows, .k = p.a.depth, .ldc = p.b.rows, .lda = p.a.row_stride};
+        em__gemm_args args = {.m = p.a.rows, .n = p.columns, .k = p.a.depth, .ldc = p.columns, .lda = p.a.row_stride};
         args.c = (float *)call->out.data + i * args.m * args.n;
         if (p.copy_a) {
             EM__TRY(copy_operand(device, &call->in[0], a, p.dot.contract_a, p.dot.n_contract, p.dot.batch_a,
@@ -185,7 +215,9 @@ bool em__cpu_prepare_dot(em__cpu *cpu, const em__call *call, em__plan *plan)
     if (em__pool_reserve(cpu->pool, em__gemm_scratch_bytes()) != EM_OK)
         return false;
     plan->kernel = run_dot;
-    plan->strided = 3; /* bias and residual must be row-major */
+    plan->strided = ~(uint64_t)0; /* but bias and residual must be row-major */
+    for (int i = 2; call->op == EM__OP_FUSED_LINEAR && i < em__linear_weight(call->ints, 1); i++)
+        plan->strided &= ~((uint64_t)1 << i);
     plan->scratch = (call->packed ? 0 : p.packed_bytes) + p.copy_a_bytes + p.copy_b_bytes;
     return true;
 }
@@ -194,14 +226,19 @@ size_t em__cpu_packed_bytes(em_device *device, const em__call *call)
 {
     (void)device;
     bool product_op = call->op == EM__OP_DOT_GENERAL || call->op == EM__OP_FUSED_LINEAR;
-    if (!product_op || call->in[1].spec.dtype != EM_F32)
+    if (!product_op || call->in[1].spec.dtype != EM_F32 || call->in[0].spec.dtype != EM_F32)
         return 0;
     product p = analyse(call);
-    return p.batch == 1 && p.dot.n_batch == 0 && !p.copy_b ? p.packed_bytes : 0;
+    return p.dot.n_batch == 0 ? p.packed_bytes : 0;
 }
 
 em_status em__cpu_pack(em_device *device, const em__call *call, void *to)
 {
     product p = analyse(call);
-    return pack_b(em__cpu_of(device), call, &p, call->in[1].data, (scratch){.packed = to});
+    void *copy = p.copy_b_bytes ? em__block_alloc(p.copy_b_bytes) : NULL;
+    if (p.copy_b_bytes && !copy)
+        return EM_ERROR_OUT_OF_MEMORY;
+    em_status status = pack_b(em__cpu_of(device), call, &p, call->in[1].data, (scratch){.packed = to, .b = copy});
+    em__block_free(copy, p.copy_b_bytes);
+    return status;
 }

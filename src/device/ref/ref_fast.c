@@ -307,6 +307,9 @@ em_status em__ref_sdpa_segments(em_device *device, const em__call *call)
     for (int64_t s = 0; s + 1 < offsets->spec.dims[0]; s++) {
         int64_t from, to;
         segment_range(offsets, s, tokens, &from, &to);
+        EM__FAIL_IF(call->ints[0] && to - from > (call->in[4].spec.dims[1] + 1) / 2, EM_ERROR_INVALID_ARGUMENT,
+                    "sdpa_segments: segment %lld has %lld tokens, the bias allows %lld", (long long)s,
+                    (long long)(to - from), (long long)(call->in[4].spec.dims[1] + 1) / 2);
         for (int64_t row = 0; row < (to - from) * heads; row++) {
             int64_t t = from + row / heads, h = row % heads;
             attend a = {.q = q, .k = k, .v = v, .scale = call->floats[0]};
@@ -356,21 +359,35 @@ em_status em__ref_segment_pool(em_device *device, const em__call *call)
     return EM_OK;
 }
 
+/* Row `column` of the weights laid side by side: the piece it lies in, and its offset there. */
+static const em__tensor *weight_row(const em__call *call, int64_t column, int64_t *offset)
+{
+    for (int i = 0;; i++) {
+        const em__tensor *w = &call->in[em__linear_weight(call->ints, i)];
+        if (column < w->spec.dims[0]) {
+            *offset = column * w->strides[0];
+            return w;
+        }
+        column -= w->spec.dims[0];
+    }
+}
+
 em_status em__ref_fused_linear(em_device *device, const em__call *call)
 {
     (void)device;
-    const em__tensor *x = &call->in[0], *w = &call->in[1];
+    const em__tensor *x = &call->in[0];
     const em__tensor *bias = call->ints[1] & 1 ? &call->in[2] : NULL;
     const em__tensor *residual = call->ints[1] & 2 ? &call->in[bias ? 3 : 2] : NULL;
     int last = x->spec.rank - 1;
-    int64_t n = w->spec.dims[0], depth = w->spec.dims[1];
+    int64_t depth = x->spec.dims[last];
     em__walk walk = {.spec = &call->out.spec};
     int64_t size = em__spec_size(&call->out.spec);
     for (int64_t i = 0; i < size; i++, em__walk_next(&walk)) {
-        int64_t column = i % n, from = em__walk_offset(&walk, x) - walk.at[last] * x->strides[last];
+        int64_t column = walk.at[last], row, from = em__walk_offset(&walk, x) - column * x->strides[last];
+        const em__tensor *w = weight_row(call, column, &row);
         double acc = 0;
         for (int64_t j = 0; j < depth; j++)
-            acc += real_at(x, from + j * x->strides[last]) * real_at(w, column * w->strides[0] + j * w->strides[1]);
+            acc += real_at(x, from + j * x->strides[last]) * real_at(w, row + j * w->strides[1]);
         if (bias)
             acc += real_at(bias, column * bias->strides[0]);
         if (call->ints[0] != EM__OP_COPY)

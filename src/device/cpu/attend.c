@@ -1,0 +1,119 @@
+/* SDPA and SDPA_SEGMENTS brought to the form that attention.h runs: operands by strides, masks by broadcast. */
+#include <string.h>
+
+#include "core/error.h"
+#include "device/cpu/cpu.h"
+
+/* The offsets of a call are the caller's data: here they are forced into [0, tokens], ascending. */
+static const int32_t *checked_offsets(const em__call *call, int64_t tokens, int64_t *tail, int64_t *longest)
+{
+    const em__tensor *offsets = &call->in[3];
+    int32_t *to = call->scratch;
+    int32_t last = 0;
+    *longest = 0;
+    for (int64_t i = 0; i < offsets->spec.dims[0]; i++) {
+        int32_t at = ((const int32_t *)offsets->data)[i * offsets->strides[0]];
+        at = at < last ? last : at > tokens ? (int32_t)tokens : at;
+        *longest = i > 0 && at - last > *longest ? at - last : *longest;
+        to[i] = last = at;
+    }
+    *tail = last;
+    return to;
+}
+
+static em__attention_operand sliced(const em__tensor *t, int batch, int head, int token)
+{
+    em__attention_operand o = {.data = t->data, .head = t->strides[head], .token = t->strides[token]};
+    o.batch = batch >= 0 ? t->strides[batch] : 0;
+    return o;
+}
+
+static em__attention_args segments_args(const em__call *call)
+{
+    const em__tensor *q = &call->in[0], *v = &call->in[2];
+    em__attention_args args = {.batch = call->in[3].spec.dims[0] - 1, .scale = (float)call->floats[0]};
+    args.heads = args.kv_heads = q->spec.dims[1];
+    args.head_dim = q->spec.dims[2];
+    args.value_dim = v->spec.dims[2];
+    args.queries = args.keys = q->spec.dims[0];
+    args.q = sliced(q, -1, 1, 0);
+    args.k = sliced(&call->in[1], -1, 1, 0);
+    args.v = sliced(v, -1, 1, 0);
+    args.out = call->out.data;
+    args.out_head = call->out.strides[1];
+    args.out_token = call->out.strides[0];
+    if (call->ints[0]) {
+        args.relative = call->in[4].data;
+        args.relative_span = (call->in[4].spec.dims[1] + 1) / 2;
+    }
+    return args;
+}
+
+static em_status run_segments(em_device *device, const em__call *call)
+{
+    em__cpu *cpu = em__cpu_of(device);
+    em__attention_args args = segments_args(call);
+    int64_t tokens = call->in[0].spec.dims[0], first, tail, longest;
+    args.offsets = checked_offsets(call, tokens, &tail, &longest);
+    EM__FAIL_IF(args.relative && longest > args.relative_span, EM_ERROR_INVALID_ARGUMENT,
+                "sdpa_segments: a segment has %lld tokens, the bias allows %lld", (long long)longest,
+                (long long)args.relative_span);
+    first = args.offsets[0];
+    EM__TRY(em__attention_f32(cpu->attention, cpu->pool, &args));
+    /* Tokens of no segment are zero. */
+    memset(args.out, 0, (size_t)(first * args.out_token) * sizeof(float));
+    memset(args.out + tail * args.out_token, 0, (size_t)((tokens - tail) * args.out_token) * sizeof(float));
+    return EM_OK;
+}
+
+static em__attention_args dense_args(const em__call *call)
+{
+    const em__tensor *q = &call->in[0], *k = &call->in[1], *v = &call->in[2];
+    em__attention_args args = {.batch = q->spec.dims[0], .scale = (float)call->floats[0]};
+    args.heads = q->spec.dims[1];
+    args.kv_heads = k->spec.dims[1];
+    args.head_dim = q->spec.dims[3];
+    args.value_dim = v->spec.dims[3];
+    args.queries = q->spec.dims[2];
+    args.keys = k->spec.dims[2];
+    args.q = sliced(q, 0, 1, 2);
+    args.k = sliced(k, 0, 1, 2);
+    args.v = sliced(v, 0, 1, 2);
+    args.out = call->out.data;
+    args.out_batch = call->out.strides[0];
+    args.out_head = call->out.strides[1];
+    args.out_token = call->out.strides[2];
+    args.causal = call->ints[0] != 0;
+    if (call->ints[1]) {
+        em__spec scores = q->spec;
+        scores.dims[3] = args.keys;
+        em__tensor mask = em__tensor_broadcast(&call->in[3], &scores);
+        em__attention_mask m = {mask.data, mask.strides[0], mask.strides[1], mask.strides[2], mask.strides[3]};
+        *(mask.spec.dtype == EM_PRED ? &args.allowed : &args.mask) = m;
+    }
+    return args;
+}
+
+static em_status run_dense(em_device *device, const em__call *call)
+{
+    em__cpu *cpu = em__cpu_of(device);
+    em__attention_args args = dense_args(call);
+    return em__attention_f32(cpu->attention, cpu->pool, &args);
+}
+
+bool em__cpu_prepare_attention(em__cpu *cpu, const em__call *call, em__plan *plan)
+{
+    bool segments = call->op == EM__OP_SDPA_SEGMENTS;
+    if ((!segments && call->op != EM__OP_SDPA) || call->in[0].spec.dtype != EM_F32)
+        return false;
+    em__attention_args args = segments ? segments_args(call) : dense_args(call);
+    if (em__pool_reserve(cpu->pool, em__attention_scratch_bytes(cpu->attention, &args)) != EM_OK)
+        return false;
+    plan->kernel = segments ? run_segments : run_dense;
+    plan->scratch = segments ? (size_t)call->in[3].spec.dims[0] * sizeof(int32_t) : 0;
+    plan->strided = 8 | (segments ? 0 : ~(uint64_t)15);
+    for (int i = 0; i < 3; i++) /* the elements of a head must be side by side */
+        if (call->in[i].strides[call->in[i].spec.rank - 1] == 1)
+            plan->strided |= (uint64_t)1 << i;
+    return true;
+}

@@ -1,0 +1,64 @@
+/*
+ * The graph between tracing and running: nodes in topological order, operands by index of an earlier node. A pass
+ * rewrites nodes in place, appends new ones anywhere and leaves dead ones behind; em__graph_sweep then restores the
+ * order and drops what no output needs. Node pointers do not survive an append.
+ */
+#ifndef EM_GRAPH_IR_H
+#define EM_GRAPH_IR_H
+
+#include "array/array.h"
+#include "core/arena.h"
+#include "core/vec.h"
+
+typedef struct em__node {
+    em__op op;
+    em__spec spec;
+    int n_in, n_ints, n_floats;
+    int *in; /* in, ints and floats live in the graph's arena */
+    int64_t *ints;
+    double *floats;
+    em_array *value; /* CONSTANT: evaluated, one reference held */
+    int uses;        /* filled by em__graph_count_uses; an output counts as one */
+} em__node;
+
+typedef struct em__graph {
+    em_device *device;
+    em__arena arena;
+    EM__VEC(em__node) nodes;
+    int *outputs;
+    size_t n_inputs, n_outputs;
+} em__graph;
+
+void em__graph_free(em__graph *graph); /* the contents; a zeroed graph is fine */
+
+/* Traces what the outputs need. INPUT arrays carry their index. The graph holds references to the constants. */
+em_status em__graph_trace(em__graph *graph, em_device *device, em_array *const *outputs, size_t n_outputs,
+                          size_t n_inputs);
+
+/* Appends a node with room for the lists, all zero; NULL when memory runs out. Earlier node pointers become invalid. */
+em__node *em__graph_add(em__graph *graph, em__op op, int n_in, int n_ints, int n_floats);
+
+/* Appends a constant, taking over the reference to the evaluated array; its index, or -1 when memory runs out (the
+ * reference is then released). */
+int em__graph_add_constant(em__graph *graph, em_array *value);
+
+/* Gives an existing node fresh, zeroed lists and another op; spec and uses stay. */
+em_status em__graph_rewrite(em__graph *graph, int node, em__op op, int n_in, int n_ints, int n_floats);
+
+void em__graph_count_uses(em__graph *graph);
+
+/* Puts operands before users and removes nodes that no output needs. */
+em_status em__graph_sweep(em__graph *graph);
+
+/* Every operand precedes its node, every spec is what the op's rule gives. EM_ERROR_INTERNAL names the first that is
+ * not, after pass `after`. */
+em_status em__graph_verify(const em__graph *graph, const char *after);
+
+/* Passes, each leaving a graph that verifies. */
+em_status em__pass_fold(em__graph *graph);         /* ops over constants -> a constant */
+em_status em__pass_cse(em__graph *graph);          /* equal ops over equal operands -> one */
+em_status em__pass_fuse_linear(em__graph *graph);  /* dot + bias + activation + residual -> one product */
+em_status em__pass_merge_linear(em__graph *graph); /* products of one x -> one wider product, sliced */
+em_status em__pass_fuse_norm(em__graph *graph);    /* layer_norm(x + residual) -> one kernel */
+
+#endif

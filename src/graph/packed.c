@@ -1,0 +1,118 @@
+/* See packed.h. The list is short (a model has some dozens of weights) and searched at compile time only. */
+#include "graph/packed.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "core/alloc.h"
+#include "core/block.h"
+#include "core/error.h"
+
+#define MOST_WEIGHTS 8
+
+struct em__packed {
+    em__packed *next;
+    em_device *device;
+    int refs, n;
+    em_array *weights[MOST_WEIGHTS]; /* held: their memory is the identity */
+    void *data;
+    size_t bytes;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static em__packed *list;
+
+static bool same_view(const em_array *a, const em_array *b)
+{
+    return a == b || (a->buffer == b->buffer && a->offset == b->offset && em__spec_equal(&a->spec, &b->spec) &&
+                      memcmp(a->strides, b->strides, (size_t)a->spec.rank * sizeof a->strides[0]) == 0);
+}
+
+static em__packed *find_locked(em_device *device, em_array *const *weights, int n)
+{
+    for (em__packed *entry = list; entry; entry = entry->next) {
+        bool same = entry->device == device && entry->n == n;
+        for (int i = 0; i < n && same; i++)
+            same = same_view(entry->weights[i], weights[i]);
+        if (same)
+            return entry;
+    }
+    return NULL;
+}
+
+static em_status make_locked(em_device *device, const em__call *call, em_array *const *weights, int n, size_t bytes,
+                             em__packed **out)
+{
+    em__packed *entry = em__calloc(1, sizeof *entry);
+    if (!entry)
+        return EM_ERROR_OUT_OF_MEMORY;
+    *entry = (em__packed){.device = device, .n = n, .bytes = bytes, .data = em__block_alloc(bytes)};
+    em_status status = entry->data ? device->vtable->pack(device, call, entry->data) : EM_ERROR_OUT_OF_MEMORY;
+    if (status != EM_OK) {
+        em__block_free(entry->data, bytes);
+        em__free(entry);
+        return status;
+    }
+    for (int i = 0; i < n; i++)
+        entry->weights[i] = em_array_retain(weights[i]);
+    entry->next = list;
+    list = entry;
+    *out = entry;
+    return EM_OK;
+}
+
+em_status em__packed_acquire(em_device *device, const em__call *call, em_array *const *values, em__packed **packed)
+{
+    em_array *weights[MOST_WEIGHTS];
+    int n = call->op == EM__OP_FUSED_LINEAR ? (int)call->ints[2] : 1;
+    *packed = NULL;
+    size_t bytes = device->vtable->packed_bytes && n <= MOST_WEIGHTS ? device->vtable->packed_bytes(device, call) : 0;
+    if (!bytes)
+        return EM_OK;
+    for (int i = 0; i < n; i++) {
+        weights[i] = values[call->op == EM__OP_FUSED_LINEAR ? em__linear_weight(call->ints, i) : 1];
+        if (!weights[i])
+            return EM_OK;
+    }
+    pthread_mutex_lock(&lock);
+    em_status status = EM_OK;
+    em__packed *entry = find_locked(device, weights, n);
+    if (!entry)
+        status = make_locked(device, call, weights, n, bytes, &entry);
+    if (status == EM_OK) {
+        entry->refs++;
+        *packed = entry;
+    }
+    pthread_mutex_unlock(&lock);
+    return status;
+}
+
+void em__packed_release(em__packed *packed)
+{
+    if (!packed)
+        return;
+    pthread_mutex_lock(&lock);
+    bool last = --packed->refs == 0;
+    for (em__packed **at = &list; last && *at; at = &(*at)->next)
+        if (*at == packed) {
+            *at = packed->next;
+            break;
+        }
+    pthread_mutex_unlock(&lock);
+    if (!last)
+        return;
+    for (int i = 0; i < packed->n; i++)
+        em_array_release(&packed->weights[i]);
+    em__block_free(packed->data, packed->bytes);
+    em__free(packed);
+}
+
+const void *em__packed_data(const em__packed *packed)
+{
+    return packed ? packed->data : NULL;
+}
+
+size_t em__packed_bytes(const em__packed *packed)
+{
+    return packed ? packed->bytes : 0;
+}

@@ -1,0 +1,70 @@
+/*
+ * A compiled program: calls in order, each with its operands placed in storage.
+ *
+ * Storage is where bytes live: a constant's memory, a caller's input or output, or a range of the program's one arena.
+ * Views share their source's storage at another offset. Pointers into constants and the arena are set once; those into
+ * inputs and outputs are patched at each run.
+ */
+#ifndef EM_GRAPH_PROGRAM_H
+#define EM_GRAPH_PROGRAM_H
+
+#include <pthread.h>
+
+#include <emily/program.h>
+
+#include "graph/ir.h"
+#include "graph/packed.h"
+
+typedef enum em__storage_kind { EM__AT_CONSTANT, EM__AT_INPUT, EM__AT_OUTPUT, EM__AT_ARENA } em__storage_kind;
+
+typedef struct em__storage {
+    em__storage_kind kind;
+    int index;       /* of the input or output */
+    char *data;      /* constants */
+    size_t size;     /* arena */
+    size_t offset;   /* arena: filled by the plan */
+    int first, last; /* calls between which the bytes matter */
+} em__storage;
+
+/* A tensor of a call: which storage, how far in. */
+typedef struct em__place {
+    int storage;
+    int64_t offset;
+} em__place;
+
+typedef struct em__step {
+    em__call call;
+    em__place *places; /* n_in operands, then the result, then scratch (storage -1: none) */
+    em__packed *packed;
+    bool fallback;
+    uint64_t count, nanoseconds; /* with profile */
+} em__step;
+
+typedef struct em__patch {
+    int step, place; /* which pointer */
+    int64_t offset;
+    bool output;
+    int index;
+} em__patch;
+
+struct em_program {
+    em__graph graph; /* after the passes; owns constants and attribute lists */
+    em_device *device;
+    em__spec *inputs, *outputs;
+    size_t n_inputs, n_outputs;
+    EM__VEC(em__storage) storages;
+    EM__VEC(em__step) steps;
+    EM__VEC(em__patch) patches;
+    char *arena;
+    size_t arena_bytes;
+    bool profile;
+    pthread_mutex_t lock; /* one run at a time */
+};
+
+/* Fills storages and steps from the graph. */
+em_status em__program_schedule(em_program *program);
+
+/* Places arena storages, allocates the arena, sets all fixed pointers and lists the patches. */
+em_status em__program_place(em_program *program);
+
+#endif

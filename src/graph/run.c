@@ -1,0 +1,177 @@
+/* Replay: patch the callers' pointers, call the kernels in order. Allocates nothing. */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/alloc.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "graph/program.h"
+
+static void patch(em_program *program, const void *const *inputs, void *const *outputs)
+{
+    for (size_t i = 0; i < program->patches.length; i++) {
+        const em__patch *p = &program->patches.data[i];
+        em__call *call = &program->steps.data[p->step].call;
+        char *base;
+        if (p->output)
+            base = outputs[p->index];
+        else
+            memcpy(&base, &inputs[p->index], sizeof base); /* kernels do not write to operands */
+        void **pointer = p->place < call->n_in ? &call->in[p->place].data : &call->out.data;
+        *pointer = base + p->offset;
+    }
+}
+
+static em_status run_steps(em_program *program)
+{
+    for (size_t i = 0; i < program->steps.length; i++) {
+        em__step *step = &program->steps.data[i];
+        uint64_t begin = program->profile ? em__now() : 0;
+        EM__TRY(step->call.kernel(program->device, &step->call));
+        if (program->profile) {
+            step->nanoseconds += em__now() - begin;
+            step->count++;
+        }
+    }
+    return EM_OK;
+}
+
+em_status em_run_raw(em_program *program, const void *const *inputs, void *const *outputs)
+{
+    EM__FAIL_IF(!program, EM_ERROR_INVALID_ARGUMENT, "run: the program is NULL");
+    EM__FAIL_IF((!inputs && program->n_inputs) || !outputs, EM_ERROR_INVALID_ARGUMENT,
+                "run: inputs or outputs are NULL");
+    for (size_t i = 0; i < program->n_inputs; i++)
+        EM__FAIL_IF(!inputs[i] && em__spec_size(&program->inputs[i]), EM_ERROR_INVALID_ARGUMENT,
+                    "run: input %zu is NULL", i);
+    for (size_t i = 0; i < program->n_outputs; i++)
+        EM__FAIL_IF(!outputs[i] && em__spec_size(&program->outputs[i]), EM_ERROR_INVALID_ARGUMENT,
+                    "run: output %zu is NULL", i);
+    uint64_t begin = em__telemetry_wanted() ? em__now() : 0;
+    pthread_mutex_lock(&program->lock);
+    em__device_enter(program->device);
+    patch(program, inputs, outputs);
+    em_status status = run_steps(program);
+    em__device_leave(program->device);
+    pthread_mutex_unlock(&program->lock);
+    if (begin)
+        em__telemetry("run", "", em__now() - begin);
+    return status;
+}
+
+static em_status input_pointers(em_program *program, em_array *const *inputs, const void **pointers)
+{
+    char is[EM__SPEC_TEXT], should[EM__SPEC_TEXT];
+    for (size_t i = 0; i < program->n_inputs; i++) {
+        EM__FAIL_IF(!inputs[i], EM_ERROR_INVALID_ARGUMENT, "run: input %zu is NULL", i);
+        EM__FAIL_IF(!em__spec_equal(&inputs[i]->spec, &program->inputs[i]), EM_ERROR_INVALID_ARGUMENT,
+                    "run: input %zu is %s, the program was compiled for %s", i,
+                    em__spec_print(&inputs[i]->spec, is, sizeof is),
+                    em__spec_print(&program->inputs[i], should, sizeof should));
+        pointers[i] = em_array_data(inputs[i]);
+        if (!pointers[i])
+            return em_last_status();
+    }
+    return EM_OK;
+}
+
+/* A fresh array with memory, for a result. */
+static em_array *fresh(em_program *program, const em__spec *spec)
+{
+    em_array *array = em__array_new(program->device, spec, EM__OP_CONSTANT, 0, 0, 0);
+    em__buffer *buffer = array ? em__buffer_new(em_array_bytes(array)) : NULL;
+    if (!buffer) {
+        em_array_release(&array);
+        return NULL;
+    }
+    em__tensor layout = {.spec = *spec};
+    em__tensor_contiguous(&layout);
+    memcpy(array->strides, layout.strides, sizeof array->strides);
+    array->buffer = buffer;
+    return array;
+}
+
+em_status em_run(em_program *program, em_array *const *inputs, em_array **outputs)
+{
+    EM__FAIL_IF(!program || !outputs || (!inputs && program->n_inputs), EM_ERROR_INVALID_ARGUMENT,
+                "run: NULL argument");
+    size_t n = program->n_inputs + program->n_outputs;
+    const void **pointers = em__calloc(n, sizeof(void *));
+    void **results = em__calloc(program->n_outputs, sizeof(void *));
+    em_status status = pointers && results ? input_pointers(program, inputs, pointers) : EM_ERROR_OUT_OF_MEMORY;
+    for (size_t i = 0; i < program->n_outputs; i++)
+        outputs[i] = NULL;
+    for (size_t i = 0; i < program->n_outputs && status == EM_OK; i++) {
+        outputs[i] = fresh(program, &program->outputs[i]);
+        if (outputs[i])
+            results[i] = outputs[i]->buffer->data;
+        else
+            status = EM_ERROR_OUT_OF_MEMORY;
+    }
+    if (status == EM_OK)
+        status = em_run_raw(program, pointers, results);
+    for (size_t i = 0; i < program->n_outputs && status != EM_OK; i++)
+        em_array_release(&outputs[i]);
+    em__free(pointers);
+    em__free(results);
+    return status;
+}
+
+em_spec em_program_output_spec(const em_program *program, size_t index)
+{
+    em_spec out = {.dtype = EM_F32};
+    if (!program || index >= program->n_outputs)
+        return out;
+    const em__spec *spec = &program->outputs[index];
+    out.dtype = spec->dtype;
+    out.dims.rank = spec->rank;
+    memcpy(out.dims.dims, spec->dims, sizeof out.dims.dims);
+    return out;
+}
+
+void em_program_get_stats(const em_program *program, em_program_stats *stats)
+{
+    if (!program || !stats)
+        return;
+    *stats = (em_program_stats){.kernels = program->steps.length, .arena_bytes = program->arena_bytes};
+    for (size_t i = 0; i < program->steps.length; i++) {
+        stats->packed_bytes += em__packed_bytes(program->steps.data[i].packed);
+        stats->fallback_calls += program->steps.data[i].fallback;
+    }
+}
+
+static void describe_step(const em__step *step, char *text, size_t size)
+{
+    char spec[EM__SPEC_TEXT];
+    const em__call *call = &step->call;
+    int n = snprintf(text, size, "%-16s", em__op_get(call->op)->name);
+    for (int i = 0; i < call->n_in && i < 3 && (size_t)n < size; i++)
+        n += snprintf(text + n, size - (size_t)n, "%s%s", i ? ", " : "",
+                      em__spec_print(&call->in[i].spec, spec, sizeof spec));
+    if ((size_t)n < size)
+        n += snprintf(text + n, size - (size_t)n, "%s -> %s", call->n_in > 3 ? ", .." : "",
+                      em__spec_print(&call->out.spec, spec, sizeof spec));
+    if (call->op == EM__OP_FUSED_LINEAR && (size_t)n < size)
+        n += snprintf(text + n, size - (size_t)n, "  [%lld weights%s%s%s%s]", (long long)call->ints[2],
+                      call->ints[1] & 1 ? " + bias" : "", call->ints[0] != EM__OP_COPY ? " + " : "",
+                      call->ints[0] != EM__OP_COPY ? em__op_get((em__op)call->ints[0])->name : "",
+                      call->ints[1] & 2 ? " + residual" : "");
+    if (step->fallback && (size_t)n < size)
+        n += snprintf(text + n, size - (size_t)n, "  (fallback)");
+    if (step->count && (size_t)n < size)
+        snprintf(text + n, size - (size_t)n, "  x%llu, %.1f us", (unsigned long long)step->count,
+                 (double)step->nanoseconds / (double)step->count / 1000);
+}
+
+void em_program_describe(em_program *program, void (*emit)(const char *line, void *user), void *user)
+{
+    char text[512];
+    if (!program || !emit)
+        return;
+    pthread_mutex_lock(&program->lock);
+    for (size_t i = 0; i < program->steps.length; i++) {
+        describe_step(&program->steps.data[i], text, sizeof text);
+        emit(text, user);
+    }
+    pthread_mutex_unlock(&program->lock);
+}

@@ -1,0 +1,215 @@
+/*
+ * From graph nodes to steps: lowering as eager does it, with places in storage instead of pointers.
+ */
+#include <string.h>
+
+#include "array/lower.h"
+#include "core/alloc.h"
+#include "core/error.h"
+#include "graph/program.h"
+
+/* What a node became. */
+typedef struct value {
+    em__place place;
+    em__tensor tensor; /* layout only */
+} value;
+
+typedef struct schedule {
+    em_program *program;
+    value *values; /* one a node */
+} schedule;
+
+static size_t bytes_of(const em__spec *spec)
+{
+    return (size_t)em__spec_size(spec) * em_dtype_size(spec->dtype);
+}
+
+static em_status new_storage(em_program *program, em__storage storage, int *index)
+{
+    storage.first = storage.last = (int)program->steps.length;
+    EM__TRY(em__vec_push(&program->storages, storage));
+    *index = (int)program->storages.length - 1;
+    return EM_OK;
+}
+
+static em_status arena_storage(em_program *program, size_t bytes, int *index)
+{
+    return new_storage(program, (em__storage){.kind = EM__AT_ARENA, .size = bytes}, index);
+}
+
+static void touch(em_program *program, int storage, int step)
+{
+    em__storage *s = &program->storages.data[storage];
+    s->last = step > s->last ? step : s->last;
+}
+
+/* Adds the call as a step; `in` are its operands' places, out its result's, scratch a storage or -1. */
+static em_status add_step(em_program *program, const em__call *call, const em__place *in, em__place out, int scratch,
+                          em__packed *packed, bool fallback)
+{
+    int step = (int)program->steps.length, n = call->n_in;
+    em__step s = {.call = *call, .packed = packed, .fallback = fallback};
+    s.call.in = em__arena_calloc(&program->graph.arena, (size_t)n, sizeof *s.call.in);
+    s.places = em__arena_calloc(&program->graph.arena, (size_t)n + 2, sizeof *s.places);
+    if (!s.call.in || !s.places || em__vec_push(&program->steps, s) != EM_OK) {
+        em__packed_release(packed);
+        return EM_ERROR_OUT_OF_MEMORY;
+    }
+    memcpy(s.call.in, call->in, (size_t)n * sizeof *s.call.in);
+    memcpy(s.places, in, (size_t)n * sizeof *s.places);
+    s.places[n] = out;
+    s.places[n + 1] = (em__place){.storage = scratch};
+    for (int i = 0; i <= n; i++)
+        touch(program, s.places[i].storage, step);
+    if (scratch >= 0)
+        touch(program, scratch, step);
+    return EM_OK;
+}
+
+/* A row-major copy of the value. */
+static em_status add_copy(em_program *program, em__tensor *tensor, em__place *place, em__place to)
+{
+    em__call copy;
+    EM__TRY(em__lower_copy(program->device, tensor, &copy));
+    EM__TRY(add_step(program, &copy, place, to, -1, NULL, false));
+    *tensor = copy.out;
+    *place = to;
+    return EM_OK;
+}
+
+static em_status add_temporary(em_program *program, em__tensor *tensor, em__place *place)
+{
+    em__place to = {0};
+    EM__TRY(arena_storage(program, bytes_of(&tensor->spec), &to.storage));
+    return add_copy(program, tensor, place, to);
+}
+
+static em_status schedule_view(schedule *s, const em__node *node, value *out)
+{
+    value in = s->values[node->in[0]];
+    int64_t shift;
+    if (!em__view(node->op, &in.tensor, node->ints, &node->spec, &out->tensor, &shift)) {
+        EM__TRY(add_temporary(s->program, &in.tensor, &in.place));
+        em__view(node->op, &in.tensor, node->ints, &node->spec, &out->tensor, &shift);
+    }
+    out->place = in.place;
+    out->place.offset += shift * (int64_t)em_dtype_size(node->spec.dtype);
+    return EM_OK;
+}
+
+static em_status lowered_step(schedule *s, const em__node *node, em__call *call, em__place *in, em_array **constants,
+                              value *out)
+{
+    em_program *program = s->program;
+    em__lowered lowered;
+    em__packed *packed = NULL;
+    int scratch = -1;
+    EM__TRY(em__lower(program->device, call, &lowered));
+    EM__TRY(em__packed_acquire(program->device, call, constants, &packed));
+    em_status status = EM_OK;
+    if (packed) { /* with operand 1 packed the plan may need less */
+        call->packed = em__packed_data(packed);
+        status = em__lower(program->device, call, &lowered);
+    }
+    for (int i = 0; i < call->n_in && i < 64 && status == EM_OK; i++)
+        if (lowered.copies >> i & 1)
+            status = add_temporary(program, &call->in[i], &in[i]);
+    out->place = (em__place){0};
+    if (status == EM_OK)
+        status = arena_storage(program, bytes_of(&node->spec), &out->place.storage);
+    if (status == EM_OK && lowered.plan.scratch)
+        status = arena_storage(program, lowered.plan.scratch, &scratch);
+    if (status != EM_OK) {
+        em__packed_release(packed);
+        return status;
+    }
+    out->tensor = call->out;
+    return add_step(program, call, in, out->place, scratch, packed, lowered.plan.fallback);
+}
+
+static em_status schedule_op(schedule *s, const em__node *node, value *out)
+{
+    em__graph *graph = &s->program->graph;
+    size_t n = (size_t)node->n_in;
+    em__tensor *tensors = em__arena_calloc(&graph->arena, n, sizeof *tensors);
+    em__place *places = em__arena_calloc(&graph->arena, n, sizeof *places);
+    em_array **constants = em__arena_calloc(&graph->arena, n, sizeof *constants);
+    if (!tensors || !places || !constants)
+        return EM_ERROR_OUT_OF_MEMORY;
+    for (int i = 0; i < node->n_in; i++) {
+        tensors[i] = s->values[node->in[i]].tensor;
+        places[i] = s->values[node->in[i]].place;
+        constants[i] = graph->nodes.data[node->in[i]].value;
+        if (constants[i]) /* packing reads them now */
+            tensors[i].data = em__array_tensor(constants[i]).data;
+    }
+    em__call call = {.op = node->op,
+                     .n_in = node->n_in,
+                     .in = tensors,
+                     .out = {.spec = node->spec},
+                     .ints = node->ints,
+                     .n_ints = node->n_ints,
+                     .floats = node->floats,
+                     .n_floats = node->n_floats};
+    return lowered_step(s, node, &call, places, constants, out);
+}
+
+static em_status schedule_leaf(schedule *s, const em__node *node, value *out)
+{
+    em__storage storage = {.kind = EM__AT_INPUT};
+    out->tensor = (em__tensor){.spec = node->spec};
+    if (node->op == EM__OP_CONSTANT) {
+        out->tensor = em__array_tensor(node->value);
+        storage.kind = EM__AT_CONSTANT;
+        storage.data = out->tensor.data;
+    } else {
+        storage.index = (int)node->ints[1];
+        em__tensor_contiguous(&out->tensor);
+    }
+    out->place = (em__place){0};
+    return new_storage(s->program, storage, &out->place.storage);
+}
+
+/* An output is computed straight into the caller's memory when its bytes are the value's whole arena storage, and no
+ * other output shares it; otherwise it is copied there. */
+static em_status schedule_output(schedule *s, int index)
+{
+    em_program *program = s->program;
+    value *v = &s->values[program->graph.outputs[index]];
+    em__storage *storage = &program->storages.data[v->place.storage];
+    if (storage->kind == EM__AT_ARENA && v->place.offset == 0 && em__tensor_is_contiguous(&v->tensor) &&
+        storage->size == bytes_of(&v->tensor.spec)) {
+        storage->kind = EM__AT_OUTPUT;
+        storage->index = index;
+        return EM_OK;
+    }
+    em__place to = {0};
+    em__tensor tensor = v->tensor;
+    em__place from = v->place;
+    EM__TRY(new_storage(program, (em__storage){.kind = EM__AT_OUTPUT, .index = index}, &to.storage));
+    return add_copy(program, &tensor, &from, to);
+}
+
+em_status em__program_schedule(em_program *program)
+{
+    em__graph *graph = &program->graph;
+    schedule s = {.program = program};
+    s.values = em__calloc(graph->nodes.length, sizeof *s.values);
+    if (!s.values)
+        return EM_ERROR_OUT_OF_MEMORY;
+    em_status status = EM_OK;
+    for (size_t i = 0; i < graph->nodes.length && status == EM_OK; i++) {
+        const em__node *node = &graph->nodes.data[i];
+        unsigned traits = em__op_get(node->op)->traits;
+        if (node->op == EM__OP_INPUT || node->op == EM__OP_CONSTANT)
+            status = schedule_leaf(&s, node, &s.values[i]);
+        else if (traits & EM__TRAIT_VIEW)
+            status = schedule_view(&s, node, &s.values[i]);
+        else
+            status = schedule_op(&s, node, &s.values[i]);
+    }
+    for (size_t i = 0; i < graph->n_outputs && status == EM_OK; i++)
+        status = schedule_output(&s, (int)i);
+    em__free(s.values);
+    return status;
+}
