@@ -4,7 +4,7 @@
 # deps.sh list      prints them all
 set -eu
 
-# package, and the command or pkg-config module that shows it is there
+# package, and the command, pkg-config module or header that shows it is there; `demo` alone is not needed to build
 needed='
 gcc            command cc
 g++            command c++
@@ -18,16 +18,19 @@ libpcre2-dev   module  libpcre2-8
 libutf8proc-dev module libutf8proc
 libcurl4-openssl-dev module libcurl
 libmicrohttpd-dev module libmicrohttpd
+python3-pip    demo    pip3
 '
 
 is_there() {
     case $1 in
     command) command -v "$2" ;;
+    demo) [ "$mode" = check ] || command -v "$2" ;;
     module) command -v pkg-config && pkg-config --exists "$2" ;;
     header) echo "#include <$2>" | cc -E - ;;
     esac >/dev/null 2>&1
 }
 
+mode=${1:-check}
 missing=$(echo "$needed" | while read -r package kind name; do
     [ -z "$package" ] || is_there "$kind" "$name" || printf ' %s' "$package"
 done)
@@ -36,7 +39,7 @@ sudo=
 [ "$(id -u)" = 0 ] || sudo=sudo
 line="${sudo:+sudo }apt-get install -y --no-install-recommends$missing"
 
-case ${1:-check} in
+case $mode in
 list)
     echo "$needed" | awk 'NF { print $1 }'
     ;;

