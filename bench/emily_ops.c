@@ -1,7 +1,7 @@
 /*
  * Times single f32 ops on n x n arrays, on request: each line "OP N MILLISECONDS" on standard input is answered by one
- * line of JSON {"op", "n", "median_us", "best_us", "runs"}. OP is add, exp, softmax, sum_rows or matmul. Between requests
- * the process sleeps, so that it can take turns with other programs; its arrays stay warm.
+ * line of JSON {"op", "n", "median_us", "best_us", "runs"}. OP is add, exp, softmax, sum_rows or matmul. Between
+ * requests the process sleeps, so that it can take turns with other programs; its arrays stay warm.
  *
  * A run is what a caller pays: a fresh lazy array built, evaluated and dropped again.
  */

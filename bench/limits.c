@@ -12,6 +12,7 @@
 
 #include "core/block.h"
 #include "core/cpu.h"
+#include "core/number.h"
 #include "core/pool.h"
 
 #if defined(__x86_64__)
@@ -128,10 +129,12 @@ int main(int argc, char **argv)
 {
     em__pool *pool = NULL;
     static work w;
-    int threads = argc > 1 ? atoi(argv[1]) : 0;
+    long long threads = 0;
+    if (argc > 1 && (!em__parse_i64(argv[1], &threads) || threads < 0 || threads > 256))
+        return fprintf(stderr, "limits: \"%s\" is not a number of threads, 0 to 256\n", argv[1]), 1;
     w.a = em__block_alloc(ARRAY_FLOATS * sizeof(float));
     w.c = em__block_alloc(ARRAY_FLOATS * sizeof(float));
-    if (!w.a || !w.c || em__pool_new(threads, &pool) != EM_OK)
+    if (!w.a || !w.c || em__pool_new((int)threads, &pool) != EM_OK)
         return fprintf(stderr, "limits: %s\n", em_last_error()), 1;
     for (size_t i = 0; i < ARRAY_FLOATS; i++)
         w.a[i] = w.c[i] = 1;
