@@ -40,10 +40,12 @@ static float *random_floats(int64_t count)
     return x;
 }
 
-static void halve_negative(float *x, int64_t n)
+static void halve_negative(void *out, const void *in, size_t n)
 {
-    for (int64_t i = 0; i < n; i++)
-        x[i] = x[i] < 0 ? x[i] * 0.5f : x[i];
+    const float *x = in;
+    float *y = out;
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] < 0 ? x[i] * 0.5f : x[i];
 }
 
 /* One product with everything that it needs. */

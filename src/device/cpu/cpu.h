@@ -7,6 +7,7 @@
 
 #include "core/pool.h"
 #include "device/cpu/attention.h"
+#include "device/cpu/elementwise.h"
 #include "device/cpu/gemm.h"
 #include "device/device.h"
 
@@ -14,6 +15,7 @@ typedef struct em__cpu {
     em_device device;
     em__pool *pool;
     em__cpu_level level;
+    const em__elementwise *elementwise;
     const em__gemm_kernels *gemm;
     const em__attention_kernels *attention;
 } em__cpu;
@@ -26,6 +28,8 @@ static inline em__cpu *em__cpu_of(em_device *device)
 
 /* Each family's say on a call: true when it takes it, with the plan filled. */
 typedef bool (*em__cpu_prepare_fn)(em__cpu *cpu, const em__call *call, em__plan *plan);
+bool em__cpu_prepare_map(em__cpu *cpu, const em__call *call, em__plan *plan);
+bool em__cpu_prepare_gather(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_dot(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_attention(em__cpu *cpu, const em__call *call, em__plan *plan);
 

@@ -85,7 +85,7 @@ static void finish_rows(const gemm_plan *plan, const em__gemm_tile *tile, int64_
     const em__gemm_args *args = plan->args;
     for (int r = 0; r < tile->rows; r++) {
         float *c = args->c + (row + r) * args->ldc + column;
-        args->activation(c, columns);
+        args->activation(c, c, (size_t)columns);
         if (args->residual)
             plan->kernels->add(c, args->residual + (row + r) * args->ldr + column, columns);
     }

@@ -33,8 +33,9 @@ const em__gemm_kernels *em__gemm_kernels_get(em__cpu_level level);
 /* The level that em__gemm_kernels_get really gave. */
 em__cpu_level em__gemm_kernels_level(const em__gemm_kernels *kernels);
 
-/* Applied in place to pieces of finished rows. Elementwise: its result must not depend on where a piece begins. */
-typedef void (*em__gemm_activation)(float *x, int64_t n);
+/* Applied in place (out == in) to pieces of finished rows of n floats: an elementwise kernel of elementwise.h. Its
+ * result must not depend on where a piece begins. */
+typedef void (*em__gemm_activation)(void *out, const void *in, size_t n);
 
 typedef struct em__gemm_args {
     int64_t m, n, k;
