@@ -1,0 +1,250 @@
+/* Opening tokenizer.json: its top level, truncation, padding, and the helpers that all parts share. */
+#include "tokenizer/load.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/alloc.h"
+#include "core/error.h"
+#include "tokenizer/unicode.h"
+#include "tokenizer/utf8.h"
+
+em_status em__load_text(em_tokenizer *tok, const char *text, size_t length, em__bytes *out)
+{
+    out->data = em__arena_strndup(&tok->arena, text, length);
+    out->length = length;
+    return out->data ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
+}
+
+em_status em__load_type(const json_t *value, const char *where, const char **type)
+{
+    size_t length;
+    *type = NULL;
+    EM__FAIL_IF(!json_is_object(value), EM_ERROR_FORMAT, "%s: expected an object", where);
+    return em__json_text(value, where, "type", true, type, &length);
+}
+
+em_status em__load_member(em_tokenizer *tok, const json_t *object, const char *where, const char *key, bool required,
+                          em__bytes *out)
+{
+    const char *text = NULL;
+    size_t length = 0;
+    EM__TRY(em__json_text(object, where, key, required, &text, &length));
+    return text ? em__load_text(tok, text, length, out) : EM_OK;
+}
+
+em_status em__load_char(const json_t *object, const char *where, const char *key, uint32_t *out)
+{
+    const char *text = NULL;
+    size_t length = 0;
+    EM__TRY(em__json_text(object, where, key, true, &text, &length));
+    EM__FAIL_IF(length == 0 || em__utf8_length((uint8_t)text[0]) != length, EM_ERROR_FORMAT,
+                "%s: \"%s\" is \"%s\", expected one character", where, key, text);
+    *out = em__utf8_next(&text);
+    return EM_OK;
+}
+
+em_status em__load_choice(const char *where, const char *value, const char *const *names, int *choice)
+{
+    for (*choice = 0; names[*choice]; ++*choice)
+        if (strcmp(names[*choice], value) == 0)
+            return EM_OK;
+    return em__fail(EM_ERROR_FORMAT, "%s: \"%s\" is not one of the values that are known, such as \"%s\"", where, value,
+                    names[0]);
+}
+
+static em_status load_direction(const json_t *object, const char *where, bool *left)
+{
+    static const char *const names[] = {"Right", "Left", NULL};
+    const char *text = "Right";
+    size_t length;
+    int choice;
+    EM__TRY(em__json_text(object, where, "direction", false, &text, &length));
+    EM__TRY(em__load_choice(where, text, names, &choice));
+    *left = choice == 1;
+    return EM_OK;
+}
+
+static em_status load_truncation(em_tokenizer *tok, const json_t *value)
+{
+    static const char *const names[] = {"LongestFirst", "OnlyFirst", "OnlySecond", NULL};
+    const char *text = names[0];
+    size_t length;
+    int choice;
+    if (!value || json_is_null(value))
+        return EM_OK;
+    EM__FAIL_IF(!json_is_object(value), EM_ERROR_FORMAT, "truncation: expected an object or null");
+    EM__TRY(load_direction(value, "truncation", &tok->truncation.left));
+    EM__TRY(em__json_size(value, "truncation", "max_length", true, &tok->truncation.max_length));
+    EM__TRY(em__json_size(value, "truncation", "stride", true, &tok->truncation.stride));
+    EM__TRY(em__json_text(value, "truncation", "strategy", true, &text, &length));
+    EM__TRY(em__load_choice("truncation", text, names, &choice));
+    tok->truncation.strategy = (em_truncation_strategy)choice;
+    tok->has_truncation = true;
+    return EM_OK;
+}
+
+static em_status load_padding(em_tokenizer *tok, const json_t *value)
+{
+    size_t id = 0, type_id = 0;
+    if (!value || json_is_null(value))
+        return EM_OK;
+    EM__FAIL_IF(!json_is_object(value), EM_ERROR_FORMAT, "padding: expected an object or null");
+    EM__TRY(load_direction(value, "padding", &tok->padding.left));
+    EM__TRY(em__json_size(value, "padding", "pad_to_multiple_of", false, &tok->padding.multiple));
+    EM__TRY(em__json_size(value, "padding", "pad_id", true, &id));
+    EM__TRY(em__json_size(value, "padding", "pad_type_id", true, &type_id));
+    EM__FAIL_IF(id > EM_VOCAB_MAX_ID || type_id > INT32_MAX, EM_ERROR_FORMAT, "padding: pad_id is %zu, pad_type_id %zu",
+                id, type_id);
+    const json_t *strategy = json_object_get(value, "strategy");
+    if (json_is_object(strategy))
+        EM__TRY(em__json_size(strategy, "padding.strategy", "Fixed", true, &tok->padding.length));
+    else
+        EM__FAIL_IF(!json_is_string(strategy) || strcmp(json_string_value(strategy), "BatchLongest") != 0,
+                    EM_ERROR_FORMAT, "padding: \"strategy\" must be \"BatchLongest\" or {\"Fixed\": length}");
+    tok->padding.id = (int32_t)id;
+    tok->padding.type_id = (int32_t)type_id;
+    tok->has_padding = true;
+    return EM_OK;
+}
+
+static em_status load_parts(em_tokenizer *tok, const json_t *root, em__json_range vocab, em__json_range merges)
+{
+    const char *version = "1.0";
+    size_t length;
+    EM__TRY(em__json_text(root, "tokenizer.json", "version", false, &version, &length));
+    EM__FAIL_IF(strcmp(version, "1.0") != 0, EM_ERROR_UNSUPPORTED, "tokenizer.json: version \"%s\", expected \"1.0\"",
+                version);
+    EM__TRY(load_truncation(tok, json_object_get(root, "truncation")));
+    EM__TRY(load_padding(tok, json_object_get(root, "padding")));
+    EM__TRY(em__load_normalizer(tok, json_object_get(root, "normalizer"), 0));
+    EM__TRY(em__load_pretokenizer(tok, json_object_get(root, "pre_tokenizer"), 0));
+    EM__TRY(em__load_model(tok, json_object_get(root, "model"), vocab, merges));
+    EM__TRY(em__load_added(tok, json_object_get(root, "added_tokens")));
+    EM__TRY(em__load_post(tok, json_object_get(root, "post_processor"), 0));
+    return em__load_decoder(tok, json_object_get(root, "decoder"), 0);
+}
+
+/* Which fused path does what the parts say. */
+static void choose_path(em_tokenizer *tok)
+{
+    bool plain = tok->normalized.count == 0 && tok->norms.length == 1 && tok->pres.length == 1;
+    if (plain && tok->norms.data[0].kind == EM_NORM_BERT && tok->pres.data[0].kind == EM_PRE_BERT &&
+        tok->model.kind == EM_MODEL_WORDPIECE)
+        tok->fused = EM_FUSED_BERT;
+    for (uint32_t c = 0; tok->fused == EM_FUSED_BERT && c < 128; c++) {
+        const em__norm *norm = &tok->norms.data[0];
+        unsigned flags = em__uc_flags(c);
+        tok->bert_lower[c] = (char)(norm->lowercase && c >= 'A' && c <= 'Z' ? c + 32 : c);
+        if (norm->clean_text && (c == 0 || (flags & EM_UC_OTHER)))
+            tok->bert_class[c] = EM_BERT_DROP;
+        else
+            tok->bert_class[c] = flags & EM_UC_SPACE         ? EM_BERT_SPACE
+                                 : flags & EM_UC_PUNCTUATION ? EM_BERT_PUNCTUATION
+                                                             : EM_BERT_WORD;
+    }
+}
+
+em_status em__tokenizer_build(em_tokenizer *tok, const char *json, size_t length)
+{
+    em__str rest = {0};
+    em__json_range vocab, merges;
+    json_error_t error;
+    json_t *root = NULL;
+    size_t valid = em__utf8_valid(json, length);
+    em_status status = EM_OK;
+    if (valid < length)
+        return em__fail(EM_ERROR_FORMAT, "tokenizer.json: byte %zu is not UTF-8", valid);
+    status = em__json_split(json, length, &rest, &vocab, &merges);
+    if (status != EM_OK)
+        goto done;
+    root = json_loadb(em__str_text(&rest), rest.length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+    if (!root || !json_is_object(root)) {
+        status = em__fail(EM_ERROR_FORMAT, "tokenizer.json: %s", root ? "expected an object" : error.text);
+        goto done;
+    }
+    status = load_parts(tok, root, vocab, merges);
+    if (status == EM_OK)
+        status = em__matcher_build(tok, false, &tok->raw);
+    if (status == EM_OK)
+        status = em__matcher_build(tok, true, &tok->normalized);
+    if (status == EM_OK)
+        choose_path(tok);
+done:
+    json_decref(root);
+    em__str_free(&rest);
+    return status;
+}
+
+em_status em_tokenizer_parse(const char *json, size_t length, em_tokenizer **tokenizer)
+{
+    static atomic_uint_fast64_t serial;
+    EM__FAIL_IF(!json || !tokenizer, EM_ERROR_INVALID_ARGUMENT, "tokenizer: parse needs text and a place for the result");
+    *tokenizer = NULL;
+    EM__FAIL_IF(length > UINT32_MAX, EM_ERROR_FORMAT, "tokenizer.json: %zu bytes, at most 4 GiB", length);
+    em_tokenizer *tok = em__calloc(1, sizeof *tok);
+    if (!tok)
+        return EM_ERROR_OUT_OF_MEMORY;
+    em__uc_init();
+    tok->serial = atomic_fetch_add(&serial, 1) + 1;
+    em_status status = em__tokenizer_build(tok, json, length);
+    if (status != EM_OK) {
+        em_tokenizer_free(tok);
+        return status;
+    }
+    *tokenizer = tok;
+    return EM_OK;
+}
+
+static em_status read_file(const char *path, char **data, size_t *length)
+{
+    em_status status = EM_ERROR_IO;
+    struct stat info;
+    FILE *file = fopen(path, "rb");
+    EM__FAIL_IF(!file, errno == ENOENT || errno == ENOTDIR ? EM_ERROR_NOT_FOUND : EM_ERROR_IO, "%s: %s", path,
+                strerror(errno));
+    *data = NULL;
+    if (fstat(fileno(file), &info) != 0 || !S_ISREG(info.st_mode)) {
+        em__fail(EM_ERROR_IO, "%s: not a regular file", path);
+        goto done;
+    }
+    *length = (size_t)info.st_size;
+    *data = em__alloc(*length + 1);
+    if (!*data) {
+        status = EM_ERROR_OUT_OF_MEMORY;
+        goto done;
+    }
+    if (fread(*data, 1, *length, file) != *length) {
+        em__fail(EM_ERROR_IO, "%s: it is shorter than its size says, or cannot be read", path);
+        em__free(*data);
+        goto done;
+    }
+    status = EM_OK;
+done:
+    fclose(file);
+    return status;
+}
+
+em_status em_tokenizer_open(const char *path, em_tokenizer **tokenizer)
+{
+    struct stat info;
+    char *data = NULL, *inside = NULL;
+    size_t length = 0;
+    EM__FAIL_IF(!path || !tokenizer, EM_ERROR_INVALID_ARGUMENT, "tokenizer: open needs a path and a place for the result");
+    *tokenizer = NULL;
+    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
+        inside = em__format("%s/tokenizer.json", path);
+        if (!inside)
+            return EM_ERROR_OUT_OF_MEMORY;
+    }
+    em_status status = read_file(inside ? inside : path, &data, &length);
+    if (status == EM_OK) {
+        status = em__context(em_tokenizer_parse(data, length, tokenizer), "%s", inside ? inside : path);
+        em__free(data);
+    }
+    em__free(inside);
+    return status;
+}
