@@ -14,8 +14,8 @@
  * Ids, offsets and decoded text equal those of the `tokenizers` package. What a file asks for and Emily lacks makes the
  * open fail with EM_ERROR_UNSUPPORTED and the name of the part; ids are never approximated.
  *
- * Text is UTF-8. Bytes that are not are read as Python's bytes.decode("utf-8", "replace") reads them: each maximal
- * ill-formed part becomes one U+FFFD and counts as one code point. Encoded surrogates are ill-formed. NUL is a character
+ * Text is UTF-8. Bytes that are not are read as Python's bytes.decode("utf-8", "replace") reads them: each maximal ill-
+ * formed part becomes one U+FFFD and counts as one code point. Encoded surrogates are ill-formed. NUL is a character
  * like any other.
  *
  * A tokenizer never changes after it was opened: any number of threads may use one at the same time, each with an
@@ -84,18 +84,18 @@ typedef enum em_padding {
 
 /* How to encode. All zero, or NULL, is: one whole text, with the special tokens that the file adds, no padding. */
 typedef struct em_encode_options {
-    size_t struct_size;  /* sizeof(em_encode_options) */
-    const char *pair;    /* second text, NULL for none */
-    size_t pair_length;  /* its bytes */
-    bool no_special;     /* leave out what the post-processor adds ([CLS], </s>, ...) */
-    bool overflow;       /* keep the windows that truncation cuts off, in `overflow` */
+    size_t struct_size; /* sizeof(em_encode_options) */
+    const char *pair;   /* second text, NULL for none */
+    size_t pair_length; /* its bytes */
+    bool no_special;    /* leave out what the post-processor adds ([CLS], </s>, ...) */
+    bool overflow;      /* keep the windows that truncation cuts off, in `overflow` */
     em_truncation truncation;
     em_truncation_strategy strategy;
-    size_t max_length;   /* tokens in all, special ones counted */
-    size_t stride;       /* tokens that neighbouring windows share */
-    bool truncate_left;  /* cut the beginning instead of the end */
+    size_t max_length;  /* tokens in all, special ones counted */
+    size_t stride;      /* tokens that neighbouring windows share */
+    bool truncate_left; /* cut the beginning instead of the end */
     em_padding padding;
-    size_t pad_length;   /* pad to this many tokens; 0: only to the multiple */
+    size_t pad_length;         /* pad to this many tokens; 0: only to the multiple */
     size_t pad_to_multiple_of; /* 0: any length */
     int32_t pad_id;
     int32_t pad_type_id;
@@ -110,10 +110,10 @@ typedef struct em_text {
 } em_text;
 
 /*
- * Opens `path`: a tokenizer.json, or a directory that holds one. On success `*tokenizer` is the caller's, to be freed with
- * em_tokenizer_free; on failure it is NULL. Any thread.
- * EM_ERROR_NOT_FOUND: no such file. EM_ERROR_IO: it cannot be read. EM_ERROR_FORMAT: it is not a tokenizer.json, or breaks
- * its rules. EM_ERROR_UNSUPPORTED: it asks for a part that Emily lacks, named in em_last_error(). EM_ERROR_OUT_OF_MEMORY.
+ * Opens `path`: a tokenizer.json, or a directory that holds one. On success `*tokenizer` is the caller's, to be freed
+ * with em_tokenizer_free; on failure it is NULL. Any thread. EM_ERROR_NOT_FOUND: no such file. EM_ERROR_IO: it cannot
+ * be read. EM_ERROR_FORMAT: it is not a tokenizer.json, or breaks its rules. EM_ERROR_UNSUPPORTED: it asks for a part
+ * that Emily lacks, named in em_last_error(). EM_ERROR_OUT_OF_MEMORY.
  */
 EM_API em_status em_tokenizer_open(const char *path, em_tokenizer **tokenizer);
 
@@ -140,8 +140,8 @@ EM_API void em_encoding_free(em_encoding *encoding);
  * token are passed over, and so are special tokens if `skip_special`. On failure `out` is empty, and may be used again
  * or freed. Any thread, one `out` a thread. EM_ERROR_OUT_OF_MEMORY.
  */
-EM_API em_status em_tokenizer_decode(const em_tokenizer *tokenizer, const int32_t *ids, size_t count,
-                                     bool skip_special, em_text *out);
+EM_API em_status em_tokenizer_decode(const em_tokenizer *tokenizer, const int32_t *ids, size_t count, bool skip_special,
+                                     em_text *out);
 
 /* Frees the text and zeroes it. NULL is fine. */
 EM_API void em_text_free(em_text *text);

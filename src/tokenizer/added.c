@@ -1,4 +1,5 @@
-/* Added tokens: finding them in text, leftmost and longest first, with the white space and word borders they ask for. */
+/* Added tokens: finding them in text, leftmost and longest first, with the white space and word borders they ask
+ * for. */
 #include <string.h>
 
 #include "core/alloc.h"

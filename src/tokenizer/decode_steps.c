@@ -22,9 +22,9 @@ static em_status replace_all(em__str *out, em__string text, em__string from, em_
 /* What WordPiece and CTC tidy up: spaces before punctuation and English contractions, one rule after the other. */
 static em_status clean_up(em__str *out, em__string text)
 {
-    static const char *const rules[][2] = {{" .", "."},     {" ?", "?"},     {" !", "!"},           {" ,", ","},
-                                           {" ' ", "'"},    {" n't", "n't"}, {" 'm", "'m"},         {" do not", " don't"},
-                                           {" 's", "'s"},   {" 've", "'ve"}, {" 're", "'re"}};
+    static const char *const rules[][2] = {{" .", "."},   {" ?", "?"},     {" !", "!"},    {" ,", ","},
+                                           {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},  {" do not", " don't"},
+                                           {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
     em__str parts[2] = {{0}, {0}};
     em_status status = EM_OK;
     size_t which = 0;
@@ -51,8 +51,8 @@ static em_status run_wordpiece(const em__decoder *decoder, const em__list *in, e
     for (size_t i = 0; i < in->ends.length && status == EM_OK; i++) {
         em__string token = em__list_at(in, i);
         em__str_clear(&word);
-        bool continues = token.length >= decoder->text.length &&
-                         memcmp(token.data, decoder->text.data, decoder->text.length) == 0;
+        bool continues =
+            token.length >= decoder->text.length && memcmp(token.data, decoder->text.data, decoder->text.length) == 0;
         if (i > 0 && continues) {
             token.data += decoder->text.length;
             token.length -= decoder->text.length;
@@ -63,7 +63,8 @@ static em_status run_wordpiece(const em__decoder *decoder, const em__list *in, e
             status = em__str_add(&word, token.data, token.length);
         em__string built = {em__str_text(&word), word.length};
         if (status == EM_OK)
-            status = decoder->cleanup ? clean_up(&out->bytes, built) : em__str_add(&out->bytes, built.data, built.length);
+            status =
+                decoder->cleanup ? clean_up(&out->bytes, built) : em__str_add(&out->bytes, built.data, built.length);
         if (status == EM_OK)
             status = em__list_end(out);
     }
@@ -74,9 +75,7 @@ static em_status run_wordpiece(const em__decoder *decoder, const em__list *in, e
 em_status em__decoder_run(const em__decoder *decoder, const em__list *in, em__list *out)
 {
     switch (decoder->kind) {
-    case EM_DECODE_WORDPIECE:
-        return run_wordpiece(decoder, in, out);
-    default:
-        return em__fail(EM_ERROR_INTERNAL, "tokenizer: decoder %d is unknown", (int)decoder->kind);
+    case EM_DECODE_WORDPIECE: return run_wordpiece(decoder, in, out);
+    default: return em__fail(EM_ERROR_INTERNAL, "tokenizer: decoder %d is unknown", (int)decoder->kind);
     }
 }

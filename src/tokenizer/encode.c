@@ -21,9 +21,11 @@ em_status em__tokens_reserve(em__tokens *tokens, size_t more)
 em_status em__missing_unk(const em_tokenizer *tok)
 {
     if (!tok->model.has_unk)
-        return em__fail(EM_ERROR_FORMAT, "%s: the text has what the vocabulary lacks, and the file names no unknown token",
+        return em__fail(EM_ERROR_FORMAT,
+                        "%s: the text has what the vocabulary lacks, and the file names no unknown token",
                         em_tokenizer_model_name(tok));
-    return em__fail(EM_ERROR_FORMAT, "%s: the text has what the vocabulary lacks, and so has it no unknown token \"%s\"",
+    return em__fail(EM_ERROR_FORMAT,
+                    "%s: the text has what the vocabulary lacks, and so has it no unknown token \"%s\"",
                     em_tokenizer_model_name(tok), tok->model.unk_token.data);
 }
 
@@ -104,7 +106,8 @@ static em_status encode_text(const em_tokenizer *tok, em__scratch *s, int sequen
             from = match.start;
         }
         /* a match may begin in white space that the one before it took */
-        uint32_t start = match.start < from ? origin - (uint32_t)em__utf8_count(text + match.start, from - match.start) : origin;
+        uint32_t start =
+            match.start < from ? origin - (uint32_t)em__utf8_count(text + match.start, from - match.start) : origin;
         uint32_t end = start + (uint32_t)em__utf8_count(text + match.start, match.end - match.start);
         EM__TRY(push_added(tok, out, match.added, text + match.start, match.end - match.start, (em_span){start, end}));
         from = match.end;

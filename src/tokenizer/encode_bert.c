@@ -1,9 +1,9 @@
 /*
  * BertNormalizer, BertPreTokenizer and WordPiece in one pass, the path of BERT-like encoders.
  *
- * Runs of ASCII word characters are lower-cased and hashed as they are read, and one byte is one code point. Other words
- * are built character by character with the code point of each byte beside it. A mark that strip_accents keeps and that
- * canonical ordering could move ends the attempt: the general path then does the whole text.
+ * Runs of ASCII word characters are lower-cased and hashed as they are read, and one byte is one code point. Other
+ * words are built character by character with the code point of each byte beside it. A mark that strip_accents keeps
+ * and that canonical ordering could move ends the attempt: the general path then does the whole text.
  */
 #include "core/alloc.h"
 #include "core/error.h"
@@ -102,7 +102,8 @@ static inline em_status add_ascii_word(bert *b, uint64_t hash, size_t length, ui
     return em__wordpiece(b->tok, b->s, word, length, length, (em__place){NULL, position}, b->out);
 }
 
-/* A run of ASCII word characters at `at`. What follows it decides whether it is a word or the beginning of a longer one. */
+/* A run of ASCII word characters at `at`. What follows it decides whether it is a word or the beginning of a longer
+ * one. */
 static em_status add_ascii_run(bert *b, const char *at, const char *end, uint32_t position, size_t *size)
 {
     const uint8_t *classes = b->tok->bert_class;
@@ -157,16 +158,13 @@ em_status em__encode_bert(const em_tokenizer *tok, em__scratch *s, em__source so
             at += size;
             position += (uint32_t)size;
             continue;
-        case EM_BERT_SPACE:
-            EM__TRY(flush(&b));
-            break;
+        case EM_BERT_SPACE: EM__TRY(flush(&b)); break;
         case EM_BERT_PUNCTUATION:
             EM__TRY(flush(&b));
             s->buffer.data[0] = *at;
             EM__TRY(add_ascii_word(&b, em__vocab_hash_byte(EM_VOCAB_SEED, *at), 1, position));
             break;
-        case EM_BERT_DROP:
-            break;
+        case EM_BERT_DROP: break;
         }
         at++;
         position++;

@@ -71,8 +71,8 @@ static bool is(const char *text, size_t length, const char *key)
 
 /* One object of the two that are opened, the file itself (model is NULL) and its "model". Ranges are cut out of the
  * latter; what was copied so far ends at *copied. */
-static em_status split_object(splitter *s, bool in_model, em__str *rest, const char **copied, em__json_range *vocab,
-                              em__json_range *merges)
+static em_status split_object(splitter *s, bool in_model, em__str *rest, const char **copied, em__tokjson_range *vocab,
+                              em__tokjson_range *merges)
 {
     for (s->at++;;) {
         skip_space(s);
@@ -100,7 +100,10 @@ static em_status split_object(splitter *s, bool in_model, em__str *rest, const c
         }
         const char *start = s->at;
         EM__TRY(skip_value(s));
-        em__json_range *range = !in_model ? NULL : is(key, length, "vocab") ? vocab : is(key, length, "merges") ? merges : NULL;
+        em__tokjson_range *range = !in_model                   ? NULL
+                                   : is(key, length, "vocab")  ? vocab
+                                   : is(key, length, "merges") ? merges
+                                                               : NULL;
         if (!range || (*start != '{' && *start != '['))
             continue;
         EM__TRY(em__str_add(rest, *copied, (size_t)(start - *copied)));
@@ -111,11 +114,12 @@ static em_status split_object(splitter *s, bool in_model, em__str *rest, const c
     }
 }
 
-em_status em__json_split(const char *json, size_t length, em__str *rest, em__json_range *vocab, em__json_range *merges)
+em_status em__tokjson_split(const char *json, size_t length, em__str *rest, em__tokjson_range *vocab,
+                            em__tokjson_range *merges)
 {
     splitter s = {json, json, json + length};
     const char *copied = json;
-    *vocab = *merges = (em__json_range){0};
+    *vocab = *merges = (em__tokjson_range){0};
     skip_space(&s);
     if (s.at >= s.end || *s.at != '{')
         return fail(&s, "expected an object");
@@ -123,7 +127,7 @@ em_status em__json_split(const char *json, size_t length, em__str *rest, em__jso
     return em__str_add(rest, copied, (size_t)(s.end - copied));
 }
 
-size_t em__json_count(em__json_range range)
+size_t em__tokjson_count(em__tokjson_range range)
 {
     size_t depth = 0, count = 1;
     for (const char *at = range.start; at < range.end; at++) {

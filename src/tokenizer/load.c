@@ -24,7 +24,7 @@ em_status em__load_type(const json_t *value, const char *where, const char **typ
     size_t length;
     *type = NULL;
     EM__FAIL_IF(!json_is_object(value), EM_ERROR_FORMAT, "%s: expected an object", where);
-    return em__json_text(value, where, "type", true, type, &length);
+    return em__tokjson_text(value, where, "type", true, type, &length);
 }
 
 em_status em__load_member(em_tokenizer *tok, const json_t *object, const char *where, const char *key, bool required,
@@ -32,7 +32,7 @@ em_status em__load_member(em_tokenizer *tok, const json_t *object, const char *w
 {
     const char *text = NULL;
     size_t length = 0;
-    EM__TRY(em__json_text(object, where, key, required, &text, &length));
+    EM__TRY(em__tokjson_text(object, where, key, required, &text, &length));
     return text ? em__load_text(tok, text, length, out) : EM_OK;
 }
 
@@ -40,7 +40,7 @@ em_status em__load_char(const json_t *object, const char *where, const char *key
 {
     const char *text = NULL;
     size_t length = 0;
-    EM__TRY(em__json_text(object, where, key, true, &text, &length));
+    EM__TRY(em__tokjson_text(object, where, key, true, &text, &length));
     EM__FAIL_IF(length == 0 || em__utf8_length((uint8_t)text[0]) != length, EM_ERROR_FORMAT,
                 "%s: \"%s\" is \"%s\", expected one character", where, key, text);
     *out = em__utf8_next(&text);
@@ -62,7 +62,7 @@ static em_status load_direction(const json_t *object, const char *where, bool *l
     const char *text = "Right";
     size_t length;
     int choice;
-    EM__TRY(em__json_text(object, where, "direction", false, &text, &length));
+    EM__TRY(em__tokjson_text(object, where, "direction", false, &text, &length));
     EM__TRY(em__load_choice(where, text, names, &choice));
     *left = choice == 1;
     return EM_OK;
@@ -78,9 +78,9 @@ static em_status load_truncation(em_tokenizer *tok, const json_t *value)
         return EM_OK;
     EM__FAIL_IF(!json_is_object(value), EM_ERROR_FORMAT, "truncation: expected an object or null");
     EM__TRY(load_direction(value, "truncation", &tok->truncation.left));
-    EM__TRY(em__json_size(value, "truncation", "max_length", true, &tok->truncation.max_length));
-    EM__TRY(em__json_size(value, "truncation", "stride", true, &tok->truncation.stride));
-    EM__TRY(em__json_text(value, "truncation", "strategy", true, &text, &length));
+    EM__TRY(em__tokjson_size(value, "truncation", "max_length", true, &tok->truncation.max_length));
+    EM__TRY(em__tokjson_size(value, "truncation", "stride", true, &tok->truncation.stride));
+    EM__TRY(em__tokjson_text(value, "truncation", "strategy", true, &text, &length));
     EM__TRY(em__load_choice("truncation", text, names, &choice));
     tok->truncation.strategy = (em_truncation_strategy)choice;
     tok->has_truncation = true;
@@ -94,14 +94,14 @@ static em_status load_padding(em_tokenizer *tok, const json_t *value)
         return EM_OK;
     EM__FAIL_IF(!json_is_object(value), EM_ERROR_FORMAT, "padding: expected an object or null");
     EM__TRY(load_direction(value, "padding", &tok->padding.left));
-    EM__TRY(em__json_size(value, "padding", "pad_to_multiple_of", false, &tok->padding.multiple));
-    EM__TRY(em__json_size(value, "padding", "pad_id", true, &id));
-    EM__TRY(em__json_size(value, "padding", "pad_type_id", true, &type_id));
+    EM__TRY(em__tokjson_size(value, "padding", "pad_to_multiple_of", false, &tok->padding.multiple));
+    EM__TRY(em__tokjson_size(value, "padding", "pad_id", true, &id));
+    EM__TRY(em__tokjson_size(value, "padding", "pad_type_id", true, &type_id));
     EM__FAIL_IF(id > EM_VOCAB_MAX_ID || type_id > INT32_MAX, EM_ERROR_FORMAT, "padding: pad_id is %zu, pad_type_id %zu",
                 id, type_id);
     const json_t *strategy = json_object_get(value, "strategy");
     if (json_is_object(strategy))
-        EM__TRY(em__json_size(strategy, "padding.strategy", "Fixed", true, &tok->padding.length));
+        EM__TRY(em__tokjson_size(strategy, "padding.strategy", "Fixed", true, &tok->padding.length));
     else
         EM__FAIL_IF(!json_is_string(strategy) || strcmp(json_string_value(strategy), "BatchLongest") != 0,
                     EM_ERROR_FORMAT, "padding: \"strategy\" must be \"BatchLongest\" or {\"Fixed\": length}");
@@ -111,11 +111,11 @@ static em_status load_padding(em_tokenizer *tok, const json_t *value)
     return EM_OK;
 }
 
-static em_status load_parts(em_tokenizer *tok, const json_t *root, em__json_range vocab, em__json_range merges)
+static em_status load_parts(em_tokenizer *tok, const json_t *root, em__tokjson_range vocab, em__tokjson_range merges)
 {
     const char *version = "1.0";
     size_t length;
-    EM__TRY(em__json_text(root, "tokenizer.json", "version", false, &version, &length));
+    EM__TRY(em__tokjson_text(root, "tokenizer.json", "version", false, &version, &length));
     EM__FAIL_IF(strcmp(version, "1.0") != 0, EM_ERROR_UNSUPPORTED, "tokenizer.json: version \"%s\", expected \"1.0\"",
                 version);
     EM__TRY(load_truncation(tok, json_object_get(root, "truncation")));
@@ -151,14 +151,14 @@ static void choose_path(em_tokenizer *tok)
 em_status em__tokenizer_build(em_tokenizer *tok, const char *json, size_t length)
 {
     em__str rest = {0};
-    em__json_range vocab, merges;
+    em__tokjson_range vocab, merges;
     json_error_t error;
     json_t *root = NULL;
     size_t valid = em__utf8_valid(json, length);
     em_status status = EM_OK;
     if (valid < length)
         return em__fail(EM_ERROR_FORMAT, "tokenizer.json: byte %zu is not UTF-8", valid);
-    status = em__json_split(json, length, &rest, &vocab, &merges);
+    status = em__tokjson_split(json, length, &rest, &vocab, &merges);
     if (status != EM_OK)
         goto done;
     root = json_loadb(em__str_text(&rest), rest.length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
@@ -182,7 +182,8 @@ done:
 em_status em_tokenizer_parse(const char *json, size_t length, em_tokenizer **tokenizer)
 {
     static atomic_uint_fast64_t serial;
-    EM__FAIL_IF(!json || !tokenizer, EM_ERROR_INVALID_ARGUMENT, "tokenizer: parse needs text and a place for the result");
+    EM__FAIL_IF(!json || !tokenizer, EM_ERROR_INVALID_ARGUMENT,
+                "tokenizer: parse needs text and a place for the result");
     *tokenizer = NULL;
     EM__FAIL_IF(length > UINT32_MAX, EM_ERROR_FORMAT, "tokenizer.json: %zu bytes, at most 4 GiB", length);
     em_tokenizer *tok = em__calloc(1, sizeof *tok);
@@ -233,7 +234,8 @@ em_status em_tokenizer_open(const char *path, em_tokenizer **tokenizer)
     struct stat info;
     char *data = NULL, *inside = NULL;
     size_t length = 0;
-    EM__FAIL_IF(!path || !tokenizer, EM_ERROR_INVALID_ARGUMENT, "tokenizer: open needs a path and a place for the result");
+    EM__FAIL_IF(!path || !tokenizer, EM_ERROR_INVALID_ARGUMENT,
+                "tokenizer: open needs a path and a place for the result");
     *tokenizer = NULL;
     if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
         inside = em__format("%s/tokenizer.json", path);

@@ -9,7 +9,7 @@ enum { EM_LOAD_DEPTH = 16 }; /* sequences within sequences */
 
 em_status em__load_normalizer(em_tokenizer *tok, const json_t *value, int depth);
 em_status em__load_pretokenizer(em_tokenizer *tok, const json_t *value, int depth);
-em_status em__load_model(em_tokenizer *tok, const json_t *value, em__json_range vocab, em__json_range merges);
+em_status em__load_model(em_tokenizer *tok, const json_t *value, em__tokjson_range vocab, em__tokjson_range merges);
 em_status em__load_added(em_tokenizer *tok, const json_t *value);
 em_status em__load_post(em_tokenizer *tok, const json_t *value, int depth);
 em_status em__load_decoder(em_tokenizer *tok, const json_t *value, int depth);

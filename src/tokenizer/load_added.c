@@ -1,6 +1,6 @@
 /*
- * "added_tokens". As in `tokenizers`, an added token that the model knows has the model's id; the others are numbered on
- * from the size of the model's vocabulary, in the order of the file. The "id" that the file gives is only compared.
+ * "added_tokens". As in `tokenizers`, an added token that the model knows has the model's id; the others are numbered
+ * on from the size of the model's vocabulary, in the order of the file. The "id" that the file gives is only compared.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +16,12 @@ static em_status read_added(em_tokenizer *tok, const json_t *value, em__added *a
     const char *where = "added_tokens";
     EM__FAIL_IF(!json_is_object(value), EM_ERROR_FORMAT, "added_tokens: expected a list of objects");
     EM__TRY(em__load_member(tok, value, where, "content", true, &added->content));
-    EM__TRY(em__json_size(value, where, "id", true, id));
-    EM__TRY(em__json_bool(value, where, "single_word", true, &added->single_word));
-    EM__TRY(em__json_bool(value, where, "lstrip", true, &added->lstrip));
-    EM__TRY(em__json_bool(value, where, "rstrip", true, &added->rstrip));
-    EM__TRY(em__json_bool(value, where, "normalized", true, &added->normalized));
-    return em__json_bool(value, where, "special", true, &added->special);
+    EM__TRY(em__tokjson_size(value, where, "id", true, id));
+    EM__TRY(em__tokjson_bool(value, where, "single_word", true, &added->single_word));
+    EM__TRY(em__tokjson_bool(value, where, "lstrip", true, &added->lstrip));
+    EM__TRY(em__tokjson_bool(value, where, "rstrip", true, &added->rstrip));
+    EM__TRY(em__tokjson_bool(value, where, "normalized", true, &added->normalized));
+    return em__tokjson_bool(value, where, "special", true, &added->special);
 }
 
 /* What the token looks like in normalized text. */
@@ -66,8 +66,8 @@ static em_status add_one(em_tokenizer *tok, em__scratch *s, const json_t *value,
     if (added.id < 0)
         added.id = (*next)++;
     if ((size_t)added.id != declared)
-        em__log(EM_LOG_WARN, "added_tokens: \"%s\" has id %zu in the file, but %d by the vocabulary", added.content.data,
-                declared, added.id);
+        em__log(EM_LOG_WARN, "added_tokens: \"%s\" has id %zu in the file, but %d by the vocabulary",
+                added.content.data, declared, added.id);
     EM__TRY(normalize_content(tok, s, &added));
     EM__TRY(em__context(em__vocab_add(&tok->added_vocab, added.content.data, added.content.length, added.id),
                         "added_tokens"));
@@ -80,7 +80,8 @@ em_status em__load_added(em_tokenizer *tok, const json_t *value)
     em_status status = EM_OK;
     size_t bytes = 0;
     int32_t next = (int32_t)tok->model.vocab.count;
-    EM__FAIL_IF(value && !json_is_null(value) && !json_is_array(value), EM_ERROR_FORMAT, "added_tokens: expected a list");
+    EM__FAIL_IF(value && !json_is_null(value) && !json_is_array(value), EM_ERROR_FORMAT,
+                "added_tokens: expected a list");
     for (size_t i = 0; i < json_array_size(value); i++)
         bytes += json_string_length(json_object_get(json_array_get(value, i), "content"));
     EM__TRY(em__vocab_init(&tok->added_vocab, json_array_size(value), bytes));

@@ -16,6 +16,6 @@ em_status em__load_decoder(em_tokenizer *tok, const json_t *value, int depth)
     decoder.kind = EM_DECODE_WORDPIECE;
     tok->has_decoder = true;
     EM__TRY(em__load_member(tok, value, "decoder WordPiece", "prefix", true, &decoder.text));
-    EM__TRY(em__json_bool(value, "decoder WordPiece", "cleanup", true, &decoder.cleanup));
+    EM__TRY(em__tokjson_bool(value, "decoder WordPiece", "cleanup", true, &decoder.cleanup));
     return em__vec_push(&tok->decoders, decoder);
 }

@@ -6,30 +6,30 @@
 #include "tokenizer/load.h"
 #include "tokenizer/load_model.h"
 
-static em_status read_entries(em__vocab *vocab, em__json *json)
+static em_status read_entries(em__vocab *vocab, em__tokjson *json)
 {
     bool more;
-    EM__TRY(em__json_expect(json, '{'));
+    EM__TRY(em__tokjson_expect(json, '{'));
     for (bool first = true;; first = false) {
         const char *text;
         size_t length;
         int64_t id;
-        EM__TRY(em__json_more(json, '}', first, &more));
+        EM__TRY(em__tokjson_more(json, '}', first, &more));
         if (!more)
             return EM_OK;
-        EM__TRY(em__json_string(json, &text, &length));
-        EM__TRY(em__json_expect(json, ':'));
-        EM__TRY(em__json_integer(json, &id));
+        EM__TRY(em__tokjson_string(json, &text, &length));
+        EM__TRY(em__tokjson_expect(json, ':'));
+        EM__TRY(em__tokjson_integer(json, &id));
         EM__TRY(em__vocab_add(vocab, text, length, id));
     }
 }
 
-em_status em__load_vocab(em__vocab *vocab, em__json_range range)
+em_status em__load_vocab(em__vocab *vocab, em__tokjson_range range)
 {
-    em__json json = {.start = range.start, .at = range.start, .end = range.end, .what = "model.vocab"};
+    em__tokjson json = {.start = range.start, .at = range.start, .end = range.end, .what = "model.vocab"};
     EM__FAIL_IF(!range.start, EM_ERROR_FORMAT, "model: \"vocab\" is missing");
     EM__FAIL_IF(*range.start != '{', EM_ERROR_FORMAT, "model.vocab: expected an object of tokens and ids");
-    EM__TRY(em__vocab_init(vocab, em__json_count(range), (size_t)(range.end - range.start)));
+    EM__TRY(em__vocab_init(vocab, em__tokjson_count(range), (size_t)(range.end - range.start)));
     em_status status = read_entries(vocab, &json);
     em__str_free(&json.unescaped);
     return status;
@@ -42,13 +42,13 @@ static void find_unk(em__model *model)
         model->unk_id = em__vocab_find(&model->vocab, model->unk_token.data, model->unk_token.length);
 }
 
-static em_status load_wordpiece(em_tokenizer *tok, const json_t *value, em__json_range vocab)
+static em_status load_wordpiece(em_tokenizer *tok, const json_t *value, em__tokjson_range vocab)
 {
     em__model *model = &tok->model;
     const char *where = "model WordPiece";
     EM__TRY(em__load_member(tok, value, where, "unk_token", true, &model->unk_token));
     EM__TRY(em__load_member(tok, value, where, "continuing_subword_prefix", true, &model->prefix));
-    EM__TRY(em__json_size(value, where, "max_input_chars_per_word", true, &model->max_chars));
+    EM__TRY(em__tokjson_size(value, where, "max_input_chars_per_word", true, &model->max_chars));
     EM__TRY(em__load_vocab(&model->vocab, vocab));
     model->has_unk = true;
     model->prefix_hash = em__vocab_hash(EM_VOCAB_SEED, model->prefix.data, model->prefix.length);
@@ -57,7 +57,7 @@ static em_status load_wordpiece(em_tokenizer *tok, const json_t *value, em__json
 }
 
 /* Files of old lack the type; what they have instead tells it. */
-static const char *guess_type(const json_t *value, em__json_range vocab, em__json_range merges)
+static const char *guess_type(const json_t *value, em__tokjson_range vocab, em__tokjson_range merges)
 {
     if (merges.start)
         return "BPE";
@@ -66,13 +66,13 @@ static const char *guess_type(const json_t *value, em__json_range vocab, em__jso
     return json_object_get(value, "continuing_subword_prefix") ? "WordPiece" : "WordLevel";
 }
 
-em_status em__load_model(em_tokenizer *tok, const json_t *value, em__json_range vocab, em__json_range merges)
+em_status em__load_model(em_tokenizer *tok, const json_t *value, em__tokjson_range vocab, em__tokjson_range merges)
 {
     const char *type = NULL;
     size_t length;
     em__model *model = &tok->model;
     EM__FAIL_IF(!json_is_object(value), EM_ERROR_FORMAT, "tokenizer.json: \"model\" is missing or not an object");
-    EM__TRY(em__json_text(value, "model", "type", false, &type, &length));
+    EM__TRY(em__tokjson_text(value, "model", "type", false, &type, &length));
     if (!type)
         type = guess_type(value, vocab, merges);
     model->unk_id = -1;

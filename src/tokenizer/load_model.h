@@ -5,6 +5,6 @@
 #include "tokenizer/load.h"
 
 /* {"token": id, ...} */
-em_status em__load_vocab(em__vocab *vocab, em__json_range range);
+em_status em__load_vocab(em__vocab *vocab, em__tokjson_range range);
 
 #endif

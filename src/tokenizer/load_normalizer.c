@@ -10,18 +10,18 @@ static em_status load_bert(em__norm *norm, const json_t *value)
     const char *where = "normalizer BertNormalizer";
     norm->kind = EM_NORM_BERT;
     norm->clean_text = norm->handle_chinese_chars = norm->lowercase = true;
-    EM__TRY(em__json_bool(value, where, "clean_text", true, &norm->clean_text));
-    EM__TRY(em__json_bool(value, where, "handle_chinese_chars", true, &norm->handle_chinese_chars));
-    EM__TRY(em__json_bool(value, where, "lowercase", true, &norm->lowercase));
+    EM__TRY(em__tokjson_bool(value, where, "clean_text", true, &norm->clean_text));
+    EM__TRY(em__tokjson_bool(value, where, "handle_chinese_chars", true, &norm->handle_chinese_chars));
+    EM__TRY(em__tokjson_bool(value, where, "lowercase", true, &norm->lowercase));
     norm->strip_accents = norm->lowercase;
-    return em__json_bool(value, where, "strip_accents", false, &norm->strip_accents);
+    return em__tokjson_bool(value, where, "strip_accents", false, &norm->strip_accents);
 }
 
 static em_status load_strip(em__norm *norm, const json_t *value)
 {
     norm->kind = EM_NORM_STRIP;
-    EM__TRY(em__json_bool(value, "normalizer Strip", "strip_left", true, &norm->left));
-    return em__json_bool(value, "normalizer Strip", "strip_right", true, &norm->right);
+    EM__TRY(em__tokjson_bool(value, "normalizer Strip", "strip_left", true, &norm->left));
+    return em__tokjson_bool(value, "normalizer Strip", "strip_right", true, &norm->right);
 }
 
 static em_status load_prepend(em_tokenizer *tok, em__norm *norm, const json_t *value)

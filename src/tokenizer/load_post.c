@@ -66,12 +66,12 @@ static em_status load_bert(em_tokenizer *tok, const json_t *value)
     return EM_OK;
 }
 
-static em_status load_special(em_tokenizer *tok, const json_t *value, const json_t *tokens, em__template *into, size_t i,
-                              int32_t type_id)
+static em_status load_special(em_tokenizer *tok, const json_t *value, const json_t *tokens, em__template *into,
+                              size_t i, int32_t type_id)
 {
     const char *where = "post_processor TemplateProcessing", *id = NULL;
     size_t length;
-    EM__TRY(em__json_text(value, where, "id", true, &id, &length));
+    EM__TRY(em__tokjson_text(value, where, "id", true, &id, &length));
     const json_t *ids = json_object_get(json_object_get(tokens, id), "ids");
     EM__FAIL_IF(!json_is_array(ids), EM_ERROR_FORMAT, "%s: special token \"%s\" has no \"ids\" in \"special_tokens\"",
                 where, id);
@@ -93,16 +93,18 @@ static em_status load_piece(em_tokenizer *tok, const json_t *value, const json_t
     const json_t *special = json_object_get(value, "SpecialToken"), *sequence = json_object_get(value, "Sequence");
     const json_t *piece = special ? special : sequence;
     size_t type_id = 0, length;
-    EM__FAIL_IF(!json_is_object(piece), EM_ERROR_FORMAT, "%s: a piece must be a \"SpecialToken\" or a \"Sequence\"", where);
-    EM__TRY(em__json_size(piece, where, "type_id", true, &type_id));
+    EM__FAIL_IF(!json_is_object(piece), EM_ERROR_FORMAT, "%s: a piece must be a \"SpecialToken\" or a \"Sequence\"",
+                where);
+    EM__TRY(em__tokjson_size(piece, where, "type_id", true, &type_id));
     EM__FAIL_IF(type_id > INT32_MAX, EM_ERROR_FORMAT, "%s: type_id is %zu", where, type_id);
     if (special)
         return load_special(tok, special, tokens, into, i, (int32_t)type_id);
-    EM__TRY(em__json_text(piece, where, "id", true, &id, &length));
+    EM__TRY(em__tokjson_text(piece, where, "id", true, &id, &length));
     EM__FAIL_IF(strcmp(id, "A") != 0 && strcmp(id, "B") != 0, EM_ERROR_FORMAT, "%s: sequence \"%s\", expected A or B",
                 where, id);
     int which = id[0] == 'B';
-    EM__FAIL_IF(seen[which]++, EM_ERROR_UNSUPPORTED, "%s: a template with sequence %s twice is not supported", where, id);
+    EM__FAIL_IF(seen[which]++, EM_ERROR_UNSUPPORTED, "%s: a template with sequence %s twice is not supported", where,
+                id);
     set_sequence(&into->pieces[i], which, (int32_t)type_id);
     return EM_OK;
 }

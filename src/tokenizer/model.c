@@ -9,9 +9,7 @@ em_status em__model_tokenize(const em_tokenizer *tok, em__scratch *s, const char
 {
     em__place place = {align, 0};
     switch (tok->model.kind) {
-    case EM_MODEL_WORDPIECE:
-        return em__wordpiece(tok, s, text, length, em__utf8_count(text, length), place, out);
-    default:
-        return em__fail(EM_ERROR_INTERNAL, "tokenizer: model %d is unknown", (int)tok->model.kind);
+    case EM_MODEL_WORDPIECE: return em__wordpiece(tok, s, text, length, em__utf8_count(text, length), place, out);
+    default: return em__fail(EM_ERROR_INTERNAL, "tokenizer: model %d is unknown", (int)tok->model.kind);
     }
 }

@@ -4,7 +4,8 @@
 
 #include "tokenizer/tokenizer.h"
 
-/* Where the bytes of a piece stand: align[i], or, with a NULL align, code point start + i (one byte, one code point). */
+/* Where the bytes of a piece stand: align[i], or, with a NULL align, code point start + i (one byte, one code
+ * point). */
 typedef struct em__place {
     const em_span *align;
     uint32_t start;

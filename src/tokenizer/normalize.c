@@ -161,27 +161,18 @@ static em_status normalize_bytes(em__scratch *s)
 static em_status normalize_one(const em__norm *norm, em__scratch *s, uint32_t origin)
 {
     switch (norm->kind) {
-    case EM_NORM_BERT:
-        return em__normalize_bert(norm, s, origin);
+    case EM_NORM_BERT: return em__normalize_bert(norm, s, origin);
     case EM_NORM_NFC:
     case EM_NORM_NFD:
     case EM_NORM_NFKC:
-    case EM_NORM_NFKD:
-        return em__normalize_form(norm->kind, s, origin);
-    case EM_NORM_LOWERCASE:
-        return em__normalize_lower(s, origin);
-    case EM_NORM_STRIP:
-        return normalize_strip(s, norm->left, norm->right);
-    case EM_NORM_STRIP_ACCENTS:
-        return em__normalize_filter(s, origin, keeps_unmarked);
-    case EM_NORM_PREPEND:
-        return normalize_prepend(s, norm->content);
-    case EM_NORM_NMT:
-        return normalize_nmt(s, origin);
-    case EM_NORM_BYTE_LEVEL:
-        return normalize_bytes(s);
-    default:
-        break;
+    case EM_NORM_NFKD: return em__normalize_form(norm->kind, s, origin);
+    case EM_NORM_LOWERCASE: return em__normalize_lower(s, origin);
+    case EM_NORM_STRIP: return normalize_strip(s, norm->left, norm->right);
+    case EM_NORM_STRIP_ACCENTS: return em__normalize_filter(s, origin, keeps_unmarked);
+    case EM_NORM_PREPEND: return normalize_prepend(s, norm->content);
+    case EM_NORM_NMT: return normalize_nmt(s, origin);
+    case EM_NORM_BYTE_LEVEL: return normalize_bytes(s);
+    default: break;
     }
     return em__fail(EM_ERROR_INTERNAL, "tokenizer: normalizer %d is unknown", (int)norm->kind);
 }

@@ -19,8 +19,8 @@ em_status em__normalize_filter(em__scratch *s, uint32_t origin, bool (*keep)(uin
 
 /*
  * Appends to s->other what s->changes make of bytes [start, end) of s->text, whose first `removed` characters are gone.
- * `origin` is the code point at which the range begins. A character that replaces one stands where that one stood; a new
- * one stands where the character before it stood.
+ * `origin` is the code point at which the range begins. A character that replaces one stands where that one stood; a
+ * new one stands where the character before it stood.
  */
 em_status em__transform(em__scratch *s, size_t start, size_t end, uint32_t origin, size_t removed);
 

@@ -2,8 +2,8 @@
  * NFC, NFD, NFKC, NFKD.
  *
  * Decomposition collects each run of a starter and its marks and sorts it by combining class; every part remembers
- * whether it replaces its character or is new. Composition then works on the list of parts. Text in which no character is
- * sensitive to the form (nearly all text, for NFC) is left as it is after one look.
+ * whether it replaces its character or is new. Composition then works on the list of parts. Text in which no character
+ * is sensitive to the form (nearly all text, for NFC) is left as it is after one look.
  */
 #include "core/alloc.h"
 #include "core/error.h"

@@ -1,9 +1,9 @@
 /*
  * From the tokens of one or two texts to an encoding: truncation, special tokens, padding.
  *
- * Truncation cuts a text's tokens into windows; the first is kept, the others are overflow. A result is put together from
- * one window of each text: the encoding itself from both first ones, the overflow from the other combinations, in the
- * order in which `tokenizers` lists them.
+ * Truncation cuts a text's tokens into windows; the first is kept, the others are overflow. A result is put together
+ * from one window of each text: the encoding itself from both first ones, the overflow from the other combinations, in
+ * the order in which `tokenizers` lists them.
  */
 #include <string.h>
 

@@ -45,10 +45,8 @@ static em_status add_part(em__splitter *p, size_t start, size_t end, bool match)
     bool previous = p->previous;
     p->previous = match;
     switch (p->behavior) {
-    case EM_SPLIT_REMOVED:
-        return match ? EM_OK : em__add_piece(p->s, start, end);
-    case EM_SPLIT_ISOLATED:
-        return em__add_piece(p->s, start, end);
+    case EM_SPLIT_REMOVED: return match ? EM_OK : em__add_piece(p->s, start, end);
+    case EM_SPLIT_ISOLATED: return em__add_piece(p->s, start, end);
     case EM_SPLIT_CONTIGUOUS:
         if (p->has_pending && match == previous) {
             p->pending_end = end;

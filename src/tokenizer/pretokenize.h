@@ -17,8 +17,8 @@ em_status em__add_piece(em__scratch *s, size_t start, size_t end);
 typedef struct em__splitter {
     em__scratch *s;
     em__behavior behavior;
-    bool invert; /* what lies between counts as the match */
-    size_t from; /* end of the last match */
+    bool invert;                       /* what lies between counts as the match */
+    size_t from;                       /* end of the last match */
     size_t pending_start, pending_end; /* a part that may still grow */
     bool has_pending, previous;
 } em__splitter;

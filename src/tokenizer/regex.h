@@ -1,8 +1,9 @@
 /*
  * Patterns of Split and Replace: a literal, or a regular expression in Oniguruma's syntax matched by PCRE2.
  *
- * The two dialects differ in places. The pattern is translated where the meaning can be kept (white space, word characters,
- * letters and digits that PCRE2's Unicode does not know yet) and refused, by EM_ERROR_UNSUPPORTED, where it cannot.
+ * The two dialects differ in places. The pattern is translated where the meaning can be kept (white space, word
+ * characters, letters and digits that PCRE2's Unicode does not know yet) and refused, by EM_ERROR_UNSUPPORTED, where it
+ * cannot.
  */
 #ifndef EM_TOKENIZER_REGEX_H
 #define EM_TOKENIZER_REGEX_H
@@ -44,8 +45,8 @@ void em__matching_free(em__matching *matching);
 em_status em__matches_begin(em__matches *matches, const em__pattern *pattern, em__matching *matching, const char *text,
                             size_t length);
 
-/* The next match, *start <= *end; *found is false when there is none. An empty match right behind the last one is passed
- * over. EM_ERROR_UNSUPPORTED when the expression needs more steps than its limit allows. */
+/* The next match, *start <= *end; *found is false when there is none. An empty match right behind the last one is
+ * passed over. EM_ERROR_UNSUPPORTED when the expression needs more steps than its limit allows. */
 em_status em__matches_next(em__matches *matches, bool *found, size_t *start, size_t *end);
 
 #endif

@@ -1,14 +1,14 @@
 /*
- * Inside a tokenizer: the parts that tokenizer.json names, each compiled to a small record, and the working memory of an
- * encoding.
+ * Inside a tokenizer: the parts that tokenizer.json names, each compiled to a small record, and the working memory of
+ * an encoding.
  *
  * Encoding goes the way of the format: added tokens are cut out of the text, what is left between them is normalized,
  * added tokens that want normalized text are cut out, pre-tokenizers split the rest into pieces, the model turns each
  * piece into tokens, the post-processor adds special tokens. Sequences are flattened into arrays of steps.
  *
  * One em__text holds the normalized text of all pieces, with the code points of the original that every byte came from;
- * a step that changes text writes a second one and swaps. Two fused paths (encode_bert.c, encode_bytes.c) do the same in
- * one pass, for the two kinds of file that nearly everybody uses.
+ * a step that changes text writes a second one and swaps. Two fused paths (encode_bert.c, encode_bytes.c) do the same
+ * in one pass, for the two kinds of file that nearly everybody uses.
  */
 #ifndef EM_TOKENIZER_TOKENIZER_H
 #define EM_TOKENIZER_TOKENIZER_H
@@ -124,16 +124,16 @@ typedef struct em__model {
     em__vocab vocab;
     em__bytes unk_token;
     bool has_unk;
-    int32_t unk_id; /* -1: the vocabulary lacks it */
+    int32_t unk_id;           /* -1: the vocabulary lacks it */
     em__bytes prefix, suffix; /* continuing_subword_prefix, end_of_word_suffix */
     uint64_t prefix_hash;
     size_t max_chars; /* WordPiece */
     bool fuse_unk, byte_fallback, ignore_merges;
     em__merge *merges;
     size_t merge_mask;
-    int32_t byte_ids[256];  /* <0xNN>, -1 where missing */
-    int32_t char_ids[256];  /* id of the byte-level character of each byte, -1 where missing */
-    double *scores;         /* Unigram, by id */
+    int32_t byte_ids[256]; /* <0xNN>, -1 where missing */
+    int32_t char_ids[256]; /* id of the byte-level character of each byte, -1 where missing */
+    double *scores;        /* Unigram, by id */
     double unk_score;
     em__trie trie;
 } em__model;
@@ -198,7 +198,7 @@ typedef enum em__decoder_kind {
 
 typedef struct em__decoder {
     em__decoder_kind kind;
-    em__bytes text;  /* WordPiece: prefix; BPE: suffix; Replace: content; CTC: pad_token */
+    em__bytes text;      /* WordPiece: prefix; BPE: suffix; Replace: content; CTC: pad_token */
     em__bytes delimiter; /* CTC */
     bool cleanup;
     uint32_t character;
@@ -347,7 +347,8 @@ em_status em__load_text(em_tokenizer *tok, const char *text, size_t length, em__
 em_status em__matcher_build(em_tokenizer *tok, bool normalized, em__matcher *matcher);
 void em__matcher_free(em__matcher *matcher);
 
-/* A match: bytes [start, end) with the white space it takes, and the added token. `from` is where the last one ended. */
+/* A match: bytes [start, end) with the white space it takes, and the added token. `from` is where the last one
+ * ended. */
 typedef struct em__match {
     size_t start, end;
     int32_t added;

@@ -1,7 +1,7 @@
 /*
  * What code points are to a tokenizer: categories, letter case and sensitivity to normal forms, as the `tokenizers`
- * package takes them. The committed runs (unicode_tables.c) are unfolded once per process into a two-stage table, so that
- * a look-up is two loads.
+ * package takes them. The committed runs (unicode_tables.c) are unfolded once per process into a two-stage table, so
+ * that a look-up is two loads.
  */
 #ifndef EM_TOKENIZER_UNICODE_H
 #define EM_TOKENIZER_UNICODE_H
@@ -23,7 +23,7 @@ enum {
     EM_UC_UPPER = 1 << 10,      /* has another lower-case form */
     EM_UC_NFD = 1 << 11,        /* decomposes, or has a combining class */
     EM_UC_NFKD = 1 << 12,
-    EM_UC_NFC = 1 << 13,        /* is not sure to stay as it is in NFC */
+    EM_UC_NFC = 1 << 13, /* is not sure to stay as it is in NFC */
     EM_UC_NFKC = 1 << 14
 };
 

@@ -1,8 +1,8 @@
 /*
  * Vocabulary: token text to id and back.
  *
- * One open-addressed table of 32-byte slots, two to a cache line, that hold the text of short tokens themselves, so that
- * a look-up touches one line. Longer texts are compared in the blob that holds all tokens, NUL-terminated.
+ * One open-addressed table of 32-byte slots, two to a cache line, that hold the text of short tokens themselves, so
+ * that a look-up touches one line. Longer texts are compared in the blob that holds all tokens, NUL-terminated.
  *
  * The hash grows byte by byte (em__vocab_hash_byte), so that WordPiece gets the hashes of all prefixes of a word in one
  * pass. Equal hashes never suffice: the text is always compared.
@@ -75,9 +75,10 @@ static inline int32_t em__vocab_find_hashed(const em__vocab *vocab, uint64_t has
             return -1;
         if (slot->tag != (uint32_t)(hash >> 32))
             continue;
-        if (slot->length <= EM_VOCAB_INLINE ? slot->length == length && memcmp(slot->text, text, length) == 0
-                                            : vocab->entries[slot->id].length == length &&
-                    memcmp(vocab->blob + vocab->entries[slot->id].start, text, length) == 0)
+        if (slot->length <= EM_VOCAB_INLINE
+                ? slot->length == length && memcmp(slot->text, text, length) == 0
+                : vocab->entries[slot->id].length == length &&
+                      memcmp(vocab->blob + vocab->entries[slot->id].start, text, length) == 0)
             return slot->id;
     }
 }

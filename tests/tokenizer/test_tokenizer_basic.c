@@ -10,14 +10,19 @@
 #include <emily/tokenizer.h>
 
 static const char file[] =
-    "{\"version\":\"1.0\",\"truncation\":{\"direction\":\"Right\",\"max_length\":4,\"strategy\":\"LongestFirst\",\"stride\":0},"
+    "{\"version\":\"1.0\",\"truncation\":{\"direction\":\"Right\",\"max_length\":4,\"strategy\":\"LongestFirst\","
+    "\"stride\":0},"
     "\"padding\":{\"strategy\":{\"Fixed\":6},\"direction\":\"Right\",\"pad_to_multiple_of\":null,\"pad_id\":0,"
     "\"pad_type_id\":0,\"pad_token\":\"[PAD]\"},"
     "\"added_tokens\":["
-    "{\"id\":0,\"content\":\"[PAD]\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":true},"
-    "{\"id\":2,\"content\":\"[CLS]\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":true},"
-    "{\"id\":3,\"content\":\"[SEP]\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":true}],"
-    "\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_chars\":true,\"strip_accents\":null,"
+    "{\"id\":0,\"content\":\"[PAD]\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,"
+    "\"special\":true},"
+    "{\"id\":2,\"content\":\"[CLS]\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,"
+    "\"special\":true},"
+    "{\"id\":3,\"content\":\"[SEP]\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,"
+    "\"special\":true}],"
+    "\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_chars\":true,\"strip_accents\":"
+    "null,"
     "\"lowercase\":true},\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},"
     "\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"[SEP]\",3],\"cls\":[\"[CLS]\",2]},"
     "\"decoder\":{\"type\":\"WordPiece\",\"prefix\":\"##\",\"cleanup\":true},"
@@ -70,8 +75,8 @@ static void pairs_truncation_padding(void **state)
     assert_int_equal(encoding.length, 5);
     assert_memory_equal(encoding.ids, pair_ids, sizeof pair_ids);
     assert_memory_equal(encoding.type_ids, pair_types, sizeof pair_types);
-    options = (em_encode_options){.struct_size = sizeof options, .truncation = EM_TRUNCATION_FILE,
-                                  .padding = EM_PADDING_FILE, .overflow = true};
+    options = (em_encode_options){
+        .struct_size = sizeof options, .truncation = EM_TRUNCATION_FILE, .padding = EM_PADDING_FILE, .overflow = true};
     assert_int_equal(em_tokenizer_encode(*state, "unaffable,", 10, &options, &encoding), EM_OK);
     assert_int_equal(encoding.length, 6);
     assert_memory_equal(encoding.ids, padded, sizeof padded);
