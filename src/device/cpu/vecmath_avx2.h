@@ -347,6 +347,25 @@ static inline void vf_store_f16_n(uint16_t *p, vf x, int n)
     vf__store_16_n(p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT), n);
 }
 
+static inline vf vf_pad(vf x, int n, vf fill)
+{
+    return _mm256_blendv_ps(fill, x, _mm256_castsi256_ps(vf_first(n)));
+}
+
+static inline float vf_fold_add(vf x)
+{
+    __m128 b = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    b = _mm_add_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_add_ss(b, _mm_shuffle_ps(b, b, 1)));
+}
+
+static inline float vf_fold_max(vf x)
+{
+    __m128 b = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    b = _mm_max_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_max_ss(b, _mm_shuffle_ps(b, b, 1)));
+}
+
 #include "device/cpu/vecmath_f32.h"
 
 #endif

@@ -324,6 +324,29 @@ static inline void vf_store_f16_n(uint16_t *p, vf x, int n)
     _mm256_mask_storeu_epi16(p, vf_first(n), _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
 }
 
+/* The first n lanes of x, `fill` in the others. */
+static inline vf vf_pad(vf x, int n, vf fill)
+{
+    return _mm512_mask_blend_ps(vf_first(n), fill, x);
+}
+
+/* All lanes into one: lane i meets lane i + 8, then i + 4, i + 2, i + 1. Every width folds in this order. */
+static inline float vf_fold_add(vf x)
+{
+    __m256 a = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
+    __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    b = _mm_add_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_add_ss(b, _mm_shuffle_ps(b, b, 1)));
+}
+
+static inline float vf_fold_max(vf x)
+{
+    __m256 a = _mm256_max_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
+    __m128 b = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    b = _mm_max_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_max_ss(b, _mm_shuffle_ps(b, b, 1)));
+}
+
 #include "device/cpu/vecmath_f32.h"
 
 #endif

@@ -303,6 +303,21 @@ static inline void vf_store_f16_n(uint16_t *p, vf x, int n)
         *p = em__f32_to_f16(x);
 }
 
+static inline vf vf_pad(vf x, int n, vf fill)
+{
+    return n ? x : fill;
+}
+
+static inline float vf_fold_add(vf x)
+{
+    return x;
+}
+
+static inline float vf_fold_max(vf x)
+{
+    return x;
+}
+
 #include "device/cpu/vecmath_f32.h"
 
 #endif
