@@ -1,0 +1,118 @@
+/* Attention and pooling in primitive ops. */
+#include <math.h>
+
+#include <emily/ops.h>
+
+#include "fast/compose.h"
+
+/* softmax over the last axis where `allowed` (NULL: everywhere); rows without any allowed key are 0. */
+static em_array *masked_softmax(em_scope *s, em_array *scores, em_array *allowed)
+{
+    em_axes last = EM_AXES(-1);
+    em_dtype dtype = em_array_dtype(scores);
+    em_array *low = em_scalar(s, dtype, -INFINITY), *zero = em_scalar(s, dtype, 0), *one = em_scalar(s, dtype, 1);
+    if (allowed)
+        scores = em_select(s, allowed, scores, low);
+    em_array *top = em_max(s, scores, last, true);
+    em_array *none = em_equal(s, top, low);
+    em_array *e = em_exp(s, em_sub(s, scores, em_select(s, none, zero, top)));
+    return em_div(s, e, em_select(s, none, one, em_sum(s, e, last, true)));
+}
+
+/* [B, Hkv, L, D] with each head `group` times: [B, Hkv * group, L, D]. */
+static em_array *repeat_heads(em_scope *s, em_array *x, int64_t group)
+{
+    em_dims d = em_array_dims(x);
+    if (group == 1 || d.rank != 4)
+        return x;
+    em_dims five = {5, {d.dims[0], d.dims[1], group, d.dims[2], d.dims[3]}};
+    em_array *wide = em_broadcast_to(s, em_expand_dims(s, x, 2), five);
+    return em_reshape(s, wide, em_shape(d.dims[0], d.dims[1] * group, d.dims[2], d.dims[3]));
+}
+
+em_array *em__compose_sdpa(em_scope *s, const em__fast_call *call)
+{
+    em_array *q = call->in[0], *mask = call->ints[1] ? call->in[3] : NULL, *allowed = NULL;
+    em_dims dq = em_array_dims(q), dk = em_array_dims(call->in[1]);
+    int64_t group = dq.dims[1] / dk.dims[1], lq = dq.dims[2], lk = dk.dims[2];
+    em_array *k = repeat_heads(s, call->in[1], group), *v = repeat_heads(s, call->in[2], group);
+    em_array *scores = em_matmul(s, q, em_transpose(s, k, EM_AXES(0, 1, 3, 2)));
+    scores = em_mul(s, scores, em_scalar(s, em_array_dtype(q), call->floats[0]));
+    if (mask && em_array_dtype(mask) == EM_PRED)
+        allowed = mask;
+    else if (mask)
+        scores = em_add(s, scores, mask);
+    if (call->ints[0]) {
+        em_array *i = em_iota(s, EM_S64, em_shape(lq, 1), 0), *j = em_iota(s, EM_S64, em_shape(1, lk), 1);
+        em_array *seen = em_less_equal(s, j, em_add(s, i, em_scalar(s, EM_S64, (double)(lk - lq))));
+        allowed = allowed ? em_logical_and(s, allowed, seen) : seen;
+    }
+    return em_matmul(s, masked_softmax(s, scores, allowed), v);
+}
+
+/* For each token the number of offsets at or before it: 1 .. segments inside a segment, else 0 or segments + 1. */
+static em_array *segment_of(em_scope *s, em_array *offsets, int64_t tokens)
+{
+    em_array *t = em_iota(s, EM_S32, em_shape(tokens, 1), 0);
+    em_array *past = em_greater_equal(s, t, em_reshape(s, offsets, em_shape(1, -1)));
+    return em_sum(s, em_cast(s, past, EM_S32), EM_AXES(1), false);
+}
+
+em_array *em__compose_sdpa_segments(em_scope *s, const em__fast_call *call)
+{
+    em_array *offsets = call->in[3];
+    int64_t tokens = em_array_dims(call->in[0]).dims[0], segments = em_array_dims(offsets).dims[0] - 1;
+    em_axes heads_first = EM_AXES(1, 0, 2);
+    em_array *q = em_transpose(s, call->in[0], heads_first), *v = em_transpose(s, call->in[2], heads_first);
+    em_array *scores = em_matmul(s, q, em_transpose(s, call->in[1], EM_AXES(1, 2, 0)));
+    scores = em_mul(s, scores, em_scalar(s, em_array_dtype(q), call->floats[0]));
+    em_array *of = segment_of(s, offsets, tokens);
+    em_array *mine = em_reshape(s, of, em_shape(tokens, 1)), *theirs = em_reshape(s, of, em_shape(1, tokens));
+    em_array *inside = em_logical_and(s, em_greater(s, mine, em_scalar(s, EM_S32, 0)),
+                                      em_less_equal(s, mine, em_scalar(s, EM_S32, (double)segments)));
+    if (call->ints[0]) {
+        int64_t span = (em_array_dims(call->in[4]).dims[1] + 1) / 2;
+        em_array *i = em_iota(s, EM_S64, em_shape(tokens, 1), 0), *j = em_iota(s, EM_S64, em_shape(1, tokens), 1);
+        em_array *at = em_add(s, em_sub(s, j, i), em_scalar(s, EM_S64, (double)(span - 1)));
+        scores = em_add(s, scores, em_take(s, call->in[4], at, 1));
+    }
+    em_array *allowed = em_logical_and(s, em_equal(s, mine, theirs), inside);
+    return em_transpose(s, em_matmul(s, masked_softmax(s, scores, allowed), v), heads_first);
+}
+
+/* The first (or last) token of each segment; an empty segment gives some row, which the caller zeroes. */
+static em_array *picked(em_scope *s, em_array *x, em_array *offsets, int64_t segments, bool last)
+{
+    em_array *at = em_slice(s, offsets, (int64_t[]){last}, (int64_t[]){segments + last}, NULL);
+    return em_take(s, x, last ? em_sub(s, at, em_scalar(s, EM_S32, 1)) : at, 0);
+}
+
+em_array *em__compose_segment_pool(em_scope *s, const em__fast_call *call)
+{
+    em_array *x = call->in[0], *offsets = call->in[1], *y;
+    em_pool pool = (em_pool)call->ints[0];
+    em_dtype dtype = em_array_dtype(x);
+    int64_t tokens = em_array_dims(x).dims[0], segments = em_array_dims(offsets).dims[0] - 1;
+    em_array *of = em_reshape(s, segment_of(s, offsets, tokens), em_shape(1, tokens));
+    em_array *member =
+        em_equal(s, of, em_add(s, em_iota(s, EM_S32, em_shape(segments, 1), 0), em_scalar(s, EM_S32, 1)));
+    em_array *weight = em_cast(s, member, dtype); /* [segments, tokens] */
+    em_array *count = em_sum(s, weight, EM_AXES(1), true), *zero = em_scalar(s, dtype, 0);
+    em_array *divisor = em_maximum(s, count, em_scalar(s, dtype, 1));
+    if (pool == EM_POOL_WEIGHTED) { /* position in the segment, from 1 */
+        em_array *start = em_slice(s, offsets, (int64_t[]){0}, (int64_t[]){segments}, NULL);
+        em_array *t = em_iota(s, EM_S32, em_shape(1, tokens), 1);
+        em_array *position = em_add(s, em_sub(s, t, em_reshape(s, start, em_shape(-1, 1))), em_scalar(s, EM_S32, 1));
+        weight = em_mul(s, weight, em_cast(s, position, dtype));
+        divisor = em_maximum(s, em_sum(s, weight, EM_AXES(1), true), em_scalar(s, dtype, 1));
+    }
+    if (pool == EM_POOL_MAX) {
+        em_array *each = em_select(s, em_expand_dims(s, member, -1), x, em_scalar(s, dtype, -INFINITY));
+        y = em_max(s, each, EM_AXES(1), false);
+    } else if (pool == EM_POOL_CLS || pool == EM_POOL_LAST) {
+        y = picked(s, x, offsets, segments, pool == EM_POOL_LAST);
+    } else {
+        y = em_div(s, em_matmul(s, weight, x), pool == EM_POOL_MEAN_SQRT ? em_sqrt(s, divisor) : divisor);
+    }
+    return em_select(s, em_greater(s, count, zero), y, zero);
+}

@@ -1,0 +1,99 @@
+/* The recorded cases of every fast op, by the kernel and by its composition: both must agree with the record. */
+#include <string.h>
+
+#include <emily/ops.h>
+
+#include "fast/compose.h"
+#include "harness/apply.h"
+#include "harness/book.h"
+#include "harness/expect.h"
+
+/* The node that the builder made, under casts. */
+static em_array *fast_node(em_array *made, const char *name)
+{
+    while (made && made->op == EM__OP_CAST && made->n_in == 1)
+        made = made->in[0];
+    return made && strcmp(em__op_get(made->op)->name, name) == 0 ? made : NULL;
+}
+
+static bool composable(const char *op)
+{
+    static const char *const names[] = {"softmax", "layer_norm",    "rms_norm",     "rope", "sdpa",
+                                        "gelu",    "sdpa_segments", "segment_pool", "silu", "gelu_tanh"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(op, names[i]) == 0)
+            return true;
+    return false;
+}
+
+/* True if the case is not for compositions: infinities that formulas in primitives turn to NaN. */
+static bool extreme(const book_case *c)
+{
+    for (size_t i = 0; i < c->n_in; i++)
+        for (size_t j = 0; c->in[i].data && em_dtype_get_kind(c->in[i].dtype) == EM_KIND_FLOAT && j < c->in[i].n; j++) {
+            double v = expect_element(c->in[i].dtype, c->in[i].data, j);
+            if (!(v > -1e30 && v < 1e30))
+                return true;
+        }
+    return false;
+}
+
+static int run_case(const book_case *c)
+{
+    em_array *in[BOOK_OPERANDS] = {0};
+    char why[256] = "";
+    if (!composable(c->op) || extreme(c) || em_dtype_size(c->out.dtype) < 4)
+        return 0;
+    em_scope *s = em_scope_new(NULL);
+    for (size_t i = 0; i < c->n_in; i++)
+        if (c->in[i].data)
+            in[i] = em_constant(s, c->in[i].dtype, c->in[i].data, c->in[i].dims);
+    em_array *node = fast_node(apply_case(s, c, in), c->op);
+    assert_non_null(node);
+    em__fast_call call = {node->op, node->in, node->n_in, node->ints, node->floats};
+    em_array *composed = em__compose(s, &call);
+    if (!composed || em_eval(s, composed) != EM_OK)
+        fail_msg("%s: %s", c->name, em_scope_error(s));
+    book_case loose = *c;
+    loose.abs = c->abs > 2e-6 ? c->abs : 2e-6;
+    loose.rel = c->rel > 2e-6 ? c->rel : 2e-6;
+    loose.zero_sign = false;
+    if (!book_agrees(&loose, em_array_dtype(composed), em_array_dims(composed), em_array_data(composed), why,
+                     sizeof why))
+        fail_msg("%s: composition: %s", c->name, why);
+    em_scope_free(s);
+    return 1;
+}
+
+static void test_compositions(void **state)
+{
+    (void)state;
+    book b;
+    int cases = 0;
+    book_open(&b, "ops");
+    for (size_t i = 0; i < b.n_cases; i++) {
+        book_case c;
+        book_get(&b, i, &c);
+        cases += run_case(&c);
+    }
+    book_close(&b);
+    print_message("%d recorded cases agree with the compositions\n", cases);
+    assert_true(cases > 40);
+}
+
+static void test_primitive_has_none(void **state)
+{
+    (void)state;
+    em_scope *s = em_scope_new(NULL);
+    em_array *x = em_scalar(s, EM_F32, 1);
+    em__fast_call call = {EM__OP_EXP, &x, 1, NULL, NULL};
+    assert_null(em__compose(s, &call));
+    EXPECT_ERROR(em_scope_status(s), EM_ERROR_INVALID_ARGUMENT, "primitive");
+    em_scope_free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_compositions), cmocka_unit_test(test_primitive_has_none)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
