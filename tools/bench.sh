@@ -1,11 +1,9 @@
 #!/bin/sh
-# bench.sh: every kernel benchmark of the build, then emily beside its peers (bench/compare.sh; PYTHON, THREADS).
+# bench.sh: every benchmark program of the build, one after the other.
 set -eu
 build=${BUILD:-build}
-for program in "$build"/bench/kernels_*; do
+for program in "$build"/bench/*; do
     [ -f "$program" ] && [ -x "$program" ] || continue
     echo "== $(basename "$program")"
     "$program"
 done
-echo "== peers"
-BUILD=$(cd "$build" && pwd) sh bench/compare.sh

@@ -1,0 +1,158 @@
+/* Opening and closing models, and what is known of them. */
+#include "models/model.h"
+
+#include <string.h>
+
+#include "core/alloc.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "io/file.h"
+#include "models/options.h"
+#include "models/tokenizer.h"
+#include "models/weights.h"
+
+em_status em__no_model(void)
+{
+    return em_last_status() != EM_OK ? em_last_status() : em__fail(EM_ERROR_INVALID_ARGUMENT, "the model is NULL");
+}
+
+static em_status take_options(em_model *model, const em_model_options *given)
+{
+    em_model_options options = {0};
+    EM__TRY(em__options_copy(given, &options, sizeof options, "em_model_options"));
+    em_dtype dtype = options.dtype == EM_PRED ? EM_F32 : options.dtype;
+    EM__FAIL_IF(dtype != EM_F32 && dtype != EM_F64 && dtype != EM_F16 && dtype != EM_BF16, EM_ERROR_INVALID_ARGUMENT,
+                "model: dtype is %s, expected f32, f16, bf16 or f64", em_dtype_name(dtype));
+    EM__FAIL_IF(options.lane < EM_LANE_FUSE || options.lane > EM_LANE_EAGER, EM_ERROR_INVALID_ARGUMENT,
+                "model: lane is %d, expected EM_LANE_FUSE, EM_LANE_NATIVE or EM_LANE_EAGER", (int)options.lane);
+    model->dtype = dtype;
+    model->lane = options.lane;
+    model->profile = options.profile;
+    model->device = options.device ? options.device : em_device_default();
+    return model->device ? EM_OK : em_last_status();
+}
+
+static em_status find_directory(em_model *model, const char *name)
+{
+    EM__FAIL_IF(!name || !*name, EM_ERROR_INVALID_ARGUMENT, "model: no name was given");
+    model->path = em__strdup(name);
+    return model->path ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
+}
+
+static em_status load_weights(em_model *model)
+{
+    em__source from = {NULL, model->dtype, model->device};
+    EM__TRY(em__checkpoint_open(model->modules.transformer, &model->file));
+    from.file = model->file;
+    EM__TRY(em__weights_load(&from, model->family, &model->config, &model->weights));
+    return em__stages_load(&model->modules, model->config.sizes[EM__HIDDEN], model->device, &model->width);
+}
+
+static em_status read_config(em_model *model)
+{
+    char *path = em__path_join(model->modules.transformer, "config.json");
+    em_status status = path ? em__config_read(path, &model->config, &model->family) : EM_ERROR_OUT_OF_MEMORY;
+    em__free(path);
+    if (status != EM_OK)
+        return status;
+    int64_t positions = model->config.sizes[EM__POSITIONS] - model->family->first_position;
+    int64_t limit = model->modules.max_tokens;
+    model->max_tokens = (size_t)(limit > 0 && limit < positions ? limit : positions);
+    return EM_OK;
+}
+
+/* Config and weights here, the tokenizer on another thread. */
+static em_status load(em_model *model)
+{
+    em__tokenizer_load tokenizer;
+    EM__TRY(em__modules_read(model->path, &model->modules));
+    EM__TRY(read_config(model));
+    em__tokenizer_start(&tokenizer, model->modules.transformer, model->modules.lowercase);
+    em_status status = load_weights(model);
+    if (status == EM_OK)
+        return em__tokenizer_join(&tokenizer, &model->tokenizer);
+    em__tokenizer_discard(&tokenizer);
+    return status;
+}
+
+static void describe(em_model *model)
+{
+    em_model_info *info = &model->info;
+    const em_safetensors_tensor *t;
+    const int64_t *sizes = model->config.sizes;
+    const em__modules *m = &model->modules;
+    for (size_t i = 0; (t = em_safetensors_at(model->file, i)); i++)
+        if (em_dtype_get_kind(t->dtype) == EM_KIND_FLOAT)
+            info->parameters += t->nbytes / em_dtype_size(t->dtype);
+    info->path = model->path;
+    info->architecture = model->config.architecture;
+    info->family = model->family->name;
+    info->weight_bytes = em_safetensors_bytes(model->file);
+    info->weight_files = em_safetensors_file_count(model->file);
+    info->tensors = em_safetensors_count(model->file);
+    info->dtype = em_array_dtype(model->weights.shared[0]);
+    info->layers = (int)model->config.layers;
+    info->hidden = (int)sizes[EM__HIDDEN];
+    info->heads = (int)sizes[EM__HEADS];
+    info->intermediate = (int)sizes[EM__INTERMEDIATE];
+    info->positions = (int)sizes[EM__POSITIONS];
+    info->vocabulary = (int)sizes[EM__VOCABULARY];
+    info->max_tokens = model->max_tokens;
+    info->pooling = m->pools[0];
+    info->normalize = m->n_stages > 0 && !m->stages[m->n_stages - 1].dir;
+    info->width = (int)model->width;
+    info->can = "embed, search, tokenize";
+}
+
+em_model *em_model_open(const char *name, const em_model_options *options)
+{
+    uint64_t start = em__now();
+    em_model *model = em__calloc(1, sizeof *model);
+    if (!model)
+        return NULL;
+    pthread_mutex_init(&model->lock, NULL);
+    em_status status = take_options(model, options);
+    if (status == EM_OK)
+        status = find_directory(model, name);
+    if (status == EM_OK)
+        status = load(model);
+    if (status != EM_OK) {
+        em_model_close(&model);
+        return NULL;
+    }
+    describe(model);
+    if (em__telemetry_wanted())
+        em__telemetry("load", model->path, em__now() - start);
+    return model;
+}
+
+void em_model_close(em_model **model)
+{
+    em_model *m = model ? *model : NULL;
+    if (!m)
+        return;
+    em__programs_clear(&m->programs);
+    em__weights_free(&m->weights);
+    em__modules_free(&m->modules);
+    em__config_free(&m->config);
+    em_safetensors_close(&m->file);
+    em_tokenizer_free(m->tokenizer);
+    em__free(m->path);
+    pthread_mutex_destroy(&m->lock);
+    em__free(m);
+    *model = NULL;
+}
+
+em_status em_model_get_info(const em_model *model, em_model_info *info)
+{
+    if (!model)
+        return em__no_model();
+    EM__FAIL_IF(!info, EM_ERROR_INVALID_ARGUMENT, "model: info is NULL");
+    *info = model->info;
+    return EM_OK;
+}
+
+const em_tokenizer *em_model_tokenizer(const em_model *model)
+{
+    return model ? model->tokenizer : NULL;
+}

@@ -1,0 +1,79 @@
+/*
+ * An open model: what the files said, the weights, and the programs made so far. Everything but the programs is
+ * constant after em_model_open. Callers on several threads share it; `lock` guards `programs` and the runs themselves.
+ */
+#ifndef EM_MODELS_MODEL_H
+#define EM_MODELS_MODEL_H
+
+#include <pthread.h>
+
+#include <emily/model.h>
+#include <emily/program.h>
+#include <emily/safetensors.h>
+
+#include "models/batch.h"
+#include "models/family.h"
+#include "models/modules.h"
+
+/* What is computed from a batch. Together with the batch's rounded size it is the key of a program. */
+typedef struct em__task {
+    size_t tokens, segments;
+    int pooling;      /* em_pool + 1; 0: as the checkpoint says; EM__NO_POOLING: the last hidden state */
+    int normalize;    /* 0: as the checkpoint says, 1: yes, -1: no */
+    bool skip_prompt; /* pool behind the cuts of the batch */
+} em__task;
+
+#define EM__NO_POOLING (-1)
+
+/* Programs, most recently used first. Bounded in number and in working memory: old ones go. */
+enum { EM__MAX_PROGRAMS = 24 };
+#define EM__MAX_PROGRAM_BYTES ((size_t)64 << 20)
+
+typedef struct em__program_entry {
+    em__task task;
+    em_program *program;
+} em__program_entry;
+
+typedef struct em__programs {
+    em__program_entry entries[EM__MAX_PROGRAMS];
+    size_t count;
+    size_t compiled; /* since the model was opened */
+} em__programs;
+
+struct em_model {
+    char *path;
+    em_device *device;
+    em_model_lane lane;
+    em_dtype dtype;
+    bool profile;
+    const em__family *family;
+    em__config config;
+    em__modules modules;
+    int64_t width; /* of a sentence vector as the checkpoint says */
+    em_safetensors *file;
+    em__weights weights;
+    em_tokenizer *tokenizer;
+    size_t max_tokens; /* of a text, special tokens included; never more than there are positions */
+    em_model_info info;
+    pthread_mutex_t lock;
+    em__programs programs;
+};
+
+/* For a NULL model: the error that made it NULL stays, or one is set. Returns its status. */
+em_status em__no_model(void);
+
+/* Width of a row of the task's result; its rows are task->tokens or task->segments. */
+int64_t em__task_width(const em_model *model, const em__task *task);
+
+/* The task on arrays, in any lane: f32 [rows, width]. `cuts` as in em__batch. (task.c) */
+em_array *em__task_build(em_scope *s, const em_model *model, const em__task *task, const em__tokens *tokens,
+                         em_array *cuts);
+
+/* Runs the task, whose size is the batch's, into `out` (rows x width floats). Takes the model's lock. (run.c) */
+em_status em__model_run(em_model *model, const em__task *task, const em__batch *batch, float *out);
+void em__programs_clear(em__programs *programs);
+
+/* An array over `rows` x `width` floats that the caller then fills through *data; NULL on failure. (run.c) */
+em_array *em__result_new(size_t rows, size_t width, float **data);
+
+#endif

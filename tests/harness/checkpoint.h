@@ -1,0 +1,19 @@
+/*
+ * Checkpoints that a test may spoil: a golden one copied to the scratch directory, files of it changed.
+ */
+#ifndef EM_TESTS_CHECKPOINT_H
+#define EM_TESTS_CHECKPOINT_H
+
+#include <stddef.h>
+
+/* Copies tests/golden/GOLDEN, with its folders, to a scratch directory NAME that is emptied before. Returns its path,
+ * valid until the next call. The test fails when anything does. */
+const char *checkpoint_copy(const char *golden, const char *name);
+
+/* DIR/FILE gets the text, folders on the way are made; NULL removes the file. */
+void checkpoint_write(const char *dir, const char *file, const char *text);
+
+/* The JSON file DIR/FILE with the member `key` set to `value`, which is JSON; NULL removes the member. */
+void checkpoint_set(const char *dir, const char *file, const char *key, const char *value);
+
+#endif
