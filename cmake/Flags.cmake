@@ -17,7 +17,8 @@ add_library(emily_flags INTERFACE)
 target_compile_definitions(emily_flags INTERFACE _GNU_SOURCE)
 target_include_directories(emily_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_compile_options(emily_flags INTERFACE -Wall -Wextra -Wshadow -Wundef -Wstrict-prototypes
-  -Werror=missing-prototypes -Werror=vla -Wpointer-arith -Wno-missing-field-initializers -Wno-format-truncation
+  -Werror=missing-prototypes -Werror=vla -Wpointer-arith -Wno-missing-field-initializers
+  $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation>
   $<$<BOOL:${EMILY_WERROR}>:-Werror>)
 # No contraction across operations: eager, native and fused code must round alike. FMA is written where it is meant.
 target_compile_options(emily_flags INTERFACE -ffp-contract=off -fno-math-errno)

@@ -10,6 +10,16 @@ mv "$work/first" "$work/prefix"
 prefix=$work/prefix
 lib=$(dirname "$(find "$prefix" -name libemily.a)")
 
+# Hardened and ready to be packaged: all symbols bound at start, a soname, no path of the build machine.
+dynamic=$(readelf -dW "$lib"/libemily.so)
+for wanted in 'soname: \[libemily\.so\.[0-9]*\]' 'FLAGS.*NOW'; do
+    echo "$dynamic" | grep -q "$wanted" || { echo "libemily.so: no $wanted in its dynamic section"; exit 1; }
+done
+if echo "$dynamic" | grep -E 'RPATH|RUNPATH|TEXTREL'; then exit 1; fi
+if [ -x "$prefix/bin/emily" ]; then
+    readelf -hW "$prefix/bin/emily" | grep -q 'DYN' || { echo "bin/emily is not position-independent"; exit 1; }
+fi
+
 run_shared() { LD_LIBRARY_PATH=$lib "$@" >/dev/null; }
 # Runs where no shared libemily can be found.
 run_static() { env -u LD_LIBRARY_PATH "$@" >/dev/null; }
