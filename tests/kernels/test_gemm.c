@@ -42,8 +42,8 @@ static float *random_floats(int64_t count)
 
 static void halve_negative(void *out, const void *in, size_t n)
 {
-    const float *x = in;
     float *y = out;
+    const float *x = in;
     for (size_t i = 0; i < n; i++)
         y[i] = x[i] < 0 ? x[i] * 0.5f : x[i];
 }

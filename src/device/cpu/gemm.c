@@ -19,6 +19,8 @@
 #define BLOCK_ROWS 224 /* most rows of a task */
 #define COPY_LD (EM__GEMM_CHUNK + 16)
 #define TASKS_PER_THREAD 4
+#define TASK_COST 400000 /* cycles from which work is cut smaller than threads alone ask, against disturbed cores */
+#define FEW_TILES 4      /* with no more, panels go one by one past all rows: what comes next is read sooner */
 #define PAGE 4096
 
 /* C cut into row_blocks x column_blocks tasks; task t is row block t / column_blocks. */
@@ -80,49 +82,92 @@ static tile_span tile_at(int64_t rows, int64_t tiles, int64_t index)
     return (tile_span){begin, (int)(part_begin(rows, tiles, index + 1) - begin)};
 }
 
-static void finish_rows(const gemm_plan *plan, const em__gemm_tile *tile, int64_t row, int64_t column, int64_t columns)
+/* One chunk of k of one task: what its tiles have in common. */
+typedef struct gemm_chunk {
+    const gemm_plan *plan;
+    const gemm_task *task;
+    em__gemm_tile tile;
+    int64_t k0, tiles;
+    bool last;
+    int64_t panel_bytes; /* from one panel of B to the next */
+} gemm_chunk;
+
+static void run_tile(gemm_chunk *chunk, int64_t index, int64_t panel, const char *next)
+{
+    const gemm_plan *plan = chunk->plan;
+    const em__gemm_args *args = plan->args;
+    em__gemm_tile *tile = &chunk->tile;
+    const tile_span span = tile_at(chunk->task->rows, chunk->tiles, index);
+    const int64_t row = chunk->task->row + span.row, column = panel * EM__GEMM_PANEL;
+    tile->rows = span.rows;
+    tile->lda = plan->copy_a ? COPY_LD : args->lda;
+    tile->a = plan->copy_a ? chunk->task->copy + span.row * COPY_LD : args->a + row * args->lda + chunk->k0;
+    tile->b = args->b + (panel * args->k + chunk->k0) * EM__GEMM_PANEL;
+    tile->c = args->c + row * args->ldc + column;
+    tile->columns = (int)min64(args->n - column, EM__GEMM_PANEL);
+    tile->bias = chunk->last && args->bias ? args->bias + column : NULL;
+    const bool add = chunk->last && args->residual && !args->activation;
+    tile->residual = add ? args->residual + row * args->ldr + column : NULL;
+    tile->prefetch = next + index * tile->k * tile->prefetch_step;
+    plan->kernels->tile(tile);
+}
+
+static void finish_rows(const gemm_plan *plan, int64_t row, int64_t rows, int64_t panel, int64_t panel_end)
 {
     const em__gemm_args *args = plan->args;
-    for (int r = 0; r < tile->rows; r++) {
-        float *c = args->c + (row + r) * args->ldc + column;
+    const int64_t column = panel * EM__GEMM_PANEL;
+    const int64_t columns = min64(args->n, panel_end * EM__GEMM_PANEL) - column;
+    for (int64_t r = row; r < row + rows; r++) {
+        float *c = args->c + r * args->ldc + column;
         args->activation(c, c, (size_t)columns);
         if (args->residual)
-            plan->kernels->add(c, args->residual + (row + r) * args->ldr + column, columns);
+            plan->kernels->add(c, args->residual + r * args->ldr + column, columns);
     }
 }
 
-/* One chunk of k: panels [panel, panel_end) against the rows of the task. `ahead` is how far, in bytes, the panels
- * that come next are from these. */
-static void run_group(const gemm_plan *plan, const gemm_task *task, int64_t panel, int64_t panel_end, int64_t k0,
-                      const char *next, int64_t next_stride)
+/* Panels [panel, panel_end) of a chunk; `next` is the panel that comes after them. */
+static void run_group(gemm_chunk *chunk, int64_t panel, int64_t panel_end, const char *next)
+{
+    const gemm_task *task = chunk->task;
+    const bool finish = chunk->last && chunk->plan->args->activation;
+    if (chunk->tiles <= FEW_TILES) {
+        const char *b = (const char *)(chunk->plan->args->b + chunk->k0 * EM__GEMM_PANEL);
+        for (int64_t p = panel; p < panel_end; p++)
+            for (int64_t i = 0; i < chunk->tiles; i++)
+                run_tile(chunk, i, p, p + 1 < panel_end ? b + (p + 1) * chunk->panel_bytes : next);
+        if (finish)
+            finish_rows(chunk->plan, task->row, task->rows, panel, panel_end);
+        return;
+    }
+    for (int64_t i = 0; i < chunk->tiles; i++) {
+        for (int64_t p = panel; p < panel_end; p++)
+            run_tile(chunk, i, p, next + (p - panel) * chunk->panel_bytes);
+        const tile_span span = tile_at(task->rows, chunk->tiles, i);
+        if (finish)
+            finish_rows(chunk->plan, task->row + span.row, span.rows, panel, panel_end);
+    }
+}
+
+/* `after` is the first panel of the task to come. */
+static void run_chunk(const gemm_plan *plan, const gemm_task *task, int64_t k0, const char *after)
 {
     const em__gemm_args *args = plan->args;
-    const int64_t kc = min64(args->k - k0, EM__GEMM_CHUNK);
-    const bool last = k0 + kc >= args->k;
-    const int64_t tiles = ceil_div(task->rows, plan->kernels->tile_rows);
-    const bool finish = last && args->activation;
-    em__gemm_tile tile = {.k = kc, .ldb = EM__GEMM_PANEL, .ldc = args->ldc, .first = k0 == 0, .ldr = args->ldr};
-    tile.prefetch_step = ceil_div(EM__GEMM_PANEL * (int64_t)sizeof(float), tiles);
-    for (int64_t i = 0; i < tiles; i++) {
-        tile_span span = tile_at(task->rows, tiles, i);
-        int64_t row = task->row + span.row;
-        tile.rows = span.rows;
-        tile.lda = plan->copy_a ? COPY_LD : args->lda;
-        tile.a = plan->copy_a ? task->copy + span.row * COPY_LD : args->a + row * args->lda + k0;
-        for (int64_t p = panel; p < panel_end; p++) {
-            int64_t column = p * EM__GEMM_PANEL;
-            tile.b = args->b + p * args->k * EM__GEMM_PANEL + k0 * EM__GEMM_PANEL;
-            tile.c = args->c + row * args->ldc + column;
-            tile.columns = (int)min64(args->n - column, EM__GEMM_PANEL);
-            tile.bias = last && args->bias ? args->bias + column : NULL;
-            tile.residual = last && args->residual && !finish ? args->residual + row * args->ldr + column : NULL;
-            tile.prefetch = next + (p - panel) * next_stride + i * kc * tile.prefetch_step;
-            plan->kernels->tile(&tile);
-        }
-        if (finish) {
-            int64_t column = panel * EM__GEMM_PANEL;
-            finish_rows(plan, &tile, row, column, min64(args->n, panel_end * EM__GEMM_PANEL) - column);
-        }
+    gemm_chunk chunk = {.plan = plan, .task = task, .k0 = k0, .tiles = ceil_div(task->rows, plan->kernels->tile_rows)};
+    chunk.panel_bytes = args->k * EM__GEMM_PANEL * (int64_t)sizeof(float);
+    chunk.tile = (em__gemm_tile){.k = min64(args->k - k0, EM__GEMM_CHUNK),
+                                 .ldb = EM__GEMM_PANEL,
+                                 .ldc = args->ldc,
+                                 .first = k0 == 0,
+                                 .ldr = args->ldr,
+                                 .prefetch_step = ceil_div(EM__GEMM_PANEL * (int64_t)sizeof(float), chunk.tiles)};
+    chunk.last = k0 + chunk.tile.k >= args->k;
+    const char *b = (const char *)(args->b + k0 * EM__GEMM_PANEL);
+    const char *wrap =
+        chunk.last ? after
+                   : b + task->panel * chunk.panel_bytes + EM__GEMM_CHUNK * EM__GEMM_PANEL * (int64_t)sizeof(float);
+    for (int64_t p = task->panel; p < task->panel_end; p += GROUP) {
+        int64_t end = min64(p + GROUP, task->panel_end);
+        run_group(&chunk, p, end, end < task->panel_end ? b + end * chunk.panel_bytes : wrap);
     }
 }
 
@@ -138,30 +183,20 @@ static void run_task(void *context, int64_t index, int worker)
 {
     const gemm_plan *plan = context;
     const em__gemm_args *args = plan->args;
-    const int64_t panel_bytes = args->k * EM__GEMM_PANEL * (int64_t)sizeof(float);
     const int64_t block = index / plan->column_blocks, column = index % plan->column_blocks;
     gemm_task task = {.row = part_begin(args->m, plan->row_blocks, block),
                       .panel = part_begin(plan->panels, plan->column_blocks, column),
                       .panel_end = part_begin(plan->panels, plan->column_blocks, column + 1)};
     task.rows = part_begin(args->m, plan->row_blocks, block + 1) - task.row;
     task.copy = plan->copy_a ? em__pool_scratch(plan->pool, worker) : NULL;
-    const char *b = (const char *)args->b;
-    const char *after = column + 1 < plan->column_blocks ? b + task.panel_end * panel_bytes : b;
+    const int64_t next_panel = column + 1 < plan->column_blocks ? task.panel_end : 0;
+    const char *after = (const char *)(args->b + next_panel * args->k * EM__GEMM_PANEL);
     int64_t k0 = 0;
     do {
         if (plan->copy_a)
             copy_rows(plan, &task, k0);
-        const int64_t k1 = k0 + EM__GEMM_CHUNK;
-        const int64_t chunk = k0 * EM__GEMM_PANEL * (int64_t)sizeof(float);
-        const int64_t chunk_bytes = EM__GEMM_CHUNK * EM__GEMM_PANEL * (int64_t)sizeof(float);
-        for (int64_t p = task.panel; p < task.panel_end; p += GROUP) {
-            int64_t end = min64(p + GROUP, task.panel_end);
-            const char *next = end < task.panel_end ? b + end * panel_bytes + chunk
-                               : k1 < args->k       ? b + task.panel * panel_bytes + chunk + chunk_bytes
-                                                    : after;
-            run_group(plan, &task, p, end, k0, next, panel_bytes);
-        }
-        k0 = k1;
+        run_chunk(plan, &task, k0, after);
+        k0 += EM__GEMM_CHUNK;
     } while (k0 < args->k);
 }
 
@@ -172,18 +207,21 @@ static int64_t task_cost(const gemm_plan *plan, int64_t rows, int64_t panels)
     return panels * (rows * plan->args->k * 2 + tiles * 80 + plan->args->k * 2) + 500;
 }
 
+/* The least time of the slowest thread, over few candidates: this runs before every product. */
 static void choose_blocks(gemm_plan *plan)
 {
     const em__gemm_args *args = plan->args;
     const int64_t threads = plan->pool ? em__pool_size(plan->pool) : 1;
-    const int64_t most_tasks = threads * 2 * TASKS_PER_THREAD;
-    const int64_t least_blocks = ceil_div(args->m, BLOCK_ROWS);
+    const int64_t least_rows = ceil_div(args->m, BLOCK_ROWS);
+    const int64_t most_rows = least_rows + (args->m >= 4 * plan->kernels->tile_rows ? threads : 0);
+    const int64_t whole = task_cost(plan, args->m, plan->panels);
+    const int64_t wanted = whole > threads * TASKS_PER_THREAD * TASK_COST ? threads * TASKS_PER_THREAD : threads;
     int64_t best = INT64_MAX;
-    plan->row_blocks = least_blocks;
-    plan->column_blocks = 1;
-    for (int64_t r = least_blocks; r <= least_blocks + most_tasks && r <= args->m; r++) {
-        for (int64_t c = 1; c <= plan->panels && (c == 1 || r * c <= most_tasks); c++) {
-            int64_t cost = ceil_div(r * c, threads) * task_cost(plan, ceil_div(args->m, r), ceil_div(plan->panels, c));
+    for (int64_t r = least_rows; r <= most_rows; r++) {
+        const int64_t rows = ceil_div(args->m, r), least = min64(plan->panels, ceil_div(wanted, r));
+        const int64_t most = min64(plan->panels, least + threads);
+        for (int64_t c = least; c <= most; c++) {
+            int64_t cost = ceil_div(r * c, threads) * task_cost(plan, rows, ceil_div(plan->panels, c));
             if (cost < best) {
                 best = cost;
                 plan->row_blocks = r;

@@ -33,8 +33,8 @@ const em__gemm_kernels *em__gemm_kernels_get(em__cpu_level level);
 /* The level that em__gemm_kernels_get really gave. */
 em__cpu_level em__gemm_kernels_level(const em__gemm_kernels *kernels);
 
-/* Applied in place (out == in) to pieces of finished rows of n floats: an elementwise kernel of elementwise.h. Its
- * result must not depend on where a piece begins. */
+/* Applied in place (out is in) to pieces of finished rows. It is em__unary_fn of elementwise.h, so that the fused form
+ * has the bits of the composed one: an element's result must not depend on where a piece begins. */
 typedef void (*em__gemm_activation)(void *out, const void *in, size_t n);
 
 typedef struct em__gemm_args {
