@@ -146,10 +146,10 @@ static void pack_block(attention_head *head, int64_t block, int64_t n)
     const float *k = head->k + block * args->k.token, *v = head->v + block * args->v.token;
     for (int64_t j = 0; j < n; j += PANEL)
         gemm->pack_rows(head->packed_keys + j * args->head_dim, k + j * args->k.token, args->k.token,
-                        (int)min64(PANEL, n - j), args->head_dim);
+                        (int)min64(PANEL, n - j), args->head_dim, false);
     for (int64_t p = 0; p < plan->layout.value_panels; p++)
         gemm->pack_columns(head->packed_values + p * PANEL * plan->layout.block_keys, v + p * PANEL, args->v.token,
-                           (int)min64(PANEL, args->value_dim - p * PANEL), n);
+                           (int)min64(PANEL, args->value_dim - p * PANEL), n, false);
     head->packed_block = block;
 }
 

@@ -15,9 +15,10 @@
 #include "core/error.h"
 #include "device/cpu/gemm_kernels.h"
 
-#define GROUP 4        /* panels that share a tile of A while it is in L1 */
-#define BLOCK_ROWS 224 /* most rows of a task */
-#define COPY_LD (EM__GEMM_CHUNK + 16)
+#define GROUP 4                          /* panels that share a tile of A while it is in L1 */
+#define BLOCK_ROWS 224                   /* most rows of a task */
+#define BLOCK_DEPTH (3 * EM__GEMM_CHUNK) /* of a block of k: what a tile takes at a time */
+#define COPY_LD (BLOCK_DEPTH + 16)
 #define TASKS_PER_THREAD 4
 #define TASK_COST 400000 /* cycles from which work is cut smaller than threads alone ask, against disturbed cores */
 #define FEW_TILES 4      /* with no more, panels go one by one past all rows: what comes next is read sooner */
@@ -154,7 +155,7 @@ static void run_chunk(const gemm_plan *plan, const gemm_task *task, int64_t k0, 
     const em__gemm_args *args = plan->args;
     gemm_chunk chunk = {.plan = plan, .task = task, .k0 = k0, .tiles = ceil_div(task->rows, plan->kernels->tile_rows)};
     chunk.panel_bytes = args->k * EM__GEMM_PANEL * (int64_t)sizeof(float);
-    chunk.tile = (em__gemm_tile){.k = min64(args->k - k0, EM__GEMM_CHUNK),
+    chunk.tile = (em__gemm_tile){.k = min64(args->k - k0, BLOCK_DEPTH),
                                  .ldb = EM__GEMM_PANEL,
                                  .ldc = args->ldc,
                                  .first = k0 == 0,
@@ -164,7 +165,7 @@ static void run_chunk(const gemm_plan *plan, const gemm_task *task, int64_t k0, 
     const char *b = (const char *)(args->b + k0 * EM__GEMM_PANEL);
     const char *wrap =
         chunk.last ? after
-                   : b + task->panel * chunk.panel_bytes + EM__GEMM_CHUNK * EM__GEMM_PANEL * (int64_t)sizeof(float);
+                   : b + task->panel * chunk.panel_bytes + BLOCK_DEPTH * EM__GEMM_PANEL * (int64_t)sizeof(float);
     for (int64_t p = task->panel; p < task->panel_end; p += GROUP) {
         int64_t end = min64(p + GROUP, task->panel_end);
         run_group(&chunk, p, end, end < task->panel_end ? b + end * chunk.panel_bytes : wrap);
@@ -174,7 +175,7 @@ static void run_chunk(const gemm_plan *plan, const gemm_task *task, int64_t k0, 
 static void copy_rows(const gemm_plan *plan, const gemm_task *task, int64_t k0)
 {
     const em__gemm_args *args = plan->args;
-    size_t bytes = (size_t)min64(args->k - k0, EM__GEMM_CHUNK) * sizeof(float);
+    size_t bytes = (size_t)min64(args->k - k0, BLOCK_DEPTH) * sizeof(float);
     for (int64_t r = 0; r < task->rows; r++)
         memcpy(task->copy + r * COPY_LD, args->a + (task->row + r) * args->lda + k0, bytes);
 }
@@ -196,7 +197,7 @@ static void run_task(void *context, int64_t index, int worker)
         if (plan->copy_a)
             copy_rows(plan, &task, k0);
         run_chunk(plan, &task, k0, after);
-        k0 += EM__GEMM_CHUNK;
+        k0 += BLOCK_DEPTH;
     } while (k0 < args->k);
 }
 
@@ -251,11 +252,17 @@ em_status em__gemm_f32(const em__gemm_kernels *kernels, em__pool *pool, const em
     return EM_OK;
 }
 
+/* Bytes from which packing writes past the caches. A weight is one of many, all packed before the first is read; the
+ * right side of a product is read at once. */
+#define PAST_WEIGHT ((size_t)256 << 10)
+#define PAST_MATRIX ((size_t)16 << 20)
+
 typedef struct pack_job {
     const em__gemm_kernels *kernels;
     float *dst;
     const float *src;
     int64_t n, k, stride_n, stride_k;
+    bool past;
 } pack_job;
 
 static void pack_strided(const pack_job *job, float *dst, int64_t column, int columns)
@@ -273,9 +280,9 @@ static void pack_panel(void *context, int64_t panel, int worker)
     int columns = (int)min64(job->n - column, EM__GEMM_PANEL);
     float *dst = job->dst + panel * job->k * EM__GEMM_PANEL;
     if (job->stride_k == 1)
-        job->kernels->pack_rows(dst, job->src + column * job->stride_n, job->stride_n, columns, job->k);
+        job->kernels->pack_rows(dst, job->src + column * job->stride_n, job->stride_n, columns, job->k, job->past);
     else if (job->stride_n == 1)
-        job->kernels->pack_columns(dst, job->src + column, job->stride_k, columns, job->k);
+        job->kernels->pack_columns(dst, job->src + column, job->stride_k, columns, job->k, job->past);
     else
         pack_strided(job, dst, column, columns);
 }
@@ -283,7 +290,9 @@ static void pack_panel(void *context, int64_t panel, int worker)
 void em__gemm_f32_pack(const em__gemm_kernels *kernels, em__pool *pool, float *dst, const float *src, int64_t n,
                        int64_t k, int64_t stride_n, int64_t stride_k)
 {
-    pack_job job = {kernels, dst, src, n, k, stride_n, stride_k};
+    const size_t bytes = em__gemm_f32_packed_bytes(n, k);
+    pack_job job = {kernels, dst, src, n, k, stride_n, stride_k, false};
+    job.past = bytes >= (stride_k == 1 ? PAST_WEIGHT : PAST_MATRIX);
     int64_t panels = ceil_div(n, EM__GEMM_PANEL);
     if (pool) {
         em__pool_run(pool, pack_panel, &job, panels);

@@ -18,15 +18,22 @@ static inline float multiply_add(float a, float b, float c)
 
 static void row_portable(const em__gemm_tile *t, int row)
 {
-    float sum[EM__GEMM_PANEL] = {0};
+    float sum[EM__GEMM_PANEL], total[EM__GEMM_PANEL];
     const float *a = t->a + row * t->lda;
-    for (int64_t k = 0; k < t->k; k++)
-        for (int j = 0; j < EM__GEMM_PANEL; j++)
-            sum[j] = multiply_add(a[k], t->b[k * t->ldb + j], sum[j]);
     float *c = t->c + row * t->ldc;
+    int64_t from = 0;
+    do {
+        const int64_t end = t->k - from > EM__GEMM_CHUNK ? from + EM__GEMM_CHUNK : t->k;
+        memset(sum, 0, sizeof sum);
+        for (int64_t k = from; k < end; k++)
+            for (int j = 0; j < EM__GEMM_PANEL; j++)
+                sum[j] = multiply_add(a[k], t->b[k * t->ldb + j], sum[j]);
+        for (int j = 0; j < t->columns; j++)
+            total[j] = from > 0 ? total[j] + sum[j] : t->first ? sum[j] : c[j] + sum[j];
+        from = end;
+    } while (from < t->k);
     for (int j = 0; j < t->columns; j++) {
-        float x = t->first ? sum[j] : c[j] + sum[j];
-        x = t->bias ? x + t->bias[j] : x;
+        float x = t->bias ? total[j] + t->bias[j] : total[j];
         c[j] = t->residual ? x + t->residual[row * t->ldr + j] : x;
     }
 }
@@ -43,15 +50,17 @@ static void add_portable(float *x, const float *y, int64_t n)
         x[i] += y[i];
 }
 
-static void pack_rows_portable(float *dst, const float *src, int64_t stride, int columns, int64_t k)
+static void pack_rows_portable(float *dst, const float *src, int64_t stride, int columns, int64_t k, bool past)
 {
+    (void)past;
     for (int64_t i = 0; i < k; i++)
         for (int j = 0; j < EM__GEMM_PANEL; j++)
             dst[i * EM__GEMM_PANEL + j] = j < columns ? src[j * stride + i] : 0;
 }
 
-static void pack_columns_portable(float *dst, const float *src, int64_t stride, int columns, int64_t k)
+static void pack_columns_portable(float *dst, const float *src, int64_t stride, int columns, int64_t k, bool past)
 {
+    (void)past;
     for (int64_t i = 0; i < k; i++) {
         memcpy(dst + i * EM__GEMM_PANEL, src + i * stride, (size_t)columns * sizeof *dst);
         memset(dst + i * EM__GEMM_PANEL + columns, 0, (size_t)(EM__GEMM_PANEL - columns) * sizeof *dst);

@@ -9,7 +9,7 @@
 
 #include "device/cpu/gemm.h"
 
-/* One tile: rows x EM__GEMM_PANEL elements of C, over one chunk of k. */
+/* One tile: rows x EM__GEMM_PANEL elements of C, over any k; the chains of EM__GEMM_CHUNK begin with its own k. */
 typedef struct em__gemm_tile {
     const float *a;
     int64_t lda;
@@ -20,8 +20,8 @@ typedef struct em__gemm_tile {
     int64_t k;
     int rows;              /* 1..em__gemm_kernels.tile_rows */
     int columns;           /* 1..EM__GEMM_PANEL are stored */
-    bool first;            /* C is overwritten; otherwise the chunk's sum is added to it */
-    const float *bias;     /* of this tile, or NULL: given with the last chunk only, as is the residual */
+    bool first;            /* C is overwritten; otherwise the chunk sums are added to it */
+    const float *bias;     /* of this tile, or NULL: given with the end of k only, as is the residual */
     const float *residual; /* or NULL */
     int64_t ldr;
     const char *prefetch;  /* what the following tiles will read: two cache lines from here in each step of k, */
@@ -38,11 +38,12 @@ struct em__gemm_kernels {
     /* x += y */
     void (*add)(float *x, const float *y, int64_t n);
 
-    /* One panel of B from `columns` contiguous rows of length k, `stride` apart (a Linear weight), ... */
-    void (*pack_rows)(float *dst, const float *src, int64_t stride, int columns, int64_t k);
+    /* One panel of B from `columns` contiguous rows of length k, `stride` apart (a Linear weight), ... `past` asks to
+     * write past the caches, where that is faster. */
+    void (*pack_rows)(float *dst, const float *src, int64_t stride, int columns, int64_t k, bool past);
 
     /* ... and from k pieces of `columns` contiguous elements, `stride` apart. */
-    void (*pack_columns)(float *dst, const float *src, int64_t stride, int columns, int64_t k);
+    void (*pack_columns)(float *dst, const float *src, int64_t stride, int columns, int64_t k, bool past);
 };
 
 void em__gemm_kernels_avx2(em__gemm_kernels *kernels);

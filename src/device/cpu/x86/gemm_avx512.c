@@ -10,65 +10,77 @@
 #define TILE_ROWS 14
 #define UNROLL_ROWS _Pragma("GCC unroll 14") for (int r = 0; r < rows; r++)
 
-/* With `rows` a constant everything in here is in registers; rows of A are addressed from one pointer in three. */
-static inline __attribute__((always_inline)) void tile_body(const em__gemm_tile *t, const int rows)
+/* Everything below is inlined into functions of a constant `rows`, and a tile's sums stay in registers. */
+#define ALWAYS static inline __attribute__((always_inline))
+
+/* sum = x + sum */
+ALWAYS void add_tile(__m512 sum[TILE_ROWS][2], const float *x, int64_t stride, __mmask32 mask, const int rows)
 {
-    __m512 sum[TILE_ROWS][2];
-    const int64_t lda = t->lda;
-    const float *a[5] = {t->a, t->a + 3 * lda, t->a + 6 * lda, t->a + 9 * lda, t->a + 12 * lda};
+    const __mmask16 m0 = (__mmask16)mask, m1 = (__mmask16)(mask >> 16);
+    UNROLL_ROWS
+    {
+        sum[r][0] = _mm512_add_ps(_mm512_maskz_loadu_ps(m0, x + r * stride), sum[r][0]);
+        sum[r][1] = _mm512_add_ps(_mm512_maskz_loadu_ps(m1, x + r * stride + 16), sum[r][1]);
+    }
+}
+
+ALWAYS void store_tile(__m512 sum[TILE_ROWS][2], float *x, int64_t stride, __mmask32 mask, const int rows)
+{
+    const __mmask16 m0 = (__mmask16)mask, m1 = (__mmask16)(mask >> 16);
+    UNROLL_ROWS
+    {
+        _mm512_mask_storeu_ps(x + r * stride, m0, sum[r][0]);
+        _mm512_mask_storeu_ps(x + r * stride + 16, m1, sum[r][1]);
+    }
+}
+
+ALWAYS void tile_body(const em__gemm_tile *t, const int rows)
+{
+    const __mmask32 mask = t->columns < EM__GEMM_PANEL ? (1u << t->columns) - 1 : ~0u;
+    const int64_t lda = t->lda, ldb = t->ldb;
+    const float *const a[5] = {t->a, t->a + 3 * lda, t->a + 6 * lda, t->a + 9 * lda, t->a + 12 * lda};
     const float *b = t->b;
     const char *prefetch = t->prefetch;
-    UNROLL_ROWS
-    {
-        sum[r][0] = sum[r][1] = _mm512_setzero_ps();
-        if (!t->first)
-            _mm_prefetch((const char *)(t->c + r * t->ldc), _MM_HINT_T0);
+    _Alignas(64) float partial[TILE_ROWS * EM__GEMM_PANEL];
+    float *before = t->first ? NULL : t->c; /* the sum of the chunks so far */
+    int64_t before_stride = t->ldc, k = 0, end = 0;
+    __m512 sum[TILE_ROWS][2];
+    if (before) {
+        UNROLL_ROWS _mm_prefetch((const char *)(t->c + r * t->ldc), _MM_HINT_T0);
     }
-#pragma GCC unroll 2
-    for (int64_t k = 0; k < t->k; k++) {
-        __m512 b0 = _mm512_loadu_ps(b), b1 = _mm512_loadu_ps(b + 16);
-        _mm_prefetch(prefetch, _MM_HINT_T1);
-        _mm_prefetch(prefetch + 64, _MM_HINT_T1);
-        prefetch += t->prefetch_step;
-        b += t->ldb;
+    for (;;) {
+        end = t->k - k > EM__GEMM_CHUNK ? k + EM__GEMM_CHUNK : t->k;
         UNROLL_ROWS
         {
-            __m512 x = _mm512_set1_ps(a[r / 3][k + (r % 3) * lda]);
-            sum[r][0] = _mm512_fmadd_ps(x, b0, sum[r][0]);
-            sum[r][1] = _mm512_fmadd_ps(x, b1, sum[r][1]);
+            sum[r][0] = sum[r][1] = _mm512_setzero_ps();
         }
-    }
-    const uint32_t mask = t->columns < 32 ? (1u << t->columns) - 1 : ~0u;
-    const __mmask16 m0 = (__mmask16)mask, m1 = (__mmask16)(mask >> 16);
-    float *c = t->c;
-    if (!t->first) {
-        UNROLL_ROWS
-        {
-            sum[r][0] = _mm512_add_ps(_mm512_maskz_loadu_ps(m0, c + r * t->ldc), sum[r][0]);
-            sum[r][1] = _mm512_add_ps(_mm512_maskz_loadu_ps(m1, c + r * t->ldc + 16), sum[r][1]);
+        for (; k < end; k++) {
+            __m512 b0 = _mm512_loadu_ps(b), b1 = _mm512_loadu_ps(b + 16);
+            _mm_prefetch(prefetch, _MM_HINT_T1);
+            _mm_prefetch(prefetch + 64, _MM_HINT_T1);
+            prefetch += t->prefetch_step;
+            b += ldb;
+            UNROLL_ROWS
+            {
+                __m512 x = _mm512_set1_ps(a[r / 3][k + (r % 3) * lda]);
+                sum[r][0] = _mm512_fmadd_ps(x, b0, sum[r][0]);
+                sum[r][1] = _mm512_fmadd_ps(x, b1, sum[r][1]);
+            }
         }
+        if (before)
+            add_tile(sum, before, before_stride, mask, rows);
+        if (end >= t->k)
+            break;
+        before = partial;
+        before_stride = EM__GEMM_PANEL;
+        __asm__("" : "+r"(before)); /* one register, not one for each of its rows */
+        store_tile(sum, before, EM__GEMM_PANEL, ~0u, rows);
     }
-    if (t->bias) {
-        __m512 x0 = _mm512_maskz_loadu_ps(m0, t->bias), x1 = _mm512_maskz_loadu_ps(m1, t->bias + 16);
-        UNROLL_ROWS
-        {
-            sum[r][0] = _mm512_add_ps(sum[r][0], x0);
-            sum[r][1] = _mm512_add_ps(sum[r][1], x1);
-        }
-    }
-    if (t->residual) {
-        const float *x = t->residual;
-        UNROLL_ROWS
-        {
-            sum[r][0] = _mm512_add_ps(sum[r][0], _mm512_maskz_loadu_ps(m0, x + r * t->ldr));
-            sum[r][1] = _mm512_add_ps(sum[r][1], _mm512_maskz_loadu_ps(m1, x + r * t->ldr + 16));
-        }
-    }
-    UNROLL_ROWS
-    {
-        _mm512_mask_storeu_ps(c + r * t->ldc, m0, sum[r][0]);
-        _mm512_mask_storeu_ps(c + r * t->ldc + 16, m1, sum[r][1]);
-    }
+    if (t->bias)
+        add_tile(sum, t->bias, 0, mask, rows);
+    if (t->residual)
+        add_tile(sum, t->residual, t->ldr, mask, rows);
+    store_tile(sum, t->c, t->ldc, mask, rows);
 }
 
 #define TILE(rows)                                                                                                     \
@@ -77,7 +89,10 @@ static inline __attribute__((always_inline)) void tile_body(const em__gemm_tile 
         tile_body(tile, rows);                                                                                         \
     }
 TILE(1)
-TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
+TILE(2)
+TILE(3)
+TILE(4)
+TILE(5) TILE(6) TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
 
     static void tile_avx512(const em__gemm_tile *tile)
 {
@@ -127,7 +142,15 @@ static inline __attribute__((always_inline)) void transpose_16(__m512 r[16])
     }
 }
 
-static void pack_half(float *dst, const float *src, int64_t stride, int columns, int64_t k)
+static inline void store_line(float *dst, __m512 x, bool past)
+{
+    if (past)
+        _mm512_stream_ps(dst, x);
+    else
+        _mm512_store_ps(dst, x);
+}
+
+ALWAYS void pack_half(float *dst, const float *src, int64_t stride, int columns, int64_t k, const bool past)
 {
     for (int64_t i = 0; i < k; i += 16) {
         int64_t left = k - i < 16 ? k - i : 16;
@@ -137,33 +160,38 @@ static void pack_half(float *dst, const float *src, int64_t stride, int columns,
         for (int j = 0; j < 16; j++)
             r[j] = j < columns ? _mm512_maskz_loadu_ps(mask, src + j * stride + i) : _mm512_setzero_ps();
         transpose_16(r);
-        if (left == 16) {
 #pragma GCC unroll 16
-            for (int j = 0; j < 16; j++)
-                _mm512_store_ps(dst + (i + j) * EM__GEMM_PANEL, r[j]);
-        } else {
-#pragma GCC unroll 16
-            for (int j = 0; j < 16; j++)
-                if (j < left)
-                    _mm512_store_ps(dst + (i + j) * EM__GEMM_PANEL, r[j]);
-        }
+        for (int j = 0; j < 16; j++)
+            if (j < left)
+                store_line(dst + (i + j) * EM__GEMM_PANEL, r[j], past);
     }
 }
 
-static void pack_rows_avx512(float *dst, const float *src, int64_t stride, int columns, int64_t k)
+static void pack_rows_avx512(float *dst, const float *src, int64_t stride, int columns, int64_t k, bool past)
 {
-    pack_half(dst, src, stride, columns < 16 ? columns : 16, k);
-    pack_half(dst + 16, columns > 16 ? src + 16 * stride : src, stride, columns > 16 ? columns - 16 : 0, k);
+    const int right = columns > 16 ? columns - 16 : 0;
+    const float *src_right = right ? src + 16 * stride : src;
+    if (past && columns == EM__GEMM_PANEL) {
+        pack_half(dst, src, stride, 16, k, true);
+        pack_half(dst + 16, src_right, stride, 16, k, true);
+        _mm_sfence();
+    } else {
+        pack_half(dst, src, stride, columns - right, k, false);
+        pack_half(dst + 16, src_right, stride, right, k, false);
+    }
 }
 
-static void pack_columns_avx512(float *dst, const float *src, int64_t stride, int columns, int64_t k)
+static void pack_columns_avx512(float *dst, const float *src, int64_t stride, int columns, int64_t k, bool past)
 {
     const uint32_t mask = columns < 32 ? (1u << columns) - 1 : ~0u;
     const __mmask16 m0 = (__mmask16)mask, m1 = (__mmask16)(mask >> 16);
     for (int64_t i = 0; i < k; i++) {
-        _mm512_store_ps(dst + i * EM__GEMM_PANEL, _mm512_maskz_loadu_ps(m0, src + i * stride));
-        _mm512_store_ps(dst + i * EM__GEMM_PANEL + 16, _mm512_maskz_loadu_ps(m1, src + i * stride + 16));
+        float *line = dst + i * EM__GEMM_PANEL;
+        store_line(line, _mm512_maskz_loadu_ps(m0, src + i * stride), past);
+        store_line(line + 16, _mm512_maskz_loadu_ps(m1, src + i * stride + 16), past);
     }
+    if (past)
+        _mm_sfence();
 }
 
 void em__gemm_kernels_avx512(em__gemm_kernels *kernels)
