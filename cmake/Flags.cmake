@@ -1,4 +1,5 @@
 # Compiler and linker flags: warnings, numerics, hardening, sanitizers, instruction sets.
+include(CheckCCompilerFlag)
 include(CheckCSourceCompiles)
 include(CheckPIESupported)
 check_pie_supported()
@@ -27,6 +28,7 @@ target_compile_options(emily_flags INTERFACE -ffp-contract=off -fno-math-errno)
 set(CMAKE_REQUIRED_FLAGS "-O2 -Werror -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3")
 check_c_source_compiles("#include <string.h>\nint main(void) { return 0; }" EMILY_FORTIFY_3)
 set(CMAKE_REQUIRED_FLAGS)
+check_c_compiler_flag("-Werror -fstack-clash-protection" EMILY_STACK_CLASH)
 if(EMILY_SANITIZE OR EMILY_FUZZ)
   if(EMILY_FUZZ)
     target_compile_options(emily_flags INTERFACE -fsanitize=fuzzer-no-link)
@@ -38,6 +40,7 @@ if(EMILY_SANITIZE OR EMILY_FUZZ)
   endif()
 else()
   target_compile_options(emily_flags INTERFACE -fstack-protector-strong
+    $<$<BOOL:${EMILY_STACK_CLASH}>:-fstack-clash-protection>
     $<$<CONFIG:Release,RelWithDebInfo>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$<IF:$<BOOL:${EMILY_FORTIFY_3}>,3,2>>)
   if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
     target_link_options(emily_flags INTERFACE LINKER:-z,relro LINKER:-z,now LINKER:-z,noexecstack LINKER:--as-needed)
