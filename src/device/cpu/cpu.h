@@ -9,6 +9,7 @@
 #include "device/cpu/attention.h"
 #include "device/cpu/elementwise.h"
 #include "device/cpu/gemm.h"
+#include "device/cpu/reduce.h"
 #include "device/cpu/rows.h"
 #include "device/device.h"
 
@@ -18,6 +19,7 @@ typedef struct em__cpu {
     em__cpu_level level;
     const em__elementwise *elementwise;
     const em__rows *rows;
+    const em__reduce *reduce;
     const em__gemm_kernels *gemm;
     const em__attention_kernels *attention;
 } em__cpu;
@@ -33,6 +35,7 @@ typedef bool (*em__cpu_prepare_fn)(em__cpu *cpu, const em__call *call, em__plan 
 bool em__cpu_prepare_map(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_gather(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_norm(em__cpu *cpu, const em__call *call, em__plan *plan);
+bool em__cpu_prepare_reduce(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_dot(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_attention(em__cpu *cpu, const em__call *call, em__plan *plan);
 
