@@ -1,0 +1,85 @@
+/* The table of conversions and the driver that spreads one over the pool. */
+#include "device/cpu/cast.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "device/cpu/elementwise.h"
+
+#define CHUNK 32768       /* elements that one worker takes at a time */
+#define SERIAL (96 << 10) /* bytes read and written up to which the caller does it alone */
+#define STREAM_BLOCK 8192 /* bytes of results computed before they are copied past the caches */
+
+static em__cast best;
+static pthread_once_t best_once = PTHREAD_ONCE_INIT;
+
+void em__cast_init(em__cast *kernels, em__cpu_level level)
+{
+    memset(kernels, 0, sizeof *kernels);
+    em__cast_fill_portable(kernels);
+    kernels->level = EM__CPU_PORTABLE;
+#if defined(__x86_64__)
+    if (level >= EM__CPU_AVX2) {
+        em__cast_fill_avx2(kernels);
+        kernels->level = EM__CPU_AVX2;
+    }
+    if (level >= EM__CPU_AVX512) {
+        em__cast_fill_avx512(kernels);
+        kernels->level = EM__CPU_AVX512;
+    }
+#else
+    (void)level;
+#endif
+}
+
+static void init_best(void)
+{
+    em__cast_init(&best, em__cpu_get()->level);
+}
+
+const em__cast *em__cast_get(void)
+{
+    pthread_once(&best_once, init_best);
+    return &best;
+}
+
+typedef struct job {
+    em__cast_fn fn;
+    uint8_t *out;
+    const uint8_t *in;
+    size_t out_size, in_size, n;
+    int stream;
+} job;
+
+static void run_chunk(void *context, int64_t chunk, int worker)
+{
+    (void)worker;
+    const job *j = context;
+    size_t from = (size_t)chunk * CHUNK, to = j->n - from < CHUNK ? j->n : from + CHUNK;
+    if (!j->stream) {
+        j->fn(j->out + from * j->out_size, j->in + from * j->in_size, to - from);
+        return;
+    }
+    _Alignas(64) uint8_t block[STREAM_BLOCK];
+    size_t most = STREAM_BLOCK / j->out_size;
+    for (size_t i = from; i < to; i += most) {
+        size_t count = to - i < most ? to - i : most;
+        j->fn(block, j->in + i * j->in_size, count);
+        em__stream_copy(j->out + i * j->out_size, block, count * j->out_size);
+    }
+}
+
+void em__cast_run(const em__cast *kernels, em__pool *pool, em_dtype from, em_dtype to, void *out, const void *in,
+                  size_t n)
+{
+    job j = {.fn = kernels->fn[from][to], .out = out, .in = in, .n = n};
+    j.out_size = em_dtype_size(to);
+    j.in_size = em_dtype_size(from);
+    size_t bytes = n * (j.out_size + j.in_size);
+    if (!pool || bytes <= SERIAL) {
+        j.fn(out, in, n);
+        return;
+    }
+    j.stream = bytes >= em__cpu_get()->l3;
+    em__pool_run(pool, run_chunk, &j, (int64_t)((n + CHUNK - 1) / CHUNK));
+}
