@@ -1,0 +1,137 @@
+/* Index files. A file of unknown origin is checked whole before its first use. */
+#include "cli/index.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/signals.h"
+#include "core/str.h"
+
+#define FORMAT "emily search index 1"
+
+void cli_index_view(cli_index *index, const cli_corpus *corpus)
+{
+    *index = (cli_index){
+        .n = corpus->ends.length,
+        .text = em__str_text(&corpus->text),
+        .text_bytes = corpus->text.length,
+        .names = em__str_text(&corpus->names),
+        .names_bytes = corpus->names.length,
+        .ends = corpus->ends.data,
+        .lines = corpus->lines.data,
+        .files = corpus->files.data,
+        .hash = corpus->hash,
+    };
+}
+
+/* The tensor called `name` of the dtype and rank it must have; NULL when it is not there in that form. */
+static const em_safetensors_tensor *tensor(const em_safetensors *file, const char *name, em_dtype dtype, int rank)
+{
+    const em_safetensors_tensor *t = em_safetensors_find(file, name);
+    return t && t->dtype == dtype && t->dims.rank == rank ? t : NULL;
+}
+
+static bool take_tensors(cli_index *index)
+{
+    const em_safetensors_tensor *vectors = tensor(index->file, "vectors", EM_F32, 2);
+    const em_safetensors_tensor *probe = tensor(index->file, "probe", EM_F32, 1);
+    const em_safetensors_tensor *text = tensor(index->file, "text", EM_U8, 1);
+    const em_safetensors_tensor *names = tensor(index->file, "names", EM_U8, 1);
+    const em_safetensors_tensor *ends = tensor(index->file, "ends", EM_U64, 1);
+    const em_safetensors_tensor *lines = tensor(index->file, "lines", EM_U64, 1);
+    const em_safetensors_tensor *files = tensor(index->file, "files", EM_U32, 1);
+    if (!vectors || !probe || !text || !names || !ends || !lines || !files)
+        return false;
+    int64_t n = vectors->dims.dims[0], width = vectors->dims.dims[1];
+    if (n < 1 || width < 1 || probe->dims.dims[0] != width || ends->dims.dims[0] != n || lines->dims.dims[0] != n ||
+        files->dims.dims[0] != n)
+        return false;
+    index->n = (size_t)n;
+    index->width = (size_t)width;
+    index->vectors = vectors->data;
+    index->probe = probe->data;
+    index->text = text->data;
+    index->text_bytes = text->nbytes;
+    index->names = names->data;
+    index->names_bytes = names->nbytes;
+    index->ends = ends->data;
+    index->lines = lines->data;
+    index->files = files->data;
+    return true;
+}
+
+static bool is_consistent(const cli_index *index)
+{
+    size_t names = 0;
+    for (size_t i = 0; i < index->names_bytes; i++)
+        names += index->names[i] == '\0';
+    if (names == 0 || index->names[index->names_bytes - 1] != '\0' || index->ends[index->n - 1] != index->text_bytes)
+        return false;
+    for (size_t i = 0; i < index->n; i++)
+        if (index->files[i] >= names || index->ends[i] < (i ? index->ends[i - 1] : 0))
+            return false;
+    return true;
+}
+
+int cli_index_open(cli_index *index, const char *path)
+{
+    *index = (cli_index){0};
+    em_status status = em_safetensors_open(path, NULL, &index->file);
+    if (status == EM_OK) {
+        const char *format = em_safetensors_metadata(index->file, "format");
+        const char *hash = em_safetensors_metadata(index->file, "corpus");
+        if (format && strcmp(format, FORMAT) == 0 && hash && take_tensors(index) && is_consistent(index)) {
+            index->hash = strtoull(hash, NULL, 16);
+            return CLI_OK;
+        }
+    } else if (status != EM_ERROR_FORMAT) {
+        return cli_fail_last();
+    }
+    cli_index_close(index);
+    cli_fail(CLI_FORMAT, "%s: this is not a search index", path);
+    cli_hint("it was left alone; remove it, or name another file with --index");
+    return CLI_FORMAT;
+}
+
+int cli_index_save(const cli_index *index, const char *path, const char *model)
+{
+    int64_t n = (int64_t)index->n, width = (int64_t)index->width;
+    em_safetensors_tensor tensors[] = {
+        {"vectors", EM_F32, em_shape(n, width), index->vectors, index->n * index->width * 4},
+        {"probe", EM_F32, em_shape(width), index->probe, index->width * 4},
+        {"text", EM_U8, em_shape((int64_t)index->text_bytes), index->text, index->text_bytes},
+        {"names", EM_U8, em_shape((int64_t)index->names_bytes), index->names, index->names_bytes},
+        {"ends", EM_U64, em_shape(n), index->ends, index->n * 8},
+        {"lines", EM_U64, em_shape(n), index->lines, index->n * 8},
+        {"files", EM_U32, em_shape(n), index->files, index->n * 4},
+    };
+    char hash[24];
+    snprintf(hash, sizeof hash, "%016" PRIx64, index->hash);
+    em_safetensors_entry entries[] = {{"format", FORMAT}, {"model", model}, {"corpus", hash}};
+    cli_signals_hold(true);
+    em_status status = em_safetensors_write(path, tensors, sizeof tensors / sizeof *tensors, entries, 3);
+    cli_signals_hold(false);
+    return status == EM_OK ? CLI_OK : cli_fail_last();
+}
+
+void cli_index_close(cli_index *index)
+{
+    em_safetensors_close(&index->file);
+    *index = (cli_index){0};
+}
+
+const char *cli_index_text(const cli_index *index, size_t i, size_t *length)
+{
+    uint64_t start = i ? index->ends[i - 1] : 0;
+    *length = (size_t)(index->ends[i] - start);
+    return index->text + start;
+}
+
+const char *cli_index_name(const cli_index *index, size_t i)
+{
+    const char *name = index->names;
+    for (uint32_t file = 0; file < index->files[i]; file++)
+        name += strlen(name) + 1;
+    return name;
+}

@@ -1,0 +1,41 @@
+/*
+ * A search index: passages with their vectors, in memory or in a safetensors file.
+ *
+ * The file holds vectors f32 [n, width], text u8, ends u64 [n], lines u64 [n], files u32 [n], names u8, and probe f32
+ * [width]: the vector of a fixed text. A model's identity is what it answers, so a probe that comes out alike says that
+ * the vectors fit the model, its pooling and the prompt.
+ */
+#ifndef EMILY_CLI_INDEX_H
+#define EMILY_CLI_INDEX_H
+
+#include <emily/safetensors.h>
+
+#include "cli/corpus.h"
+
+typedef struct cli_index {
+    size_t n, width;
+    const float *vectors, *probe;
+    const char *text, *names;
+    size_t text_bytes, names_bytes;
+    const uint64_t *ends, *lines;
+    const uint32_t *files;
+    uint64_t hash;        /* of the corpus */
+    em_safetensors *file; /* keeps all of the above when it came from a file; NULL: others do */
+} cli_index;
+
+/* A view of a corpus; vectors and probe are still NULL. */
+void cli_index_view(cli_index *index, const cli_corpus *corpus);
+
+/* Opens an index file, checking all of it. CLI_OK, or an exit code after a message. */
+int cli_index_open(cli_index *index, const char *path);
+
+/* Writes the file, whole or not at all; `model` is a name for people. */
+int cli_index_save(const cli_index *index, const char *path, const char *model);
+
+void cli_index_close(cli_index *index);
+
+/* The i-th passage, and the name of the file that it is from. */
+const char *cli_index_text(const cli_index *index, size_t i, size_t *length);
+const char *cli_index_name(const cli_index *index, size_t i);
+
+#endif

@@ -1,0 +1,111 @@
+/* Batches of texts, from operands or from a reader. */
+#include "cli/input.h"
+
+#include <string.h>
+
+#include "core/alloc.h"
+
+int cli_source_open(cli_source *source, const char *command, const cli_words *operands, size_t first, const char *file,
+                    bool null)
+{
+    size_t texts = operands->length - first;
+    *source = (cli_source){.first = first, .reader = {.fd = -1}, .most_texts = 1024, .most_bytes = 1 << 18};
+    if (file && texts) {
+        cli_fail(CLI_USAGE, "%s: texts come from --file or from the command line, not from both", command);
+        cli_hint("`%s` would not be used", operands->data[first]);
+        return CLI_USAGE;
+    }
+    if (!file && !texts) {
+        cli_fail(CLI_USAGE, "%s: there is no text to %s", command, command);
+        cli_hint("write it after MODEL, name a file with -f, or use - to read standard input");
+        return CLI_USAGE;
+    }
+    if (!file && texts == 1 && strcmp(operands->data[first], "-") == 0)
+        file = "-";
+    if (file)
+        return cli_reader_open(&source->reader, file, null ? '\0' : '\n');
+    source->operands = operands;
+    return CLI_OK;
+}
+
+void cli_source_close(cli_source *source)
+{
+    cli_reader_close(&source->reader);
+}
+
+static int fill_from_reader(cli_source *source, cli_batch *batch)
+{
+    const char *text;
+    size_t length;
+    while (batch->ends.length < source->most_texts && batch->bytes.length < source->most_bytes) {
+        switch (cli_reader_next(&source->reader, batch->ends.length == 0, &text, &length)) {
+        case CLI_READ_ERROR: return CLI_FAILURE;
+        case CLI_READ_WAIT:
+        case CLI_READ_END: return CLI_OK;
+        case CLI_READ_RECORD: break;
+        }
+        if (cli_batch_add(batch, text, length) != EM_OK)
+            return cli_fail_last();
+        source->taken++;
+    }
+    return CLI_OK;
+}
+
+int cli_source_fill(cli_source *source, cli_batch *batch)
+{
+    int code = CLI_OK;
+    cli_batch_clear(batch);
+    if (!source->operands)
+        code = fill_from_reader(source, batch);
+    while (source->operands && source->first + source->taken < source->operands->length &&
+           batch->ends.length < source->most_texts) {
+        const char *text = source->operands->data[source->first + source->taken++];
+        if (cli_batch_add(batch, text, strlen(text)) != EM_OK)
+            return cli_fail_last();
+    }
+    if (code == CLI_OK && cli_batch_point(batch) != EM_OK)
+        return cli_fail_last();
+    return code;
+}
+
+double cli_source_fraction(const cli_source *source)
+{
+    if (source->operands)
+        return (double)source->taken / (double)(source->operands->length - source->first);
+    return source->reader.total ? (double)source->reader.taken / (double)source->reader.total : -1.0;
+}
+
+void cli_batch_clear(cli_batch *batch)
+{
+    em__str_clear(&batch->bytes);
+    batch->ends.length = batch->texts.length = batch->lengths.length = 0;
+}
+
+em_status cli_batch_add(cli_batch *batch, const char *text, size_t length)
+{
+    em_status status = em__str_add(&batch->bytes, text, length);
+    return status == EM_OK ? em__vec_push(&batch->ends, batch->bytes.length) : status;
+}
+
+em_status cli_batch_point(cli_batch *batch)
+{
+    const char *bytes = em__str_text(&batch->bytes);
+    size_t start = 0;
+    for (size_t i = 0; i < batch->ends.length; i++) {
+        em_status status = em__vec_push(&batch->texts, bytes + start);
+        if (status == EM_OK)
+            status = em__vec_push(&batch->lengths, batch->ends.data[i] - start);
+        if (status != EM_OK)
+            return status;
+        start = batch->ends.data[i];
+    }
+    return EM_OK;
+}
+
+void cli_batch_free(cli_batch *batch)
+{
+    em__str_free(&batch->bytes);
+    em__vec_free(&batch->ends);
+    em__vec_free(&batch->texts);
+    em__vec_free(&batch->lengths);
+}

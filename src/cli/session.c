@@ -1,0 +1,82 @@
+/* Opening a model as the command line asks, and what to try when it does not open. */
+#include "cli/session.h"
+
+#include "core/alloc.h"
+
+#include <string.h>
+#include <unistd.h>
+
+/* The library's message, and a next step where it names none. */
+static int fail_model(const char *name)
+{
+    em_status status = em_last_status();
+    bool told = strstr(em_last_error(), "; ") != NULL;
+    int code = cli_fail_last();
+    if (told)
+        return code;
+    if (status == EM_ERROR_FORMAT || status == EM_ERROR_UNSUPPORTED)
+        cli_hint("`emily info %s --tensors` shows what is there", name);
+    else if (status == EM_ERROR_NOT_FOUND && access(name, F_OK) != 0)
+        cli_hint("there is no folder %s; `emily pull ORG/NAME` downloads a model", name);
+    return code;
+}
+
+static int choose_device(const cli_session_values *values, em_device **device)
+{
+    *device = values->device ? em_device_find(values->device) : em_device_default();
+    if (!*device)
+        return cli_fail_last();
+    if (values->threads && em_device_set_threads(*device, (int)values->threads) != EM_OK)
+        return cli_fail_last();
+    return CLI_OK;
+}
+
+static int choose_dtype(const cli_session_values *values, em_dtype *dtype)
+{
+    if (!values->dtype)
+        return CLI_OK;
+    if (em_dtype_parse(values->dtype, dtype) == EM_OK && em_dtype_get_kind(*dtype) == EM_KIND_FLOAT)
+        return CLI_OK;
+    cli_fail(CLI_USAGE, "--dtype has no choice `%s`", values->dtype);
+    cli_hint("choose one of f32, bf16, f16");
+    return CLI_USAGE;
+}
+
+em_model *cli_session_try(const char *name, const cli_session_values *values, int *code)
+{
+    em_model_options options = {.struct_size = sizeof options, .profile = values->profile != 0};
+    if ((*code = choose_device(values, &options.device)) != CLI_OK ||
+        (*code = choose_dtype(values, &options.dtype)) != CLI_OK)
+        return NULL;
+    if (values->lane)
+        options.lane = (em_model_lane)(values->lane - 1);
+    em_model *model = em_model_open(name, &options);
+    *code = model ? CLI_OK : CLI_GO_ON;
+    return model;
+}
+
+em_model *cli_session_open(const char *name, const cli_session_values *values, int *code)
+{
+    em_model *model = cli_session_try(name, values, code);
+    if (*code == CLI_GO_ON)
+        *code = fail_model(name);
+    return model;
+}
+
+int cli_model_path(const char *name, char **path)
+{
+    *path = em__strdup(name);
+    return *path ? CLI_OK : cli_fail_last();
+}
+
+static void print_line(const char *line, void *user)
+{
+    (void)user;
+    fprintf(stderr, "%s\n", line);
+}
+
+void cli_session_profile(em_model *model, const cli_session_values *values)
+{
+    if (values->profile && em_model_profile(model, print_line, NULL) != EM_OK)
+        cli_note("no profile: %s", em_last_error());
+}

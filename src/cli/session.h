@@ -1,0 +1,52 @@
+/*
+ * A model opened as the options say. Commands that compute put a cli_session_values into their values, and
+ * CLI_SESSION_OPTIONS into their table.
+ */
+#ifndef EMILY_CLI_SESSION_H
+#define EMILY_CLI_SESSION_H
+
+#include <stddef.h>
+
+#include <emily/model.h>
+
+#include "cli/cli.h"
+
+typedef struct cli_session_values {
+    size_t threads;
+    const char *dtype, *device;
+    int lane, profile;
+} cli_session_values;
+
+/* Rows for a values struct with a member `session`. */
+#define CLI_SESSION_OPTIONS(type)                                                                                      \
+    {"threads", 't',                                                                                                   \
+     "N",       "threads to compute with (all that the process may use)",                                              \
+     CLI_COUNT, offsetof(type, session.threads),                                                                       \
+     1024},                                                                                                            \
+        {"dtype", 0, "TYPE", "f32, bf16 or f16 arithmetic (f32)", CLI_TEXT, offsetof(type, session.dtype)},            \
+        {"device", 0,                                                                                                  \
+         "NAME",   "a device of `emily devices` (EMILY_DEVICE, else cpu)",                                             \
+         CLI_TEXT, offsetof(type, session.device)},                                                                    \
+        {"lane", 0, "fuse|native|eager", "how programs run (fuse)", CLI_CHOICE, offsetof(type, session.lane)},         \
+    {                                                                                                                  \
+        "profile", 0, NULL, "kernels of the last forward, on stderr", CLI_FLAG, offsetof(type, session.profile), 1     \
+    }
+
+/* Opens the model; on failure NULL, after a message, with its exit code in *code. */
+em_model *cli_session_open(const char *name, const cli_session_values *values, int *code);
+
+/* The same, but when the model itself does not open it says nothing: *code is CLI_GO_ON, and the library has the
+ * error. */
+em_model *cli_session_try(const char *name, const cli_session_values *values, int *code);
+
+/* Where a model lies: the directory or file that `name` stands for, to be freed with em__free. CLI_OK, or an
+ * exit code after a message. */
+int cli_model_path(const char *name, char **path);
+
+/* Prints the profile when it was asked for. */
+void cli_session_profile(em_model *model, const cli_session_values *values);
+
+/* The value of a --pooling word: CLI_CHOICE counts from 1 as em_embed_options does. */
+#define CLI_POOLINGS "mean|cls|max|last|mean-sqrt|weighted"
+
+#endif

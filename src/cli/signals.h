@@ -1,0 +1,19 @@
+/* Ctrl-C and its kin: stop at once, exit 130, leave no half file and no half-drawn progress line. */
+#ifndef EMILY_CLI_SIGNALS_H
+#define EMILY_CLI_SIGNALS_H
+
+#include <stdbool.h>
+
+void cli_signals_install(void);
+
+/* The file to remove should the process be interrupted; NULL: none. At most one at a time. False when the path is too
+ * long to remember. */
+bool cli_signals_unfinished(const char *path);
+
+/* While held, an interruption waits until it is released: for work that cleans up after itself and is short. */
+void cli_signals_hold(bool held);
+
+/* Whether a progress line is on the terminal, to be wiped when interrupted. */
+void cli_signals_line(bool drawn);
+
+#endif
