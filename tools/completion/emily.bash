@@ -1,0 +1,54 @@
+# Completion of emily for bash. A test compares the lists with `emily help COMMAND`.
+
+_emily_models() {
+    local cache=${HF_HUB_CACHE:-${HF_HOME:-$HOME/.cache/huggingface}/hub} entry
+    for entry in "$cache"/models--*--*; do
+        [ -d "$entry" ] || continue
+        entry=${entry##*/models--}
+        printf '%s\n' "${entry/--//}"
+    done
+}
+
+_emily() {
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options
+    local session="--threads --dtype --device --lane --profile"
+    COMPREPLY=()
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        COMPREPLY=($(compgen -W "embed search info tokenize bench pull devices version help --help --version" -- "$current"))
+        return
+    fi
+    case $command in
+    embed)
+        options="--file --null --output --format --pooling --normalize --no-normalize --prompt --prompt-name --max-tokens
+                 --batch $session" ;;
+    search) options="--top --index --file --query-prompt --passage-prompt --json $session" ;;
+    info) options="--tensors --json $session" ;;
+    tokenize) options="--file --null --output --json --human --truncate --max-tokens --no-special" ;;
+    bench) options="--shapes --runs --json $session" ;;
+    pull) options="--revision --include --cache --quiet" ;;
+    devices) options="--json" ;;
+    help)
+        COMPREPLY=($(compgen -W "embed search info tokenize bench pull devices version help" -- "$current"))
+        return ;;
+    *) options= ;;
+    esac
+    case $previous in
+    --format) COMPREPLY=($(compgen -W "human jsonl csv npy" -- "$current")) ;;
+    --pooling) COMPREPLY=($(compgen -W "mean cls max last mean-sqrt weighted" -- "$current")) ;;
+    --lane) COMPREPLY=($(compgen -W "fuse native eager" -- "$current")) ;;
+    --dtype) COMPREPLY=($(compgen -W "f32 bf16 f16" -- "$current")) ;;
+    --device) COMPREPLY=($(compgen -W "$(emily devices 2>/dev/null | cut -c3- | cut -d' ' -f1)" -- "$current")) ;;
+    --cache) COMPREPLY=($(compgen -d -- "$current")) ;;
+    --file | -f | --output | -o | --index | -i) COMPREPLY=($(compgen -f -- "$current")) ;;
+    *)
+        if [[ $current == -* ]]; then
+            COMPREPLY=($(compgen -W "$options --help" -- "$current"))
+        elif [ "$COMP_CWORD" -eq 2 ] && [[ " embed search info tokenize bench pull " == *" $command "* ]]; then
+            COMPREPLY=($(compgen -W "$(_emily_models)" -- "$current") $(compgen -d -- "$current"))
+        else
+            COMPREPLY=($(compgen -f -- "$current"))
+        fi ;;
+    esac
+}
+
+complete -o filenames -F _emily emily
