@@ -8,11 +8,23 @@
 #include "core/error.h"
 #include "tokenizer/decode.h"
 
+/* Added tokens decode as what they are in normalized text, so that the decoder can undo it. */
+static const char *token_text(const em_tokenizer *tok, int32_t id, size_t *length)
+{
+    if (!em__vocab_text(&tok->added_vocab, id, length))
+        return em__vocab_text(&tok->model.vocab, id, length);
+    size_t i = 0;
+    while (tok->added.data[i].id != id)
+        i++;
+    *length = tok->added.data[i].pattern.length;
+    return tok->added.data[i].pattern.data;
+}
+
 static em_status collect(const em_tokenizer *tok, const int32_t *ids, size_t count, bool skip_special, em__list *list)
 {
     for (size_t i = 0; i < count; i++) {
         size_t length;
-        const char *text = em_tokenizer_token(tok, ids[i], &length);
+        const char *text = token_text(tok, ids[i], &length);
         if (!text || (skip_special && em_tokenizer_is_special(tok, ids[i])))
             continue;
         EM__TRY(em__str_add(&list->bytes, text, length));

@@ -30,8 +30,8 @@ em_status em__missing_unk(const em_tokenizer *tok)
 }
 
 /* A piece that is an added token: one token, over all of it. */
-static em_status push_added(const em_tokenizer *tok, em__tokens *out, int32_t added, const char *text, size_t length,
-                            em_span span)
+em_status em__push_added(const em_tokenizer *tok, em__tokens *out, int32_t added, const char *text, size_t length,
+                         em_span span)
 {
     EM__TRY(em__tokens_reserve(out, 1));
     if (tok->post.trims.length > 0) {
@@ -59,7 +59,8 @@ em_status em__encode_generic(const em_tokenizer *tok, em__scratch *s, em__source
         if (length == 0)
             continue;
         if (piece.added >= 0)
-            EM__TRY(push_added(tok, out, piece.added, text, length, (em_span){align[0].start, align[length - 1].end}));
+            EM__TRY(
+                em__push_added(tok, out, piece.added, text, length, (em_span){align[0].start, align[length - 1].end}));
         else
             EM__TRY(em__model_tokenize(tok, s, text, length, align, out));
     }
@@ -79,6 +80,11 @@ static em_status encode_source(const em_tokenizer *tok, em__scratch *s, em__sour
         if (done)
             return EM_OK;
         out->length = before;
+    }
+    if (tok->fused == EM_FUSED_BYTES) {
+        EM__TRY(em__encode_bytes(tok, s, source, limit, out, &done));
+        if (done)
+            return EM_OK;
     }
     return em__encode_generic(tok, s, source, out);
 }
@@ -109,7 +115,8 @@ static em_status encode_text(const em_tokenizer *tok, em__scratch *s, int sequen
         uint32_t start =
             match.start < from ? origin - (uint32_t)em__utf8_count(text + match.start, from - match.start) : origin;
         uint32_t end = start + (uint32_t)em__utf8_count(text + match.start, match.end - match.start);
-        EM__TRY(push_added(tok, out, match.added, text + match.start, match.end - match.start, (em_span){start, end}));
+        EM__TRY(
+            em__push_added(tok, out, match.added, text + match.start, match.end - match.start, (em_span){start, end}));
         from = match.end;
         origin = end;
     }

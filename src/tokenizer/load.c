@@ -128,15 +128,10 @@ static em_status load_parts(em_tokenizer *tok, const json_t *root, em__tokjson_r
     return em__load_decoder(tok, json_object_get(root, "decoder"), 0);
 }
 
-/* Which fused path does what the parts say. */
-static void choose_path(em_tokenizer *tok)
+static void prepare_bert(em_tokenizer *tok)
 {
-    bool plain = tok->normalized.count == 0 && tok->norms.length == 1 && tok->pres.length == 1;
-    if (plain && tok->norms.data[0].kind == EM_NORM_BERT && tok->pres.data[0].kind == EM_PRE_BERT &&
-        tok->model.kind == EM_MODEL_WORDPIECE)
-        tok->fused = EM_FUSED_BERT;
-    for (uint32_t c = 0; tok->fused == EM_FUSED_BERT && c < 128; c++) {
-        const em__norm *norm = &tok->norms.data[0];
+    const em__norm *norm = &tok->norms.data[0];
+    for (uint32_t c = 0; c < 128; c++) {
         unsigned flags = em__uc_flags(c);
         tok->bert_lower[c] = (char)(norm->lowercase && c >= 'A' && c <= 'Z' ? c + 32 : c);
         if (norm->clean_text && (c == 0 || (flags & EM_UC_OTHER)))
@@ -145,6 +140,40 @@ static void choose_path(em_tokenizer *tok)
             tok->bert_class[c] = flags & EM_UC_SPACE         ? EM_BERT_SPACE
                                  : flags & EM_UC_PUNCTUATION ? EM_BERT_PUNCTUATION
                                                              : EM_BERT_WORD;
+    }
+}
+
+/* ByteLevel with its own expression, or a known Split and ByteLevel without; all 256 characters; NFC at most. */
+static bool is_bytes(const em_tokenizer *tok)
+{
+    const em__model *model = &tok->model;
+    const em__pre *first = tok->pres.data, *last = first + tok->pres.length - 1;
+    if (model->kind != EM_MODEL_BPE || tok->pres.length < 1 || tok->pres.length > 2 || last->kind != EM_PRE_BYTE_LEVEL)
+        return false;
+    if (model->prefix.length > 0 || model->suffix.length > 0 || tok->norms.length > 1 ||
+        (tok->norms.length == 1 && tok->norms.data[0].kind != EM_NORM_NFC))
+        return false;
+    for (int byte = 0; byte < 256; byte++)
+        if (model->char_ids[byte] < 0)
+            return false;
+    if (tok->pres.length == 1)
+        return last->use_regex;
+    return first->kind == EM_PRE_SPLIT && first->words != EM_WORDS_NONE && first->behavior == EM_SPLIT_ISOLATED &&
+           !first->invert && !last->use_regex && !last->add_prefix_space;
+}
+
+/* Which fused path does what the parts say. */
+static void choose_path(em_tokenizer *tok)
+{
+    bool bert = tok->normalized.count == 0 && tok->norms.length == 1 && tok->pres.length == 1;
+    if (bert && tok->norms.data[0].kind == EM_NORM_BERT && tok->pres.data[0].kind == EM_PRE_BERT &&
+        tok->model.kind == EM_MODEL_WORDPIECE) {
+        tok->fused = EM_FUSED_BERT;
+        prepare_bert(tok);
+    } else if (is_bytes(tok)) {
+        tok->fused = EM_FUSED_BYTES;
+        tok->words = tok->pres.data[0].words;
+        tok->prefix_space = tok->pres.data[0].add_prefix_space;
     }
 }
 

@@ -30,6 +30,9 @@ em_status em__load_char(const json_t *object, const char *where, const char *key
 /* {"String": text} or {"Regex": expression} under "pattern". */
 em_status em__load_pattern(em_tokenizer *tok, const json_t *object, const char *where, em__pattern *out);
 
+/* "prepend_scheme" and "add_prefix_space" of a Metaspace. */
+em_status em__load_prepend_scheme(const json_t *value, const char *where, em__prepend *prepend);
+
 /* The index of `value` in a list of names that ends with NULL; an error that names it if it is not there. */
 em_status em__load_choice(const char *where, const char *value, const char *const *names, int *choice);
 

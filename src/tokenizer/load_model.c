@@ -52,8 +52,14 @@ static em_status load_wordpiece(em_tokenizer *tok, const json_t *value, em__tokj
     EM__TRY(em__load_vocab(&model->vocab, vocab));
     model->has_unk = true;
     model->prefix_hash = em__vocab_hash(EM_VOCAB_SEED, model->prefix.data, model->prefix.length);
-    find_unk(model);
     return EM_OK;
+}
+
+static em_status load_wordlevel(em_tokenizer *tok, const json_t *value, em__tokjson_range vocab)
+{
+    tok->model.has_unk = true;
+    EM__TRY(em__load_member(tok, value, "model WordLevel", "unk_token", true, &tok->model.unk_token));
+    return em__load_vocab(&tok->model.vocab, vocab);
 }
 
 /* Files of old lack the type; what they have instead tells it. */
@@ -75,10 +81,19 @@ em_status em__load_model(em_tokenizer *tok, const json_t *value, em__tokjson_ran
     EM__TRY(em__tokjson_text(value, "model", "type", false, &type, &length));
     if (!type)
         type = guess_type(value, vocab, merges);
+    static const char *const names[] = {"WordPiece", "BPE", "Unigram", "WordLevel", NULL};
+    int kind = 0;
+    while (names[kind] && strcmp(names[kind], type) != 0)
+        kind++;
+    EM__FAIL_IF(!names[kind], EM_ERROR_UNSUPPORTED, "model \"%s\" is not supported", type);
     model->unk_id = -1;
-    if (strcmp(type, "WordPiece") == 0) {
-        model->kind = EM_MODEL_WORDPIECE;
-        return load_wordpiece(tok, value, vocab);
+    model->kind = (em__model_kind)kind;
+    switch (model->kind) {
+    case EM_MODEL_WORDPIECE: EM__TRY(load_wordpiece(tok, value, vocab)); break;
+    case EM_MODEL_BPE: EM__TRY(em__load_bpe(tok, value, vocab, merges)); break;
+    case EM_MODEL_UNIGRAM: EM__TRY(em__load_unigram(tok, value, vocab)); break;
+    case EM_MODEL_WORDLEVEL: EM__TRY(load_wordlevel(tok, value, vocab)); break;
     }
-    return em__fail(EM_ERROR_UNSUPPORTED, "model \"%s\" is not supported", type);
+    find_unk(model);
+    return EM_OK;
 }

@@ -4,6 +4,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "tokenizer/load.h"
+#include "tokenizer/load_precompiled.h"
 
 static em_status load_bert(em__norm *norm, const json_t *value)
 {
@@ -22,6 +23,13 @@ static em_status load_strip(em__norm *norm, const json_t *value)
     norm->kind = EM_NORM_STRIP;
     EM__TRY(em__tokjson_bool(value, "normalizer Strip", "strip_left", true, &norm->left));
     return em__tokjson_bool(value, "normalizer Strip", "strip_right", true, &norm->right);
+}
+
+static em_status load_replace(em_tokenizer *tok, em__norm *norm, const json_t *value)
+{
+    norm->kind = EM_NORM_REPLACE;
+    EM__TRY(em__load_member(tok, value, "normalizer Replace", "content", true, &norm->content));
+    return em__load_pattern(tok, value, "normalizer Replace", &norm->pattern);
 }
 
 static em_status load_prepend(em_tokenizer *tok, em__norm *norm, const json_t *value)
@@ -77,9 +85,14 @@ em_status em__load_normalizer(em_tokenizer *tok, const json_t *value, int depth)
         status = load_bert(&norm, value);
     else if (strcmp(type, "Strip") == 0)
         status = load_strip(&norm, value);
+    else if (strcmp(type, "Replace") == 0)
+        status = load_replace(tok, &norm, value);
     else if (strcmp(type, "Prepend") == 0)
         status = load_prepend(tok, &norm, value);
-    else if (!find_plain(type, &norm.kind))
+    else if (strcmp(type, "Precompiled") == 0) {
+        norm.kind = EM_NORM_PRECOMPILED;
+        status = em__load_precompiled(tok, value, &norm.precompiled);
+    } else if (!find_plain(type, &norm.kind))
         status = em__fail(EM_ERROR_UNSUPPORTED, "normalizer \"%s\" is not supported", type);
     if (status == EM_OK)
         status = em__vec_push(&tok->norms, norm);

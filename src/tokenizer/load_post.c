@@ -66,6 +66,41 @@ static em_status load_bert(em_tokenizer *tok, const json_t *value)
     return EM_OK;
 }
 
+static em_status add_trim(em_tokenizer *tok, const json_t *value, const char *where)
+{
+    em__trim trim = {true};
+    bool trims = true;
+    EM__TRY(em__tokjson_bool(value, where, "add_prefix_space", true, &trim.add_prefix_space));
+    EM__TRY(em__tokjson_bool(value, where, "trim_offsets", true, &trims));
+    EM__FAIL_IF(trims && tok->model.kind == EM_MODEL_UNIGRAM, EM_ERROR_UNSUPPORTED,
+                "%s: trim_offsets with a Unigram model is not supported", where);
+    return trims ? em__vec_push(&tok->post.trims, trim) : EM_OK;
+}
+
+/* <s> A </s> and <s> A </s> </s> B </s>, all of type 0 */
+static em_status load_roberta(em_tokenizer *tok, const json_t *value)
+{
+    const char *where = "post_processor RobertaProcessing";
+    const int32_t *cls, *sep;
+    em__template *single = &tok->post.single, *pair = &tok->post.pair;
+    EM__TRY(add_trim(tok, value, where));
+    EM__TRY(load_token(tok, value, where, "cls", &cls));
+    EM__TRY(load_token(tok, value, where, "sep", &sep));
+    EM__TRY(new_template(tok, 3, single));
+    EM__TRY(new_template(tok, 6, pair));
+    set_special(single, 0, cls, 1, 0);
+    set_sequence(&single->pieces[1], 0, 0);
+    set_special(single, 2, sep, 1, 0);
+    set_special(pair, 0, cls, 1, 0);
+    set_sequence(&pair->pieces[1], 0, 0);
+    set_special(pair, 2, sep, 1, 0);
+    set_special(pair, 3, sep, 1, 0);
+    set_sequence(&pair->pieces[4], 1, 0);
+    set_special(pair, 5, sep, 1, 0);
+    tok->post.kind = EM_POST_ROBERTA;
+    return EM_OK;
+}
+
 static em_status load_special(em_tokenizer *tok, const json_t *value, const json_t *tokens, em__template *into,
                               size_t i, int32_t type_id)
 {
@@ -124,10 +159,14 @@ static em_status load_template(em_tokenizer *tok, const json_t *value, const cha
 
 static em_status load_processor(em_tokenizer *tok, const json_t *value, const char *type)
 {
+    if (strcmp(type, "ByteLevel") == 0)
+        return add_trim(tok, value, "post_processor ByteLevel");
     EM__FAIL_IF(tok->post.kind != EM_POST_NONE, EM_ERROR_UNSUPPORTED,
                 "post_processor \"%s\" after another one that adds tokens is not supported", type);
     if (strcmp(type, "BertProcessing") == 0)
         return load_bert(tok, value);
+    if (strcmp(type, "RobertaProcessing") == 0)
+        return load_roberta(tok, value);
     if (strcmp(type, "TemplateProcessing") == 0) {
         tok->post.kind = EM_POST_TEMPLATE;
         EM__TRY(load_template(tok, value, "single", false, &tok->post.single));

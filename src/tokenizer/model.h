@@ -23,4 +23,46 @@ static inline em_span em__place_span(em__place place, size_t start, size_t end)
 em_status em__wordpiece(const em_tokenizer *tok, em__scratch *s, const char *text, size_t length, size_t chars,
                         em__place place, em__tokens *out);
 
+em_status em__wordlevel(const em_tokenizer *tok, const char *text, size_t length, em__place place, em__tokens *out);
+
+em_status em__unigram(const em_tokenizer *tok, em__scratch *s, const char *text, size_t length, em__place place,
+                      em__tokens *out);
+
+em_status em__bpe(const em_tokenizer *tok, em__scratch *s, const char *text, size_t length, em__place place,
+                  em__tokens *out);
+
+/*
+ * The tokens of a word of raw bytes, for byte-level vocabularies that have all 256 characters: ids, and how many bytes
+ * each takes. They stay valid until the next call. Words that were met before come from a cache.
+ */
+em_status em__bpe_word(const em_tokenizer *tok, em__scratch *s, const char *word, size_t length,
+                       const em__cache_token **tokens, size_t *count);
+
+/* Merges s->symbols as the vocabulary says; merged-away ones have length 0. */
+em_status em__bpe_merge(const em__model *model, em__scratch *s);
+
+/* What a pair of neighbours becomes, NULL if they stay apart. */
+static inline const em__merge *em__merge_find(const em__model *model, int32_t left, int32_t right)
+{
+    uint64_t key = ((uint64_t)(uint32_t)left << 32 | (uint32_t)right) * UINT64_C(0x9E3779B97F4A7C15);
+    for (size_t i = (key >> 32 ^ key >> 15) & model->merge_mask;; i = (i + 1) & model->merge_mask) {
+        const em__merge *merge = &model->merges[i];
+        if (merge->left == left && merge->right == right)
+            return merge;
+        if (merge->left < 0)
+            return NULL;
+    }
+}
+
+/* Looks a word up in the cache of this tokenizer: its tokens, or NULL. */
+const em__cache_token *em__cache_find(em__scratch *s, const em_tokenizer *tok, uint64_t hash, const char *word,
+                                      size_t length, size_t *count);
+
+/* Remembers the tokens of a word; a cache that is full is emptied first. */
+em_status em__cache_add(em__scratch *s, uint64_t hash, const char *word, size_t length, const em__cache_token *tokens,
+                        size_t count);
+
+/* A quick hash of a word. */
+uint64_t em__word_hash(const char *word, size_t length);
+
 #endif

@@ -158,6 +158,14 @@ static em_status normalize_bytes(em__scratch *s)
     return EM_OK;
 }
 
+static em_status normalize_replace(const em__norm *norm, em__scratch *s, uint32_t origin)
+{
+    s->other.length = 0;
+    EM__TRY(em__replace(s, &norm->pattern, norm->content, 0, s->text.length, origin));
+    em__swap_texts(s);
+    return EM_OK;
+}
+
 static em_status normalize_one(const em__norm *norm, em__scratch *s, uint32_t origin)
 {
     switch (norm->kind) {
@@ -172,9 +180,28 @@ static em_status normalize_one(const em__norm *norm, em__scratch *s, uint32_t or
     case EM_NORM_PREPEND: return normalize_prepend(s, norm->content);
     case EM_NORM_NMT: return normalize_nmt(s, origin);
     case EM_NORM_BYTE_LEVEL: return normalize_bytes(s);
-    default: break;
+    case EM_NORM_REPLACE: return normalize_replace(norm, s, origin);
+    case EM_NORM_PRECOMPILED: return em__normalize_precompiled(&norm->precompiled, s, origin);
     }
     return em__fail(EM_ERROR_INTERNAL, "tokenizer: normalizer %d is unknown", (int)norm->kind);
+}
+
+em_status em__replace(em__scratch *s, const em__pattern *pattern, em__bytes content, size_t start, size_t end,
+                      uint32_t origin)
+{
+    em__matches matches;
+    bool found;
+    size_t from, to, copied = start;
+    EM__TRY(em__matches_begin(&matches, pattern, &s->matching, s->text.bytes + start, end - start));
+    for (;;) {
+        EM__TRY(em__matches_next(&matches, &found, &from, &to));
+        if (!found)
+            return em__text_copy(&s->other, &s->text, copied, end);
+        EM__TRY(em__text_copy(&s->other, &s->text, copied, start + from));
+        em_span align = to > 0 ? s->text.align[start + to - 1] : (em_span){origin, origin};
+        EM__TRY(em__text_add(&s->other, content.data, content.length, align));
+        copied = start + to;
+    }
 }
 
 uint32_t em__byte_char(uint8_t byte)
@@ -182,6 +209,13 @@ uint32_t em__byte_char(uint8_t byte)
     if ((byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE)
         return byte;
     return byte <= 0x20 ? 0x100u + byte : byte <= 0xA0 ? 0x121u + (byte - 0x7Fu) : 0x143u;
+}
+
+int em__char_byte(uint32_t c)
+{
+    if (c >= 0x100)
+        return c <= 0x120 ? (int)c - 0x100 : c <= 0x142 ? (int)c - 0x121 + 0x7F : c == 0x143 ? 0xAD : -1;
+    return em__byte_char((uint8_t)c) == c ? (int)c : -1;
 }
 
 em_status em__normalize(const em_tokenizer *tok, em__scratch *s, uint32_t origin)

@@ -43,6 +43,9 @@ em_status em__replace(em__scratch *s, const em__pattern *pattern, em__bytes cont
 /* The character that stands for a byte in byte-level vocabularies, U+0021 to U+0143. */
 uint32_t em__byte_char(uint8_t byte);
 
+/* The byte that such a character stands for, -1 for other characters. */
+int em__char_byte(uint32_t c);
+
 /* Lower case of a character with EM_UC_UPPER: one character, or the two of U+0130. Returns how many. */
 static inline int em__lower(uint32_t c, uint32_t out[2])
 {

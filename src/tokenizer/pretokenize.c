@@ -1,4 +1,4 @@
-/* Pieces of normalized text, and the pre-tokenizers that only look at characters. */
+/* Pieces of normalized text: cutting added tokens out, and splitting around matches. */
 #include "tokenizer/pretokenize.h"
 
 #include <string.h>
@@ -39,7 +39,7 @@ em_status em__cut_normalized(const em_tokenizer *tok, em__scratch *s, uint32_t o
 /* A part that came to its end: it is added, kept to grow, or joined with the one before, as the behavior says. */
 static em_status add_part(em__splitter *p, size_t start, size_t end, bool match)
 {
-    if (start == end)
+    if (start == end && !match) /* nothing between two matches; an empty match does count */
         return EM_OK;
     match = match != p->invert;
     bool previous = p->previous;
@@ -91,7 +91,7 @@ em_status em__split_finish(em__splitter *p, size_t end)
 }
 
 /* Splits a piece around the characters that have one of `flags`. */
-static em_status split_flags(em__scratch *s, em__piece piece, em__behavior behavior, unsigned flags)
+em_status em__split_flags(em__scratch *s, em__piece piece, em__behavior behavior, unsigned flags)
 {
     em__splitter splitter = {.s = s, .behavior = behavior, .from = piece.start};
     const char *start = s->text.bytes, *at = start + piece.start, *end = start + piece.end;
@@ -101,50 +101,4 @@ static em_status split_flags(em__scratch *s, em__piece piece, em__behavior behav
             EM__TRY(em__split_match(&splitter, (size_t)(before - start), (size_t)(at - start)));
     }
     return em__split_finish(&splitter, piece.end);
-}
-
-typedef em_status (*piece_fn)(em__scratch *s, const em__pre *pre, em__piece piece);
-
-/* Runs `split` over all pieces but added tokens. */
-static em_status each_piece(em__scratch *s, const em__pre *pre, piece_fn split)
-{
-    s->split.length = 0;
-    for (size_t i = 0; i < s->pieces.length; i++) {
-        em__piece piece = s->pieces.data[i];
-        if (piece.added >= 0)
-            EM__TRY(em__vec_push(&s->split, piece));
-        else
-            EM__TRY(split(s, pre, piece));
-    }
-    size_t count = s->split.length;
-    s->pieces.length = 0;
-    EM__TRY(em__vec_reserve(&s->pieces, count));
-    if (count)
-        memcpy(s->pieces.data, s->split.data, count * sizeof *s->pieces.data);
-    s->pieces.length = count;
-    return EM_OK;
-}
-
-static em_status split_space(em__scratch *s, const em__pre *pre, em__piece piece)
-{
-    (void)pre;
-    return split_flags(s, piece, EM_SPLIT_REMOVED, EM_UC_SPACE);
-}
-
-static em_status split_punctuation(em__scratch *s, const em__pre *pre, em__piece piece)
-{
-    return split_flags(s, piece, pre->behavior, EM_UC_PUNCTUATION);
-}
-
-em_status em__pretokenize(const em_tokenizer *tok, em__scratch *s)
-{
-    static const em__pre isolated = {.behavior = EM_SPLIT_ISOLATED};
-    for (size_t i = 0; i < tok->pres.length; i++) {
-        const em__pre *pre = &tok->pres.data[i];
-        if (pre->kind != EM_PRE_BERT)
-            return em__fail(EM_ERROR_INTERNAL, "tokenizer: pre-tokenizer %d is unknown", (int)pre->kind);
-        EM__TRY(each_piece(s, pre, split_space));
-        EM__TRY(each_piece(s, &isolated, split_punctuation));
-    }
-    return EM_OK;
 }

@@ -20,6 +20,7 @@
 #include "core/vec.h"
 #include "tokenizer/regex.h"
 #include "tokenizer/vocab.h"
+#include "tokenizer/words.h"
 
 typedef struct em__bytes {
     const char *data; /* NUL-terminated, owned by the tokenizer's arena */
@@ -89,6 +90,7 @@ typedef struct em__pre {
     em__behavior behavior; /* Punctuation, Split */
     bool invert;           /* Split */
     em__pattern pattern;   /* Split */
+    em__words words;       /* Split, ByteLevel: what stands in for the pattern */
     bool individual_digits;
     bool add_prefix_space, use_regex; /* ByteLevel */
     em__prepend prepend;              /* Metaspace */
@@ -240,6 +242,8 @@ struct em_tokenizer {
     em__truncation truncation;
     em__padding padding;
     em__fused fused;
+    em__words words; /* fused bytes: the splitter, and whether a space is put before */
+    bool prefix_space;
     uint8_t bert_class[128]; /* fused BERT: em__bert_class of each ASCII byte, and what it becomes */
     char bert_lower[128];
 };
@@ -387,7 +391,14 @@ em_status em__tokens_reserve(em__tokens *tokens, size_t more);
 em_status em__encode_generic(const em_tokenizer *tok, em__scratch *s, em__source source, em__tokens *out);
 em_status em__encode_bert(const em_tokenizer *tok, em__scratch *s, em__source source, size_t limit, em__tokens *out,
                           bool *done);
-em_status em__encode_bytes(const em_tokenizer *tok, em__scratch *s, em__source source, size_t limit, em__tokens *out);
+em_status em__encode_bytes(const em_tokenizer *tok, em__scratch *s, em__source source, size_t limit, em__tokens *out,
+                           bool *done);
+
+/* A piece of text that is an added token: one token, over all of it. */
+em_status em__push_added(const em_tokenizer *tok, em__tokens *out, int32_t added, const char *text, size_t length,
+                         em_span span);
+
+/* The vocabulary lacks what the text has, and the unknown token, too. */
 em_status em__missing_unk(const em_tokenizer *tok);
 
 static inline void em__tokens_push(em__tokens *tokens, int32_t id, uint32_t start, uint32_t end)

@@ -23,12 +23,13 @@ static uint16_t find_block(size_t used, const uint16_t *block)
 static void unfold(void)
 {
     size_t run = 0, used = 0;
+    int was_uniform = 0;
+    uint16_t last_flags = 0;
     uint16_t block[EM_UC_BLOCK];
     for (size_t b = 0; b < 0x110000 / EM_UC_BLOCK; b++) {
         uint32_t first = (uint32_t)(b * EM_UC_BLOCK);
         int uniform = run + 1 >= em__uc_run_count || em__uc_runs[run + 1].start >= first + EM_UC_BLOCK;
-        if (uniform && b > 0 && em__uc_blocks[em__uc_block_of[b - 1]][EM_UC_BLOCK - 1] == em__uc_runs[run].flags &&
-            em__uc_blocks[em__uc_block_of[b - 1]][0] == em__uc_runs[run].flags) {
+        if (uniform && was_uniform && last_flags == em__uc_runs[run].flags) {
             em__uc_block_of[b] = em__uc_block_of[b - 1];
             continue;
         }
@@ -44,6 +45,8 @@ static void unfold(void)
                 em__uc_blocks[same][k] = block[k];
         }
         em__uc_block_of[b] = same;
+        was_uniform = uniform;
+        last_flags = em__uc_runs[run].flags;
     }
 }
 

@@ -24,7 +24,8 @@ enum {
     EM_UC_NFD = 1 << 11,        /* decomposes, or has a combining class */
     EM_UC_NFKD = 1 << 12,
     EM_UC_NFC = 1 << 13, /* is not sure to stay as it is in NFC */
-    EM_UC_NFKC = 1 << 14
+    EM_UC_NFKC = 1 << 14,
+    EM_UC_RECENT = 1 << 15 /* not in Unicode 14, the oldest that a PCRE2 we meet may know */
 };
 
 typedef struct em__uc_run {

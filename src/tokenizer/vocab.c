@@ -63,7 +63,16 @@ static void insert(em__vocab *vocab, uint64_t hash, const char *text, size_t len
         memcpy(slot->text, text, length);
 }
 
-em_status em__vocab_add(em__vocab *vocab, const char *text, size_t length, int64_t id)
+static em__vocab_slot *find_slot(em__vocab *vocab, uint64_t hash, const char *text, size_t length)
+{
+    int32_t id = em__vocab_find_hashed(vocab, hash, text, length);
+    for (size_t i = (hash ^ hash >> 29) & vocab->mask; id >= 0; i = (i + 1) & vocab->mask)
+        if (vocab->slots[i].id == id)
+            return &vocab->slots[i];
+    return NULL;
+}
+
+static em_status add(em__vocab *vocab, const char *text, size_t length, int64_t id, bool again)
 {
     int shown = length < 60 ? (int)length : 60;
     EM__FAIL_IF(id < 0 || id > EM_VOCAB_MAX_ID, EM_ERROR_FORMAT,
@@ -76,8 +85,8 @@ em_status em__vocab_add(em__vocab *vocab, const char *text, size_t length, int64
                 "vocabulary: id %lld stands for \"%.*s\" and for \"%.*s\"", (long long)id,
                 (int)(entry->length < 60 ? entry->length : 60), vocab->blob + entry->start, shown, text);
     uint64_t hash = em__vocab_hash(EM_VOCAB_SEED, text, length);
-    EM__FAIL_IF(em__vocab_find_hashed(vocab, hash, text, length) >= 0, EM_ERROR_FORMAT,
-                "vocabulary: token \"%.*s\" is there twice", shown, text);
+    em__vocab_slot *slot = find_slot(vocab, hash, text, length);
+    EM__FAIL_IF(slot && !again, EM_ERROR_FORMAT, "vocabulary: token \"%.*s\" is there twice", shown, text);
     EM__FAIL_IF(vocab->count > vocab->mask / 4 * 3, EM_ERROR_INTERNAL, "vocabulary: more tokens than were counted");
     entry->start = (uint32_t)vocab->blob_length;
     entry->length = (uint32_t)length;
@@ -86,9 +95,22 @@ em_status em__vocab_add(em__vocab *vocab, const char *text, size_t length, int64
     vocab->blob_length += length + 1;
     if (length > vocab->max_length)
         vocab->max_length = (uint32_t)length;
-    insert(vocab, hash, text, length, (int32_t)id);
+    if (slot)
+        slot->id = (int32_t)id;
+    else
+        insert(vocab, hash, text, length, (int32_t)id);
     vocab->count++;
     return EM_OK;
+}
+
+em_status em__vocab_add(em__vocab *vocab, const char *text, size_t length, int64_t id)
+{
+    return add(vocab, text, length, id, false);
+}
+
+em_status em__vocab_add_last(em__vocab *vocab, const char *text, size_t length, int64_t id)
+{
+    return add(vocab, text, length, id, true);
 }
 
 static bool joined(const char *text, const char *head, size_t head_length, const char *tail, size_t tail_length)

@@ -48,6 +48,9 @@ void em__vocab_free(em__vocab *vocab);
  * table: EM_ERROR_INTERNAL beyond what init was told. */
 em_status em__vocab_add(em__vocab *vocab, const char *text, size_t length, int64_t id);
 
+/* The same, but a text that is there already is no error: it then has the later id, and both ids have the text. */
+em_status em__vocab_add_last(em__vocab *vocab, const char *text, size_t length, int64_t id);
+
 #define EM_VOCAB_SEED UINT64_C(0xCBF29CE484222325)
 
 static inline uint64_t em__vocab_hash_byte(uint64_t hash, char byte)

@@ -25,8 +25,9 @@ class Property(ctypes.Structure):
 utf8proc.utf8proc_get_property.restype = ctypes.POINTER(Property)
 
 
-def present_in_unicode_9():
-    script = r"""for (0..0x10FFFF) { next if $_>=0xD800 && $_<0xE000; print "$_\n" if chr($_) =~ /\p{Present_In: 9.0}/ }"""
+def present_in(version):
+    script = r"""for (0..0x10FFFF) { next if $_>=0xD800 && $_<0xE000; print "$_\n" if chr($_) =~ /\p{Present_In: %s}/ }"""
+    script %= version
     out = subprocess.run(["perl", "-e", script], capture_output=True, check=True, text=True).stdout
     return {int(line) for line in out.split()}
 
@@ -36,7 +37,7 @@ def pieces(pre_tokenizer, text):
 
 
 def collect():
-    present = present_in_unicode_9()
+    present, before_recent = present_in("9.0"), present_in("14.0")
     punctuation, whitespace = P.Punctuation("removed"), P.WhitespaceSplit()
     word, digits = P.Whitespace(), P.Digits(True)
     letter, number = P.Split(Regex(r"\p{L}"), "removed"), P.Split(Regex(r"\p{N}"), "removed")
@@ -71,6 +72,7 @@ def collect():
             moves["NFKD"],
             moves["NFC"] or c in seconds,
             moves["NFKC"] or c in seconds,
+            c not in before_recent,
         ]
         flags[c] = sum(1 << i for i, bit in enumerate(bits) if bit)
         if lowered != text and len(lowered) == 1:
