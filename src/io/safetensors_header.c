@@ -138,7 +138,7 @@ static int compare_place(const void *left, const void *right)
 /* Sorts the tensors from `first` on by place, and demands that they cover the bytes, each byte once. */
 static em_status check_cover(em_safetensors *file, size_t first, const char *path, span bytes)
 {
-    em_safetensors_tensor *tensors = file->tensors.data + first;
+    em_safetensors_tensor *tensors = file->tensors.data ? file->tensors.data + first : NULL;
     size_t n = file->tensors.length - first, at = 0;
     char name[120];
     bool sorted = true;

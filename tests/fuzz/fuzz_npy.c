@@ -10,6 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     volatile unsigned char sink = 0;
     for (size_t i = 0; i < npy.nbytes; i++)
         sink ^= ((const unsigned char *)npy.data)[i];
+    (void)sink;
     em__npy_close(&npy);
     return 0;
 }

@@ -21,6 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (em_safetensors_find(file, tensor->name) != tensor || (uintptr_t)bytes % em_dtype_size(tensor->dtype) != 0)
             abort();
     }
+    (void)sink;
     if (total > size)
         abort();
     em_safetensors_close(&file);
