@@ -9,8 +9,9 @@
 static em__cpu cpu;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static const em__cpu_prepare_fn families[] = {em__cpu_prepare_map, em__cpu_prepare_norm,   em__cpu_prepare_reduce,
-                                              em__cpu_prepare_dot, em__cpu_prepare_gather, em__cpu_prepare_attention};
+static const em__cpu_prepare_fn families[] = {em__cpu_prepare_map,    em__cpu_prepare_norm,     em__cpu_prepare_reduce,
+                                              em__cpu_prepare_dot,    em__cpu_prepare_dot_half, em__cpu_prepare_move,
+                                              em__cpu_prepare_gather, em__cpu_prepare_attention};
 
 static em_status describe(em_device *device, char *text, size_t size)
 {
@@ -63,6 +64,8 @@ static void start(void)
     cpu.elementwise = em__elementwise_get();
     cpu.rows = em__rows_get();
     cpu.reduce = em__reduce_get();
+    cpu.cast = em__cast_get();
+    cpu.copy = em__copy_get();
     cpu.gemm = em__gemm_kernels_get(cpu.level);
     cpu.attention = em__attention_kernels_get(cpu.level);
     if (em__pool_new(0, &cpu.pool) == EM_OK)

@@ -7,6 +7,8 @@
 
 #include "core/pool.h"
 #include "device/cpu/attention.h"
+#include "device/cpu/cast.h"
+#include "device/cpu/copy.h"
 #include "device/cpu/elementwise.h"
 #include "device/cpu/gemm.h"
 #include "device/cpu/reduce.h"
@@ -19,6 +21,8 @@ typedef struct em__cpu {
     em__cpu_level level;
     const em__elementwise *elementwise;
     const em__rows *rows;
+    const em__cast *cast;
+    const em__copy *copy;
     const em__reduce *reduce;
     const em__gemm_kernels *gemm;
     const em__attention_kernels *attention;
@@ -33,9 +37,11 @@ static inline em__cpu *em__cpu_of(em_device *device)
 /* Each family's say on a call: true when it takes it, with the plan filled. */
 typedef bool (*em__cpu_prepare_fn)(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_map(em__cpu *cpu, const em__call *call, em__plan *plan);
+bool em__cpu_prepare_dot_half(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_gather(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_norm(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_reduce(em__cpu *cpu, const em__call *call, em__plan *plan);
+bool em__cpu_prepare_move(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_dot(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_attention(em__cpu *cpu, const em__call *call, em__plan *plan);
 
@@ -45,5 +51,7 @@ em__gemm_activation em__cpu_activation(const em__cpu *cpu, em__op op);
 /* Packed layout of a constant operand 1 of a product; 0 bytes when there is none. */
 size_t em__cpu_packed_bytes(em_device *device, const em__call *call);
 em_status em__cpu_pack(em_device *device, const em__call *call, void *to);
+size_t em__cpu_packed_bytes_half(em_device *device, const em__call *call);
+em_status em__cpu_pack_half(em_device *device, const em__call *call, void *to);
 
 #endif

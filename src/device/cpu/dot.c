@@ -224,9 +224,10 @@ bool em__cpu_prepare_dot(em__cpu *cpu, const em__call *call, em__plan *plan)
 
 size_t em__cpu_packed_bytes(em_device *device, const em__call *call)
 {
-    (void)device;
+    if (call->in[1].spec.dtype != EM_F32)
+        return em__cpu_packed_bytes_half(device, call);
     bool product_op = call->op == EM__OP_DOT_GENERAL || call->op == EM__OP_FUSED_LINEAR;
-    if (!product_op || call->in[1].spec.dtype != EM_F32 || call->in[0].spec.dtype != EM_F32)
+    if (!product_op || call->in[0].spec.dtype != EM_F32)
         return 0;
     product p = analyse(call);
     return p.dot.n_batch == 0 ? p.packed_bytes : 0;
@@ -234,6 +235,8 @@ size_t em__cpu_packed_bytes(em_device *device, const em__call *call)
 
 em_status em__cpu_pack(em_device *device, const em__call *call, void *to)
 {
+    if (call->in[1].spec.dtype != EM_F32)
+        return em__cpu_pack_half(device, call, to);
     product p = analyse(call);
     void *copy = p.copy_b_bytes ? em__block_alloc(p.copy_b_bytes) : NULL;
     if (p.copy_b_bytes && !copy)

@@ -1,0 +1,102 @@
+/*
+ * Products of f16 and bf16: operands are widened to f32, multiplied and accumulated in f32, and the result is rounded
+ * once. A constant weight is widened when it is packed, so that a replay widens only the other operand.
+ */
+#include "core/block.h"
+#include "core/error.h"
+#include "device/cpu/cpu.h"
+
+static size_t rounded(size_t bytes)
+{
+    return (bytes + 63) / 64 * 64;
+}
+
+static size_t wide_bytes(const em__tensor *t)
+{
+    return rounded((size_t)em__spec_size(&t->spec) * sizeof(float));
+}
+
+/* The f32 call behind the half one: operands and result row-major in `memory`, in that order; without memory only what
+ * they look like. */
+static em__call widened(const em__call *call, em__tensor *in, char *memory)
+{
+    em__call wide = *call;
+    wide.in = in;
+    for (int i = 0; i < 2; i++) {
+        in[i] = (em__tensor){.data = memory, .spec = call->in[i].spec};
+        in[i].spec.dtype = EM_F32;
+        em__tensor_contiguous(&in[i]);
+        memory = memory ? memory + wide_bytes(&call->in[i]) : NULL;
+    }
+    wide.out.data = memory;
+    wide.out.spec.dtype = EM_F32;
+    wide.scratch = memory ? memory + wide_bytes(&call->out) : NULL;
+    return wide;
+}
+
+static void widen(em__cpu *cpu, const em__tensor *from, const em__tensor *to)
+{
+    em__cast_run(cpu->cast, cpu->pool, from->spec.dtype, EM_F32, to->data, from->data,
+                 (size_t)em__spec_size(&to->spec));
+}
+
+static em_status run_half(em_device *device, const em__call *call)
+{
+    em__cpu *cpu = em__cpu_of(device);
+    em__tensor in[2];
+    em__plan plan;
+    em__call wide = widened(call, in, call->scratch);
+    em__cpu_prepare_dot(cpu, &wide, &plan);
+    widen(cpu, &call->in[0], &in[0]);
+    if (!call->packed)
+        widen(cpu, &call->in[1], &in[1]);
+    EM__TRY(plan.kernel(device, &wide));
+    em__cast_run(cpu->cast, cpu->pool, EM_F32, call->out.spec.dtype, call->out.data, wide.out.data,
+                 (size_t)em__spec_size(&wide.out.spec));
+    return EM_OK;
+}
+
+static bool is_half(em_dtype dtype)
+{
+    return dtype == EM_F16 || dtype == EM_BF16;
+}
+
+bool em__cpu_prepare_dot_half(em__cpu *cpu, const em__call *call, em__plan *plan)
+{
+    if (call->op != EM__OP_DOT_GENERAL || !is_half(call->in[0].spec.dtype) || !is_half(call->in[1].spec.dtype))
+        return false;
+    em__tensor in[2];
+    em__call wide = widened(call, in, NULL);
+    if (!em__cpu_prepare_dot(cpu, &wide, plan))
+        return false;
+    plan->kernel = run_half;
+    plan->strided = 0;
+    plan->scratch += wide_bytes(&call->in[0]) + wide_bytes(&call->in[1]) + wide_bytes(&call->out);
+    return true;
+}
+
+/* Both operands as f32 specs; packing looks at nothing else of operand 0. */
+size_t em__cpu_packed_bytes_half(em_device *device, const em__call *call)
+{
+    em__tensor in[2];
+    bool mine = call->op == EM__OP_DOT_GENERAL && is_half(call->in[1].spec.dtype);
+    if (!mine || !em__tensor_is_contiguous(&call->in[1]))
+        return 0;
+    em__call wide = widened(call, in, NULL);
+    return em__cpu_packed_bytes(device, &wide);
+}
+
+em_status em__cpu_pack_half(em_device *device, const em__call *call, void *to)
+{
+    em__tensor in[2];
+    size_t bytes = wide_bytes(&call->in[1]);
+    void *memory = em__block_alloc(bytes);
+    if (!memory)
+        return EM_ERROR_OUT_OF_MEMORY;
+    em__call wide = widened(call, in, NULL);
+    in[1].data = memory;
+    widen(em__cpu_of(device), &call->in[1], &in[1]);
+    em_status status = em__cpu_pack(device, &wide, to);
+    em__block_free(memory, bytes);
+    return status;
+}
