@@ -211,7 +211,7 @@ static double unary_float(em__unary_op op, double x)
 {
     static double (*const libm[EM__UNARY_COUNT])(double) = {
         [EM__UNARY_ABS] = fabs,    [EM__UNARY_FLOOR] = floor, [EM__UNARY_CEIL] = ceil, [EM__UNARY_ROUND] = round,
-        [EM__UNARY_SQRT] = sqrt,   [EM__UNARY_CBRT] = cbrt,   [EM__UNARY_EXP] = exp,   [EM__UNARY_EXPM1] = expm1,
+        [EM__UNARY_SQRT] = sqrt,   [EM__UNARY_CBRT] = cbrt,   [EM__UNARY_LOG2] = log2,   [EM__UNARY_EXP] = exp,   [EM__UNARY_EXPM1] = expm1,
         [EM__UNARY_LOG] = log,     [EM__UNARY_LOG1P] = log1p, [EM__UNARY_SIN] = sin,   [EM__UNARY_COS] = cos,
         [EM__UNARY_TAN] = tan,     [EM__UNARY_ASIN] = asin,   [EM__UNARY_ACOS] = acos, [EM__UNARY_ATAN] = atan,
         [EM__UNARY_SINH] = sinh,   [EM__UNARY_COSH] = cosh,   [EM__UNARY_TANH] = tanh, [EM__UNARY_ASINH] = asinh,

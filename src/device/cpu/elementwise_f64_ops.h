@@ -86,6 +86,11 @@ static inline double f64_log1p(double x)
     return log1p(x);
 }
 
+static inline double f64_log2(double x)
+{
+    return log2(x);
+}
+
 static inline double f64_sin(double x)
 {
     return sin(x);

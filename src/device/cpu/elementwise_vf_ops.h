@@ -42,6 +42,11 @@ static inline vf vf_cbrt(vf x)
     return vf_map(x, cbrtf);
 }
 
+static inline vf vf_log2(vf x)
+{
+    return vf_map(x, log2f);
+}
+
 static inline vf vf_asin(vf x)
 {
     return vf_map(x, asinf);

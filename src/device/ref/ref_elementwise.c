@@ -49,6 +49,7 @@ double em__ref_unary_real(em__op op, double x)
     case EM__OP_EXPM1: return expm1(x);
     case EM__OP_LOG: return log(x);
     case EM__OP_LOG1P: return log1p(x);
+    case EM__OP_LOG2: return log2(x);
     case EM__OP_SIN: return sin(x);
     case EM__OP_COS: return cos(x);
     case EM__OP_TAN: return tan(x);

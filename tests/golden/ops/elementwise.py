@@ -24,7 +24,8 @@ def gelu_tanh(x):
 # name -> (function in double, error allowed in units of the dtype's epsilon, domain)
 FLOAT_OPS = {
     "reciprocal": (lambda x: 1 / x, 0.5, None), "sqrt": (np.sqrt, 0.5, None), "rsqrt": (lambda x: 1 / np.sqrt(x), 2, None),
-    "cbrt": (np.cbrt, 4, None), "exp": (np.exp, 4, None), "expm1": (np.expm1, 4, None), "log": (np.log, 4, None),
+    "cbrt": (np.cbrt, 4, None), "log2": (np.log2, 4, None), "exp": (np.exp, 4, None),
+    "expm1": (np.expm1, 4, None), "log": (np.log, 4, None),
     "log1p": (np.log1p, 4, None), "sin": (np.sin, 4, 1e5), "cos": (np.cos, 4, 1e5), "tan": (np.tan, 6, 1e5),
     "asin": (np.arcsin, 4, None), "acos": (np.arccos, 4, None), "atan": (np.arctan, 4, None),
     "sinh": (np.sinh, 6, None), "cosh": (np.cosh, 6, None), "tanh": (np.tanh, 4, None), "asinh": (np.arcsinh, 6, None),
