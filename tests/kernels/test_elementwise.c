@@ -70,32 +70,19 @@ static wide shift_int(em_dtype dtype, wide a, wide b, int left)
 static wide binary_int(em__binary_op op, em_dtype dtype, wide a, wide b)
 {
     switch (op) {
-    case EM__BINARY_ADD:
-        return wrap(dtype, (unsigned_wide)a + (unsigned_wide)b);
-    case EM__BINARY_SUB:
-        return wrap(dtype, (unsigned_wide)a - (unsigned_wide)b);
-    case EM__BINARY_MUL:
-        return wrap(dtype, (unsigned_wide)a * (unsigned_wide)b);
-    case EM__BINARY_QUOTIENT:
-        return b == 0 ? 0 : wrap(dtype, (unsigned_wide)(a / b));
-    case EM__BINARY_REMAINDER:
-        return b == 0 ? 0 : a % b;
-    case EM__BINARY_POW:
-        return pow_int(dtype, a, b);
-    case EM__BINARY_MAXIMUM:
-        return a > b ? a : b;
-    case EM__BINARY_MINIMUM:
-        return a < b ? a : b;
-    case EM__BINARY_BITWISE_AND:
-        return a & b;
-    case EM__BINARY_BITWISE_OR:
-        return a | b;
-    case EM__BINARY_BITWISE_XOR:
-        return a ^ b;
-    case EM__BINARY_LEFT_SHIFT:
-        return shift_int(dtype, a, b, 1);
-    default:
-        return shift_int(dtype, a, b, 0);
+    case EM__BINARY_ADD: return wrap(dtype, (unsigned_wide)a + (unsigned_wide)b);
+    case EM__BINARY_SUB: return wrap(dtype, (unsigned_wide)a - (unsigned_wide)b);
+    case EM__BINARY_MUL: return wrap(dtype, (unsigned_wide)a * (unsigned_wide)b);
+    case EM__BINARY_QUOTIENT: return b == 0 ? 0 : wrap(dtype, (unsigned_wide)(a / b));
+    case EM__BINARY_REMAINDER: return b == 0 ? 0 : a % b;
+    case EM__BINARY_POW: return pow_int(dtype, a, b);
+    case EM__BINARY_MAXIMUM: return a > b ? a : b;
+    case EM__BINARY_MINIMUM: return a < b ? a : b;
+    case EM__BINARY_BITWISE_AND: return a & b;
+    case EM__BINARY_BITWISE_OR: return a | b;
+    case EM__BINARY_BITWISE_XOR: return a ^ b;
+    case EM__BINARY_LEFT_SHIFT: return shift_int(dtype, a, b, 1);
+    default: return shift_int(dtype, a, b, 0);
     }
 }
 
@@ -103,24 +90,15 @@ static wide binary_int(em__binary_op op, em_dtype dtype, wide a, wide b)
 static int test_binary(em__binary_op op, int a, int b, int order)
 {
     switch (op) {
-    case EM__BINARY_LOGICAL_AND:
-        return a && b;
-    case EM__BINARY_LOGICAL_OR:
-        return a || b;
-    case EM__BINARY_LOGICAL_XOR:
-        return a != b;
-    case EM__BINARY_EQUAL:
-        return order == 0;
-    case EM__BINARY_NOT_EQUAL:
-        return order != 0;
-    case EM__BINARY_LESS:
-        return order == -1;
-    case EM__BINARY_LESS_EQUAL:
-        return order == -1 || order == 0;
-    case EM__BINARY_GREATER:
-        return order == 1;
-    default:
-        return order == 1 || order == 0;
+    case EM__BINARY_LOGICAL_AND: return a && b;
+    case EM__BINARY_LOGICAL_OR: return a || b;
+    case EM__BINARY_LOGICAL_XOR: return a != b;
+    case EM__BINARY_EQUAL: return order == 0;
+    case EM__BINARY_NOT_EQUAL: return order != 0;
+    case EM__BINARY_LESS: return order == -1;
+    case EM__BINARY_LESS_EQUAL: return order == -1 || order == 0;
+    case EM__BINARY_GREATER: return order == 1;
+    default: return order == 1 || order == 0;
     }
 }
 
@@ -132,25 +110,16 @@ static int is_test(em__binary_op op)
 static wide unary_int(em__unary_op op, em_dtype dtype, wide x)
 {
     switch (op) {
-    case EM__UNARY_NEG:
-        return wrap(dtype, -(unsigned_wide)x);
-    case EM__UNARY_ABS:
-        return wrap(dtype, (unsigned_wide)(x < 0 ? -x : x));
-    case EM__UNARY_SIGN:
-        return (x > 0) - (x < 0);
-    case EM__UNARY_SQUARE:
-        return wrap(dtype, (unsigned_wide)x * (unsigned_wide)x);
-    case EM__UNARY_RELU:
-        return x > 0 ? x : 0;
-    case EM__UNARY_BITWISE_NOT:
-        return wrap(dtype, ~(unsigned_wide)x);
-    case EM__UNARY_LOGICAL_NOT:
-        return x == 0;
+    case EM__UNARY_NEG: return wrap(dtype, -(unsigned_wide)x);
+    case EM__UNARY_ABS: return wrap(dtype, (unsigned_wide)(x < 0 ? -x : x));
+    case EM__UNARY_SIGN: return (x > 0) - (x < 0);
+    case EM__UNARY_SQUARE: return wrap(dtype, (unsigned_wide)x * (unsigned_wide)x);
+    case EM__UNARY_RELU: return x > 0 ? x : 0;
+    case EM__UNARY_BITWISE_NOT: return wrap(dtype, ~(unsigned_wide)x);
+    case EM__UNARY_LOGICAL_NOT: return x == 0;
     case EM__UNARY_IS_NAN:
-    case EM__UNARY_IS_INF:
-        return 0;
-    default:
-        return x; /* floor, ceil, round */
+    case EM__UNARY_IS_INF: return 0;
+    default: return x; /* floor, ceil, round */
     }
 }
 
@@ -210,62 +179,44 @@ static void integers_are_exact(void **state)
 static double unary_float(em__unary_op op, double x)
 {
     static double (*const libm[EM__UNARY_COUNT])(double) = {
-        [EM__UNARY_ABS] = fabs,    [EM__UNARY_FLOOR] = floor, [EM__UNARY_CEIL] = ceil, [EM__UNARY_ROUND] = round,
-        [EM__UNARY_SQRT] = sqrt,   [EM__UNARY_CBRT] = cbrt,   [EM__UNARY_LOG2] = log2,   [EM__UNARY_EXP] = exp,   [EM__UNARY_EXPM1] = expm1,
-        [EM__UNARY_LOG] = log,     [EM__UNARY_LOG1P] = log1p, [EM__UNARY_SIN] = sin,   [EM__UNARY_COS] = cos,
-        [EM__UNARY_TAN] = tan,     [EM__UNARY_ASIN] = asin,   [EM__UNARY_ACOS] = acos, [EM__UNARY_ATAN] = atan,
-        [EM__UNARY_SINH] = sinh,   [EM__UNARY_COSH] = cosh,   [EM__UNARY_TANH] = tanh, [EM__UNARY_ASINH] = asinh,
-        [EM__UNARY_ACOSH] = acosh, [EM__UNARY_ATANH] = atanh, [EM__UNARY_ERF] = erf,   [EM__UNARY_ERFC] = erfc,
+        [EM__UNARY_ABS] = fabs,    [EM__UNARY_FLOOR] = floor, [EM__UNARY_CEIL] = ceil,   [EM__UNARY_ROUND] = round,
+        [EM__UNARY_SQRT] = sqrt,   [EM__UNARY_CBRT] = cbrt,   [EM__UNARY_LOG2] = log2,   [EM__UNARY_EXP] = exp,
+        [EM__UNARY_EXPM1] = expm1, [EM__UNARY_LOG] = log,     [EM__UNARY_LOG1P] = log1p, [EM__UNARY_SIN] = sin,
+        [EM__UNARY_COS] = cos,     [EM__UNARY_TAN] = tan,     [EM__UNARY_ASIN] = asin,   [EM__UNARY_ACOS] = acos,
+        [EM__UNARY_ATAN] = atan,   [EM__UNARY_SINH] = sinh,   [EM__UNARY_COSH] = cosh,   [EM__UNARY_TANH] = tanh,
+        [EM__UNARY_ASINH] = asinh, [EM__UNARY_ACOSH] = acosh, [EM__UNARY_ATANH] = atanh, [EM__UNARY_ERF] = erf,
+        [EM__UNARY_ERFC] = erfc,
     };
     if (libm[op])
         return libm[op](x);
     switch (op) {
-    case EM__UNARY_NEG:
-        return -x;
-    case EM__UNARY_SIGN:
-        return x > 0 ? 1 : x < 0 ? -1 : x;
-    case EM__UNARY_SQUARE:
-        return x * x;
-    case EM__UNARY_RELU:
-        return x < 0 ? 0 : x;
-    case EM__UNARY_RECIPROCAL:
-        return 1 / x;
-    case EM__UNARY_RSQRT:
-        return 1 / sqrt(x);
-    case EM__UNARY_SIGMOID:
-        return 1 / (1 + exp(-x));
-    case EM__UNARY_SILU:
-        return x < -1000 ? 0 : x / (1 + exp(-x));
-    case EM__UNARY_GELU:
-        return x < -100 ? 0 : 0.5 * x * erfc(-x * sqrt(0.5));
+    case EM__UNARY_NEG: return -x;
+    case EM__UNARY_SIGN: return x > 0 ? 1 : x < 0 ? -1 : x;
+    case EM__UNARY_SQUARE: return x * x;
+    case EM__UNARY_RELU: return x < 0 ? 0 : x;
+    case EM__UNARY_RECIPROCAL: return 1 / x;
+    case EM__UNARY_RSQRT: return 1 / sqrt(x);
+    case EM__UNARY_SIGMOID: return 1 / (1 + exp(-x));
+    case EM__UNARY_SILU: return x < -1000 ? 0 : x / (1 + exp(-x));
+    case EM__UNARY_GELU: return x < -100 ? 0 : 0.5 * x * erfc(-x * sqrt(0.5));
     case EM__UNARY_GELU_TANH:
         return x < -100 ? 0 : x / (1 + exp(-2 * sqrt(2 / acos(-1.0)) * (x + 0.044715 * x * x * x)));
-    default:
-        return 0;
+    default: return 0;
     }
 }
 
 static double binary_float(em__binary_op op, double a, double b)
 {
     switch (op) {
-    case EM__BINARY_ADD:
-        return a + b;
-    case EM__BINARY_SUB:
-        return a - b;
-    case EM__BINARY_MUL:
-        return a * b;
-    case EM__BINARY_DIV:
-        return a / b;
-    case EM__BINARY_REMAINDER:
-        return fmod(a, b);
-    case EM__BINARY_POW:
-        return pow(a, b);
-    case EM__BINARY_ATAN2:
-        return atan2(a, b);
-    case EM__BINARY_MAXIMUM:
-        return isnan(a) || isnan(b) ? NAN : a > b ? a : b;
-    default:
-        return isnan(a) || isnan(b) ? NAN : a < b ? a : b;
+    case EM__BINARY_ADD: return a + b;
+    case EM__BINARY_SUB: return a - b;
+    case EM__BINARY_MUL: return a * b;
+    case EM__BINARY_DIV: return a / b;
+    case EM__BINARY_REMAINDER: return fmod(a, b);
+    case EM__BINARY_POW: return pow(a, b);
+    case EM__BINARY_ATAN2: return atan2(a, b);
+    case EM__BINARY_MAXIMUM: return isnan(a) || isnan(b) ? NAN : a > b ? a : b;
+    default: return isnan(a) || isnan(b) ? NAN : a < b ? a : b;
     }
 }
 
@@ -273,14 +224,10 @@ static double binary_float(em__binary_op op, double a, double b)
 static double round_to(em_dtype dtype, double exact)
 {
     switch (dtype) {
-    case EM_F16:
-        return (double)em__f16_to_f32(em__f64_to_f16(exact));
-    case EM_BF16:
-        return (double)em__bf16_to_f32(em__f64_to_bf16(exact));
-    case EM_F32:
-        return (double)(float)exact;
-    default:
-        return exact;
+    case EM_F16: return (double)em__f16_to_f32(em__f64_to_f16(exact));
+    case EM_BF16: return (double)em__bf16_to_f32(em__f64_to_bf16(exact));
+    case EM_F32: return (double)(float)exact;
+    default: return exact;
     }
 }
 
