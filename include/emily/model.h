@@ -43,7 +43,7 @@ typedef struct em_embed_options {
     size_t batch_tokens;     /* tokens computed at a time; 0: a good default */
     bool (*progress)(size_t done, size_t total, void *user); /* false cancels: EM_ERROR_CANCELLED */
     void *user;
-    size_t *truncated;       /* set to how many texts were cut; NULL: not wanted */
+    size_t *truncated; /* set to how many texts were cut; NULL: not wanted */
 } em_embed_options;
 
 /* One vector a text, in order: f32 [n, width], owned by the caller. The vector of a text does not depend on the others.
@@ -70,10 +70,16 @@ typedef struct em_model_info {
     size_t max_tokens; /* of a text, special tokens included */
     em_pool pooling;
     bool normalize;
-    int width; /* of a sentence vector */
+    bool plain; /* there is no modules.json: mean pooled, as sentence-transformers does then */
+    int width;  /* of a sentence vector */
+    size_t prompts;
     const char *can; /* "embed, search, tokenize" */
 } em_model_info;
 EM_API em_status em_model_get_info(const em_model *model, em_model_info *info);
+
+/* The i-th prompt's name and text, borrowed from the model; false past the last. `is_default` may be NULL. */
+EM_API bool em_model_prompt(const em_model *model, size_t index, const char **name, const char **text,
+                            bool *is_default);
 
 /* The model's tokenizer; borrowed. NULL for a NULL model. */
 EM_API const em_tokenizer *em_model_tokenizer(const em_model *model);

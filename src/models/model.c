@@ -35,6 +35,7 @@ static em_status take_options(em_model *model, const em_model_options *given)
 static em_status find_directory(em_model *model, const char *name)
 {
     EM__FAIL_IF(!name || !*name, EM_ERROR_INVALID_ARGUMENT, "model: no name was given");
+    EM__FAIL_IF(!em__path_is_dir(name), EM_ERROR_NOT_FOUND, "%s: no such directory", name);
     model->path = em__strdup(name);
     return model->path ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
 }
@@ -100,7 +101,9 @@ static void describe(em_model *model)
     info->max_tokens = model->max_tokens;
     info->pooling = m->pools[0];
     info->normalize = m->n_stages > 0 && !m->stages[m->n_stages - 1].dir;
+    info->plain = m->plain;
     info->width = (int)model->width;
+    info->prompts = m->n_prompts;
     info->can = "embed, search, tokenize";
 }
 
@@ -121,6 +124,8 @@ em_model *em_model_open(const char *name, const em_model_options *options)
         return NULL;
     }
     describe(model);
+    if (model->modules.plain)
+        em__log(EM_LOG_INFO, "%s: no modules.json; sentence vectors are mean pooled", model->path);
     if (em__telemetry_wanted())
         em__telemetry("load", model->path, em__now() - start);
     return model;
@@ -150,6 +155,18 @@ em_status em_model_get_info(const em_model *model, em_model_info *info)
     EM__FAIL_IF(!info, EM_ERROR_INVALID_ARGUMENT, "model: info is NULL");
     *info = model->info;
     return EM_OK;
+}
+
+bool em_model_prompt(const em_model *model, size_t index, const char **name, const char **text, bool *is_default)
+{
+    if (!model || index >= model->modules.n_prompts)
+        return false;
+    const em__prompt *prompt = &model->modules.prompts[index];
+    *name = prompt->name;
+    *text = prompt->text;
+    if (is_default)
+        *is_default = prompt->text == model->modules.default_prompt;
+    return true;
 }
 
 const em_tokenizer *em_model_tokenizer(const em_model *model)

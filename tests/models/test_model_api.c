@@ -216,6 +216,15 @@ static void test_info(void **state)
     assert_int_equal(info.weight_files, 1);
     assert_int_equal(info.dtype, EM_F32);
     assert_true(info.parameters > 1000);
+    assert_false(info.plain);
+    assert_int_equal(info.prompts, 2);
+    const char *name, *text;
+    bool is_default;
+    assert_true(em_model_prompt(model, 0, &name, &text, &is_default));
+    assert_string_equal(name, "query");
+    assert_string_equal(text, "query: ");
+    assert_true(is_default);
+    assert_false(em_model_prompt(model, 2, &name, &text, NULL));
     assert_non_null(em_model_tokenizer(model));
 }
 
