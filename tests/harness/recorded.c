@@ -15,6 +15,8 @@ const char *const recorded_names[] = {"bert-mean-gelu",
                                       "bert-weighted-dense-lower",
                                       "bert-concat-pooling",
                                       "bert-plain",
+                                      "mpnet-mean",
+                                      "mpnet-cls-prefix",
                                       NULL};
 
 static void read_npy(const recorded *r, const char *file, em_dtype dtype, em__npy *npy)

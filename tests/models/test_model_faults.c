@@ -48,6 +48,12 @@ static void test_eager(void **state)
     sweep("models/bert-plain", EM_LANE_EAGER);
 }
 
+static void test_mpnet(void **state)
+{
+    (void)state;
+    sweep("models/mpnet-cls-prefix", EM_LANE_FUSE);
+}
+
 static void test_stages(void **state)
 {
     (void)state;
@@ -57,6 +63,7 @@ static void test_stages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_fuse), cmocka_unit_test(test_native),
-                                       cmocka_unit_test(test_eager), cmocka_unit_test(test_stages)};
+                                       cmocka_unit_test(test_eager), cmocka_unit_test(test_stages),
+                                       cmocka_unit_test(test_mpnet)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
