@@ -48,6 +48,9 @@ ALWAYS void tile_body(const em__gemm_tile *t, const int rows)
     if (before) {
         UNROLL_ROWS _mm_prefetch((const char *)(t->c + r * t->ldc), _MM_HINT_T0);
     }
+    if (t->residual) {
+        UNROLL_ROWS _mm_prefetch((const char *)(t->residual + r * t->ldr), _MM_HINT_T0);
+    }
     for (;;) {
         end = t->k - k > EM__GEMM_CHUNK ? k + EM__GEMM_CHUNK : t->k;
         UNROLL_ROWS
