@@ -232,24 +232,42 @@ static void choose_blocks(gemm_plan *plan)
     }
 }
 
+static void run_plan(gemm_plan *plan)
+{
+    choose_blocks(plan);
+    int64_t tasks = plan->row_blocks * plan->column_blocks;
+    if (plan->pool) {
+        em__pool_run(plan->pool, run_task, plan, tasks);
+    } else {
+        for (int64_t i = 0; i < tasks; i++)
+            run_task(plan, i, 0);
+    }
+}
+
+static gemm_plan make_plan(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args)
+{
+    gemm_plan plan = {.kernels = kernels, .pool = pool, .args = args};
+    plan.panels = ceil_div(args->n, EM__GEMM_PANEL);
+    plan.copy_a = pool && args->m >= 8 && args->lda * (int64_t)sizeof(float) % PAGE == 0;
+    return plan;
+}
+
 em_status em__gemm_f32(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args)
 {
     if (args->m <= 0 || args->n <= 0)
         return EM_OK;
-    gemm_plan plan = {.kernels = kernels, .pool = pool, .args = args};
-    plan.panels = ceil_div(args->n, EM__GEMM_PANEL);
-    plan.copy_a = pool && args->m >= 8 && args->lda * (int64_t)sizeof(float) % PAGE == 0;
+    gemm_plan plan = make_plan(kernels, pool, args);
     if (plan.copy_a)
         EM__TRY(em__pool_reserve(pool, em__gemm_scratch_bytes()));
-    choose_blocks(&plan);
-    int64_t tasks = plan.row_blocks * plan.column_blocks;
-    if (pool) {
-        em__pool_run(pool, run_task, &plan, tasks);
-    } else {
-        for (int64_t i = 0; i < tasks; i++)
-            run_task(&plan, i, 0);
-    }
+    run_plan(&plan);
     return EM_OK;
+}
+
+void em__gemm_f32_inline(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args)
+{
+    gemm_plan plan = make_plan(kernels, pool, args);
+    if (args->m > 0 && args->n > 0)
+        run_plan(&plan);
 }
 
 /* Bytes from which packing writes past the caches. A weight is one of many, all packed before the first is read; the

@@ -65,4 +65,27 @@ size_t em__gemm_scratch_bytes(void);
  * then it runs on the caller alone and fails when it needs scratch and cannot get it. */
 em_status em__gemm_f32(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args);
 
+#define EM__GEMM_BATCH_RANK 8
+
+/* One side of a batch of products: strides in elements of its rows, of its depth (k), and of the batch's axes. */
+typedef struct em__gemm_operand {
+    const float *data;
+    int64_t row, depth;
+    int64_t batch[EM__GEMM_BATCH_RANK];
+} em__gemm_operand;
+
+/* C[i] = A[i] B[i] for every index i of the batch. Any strides, 0 too; fast where row or depth is 1. */
+typedef struct em__gemm_batch {
+    int64_t m, n, k;
+    int rank; /* axes of the batch; 0 for one product */
+    int64_t dims[EM__GEMM_BATCH_RANK];
+    em__gemm_operand a; /* rows are those of C */
+    em__gemm_operand b; /* rows are C's columns */
+    float *c;           /* [dims..., m, n], contiguous; overlaps no input */
+} em__gemm_batch;
+
+/* Runs the products with the bits of em__gemm_f32. Many small ones go side by side; a large one is cut over the pool.
+ * Takes worker scratch and, for large ones, a block. Fails only with EM_ERROR_OUT_OF_MEMORY. */
+em_status em__gemm_f32_batched(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_batch *args);
+
 #endif

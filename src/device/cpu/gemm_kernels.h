@@ -46,6 +46,9 @@ struct em__gemm_kernels {
     void (*pack_columns)(float *dst, const float *src, int64_t stride, int columns, int64_t k, bool past);
 };
 
+/* em__gemm_f32 inside a loop of the pool, whose scratch holds em__gemm_scratch_bytes() at least: runs inline. */
+void em__gemm_f32_inline(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args);
+
 void em__gemm_kernels_avx2(em__gemm_kernels *kernels);
 void em__gemm_kernels_avx512(em__gemm_kernels *kernels);
 
