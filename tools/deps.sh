@@ -46,8 +46,8 @@ list)
 check)
     [ -n "$missing" ] || exit 0
     echo "emily needs packages that are not installed here. On Debian or Ubuntu:" >&2
-    echo "    $line" >&2
-    echo "or: make deps" >&2
+    echo "    ${sudo:+sudo }apt-get update && $line" >&2
+    echo "or: sh tools/deps.sh install" >&2
     exit 1
     ;;
 install)
