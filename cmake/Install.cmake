@@ -30,9 +30,9 @@ foreach(dir IN ITEMS LIBDIR INCLUDEDIR)
     set(EMILY_PC_${dir} ${CMAKE_INSTALL_${dir}})
   endif()
 endforeach()
-# A static libemily over the shared libraries that it stands on. Not Requires.private: that would ask for the static
-# libraries' own needs too, and libcurl's are a dozen packages that distributions don't install with it.
-set(EMILY_PC_LDFLAGS ${JANSSON_LDFLAGS} ${PCRE2_LDFLAGS} ${UTF8PROC_LDFLAGS} ${CURL_LDFLAGS})
+# A static libemily over the shared libraries that it stands on. Not Requires.private: that would ask for what those
+# libraries need when they are static too. libcurl is not among them: it is opened when a download asks for it.
+set(EMILY_PC_LDFLAGS ${JANSSON_LDFLAGS} ${PCRE2_LDFLAGS} ${UTF8PROC_LDFLAGS})
 list(JOIN EMILY_PC_LDFLAGS " " EMILY_PC_PRIVATE)
 configure_file(cmake/emily.pc.in ${CMAKE_BINARY_DIR}/emily.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/emily.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
