@@ -323,7 +323,11 @@ static void check_batched(const em__gemm_kernels *kernels, int64_t outer, int64_
         (em__gemm_operand){b, dice & 2 ? gap : k * gap, dice & 2 ? n * gap : gap, {inner * n * k * gap, n * k * gap}};
     batch.b.batch[0] = dice & 4 ? 0 : batch.b.batch[0];
     batch.c = c;
+    size_t memory, scratch;
+    assert_true(em__gemm_f32_batched_needs(&batch, &memory, &scratch));
+    batch.memory = em__block_alloc(memory);
     assert_int_equal(em__gemm_f32_batched(kernels, pool, &batch), EM_OK);
+    em__block_free(batch.memory, memory);
     for (int64_t x = 0; x < outer * inner; x++) {
         const float *pa = a + x / inner * batch.a.batch[0] + x % inner * batch.a.batch[1];
         const float *pb = b + x / inner * batch.b.batch[0] + x % inner * batch.b.batch[1];

@@ -177,6 +177,34 @@ static void epilogue(em__cpu *cpu, const em__call *call, em__gemm_args *args)
     args->activation = em__cpu_activation(cpu, (em__op)call->ints[0]);
 }
 
+/* Operands that step evenly go to the batched product as they lie. */
+static bool as_batch(const em__call *call, const product *p, em__gemm_batch *out)
+{
+    if (call->op != EM__OP_DOT_GENERAL || call->packed || !p->a.even || !p->b.even)
+        return false;
+    const em__tensor *a = &call->in[0], *b = &call->in[1];
+    *out = (em__gemm_batch){.m = p->a.rows, .n = p->b.rows, .k = p->a.depth, .rank = p->dot.n_batch};
+    out->a = (em__gemm_operand){.data = a->data, .row = p->a.row_stride, .depth = p->a.depth_stride};
+    out->b = (em__gemm_operand){.data = b->data, .row = p->b.row_stride, .depth = p->b.depth_stride};
+    for (int i = 0; i < p->dot.n_batch; i++) {
+        out->dims[i] = a->spec.dims[p->dot.batch_a[i]];
+        out->a.batch[i] = a->strides[p->dot.batch_a[i]];
+        out->b.batch[i] = b->strides[p->dot.batch_b[i]];
+    }
+    out->c = call->out.data;
+    out->memory = call->scratch;
+    return true;
+}
+
+static em_status run_batched(em_device *device, const em__call *call)
+{
+    em__cpu *cpu = em__cpu_of(device);
+    em__gemm_batch batch;
+    product p = analyse(call);
+    as_batch(call, &p, &batch);
+    return em__gemm_f32_batched(cpu->gemm, cpu->pool, &batch);
+}
+
 static em_status run_dot(em_device *device, const em__call *call)
 {
     em__cpu *cpu = em__cpu_of(device);
@@ -212,6 +240,13 @@ bool em__cpu_prepare_dot(em__cpu *cpu, const em__call *call, em__plan *plan)
     if (!mine)
         return false;
     product p = analyse(call);
+    em__gemm_batch batch;
+    size_t worker;
+    if (as_batch(call, &p, &batch) && em__gemm_f32_batched_needs(&batch, &plan->scratch, &worker)) {
+        plan->kernel = run_batched;
+        plan->strided = 3;
+        return em__pool_reserve(cpu->pool, worker) == EM_OK;
+    }
     if (em__pool_reserve(cpu->pool, em__gemm_scratch_bytes()) != EM_OK)
         return false;
     plan->kernel = run_dot;

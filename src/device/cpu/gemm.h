@@ -14,6 +14,7 @@
 #ifndef EM_DEVICE_CPU_GEMM_H
 #define EM_DEVICE_CPU_GEMM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -82,10 +83,15 @@ typedef struct em__gemm_batch {
     em__gemm_operand a; /* rows are those of C */
     em__gemm_operand b; /* rows are C's columns */
     float *c;           /* [dims..., m, n], contiguous; overlaps no input */
+    void *memory;       /* as many bytes as em__gemm_f32_batched_needs says, 64-byte aligned; NULL when that is 0 */
 } em__gemm_batch;
 
+/* What the products need beforehand: bytes of memory, and bytes of worker scratch to reserve. False when an operand is
+ * larger than an address space. */
+bool em__gemm_f32_batched_needs(const em__gemm_batch *args, size_t *memory, size_t *scratch);
+
 /* Runs the products with the bits of em__gemm_f32. Many small ones go side by side; a large one is cut over the pool.
- * Takes worker scratch and, for large ones, a block. Fails only with EM_ERROR_OUT_OF_MEMORY. */
+ * Allocates nothing when the scratch was reserved. Fails only with EM_ERROR_OUT_OF_MEMORY. */
 em_status em__gemm_f32_batched(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_batch *args);
 
 #endif

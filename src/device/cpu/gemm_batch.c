@@ -2,12 +2,11 @@
  * Batches of products over strided operands, brought to what gemm.c runs: rows of A contiguous, B packed.
  *
  * When the packed operands of one product fit SMALL_BYTES, each is one task: pack and multiply in the worker's scratch.
- * Otherwise the products go one after the other, each packed into a block and multiplied by the whole pool.
+ * Otherwise the products go one after the other, each packed into the caller's memory and multiplied by the whole
+ * pool.
  */
 #include <string.h>
 
-#include "core/alloc.h"
-#include "core/block.h"
 #include "core/error.h"
 #include "device/cpu/gemm_kernels.h"
 
@@ -128,29 +127,46 @@ static em_status run_large(const batch_job *job, int64_t count, char *block)
     return EM_OK;
 }
 
-em_status em__gemm_f32_batched(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_batch *args)
+/* The number of products; 0 when there is nothing to compute. */
+static int64_t describe(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_batch *args, batch_job *job)
 {
     int64_t count = args->m > 0 && args->n > 0 ? 1 : 0;
     for (int axis = 0; axis < args->rank; axis++)
         count *= args->dims[axis];
-    if (count <= 0)
+    *job = (batch_job){.kernels = kernels, .pool = pool, .args = args};
+    job->copy_a = args->a.depth != 1 && args->k > 1;
+    job->packed_bytes = em__gemm_f32_packed_bytes(args->n, args->k);
+    job->copy_bytes = job->copy_a ? ((size_t)(args->m * args->k) * sizeof(float) + 63) / 64 * 64 : 0;
+    return count;
+}
+
+static bool side_by_side(const batch_job *job, int64_t count)
+{
+    return count > 1 && job->packed_bytes + job->copy_bytes <= SMALL_BYTES;
+}
+
+bool em__gemm_f32_batched_needs(const em__gemm_batch *args, size_t *memory, size_t *scratch)
+{
+    batch_job job;
+    int64_t count = describe(NULL, NULL, args, &job);
+    size_t bytes = job.packed_bytes + job.copy_bytes;
+    bool small = side_by_side(&job, count);
+    *memory = small || count == 0 ? 0 : bytes;
+    *scratch = em__gemm_scratch_bytes() + (small ? bytes : 0);
+    return count == 0 || job.packed_bytes > 0 || args->k == 0;
+}
+
+em_status em__gemm_f32_batched(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_batch *args)
+{
+    batch_job job;
+    int64_t count = describe(kernels, pool, args, &job);
+    if (count == 0)
         return EM_OK;
-    batch_job job = {.kernels = kernels, .pool = pool, .args = args};
-    job.copy_a = args->a.depth != 1 && args->k > 1;
-    job.packed_bytes = em__gemm_f32_packed_bytes(args->n, args->k);
     EM__FAIL_IF(job.packed_bytes == 0 && args->k > 0, EM_ERROR_OUT_OF_MEMORY,
                 "matmul: a right side of %lld x %lld is larger than memory", (long long)args->k, (long long)args->n);
-    job.copy_bytes = job.copy_a ? ((size_t)(args->m * args->k) * sizeof(float) + 63) / 64 * 64 : 0;
-    const size_t bytes = job.packed_bytes + job.copy_bytes;
-    if (count > 1 && bytes <= SMALL_BYTES) {
-        EM__TRY(em__pool_reserve(pool, em__gemm_scratch_bytes() + bytes));
-        em__pool_run(pool, run_small, &job, count);
-        return EM_OK;
-    }
-    char *block = em__block_alloc(bytes);
-    if (!block)
-        return EM_ERROR_OUT_OF_MEMORY;
-    em_status status = run_large(&job, count, block);
-    em__block_free(block, bytes);
-    return status;
+    if (!side_by_side(&job, count))
+        return run_large(&job, count, args->memory);
+    EM__TRY(em__pool_reserve(pool, em__gemm_scratch_bytes() + job.packed_bytes + job.copy_bytes));
+    em__pool_run(pool, run_small, &job, count);
+    return EM_OK;
 }
