@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include <emily/hub.h>
+
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -35,9 +37,9 @@ static em_status take_options(em_model *model, const em_model_options *given)
 static em_status find_directory(em_model *model, const char *name)
 {
     EM__FAIL_IF(!name || !*name, EM_ERROR_INVALID_ARGUMENT, "model: no name was given");
-    EM__FAIL_IF(!em__path_is_dir(name), EM_ERROR_NOT_FOUND, "%s: no such directory", name);
-    model->path = em__strdup(name);
-    return model->path ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
+    EM__TRY(em_hub_resolve(name, NULL, &model->path));
+    EM__FAIL_IF(!em__path_is_dir(model->path), EM_ERROR_NOT_FOUND, "%s: not a directory with a checkpoint", name);
+    return EM_OK;
 }
 
 static em_status load_weights(em_model *model)
