@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <emily/hub.h>
+
 #include "cli/info.h"
 #include "cli/output.h"
 #include "cli/session.h"
@@ -68,6 +70,7 @@ static int describe_model(cli_facts *facts, em_model *model, const info_values *
     double times[RUNS];
     if (em_model_get_info(model, &facts->model) != EM_OK)
         return cli_fail_last();
+    facts->handle = model;
     facts->architecture = facts->model.architecture;
     facts->path = facts->model.path;
     facts->parameters = facts->model.parameters;
@@ -146,7 +149,7 @@ static int run(const void *given, const cli_words *operands)
     }
     em_model_close(&model);
     em__free(reason);
-    em__free(path);
+    em_hub_path_free(path);
     return code;
 }
 

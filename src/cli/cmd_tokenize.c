@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <emily/hub.h>
 #include <emily/tokenizer.h>
 
 #include "cli/input.h"
@@ -116,7 +117,7 @@ static int tokenize_all(tokenize_job *job, const char *model, const tokenize_val
         return code;
     if (em_tokenizer_open(path, &job->tokenizer) != EM_OK)
         code = cli_fail_last();
-    em__free(path);
+    em_hub_path_free(path);
     if (code != CLI_OK || (code = cli_output_open(&job->out, values->output)) != CLI_OK)
         return code;
     while ((code = cli_source_fill(&job->source, &job->batch)) == CLI_OK && job->batch.texts.length)

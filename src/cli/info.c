@@ -64,6 +64,26 @@ static em_status human_tensors(em__str *out, const em_safetensors *file)
     return status;
 }
 
+/* Prompts: query "query: ", passage "passage: " (default) */
+static em_status human_prompts(em__str *out, const em_model *model)
+{
+    const char *name, *text;
+    bool chosen;
+    em_status status = em__str_add_text(out, "  prompts:");
+    for (size_t i = 0; status == EM_OK && em_model_prompt(model, i, &name, &text, &chosen); i++) {
+        status = em__str_add_text(out, i ? ", " : " ");
+        if (status == EM_OK)
+            status = cli_plain_text(out, name, strlen(name), SIZE_MAX);
+        if (status == EM_OK)
+            status = em__str_add_text(out, " \"");
+        if (status == EM_OK)
+            status = cli_plain_text(out, text, strlen(text), SIZE_MAX);
+        if (status == EM_OK)
+            status = em__str_add_text(out, chosen ? "\" (default)" : "\"");
+    }
+    return status == EM_OK ? em__str_add_char(out, '\n') : status;
+}
+
 static em_status human_model(em__str *out, const cli_facts *f)
 {
     const em_model_info *m = &f->model;
@@ -75,9 +95,16 @@ static em_status human_model(em__str *out, const cli_facts *f)
     if (status == EM_OK && m->width != m->hidden)
         status = em__str_addf(out, ", %d wide", m->width);
     if (status == EM_OK)
-        status = em__str_addf(out, ", %zu tokens at most\n  can: %s\n", m->max_tokens, m->can);
+        status = em__str_addf(out, ", %zu tokens at most\n", m->max_tokens);
+    if (status == EM_OK && m->prompts)
+        status = human_prompts(out, f->handle);
+    if (status == EM_OK)
+        status = em__str_addf(out, "  can: %s\n", m->can);
     if (status == EM_OK && f->milliseconds > 0)
-        status = em__str_addf(out, "  %s; a 16-token text takes about %.1f ms\n", f->device, f->milliseconds);
+        status = em__str_addf(out,
+                              f->milliseconds < 1 ? "  %s; a 16-token text takes about %.2g ms\n"
+                                                  : "  %s; a 16-token text takes about %.1f ms\n",
+                              f->device, f->milliseconds);
     return status;
 }
 
@@ -130,6 +157,23 @@ static em_status json_tensors(em__str *out, const em_safetensors *file)
     return status == EM_OK ? em__str_add_char(out, ']') : status;
 }
 
+static em_status json_prompts(em__str *out, const em_model *model)
+{
+    const char *name, *text;
+    bool chosen;
+    em_status status = em__str_add_text(out, ",\"prompts\":[");
+    for (size_t i = 0; status == EM_OK && em_model_prompt(model, i, &name, &text, &chosen); i++) {
+        status = em__str_add_text(out, i ? ",{\"name\":" : "{\"name\":");
+        if (status == EM_OK)
+            status = cli_json_string(out, name, strlen(name));
+        if (status == EM_OK)
+            status = add_pair(out, "text", text);
+        if (status == EM_OK)
+            status = em__str_addf(out, ",\"default\":%s}", chosen ? "true" : "false");
+    }
+    return status == EM_OK ? em__str_add_char(out, ']') : status;
+}
+
 static em_status json_model(em__str *out, const cli_facts *f)
 {
     const em_model_info *m = &f->model;
@@ -143,6 +187,8 @@ static em_status json_model(em__str *out, const cli_facts *f)
     if (status == EM_OK)
         status = em__str_addf(out, ",\"pooling\":\"%s\",\"normalize\":%s,\"width\":%d", pool_words[m->pooling],
                               m->normalize ? "true" : "false", m->width);
+    if (status == EM_OK)
+        status = json_prompts(out, f->handle);
     if (status == EM_OK)
         status = add_pair(out, "can", m->can);
     if (status == EM_OK)

@@ -9,6 +9,7 @@
 
 typedef struct cli_facts {
     const char *name, *path, *architecture; /* name: as it was given */
+    const em_model *handle;                 /* for its prompts; NULL when the model did not open */
     em_model_info model;                    /* all zero when the model did not open */
     const em_safetensors *file;             /* NULL when its weights cannot be read */
     size_t parameters, bytes, files;

@@ -1,10 +1,10 @@
 /* Opening a model as the command line asks, and what to try when it does not open. */
 #include "cli/session.h"
 
-#include "core/alloc.h"
-
 #include <string.h>
 #include <unistd.h>
+
+#include <emily/hub.h>
 
 /* The library's message, and a next step where it names none. */
 static int fail_model(const char *name)
@@ -65,8 +65,7 @@ em_model *cli_session_open(const char *name, const cli_session_values *values, i
 
 int cli_model_path(const char *name, char **path)
 {
-    *path = em__strdup(name);
-    return *path ? CLI_OK : cli_fail_last();
+    return em_hub_resolve(name, NULL, path) == EM_OK ? CLI_OK : fail_model(name);
 }
 
 static void print_line(const char *line, void *user)
