@@ -8,7 +8,7 @@
 
 #define CHUNK 32768       /* elements that one worker takes at a time */
 #define SERIAL (96 << 10) /* bytes read and written up to which the caller does it alone */
-#define STREAM_BLOCK 8192 /* bytes of results computed before they are copied past the caches */
+#define STREAM_BLOCK 1024 /* bytes of results computed before they are copied past the caches */
 
 static em__cast best;
 static pthread_once_t best_once = PTHREAD_ONCE_INIT;
@@ -67,6 +67,7 @@ static void run_chunk(void *context, int64_t chunk, int worker)
         j->fn(block, j->in + i * j->in_size, count);
         em__stream_copy(j->out + i * j->out_size, block, count * j->out_size);
     }
+    em__stream_end();
 }
 
 void em__cast_run(const em__cast *kernels, em__pool *pool, em_dtype from, em_dtype to, void *out, const void *in,

@@ -60,6 +60,7 @@ typedef struct plan {
     int64_t blocks; /* of these in one transpose or line */
     int64_t calls;  /* kernel calls: the product of the outer axes, times `blocks` */
     int64_t calls_a_chunk;
+    bool stream; /* results go past the caches */
 } plan;
 
 static int64_t magnitude(int64_t x)
@@ -142,7 +143,8 @@ static void run_call(const plan *p, uint8_t *out, const uint8_t *in, int64_t blo
     out += from * along->out;
     in += from * along->in;
     if (p->transpose)
-        p->kernels->transpose[p->log_size](out, along->out / size, in, line->in / size, count, (size_t)line->n);
+        p->kernels->transpose[p->log_size](out, along->out / size, in, line->in / size, count, (size_t)line->n,
+                                           p->stream);
     else if (line->out == size && line->in == size)
         memcpy(out, in, count * p->size);
     else
@@ -187,6 +189,7 @@ static void run_plan(em__pool *pool, plan *p)
     int64_t bytes = (int64_t)p->size;
     for (int i = 0; i < p->rank; i++)
         bytes *= p->axes[i].n;
+    p->stream = 2 * (size_t)bytes >= em__cpu_get()->l3;
     if (!pool || bytes <= SERIAL_BYTES) {
         p->calls_a_chunk = p->calls;
         run_chunk(p, 0, 0);

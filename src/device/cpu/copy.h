@@ -7,6 +7,7 @@
 #ifndef EM_DEVICE_CPU_COPY_H
 #define EM_DEVICE_CPU_COPY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,9 +24,10 @@ typedef struct em__copy_layout {
     int64_t in_strides[EM__COPY_RANK];  /* in elements; may be negative or 0 (broadcast) */
 } em__copy_layout;
 
-/* out[r * out_stride + c] = in[c * in_stride + r] for r < rows, c < cols; strides in elements. */
+/* out[r * out_stride + c] = in[c * in_stride + r] for r < rows, c < cols; strides in elements. `stream`: the output
+ * exceeds the caches, a kernel may write past them. */
 typedef void (*em__transpose_fn)(void *out, int64_t out_stride, const void *in, int64_t in_stride, size_t rows,
-                                 size_t cols);
+                                 size_t cols, bool stream);
 
 /* out[i * out_step] = in[i * in_step] for i < n. */
 typedef void (*em__line_fn)(void *out, int64_t out_step, const void *in, int64_t in_step, size_t n);

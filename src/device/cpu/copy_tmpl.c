@@ -16,8 +16,10 @@ static void FN(line)(void *out, int64_t out_step, const void *in, int64_t in_ste
         *y = *x;
 }
 
-static void FN(transpose)(void *out, int64_t out_stride, const void *in, int64_t in_stride, size_t rows, size_t cols)
+static void FN(transpose)(void *out, int64_t out_stride, const void *in, int64_t in_stride, size_t rows, size_t cols,
+                          bool stream)
 {
+    (void)stream;
     T *y = out;
     const T *x = in;
     for (size_t r0 = 0; r0 < rows; r0 += BLOCK) {

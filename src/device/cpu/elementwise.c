@@ -1,9 +1,11 @@
 /*
  * The table of elementwise kernels, filled level by level, and the drivers that spread a loop over the pool.
  *
- * Big arrays are bound by memory. A store that misses the caches first reads the line that it then overwrites, a third
- * of an addition's traffic; so above `stream_from` bytes each chunk computes into a block that stays in L1 and copies
- * it out with stores that go past the caches. It works for every op and dtype and costs one pass over L1.
+ * Big arrays are bound by memory. A store that misses the caches first reads the line that it then overwrites, a
+ * quarter of an addition's traffic; so above `stream_from` bytes each chunk computes into a block that stays in L1 and
+ * copies it out with stores that go past the caches. It works for every dtype and costs one pass over L1. Measured on
+ * Zen 4, add of 4096 x 4096 on one thread: 7.2 ms plain, 5.9 in blocks of 1 KB, 17 in blocks of 8 KB, which halt the
+ * reads meanwhile. Ops that compute more than they move (exp, 3.6 ms plain) lose by it and go without.
  */
 #include "device/cpu/elementwise.h"
 
@@ -11,7 +13,7 @@
 #include <pthread.h>
 #include <string.h>
 
-#define STREAM_BLOCK 8192 /* bytes of results computed before they are copied out */
+#define STREAM_BLOCK 1024 /* bytes of results computed before they are copied out */
 
 static em__elementwise best;
 static pthread_once_t best_once = PTHREAD_ONCE_INIT;
@@ -130,9 +132,11 @@ static void run_chunk(void *context, int64_t chunk, int worker)
         run_part(j, block, from + i, count);
         em__stream_copy(j->out + (from + i) * j->out_size, block, count * j->out_size);
     }
+    em__stream_end();
 }
 
-static void run_job(const em__elementwise *kernels, em__pool *pool, job *j)
+/* `light`: the op is bound by memory, if anything is. */
+static void run_job(const em__elementwise *kernels, em__pool *pool, job *j, int light)
 {
     if (!j->n)
         return;
@@ -142,7 +146,7 @@ static void run_job(const em__elementwise *kernels, em__pool *pool, job *j)
         return;
     }
     j->chunk = kernels->chunk;
-    j->stream = bytes >= kernels->stream_from;
+    j->stream = light && bytes >= kernels->stream_from;
     em__pool_run(pool, run_chunk, j, (int64_t)((j->n + j->chunk - 1) / j->chunk));
 }
 
@@ -152,7 +156,7 @@ void em__elementwise_unary(const em__elementwise *kernels, em__pool *pool, em__u
     job j = {.piece = piece_unary, .fn.unary = kernels->unary[op][dtype], .out = out, .in = {in}, .n = n};
     j.out_size = em__unary_out_size(op, dtype);
     j.step[0] = em_dtype_size(dtype);
-    run_job(kernels, pool, &j);
+    run_job(kernels, pool, &j, op < EM__UNARY_RECIPROCAL || j.out_size == 1);
 }
 
 void em__elementwise_binary(const em__elementwise *kernels, em__pool *pool, em__binary_op op, em_dtype dtype, void *out,
@@ -164,7 +168,7 @@ void em__elementwise_binary(const em__elementwise *kernels, em__pool *pool, em__
     j.step[0] = mode & EM__SCALAR_A ? 0 : size;
     j.step[1] = mode & EM__SCALAR_B ? 0 : size;
     j.mode = mode;
-    run_job(kernels, pool, &j);
+    run_job(kernels, pool, &j, op != EM__BINARY_POW && op != EM__BINARY_ATAN2 && op != EM__BINARY_REMAINDER);
 }
 
 void em__elementwise_select(const em__elementwise *kernels, em__pool *pool, em_dtype dtype, void *out,
@@ -176,7 +180,7 @@ void em__elementwise_select(const em__elementwise *kernels, em__pool *pool, em_d
     j.step[1] = mode & EM__SCALAR_B ? 0 : j.out_size;
     j.step[2] = 1;
     j.mode = mode;
-    run_job(kernels, pool, &j);
+    run_job(kernels, pool, &j, 1);
 }
 
 void em__elementwise_clip(const em__elementwise *kernels, em__pool *pool, em_dtype dtype, void *out, const void *in,
@@ -184,5 +188,5 @@ void em__elementwise_clip(const em__elementwise *kernels, em__pool *pool, em_dty
 {
     job j = {.piece = piece_clip, .fn.clip = kernels->clip[dtype], .out = out, .in = {in, low, high}, .n = n};
     j.out_size = j.step[0] = em_dtype_size(dtype);
-    run_job(kernels, pool, &j);
+    run_job(kernels, pool, &j, 1);
 }

@@ -79,8 +79,10 @@ void em__elementwise_select(const em__elementwise *kernels, em__pool *pool, em_d
 void em__elementwise_clip(const em__elementwise *kernels, em__pool *pool, em_dtype dtype, void *out, const void *in,
                           const void *low, const void *high, size_t n);
 
-/* Copies past the caches where the machine can; the order with later stores of this thread is kept. No overlap. */
+/* Copies past the caches where the machine can; no overlap. Before other threads may read the results, the copying
+ * thread calls em__stream_end once. */
 void em__stream_copy(void *out, const void *in, size_t bytes);
+void em__stream_end(void);
 
 /* The functions without a place in libm. */
 double em__erf_inv(double x);

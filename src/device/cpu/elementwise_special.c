@@ -30,12 +30,20 @@ void em__stream_copy(void *out, const void *in, size_t bytes)
         _mm_stream_si128((__m128i *)(to + 48), d);
     }
     memcpy(to, from, bytes - head - lines * 64);
+}
+
+void em__stream_end(void)
+{
     _mm_sfence();
 }
 #else
 void em__stream_copy(void *out, const void *in, size_t bytes)
 {
     memcpy(out, in, bytes);
+}
+
+void em__stream_end(void)
+{
 }
 #endif
 

@@ -1,15 +1,8 @@
-/*
- * The table of row kernels, filled level by level, and the drivers over the rows of a matrix. Where rows and results
- * exceed the caches, a row is computed into a block in L1 and copied out with stores that go past the caches.
- */
+/* The table of row kernels, filled level by level, and the drivers over the rows of a matrix. */
 #include "device/cpu/rows.h"
 
 #include <pthread.h>
 #include <string.h>
-
-#include "device/cpu/elementwise.h"
-
-#define STREAM_BLOCK 16384 /* bytes of the longest row that is streamed */
 
 static em__rows best;
 static pthread_once_t best_once = PTHREAD_ONCE_INIT;
@@ -34,7 +27,6 @@ void em__rows_init(em__rows *kernels, em__cpu_level level)
 #endif
     kernels->chunk = 8192;
     kernels->serial = 12288;
-    kernels->stream_from = em__cpu_get()->l3;
 }
 
 static void init_best(void)
@@ -53,8 +45,6 @@ typedef struct job {
     em__norm_fn norm;
     em__norm_args args;
     size_t size, chunk_rows;
-    size_t out_bytes; /* of a row's result */
-    int stream;
 } job;
 
 static void run_row(const job *j, void *out, size_t row)
@@ -78,16 +68,8 @@ static void run_chunk(void *context, int64_t chunk, int worker)
     size_t from = (size_t)chunk * j->chunk_rows, to = from + j->chunk_rows;
     to = to < j->args.rows ? to : j->args.rows;
     uint8_t *out = (uint8_t *)j->args.out + from * j->args.out_stride * j->size;
-    if (!j->stream) {
-        for (size_t row = from; row < to; row++, out += j->args.out_stride * j->size)
-            run_row(j, out, row);
-        return;
-    }
-    _Alignas(64) uint8_t block[STREAM_BLOCK];
-    for (size_t row = from; row < to; row++, out += j->args.out_stride * j->size) {
-        run_row(j, block, row);
-        em__stream_copy(out, block, j->out_bytes);
-    }
+    for (size_t row = from; row < to; row++, out += j->args.out_stride * j->size)
+        run_row(j, out, row);
 }
 
 static void run_job(const em__rows *kernels, em__pool *pool, job *j)
@@ -102,8 +84,6 @@ static void run_job(const em__rows *kernels, em__pool *pool, job *j)
         run_chunk(j, 0, 0);
         return;
     }
-    size_t bytes = (elements * (a->residual ? 2 : 1)) * j->size + a->rows * j->out_bytes;
-    j->stream = bytes >= kernels->stream_from && j->out_bytes <= STREAM_BLOCK && j->out_bytes >= 512;
     em__pool_run(pool, run_chunk, j, (int64_t)((a->rows + j->chunk_rows - 1) / j->chunk_rows));
 }
 
@@ -113,7 +93,6 @@ void em__rows_softmax(const em__rows *kernels, em__pool *pool, em__softmax_kind 
     job j = {.softmax = kernels->softmax[kind][dtype], .size = em_dtype_size(dtype)};
     j.args =
         (em__norm_args){.out = out, .x = x, .rows = rows, .cols = cols, .out_stride = out_stride, .x_stride = x_stride};
-    j.out_bytes = (kind == EM__LOGSUMEXP ? 1 : cols) * j.size;
     run_job(kernels, pool, &j);
 }
 
@@ -121,6 +100,5 @@ void em__rows_norm(const em__rows *kernels, em__pool *pool, em__norm_kind kind, 
                    const em__norm_args *args)
 {
     job j = {.norm = kernels->norm[kind][dtype], .size = em_dtype_size(dtype), .args = *args};
-    j.out_bytes = args->cols * j.size;
     run_job(kernels, pool, &j);
 }

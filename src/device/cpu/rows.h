@@ -44,9 +44,8 @@ typedef struct em__rows {
     em__norm_fn norm[EM__NORM_COUNT][EM_DTYPE_COUNT];
     em__cpu_level level;
 
-    size_t chunk;       /* elements, rounded to rows, that one worker takes at a time */
-    size_t serial;      /* elements up to which the caller does it alone */
-    size_t stream_from; /* bytes read and written from which results go past the caches */
+    size_t chunk;  /* elements, rounded to rows, that one worker takes at a time */
+    size_t serial; /* elements up to which the caller does it alone */
 } em__rows;
 
 /* Fills the table with the kernels of `level` and, where it has none, of those below. The machine must run them. */
