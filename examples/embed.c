@@ -1,5 +1,5 @@
 /* From a directory to vectors: embed MODEL prints how alike two sentences are. */
-#include <emily/model.h>
+#include <emily/emily.h>
 #include <stdio.h>
 
 int main(int argc, char **argv)

@@ -1,6 +1,6 @@
 /* The K lines of a file that mean most nearly what a query means: search MODEL FILE QUERY [K]. */
 #define _POSIX_C_SOURCE 200809L /* getline */
-#include <emily/model.h>
+#include <emily/emily.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
