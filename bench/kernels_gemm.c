@@ -72,7 +72,7 @@ static double peak;
 /* `copies` different weights in turn, so that they come from where they would in a model. */
 static void bench(const em__gemm_kernels *kernels, em__pool *pool, int64_t m, int64_t n, int64_t k, int copies)
 {
-    size_t bytes = em__gemm_f32_packed_bytes(n, k);
+    size_t bytes = em__gemm_f32_packed_bytes(kernels, n, k);
     size_t sizes[] = {(size_t)(m * k) * 4, bytes * (size_t)copies, (size_t)(m * n) * 4};
     float *data[3];
     for (int i = 0; i < 3; i++) {

@@ -57,6 +57,17 @@ typedef struct product {
     bool transposed; /* source is [n, k] */
 } product;
 
+/* Room for B as any level here packs it. */
+static size_t packed_room(int64_t n, int64_t k)
+{
+    size_t room = 0;
+    for (int level = 0; level < EM__CPU_LEVEL_COUNT; level++) {
+        size_t bytes = em__gemm_f32_packed_bytes(em__gemm_kernels_get(level), n, k);
+        room = bytes > room ? bytes : room;
+    }
+    return room;
+}
+
 static product product_new(int64_t m, int64_t n, int64_t k, bool transposed, int64_t pad)
 {
     product p = {.transposed = transposed, .args = {.m = m, .n = n, .k = k}};
@@ -68,7 +79,7 @@ static product product_new(int64_t m, int64_t n, int64_t k, bool transposed, int
     p.args.c = p.c = random_floats(m * p.args.ldc);
     p.bias = random_floats(n);
     p.residual = random_floats(m * p.args.ldr);
-    p.packed_bytes = em__gemm_f32_packed_bytes(n, k);
+    p.packed_bytes = packed_room(n, k);
     p.args.b = p.packed = em__block_alloc(p.packed_bytes);
     assert_non_null(p.packed);
     return p;
@@ -197,6 +208,10 @@ static void check_bits(int64_t m, int64_t n, int64_t k)
     float *first = NULL;
     for (int level = EM__CPU_AVX2; level < EM__CPU_LEVEL_COUNT; level++) {
         const em__gemm_kernels *kernels = level_or_null(level);
+        if (level == EM__CPU_AMX) { /* has bits of its own */
+            free(first);
+            first = NULL;
+        }
         for (int t = 0; kernels && t < 4; t++) {
             product_pack(&p, kernels, pools[t]);
             run(&p, kernels, pools[t]);
@@ -261,6 +276,47 @@ static void test_special_values(void **state)
     }
 }
 
+/* Weights and rows that the split form of AMX must leave to f32 arithmetic: huge, tiny, not finite; both at once. */
+static void test_unsplittable(void **state)
+{
+    (void)state;
+    static const float odd[] = {1e38f, 1e-35f, 1e-42f, INFINITY, -INFINITY, NAN, 3e38f, 0.0f};
+    for (int level = 0; level < EM__CPU_LEVEL_COUNT; level++) {
+        const em__gemm_kernels *kernels = level_or_null(level);
+        for (int i = 0; kernels && i < 64; i++) {
+            product p = product_new(70, 100, 50, true, 0), want = product_new(70, 100, 50, true, 0);
+            memcpy(want.a, p.a, 70 * 50 * sizeof(float));
+            memcpy(want.source, p.source, 100 * 50 * sizeof(float));
+            for (int64_t d = 0; d < 50; d++) {
+                p.a[(20 + i % 8) * 50 + d] = d % 3 ? 0 : odd[i % 8];
+                p.source[(40 + i / 8) * 50 + d] = d % 2 ? 0 : odd[i / 8];
+            }
+            product_pack(&p, kernels, NULL);
+            product_pack(&want, kernels, NULL);
+            run(&p, kernels, pools[1]);
+            run(&want, kernels, pools[2]);
+            for (int64_t r = 0; r < 70; r++) /* what was not touched keeps its bits, but for its panel's form */
+                if (r != 20 + i % 8)
+                    assert_true(same_bits(p.c + r * 100, want.c + r * 100, 32));
+            for (int64_t r = 0; r < 70; r++)
+                for (int64_t j = 0; j < 100; j++) {
+                    double sum = 0, magnitude = 1e-30;
+                    for (int64_t d = 0; d < 50; d++) {
+                        sum += (double)p.a[r * 50 + d] * p.source[j * 50 + d];
+                        magnitude += fabs((double)p.a[r * 50 + d] * p.source[j * 50 + d]);
+                    }
+                    float got = p.c[r * 100 + j];
+                    if (isnan(sum) || magnitude > 1e37)
+                        assert_true(!isfinite(got) || fabs(got) > 1e30);
+                    else
+                        assert_true(fabs(got - sum) <= 1e-6 * magnitude);
+                }
+            product_free(&p);
+            product_free(&want);
+        }
+    }
+}
+
 /* k = 0 leaves activation(bias) + residual. */
 static void test_empty(void **state)
 {
@@ -277,7 +333,7 @@ static void test_empty(void **state)
     none.m = 0;
     assert_int_equal(em__gemm_f32(kernels, NULL, &none), EM_OK);
     product_free(&p);
-    assert_int_equal(em__gemm_f32_packed_bytes(INT64_MAX / 2, INT64_MAX / 2), 0);
+    assert_int_equal(em__gemm_f32_packed_bytes(kernels, INT64_MAX / 2, INT64_MAX / 2), 0);
 }
 
 /* Elements that are contiguous in neither direction, and pieces packed one behind the other. */
@@ -290,7 +346,7 @@ static void test_packing(void **state)
             continue;
         const int64_t n = 96, k = 45;
         float *rows = random_floats(n * k), *strided = malloc((size_t)(n * k * 4) * sizeof(float));
-        size_t bytes = em__gemm_f32_packed_bytes(n, k);
+        size_t bytes = em__gemm_f32_packed_bytes(kernels, n, k);
         float *whole = em__block_alloc(bytes), *pieces = em__block_alloc(bytes);
         for (int64_t j = 0; j < n; j++)
             for (int64_t i = 0; i < k; i++)
@@ -299,7 +355,8 @@ static void test_packing(void **state)
         em__gemm_f32_pack(kernels, pools[1], pieces, strided, n, k, 2, 2 * n);
         assert_memory_equal(whole, pieces, bytes);
         em__gemm_f32_pack(kernels, NULL, pieces, rows, 32, k, k, 1);
-        em__gemm_f32_pack(kernels, NULL, pieces + 32 * k, rows + 32 * k, 64, k, k, 1);
+        float *second = pieces + em__gemm_f32_packed_bytes(kernels, 32, k) / sizeof(float);
+        em__gemm_f32_pack(kernels, NULL, second, rows + 32 * k, 64, k, k, 1);
         assert_memory_equal(whole, pieces, bytes);
         em__block_free(whole, bytes);
         em__block_free(pieces, bytes);
@@ -324,7 +381,7 @@ static void check_batched(const em__gemm_kernels *kernels, int64_t outer, int64_
     batch.b.batch[0] = dice & 4 ? 0 : batch.b.batch[0];
     batch.c = c;
     size_t memory, scratch;
-    assert_true(em__gemm_f32_batched_needs(&batch, &memory, &scratch));
+    assert_true(em__gemm_f32_batched_needs(kernels, &batch, &memory, &scratch));
     batch.memory = em__block_alloc(memory);
     assert_int_equal(em__gemm_f32_batched(kernels, pool, &batch), EM_OK);
     em__block_free(batch.memory, memory);
@@ -386,6 +443,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),         cmocka_unit_test(test_bits),    cmocka_unit_test(test_empty),
         cmocka_unit_test(test_special_values), cmocka_unit_test(test_packing), cmocka_unit_test(test_batched),
+        cmocka_unit_test(test_unsplittable),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

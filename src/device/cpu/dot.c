@@ -84,7 +84,8 @@ static product analyse(const em__call *call)
     p.copy_a = !p.a.even || (p.a.depth_stride != 1 && p.a.depth > 1);
     p.copy_b = !p.b.even || (p.b.depth_stride != 1 && p.b.row_stride != 1 && p.b.depth > 1 && p.b.rows > 1);
     p.columns = call->op == EM__OP_FUSED_LINEAR ? call->out.spec.dims[call->out.spec.rank - 1] : p.b.rows;
-    p.packed_bytes = em__gemm_f32_packed_bytes(p.columns, p.b.depth);
+    const em__gemm_kernels *gemm = em__gemm_kernels_get(em__cpu_get()->level);
+    p.packed_bytes = em__gemm_f32_packed_bytes(gemm, p.columns, p.b.depth);
     p.copy_a_bytes = p.copy_a ? ((size_t)(p.a.rows * p.a.depth) * sizeof(float) + 63) / 64 * 64 : 0;
     p.copy_b_bytes = p.copy_b || call->op == EM__OP_FUSED_LINEAR
                          ? ((size_t)(widest(call, &p) * p.b.depth) * sizeof(float) + 63) / 64 * 64
@@ -157,7 +158,7 @@ static em_status pack_b(em__cpu *cpu, const em__call *call, const product *p, co
     for (int i = 0; i < (int)call->ints[2]; i++) {
         const em__tensor *w = &call->in[em__linear_weight(call->ints, i)];
         EM__TRY(pack_operand(cpu, call, p, em__linear_weight(call->ints, i), w->data, s.b, to));
-        to += em__gemm_f32_packed_bytes(w->spec.dims[0], w->spec.dims[1]) / sizeof(float);
+        to += em__gemm_f32_packed_bytes(cpu->gemm, w->spec.dims[0], w->spec.dims[1]) / sizeof(float);
     }
     return EM_OK;
 }
@@ -242,12 +243,12 @@ bool em__cpu_prepare_dot(em__cpu *cpu, const em__call *call, em__plan *plan)
     product p = analyse(call);
     em__gemm_batch batch;
     size_t worker;
-    if (as_batch(call, &p, &batch) && em__gemm_f32_batched_needs(&batch, &plan->scratch, &worker)) {
+    if (as_batch(call, &p, &batch) && em__gemm_f32_batched_needs(cpu->gemm, &batch, &plan->scratch, &worker)) {
         plan->kernel = run_batched;
         plan->strided = 3;
         return em__pool_reserve(cpu->pool, worker) == EM_OK;
     }
-    if (em__pool_reserve(cpu->pool, em__gemm_scratch_bytes()) != EM_OK)
+    if (em__pool_reserve(cpu->pool, em__gemm_scratch_bytes(cpu->gemm, p.a.depth)) != EM_OK)
         return false;
     plan->kernel = run_dot;
     plan->strided = ~(uint64_t)0; /* but bias and residual must be row-major */

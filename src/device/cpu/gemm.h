@@ -1,15 +1,17 @@
 /*
  * Matrix products on the CPU: C[m,n] = activation(A[m,k] B[k,n] + bias[n]) + residual[m,n].
  *
- * B is packed once (weights) into panels of EM__GEMM_PANEL columns, each panel [k][EM__GEMM_PANEL] contiguous, the last
- * one filled with zero columns. Panels of one k stand one after the other, so packing pieces whose n is a multiple of
- * EM__GEMM_PANEL behind each other is the same as packing them side by side (q, k and v of one layer, say).
+ * B is packed once (weights) into panels of EM__GEMM_PANEL columns, the last one filled with zero columns; what a panel
+ * holds is the business of the kernels that packed it. Panels of one k stand one after the other, so packing pieces
+ * whose n is a multiple of EM__GEMM_PANEL behind each other is the same as packing them side by side (q, k and v of one
+ * layer, say).
  *
  * The bits of C[i,j] are a function of A's row i, B's column j, bias, activation and residual alone: k is cut into
  * chunks of EM__GEMM_CHUNK; each chunk is one chain of fused multiply-adds from +0 in ascending k; the chunk sums are
  * added in ascending order; then bias, activation and residual round separately. So they do not depend on the thread
  * count, on the blocking, on the other rows, or on the vector width. The portable kernels do the same, with the
- * product rounded by itself where the compiler has no fused multiply-add.
+ * product rounded by itself where the compiler has no fused multiply-add. The kernels of level AMX have an order of
+ * their own (gemm_split.h), with the same independence of everything else and a smaller error.
  */
 #ifndef EM_DEVICE_CPU_GEMM_H
 #define EM_DEVICE_CPU_GEMM_H
@@ -51,8 +53,9 @@ typedef struct em__gemm_args {
     int64_t ldr;
 } em__gemm_args;
 
-/* Bytes of packed B. 0 when the size does not fit a size_t. The memory must be 64-byte aligned. */
-size_t em__gemm_f32_packed_bytes(int64_t n, int64_t k);
+/* Bytes of packed B, a multiple of 64. 0 when the size does not fit a size_t. The memory must be
+ * 64-byte aligned. */
+size_t em__gemm_f32_packed_bytes(const em__gemm_kernels *kernels, int64_t n, int64_t k);
 
 /* Packs B: element (k, n) is src[k * stride_k + n * stride_n]. Fast when one of the strides is 1: stride_k 1 is a
  * Hugging Face Linear weight [n, k], stride_n 1 is the right side of a matmul [k, n]. `pool` may be NULL. */
@@ -60,7 +63,7 @@ void em__gemm_f32_pack(const em__gemm_kernels *kernels, em__pool *pool, float *d
                        int64_t k, int64_t stride_n, int64_t stride_k);
 
 /* Worker scratch that em__gemm_f32 uses. Reserving it beforehand makes the call free of allocations. */
-size_t em__gemm_scratch_bytes(void);
+size_t em__gemm_scratch_bytes(const em__gemm_kernels *kernels, int64_t k);
 
 /* Runs the product. Fails only with EM_ERROR_OUT_OF_MEMORY, when the scratch cannot be reserved. `pool` may be NULL:
  * then it runs on the caller alone and fails when it needs scratch and cannot get it. */
@@ -88,7 +91,8 @@ typedef struct em__gemm_batch {
 
 /* What the products need beforehand: bytes of memory, and bytes of worker scratch to reserve. False when an operand is
  * larger than an address space. */
-bool em__gemm_f32_batched_needs(const em__gemm_batch *args, size_t *memory, size_t *scratch);
+bool em__gemm_f32_batched_needs(const em__gemm_kernels *kernels, const em__gemm_batch *args, size_t *memory,
+                                size_t *scratch);
 
 /* Runs the products with the bits of em__gemm_f32. Many small ones go side by side; a large one is cut over the pool.
  * Allocates nothing when the scratch was reserved. Fails only with EM_ERROR_OUT_OF_MEMORY. */

@@ -86,7 +86,7 @@ static void run_small(void *context, int64_t index, int worker)
     const batch_job *job = context;
     const em__gemm_batch *args = job->args;
     const float *a = operand_at(args, &args->a, index);
-    char *scratch = (char *)em__pool_scratch(job->pool, worker) + em__gemm_scratch_bytes();
+    char *scratch = (char *)em__pool_scratch(job->pool, worker) + em__gemm_scratch_bytes(job->kernels, args->k);
     float *packed = (float *)(void *)scratch, *copy = (float *)(void *)(scratch + job->packed_bytes);
     em__gemm_f32_pack(job->kernels, NULL, packed, operand_at(args, &args->b, index), args->n, args->k, args->b.row,
                       args->b.depth);
@@ -135,7 +135,7 @@ static int64_t describe(const em__gemm_kernels *kernels, em__pool *pool, const e
         count *= args->dims[axis];
     *job = (batch_job){.kernels = kernels, .pool = pool, .args = args};
     job->copy_a = args->a.depth != 1 && args->k > 1;
-    job->packed_bytes = em__gemm_f32_packed_bytes(args->n, args->k);
+    job->packed_bytes = em__gemm_f32_packed_bytes(kernels, args->n, args->k);
     job->copy_bytes = job->copy_a ? ((size_t)(args->m * args->k) * sizeof(float) + 63) / 64 * 64 : 0;
     return count;
 }
@@ -145,14 +145,15 @@ static bool side_by_side(const batch_job *job, int64_t count)
     return count > 1 && job->packed_bytes + job->copy_bytes <= SMALL_BYTES;
 }
 
-bool em__gemm_f32_batched_needs(const em__gemm_batch *args, size_t *memory, size_t *scratch)
+bool em__gemm_f32_batched_needs(const em__gemm_kernels *kernels, const em__gemm_batch *args, size_t *memory,
+                                size_t *scratch)
 {
     batch_job job;
-    int64_t count = describe(NULL, NULL, args, &job);
+    int64_t count = describe(kernels, NULL, args, &job);
     size_t bytes = job.packed_bytes + job.copy_bytes;
     bool small = side_by_side(&job, count);
     *memory = small || count == 0 ? 0 : bytes;
-    *scratch = em__gemm_scratch_bytes() + (small ? bytes : 0);
+    *scratch = em__gemm_scratch_bytes(kernels, args->k) + (small ? bytes : 0);
     return count == 0 || job.packed_bytes > 0 || args->k == 0;
 }
 
@@ -166,7 +167,7 @@ em_status em__gemm_f32_batched(const em__gemm_kernels *kernels, em__pool *pool, 
                 "matmul: a right side of %lld x %lld is larger than memory", (long long)args->k, (long long)args->n);
     if (!side_by_side(&job, count))
         return run_large(&job, count, args->memory);
-    EM__TRY(em__pool_reserve(pool, em__gemm_scratch_bytes() + job.packed_bytes + job.copy_bytes));
+    EM__TRY(em__pool_reserve(pool, em__gemm_scratch_bytes(kernels, args->k) + job.packed_bytes + job.copy_bytes));
     em__pool_run(pool, run_small, &job, count);
     return EM_OK;
 }

@@ -89,6 +89,8 @@ static void fill(void)
             em__gemm_kernels_avx2(family);
         if (best >= EM__CPU_AVX512)
             em__gemm_kernels_avx512(family);
+        if (best >= EM__CPU_AMX)
+            em__gemm_kernels_amx(family);
 #endif
     }
 }

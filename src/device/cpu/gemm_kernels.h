@@ -32,6 +32,9 @@ struct em__gemm_kernels {
     em__cpu_level level;
     int tile_rows; /* of the tallest tile */
 
+    /* Products by bf16 thirds on matrix units; NULL where there are none. The rest of the family still is there. */
+    const struct em__gemm_split_kernels *split;
+
     /* c = (first ? 0 : c) + a b, then + bias, then + residual */
     void (*tile)(const em__gemm_tile *tile);
 
@@ -49,7 +52,19 @@ struct em__gemm_kernels {
 /* em__gemm_f32 inside a loop of the pool, whose scratch holds em__gemm_scratch_bytes() at least: runs inline. */
 void em__gemm_f32_inline(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args);
 
+/* `columns` columns of B, wherever they are. */
+typedef struct em__gemm_columns {
+    const float *data; /* element (k, j) at data[k * stride_k + j * stride_n] */
+    int64_t stride_n, stride_k;
+    int columns;
+    int64_t k;
+} em__gemm_columns;
+
+/* One panel of plain f32, [k][EM__GEMM_PANEL]. */
+void em__gemm_pack_panel(const em__gemm_kernels *kernels, const em__gemm_columns *from, float *dst, bool past);
+
 void em__gemm_kernels_avx2(em__gemm_kernels *kernels);
 void em__gemm_kernels_avx512(em__gemm_kernels *kernels);
+void em__gemm_kernels_amx(em__gemm_kernels *kernels);
 
 #endif

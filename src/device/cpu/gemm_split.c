@@ -1,0 +1,274 @@
+/*
+ * The driver of products by bf16 thirds: packing of panels, tasks, and the f32 detours of gemm_split.h.
+ *
+ * A task is a block of rows x a range of panels. It splits its rows once into the worker's scratch, where they stay in
+ * L2 while the panels come by one after the other; each panel meets 32 rows at a time and the next one is prefetched.
+ */
+#include "device/cpu/gemm_split.h"
+
+#include <string.h>
+
+#include "core/block.h"
+#include "core/error.h"
+#include "device/cpu/gemm_cut.h"
+
+#define PANEL EM__GEMM_PANEL
+#define HEADER 64
+#define GROUP 4                           /* panels after which finished rows meet the activation */
+#define SPLIT_BYTES ((int64_t)1200 << 10) /* of split rows in a worker's scratch, if one block of rows allows it */
+#define BLOCK_ROWS_MAX 512
+
+enum { PANEL_SPLIT, PANEL_PLAIN };
+
+typedef struct split_plan {
+    const em__gemm_kernels *kernels;
+    em__pool *pool;
+    const em__gemm_args *args;
+    int64_t steps, panels, most_rows;
+    size_t panel_bytes;
+    em__gemm_cut cut;
+    char *scratch; /* when there is no pool */
+} split_plan;
+
+typedef struct split_task {
+    const split_plan *plan;
+    int64_t row, rows;
+    uint16_t *split; /* of the rows */
+    uint8_t *unsafe; /* [rows] */
+    bool any_unsafe;
+    float *joined; /* room for one f32 panel */
+} split_task;
+
+static int64_t count_steps(int64_t k)
+{
+    return em__gemm_ceil_div(k, EM__SPLIT_DEPTH);
+}
+
+/* Rows of a task: multiples of 32 of which the split form fits, at least one. */
+static int64_t most_rows(int64_t steps)
+{
+    const int64_t row_bytes = steps * EM__SPLIT_A_STEP / 16 * (int64_t)sizeof(uint16_t);
+    const int64_t rows = row_bytes ? SPLIT_BYTES / row_bytes / EM__SPLIT_ROWS * EM__SPLIT_ROWS : BLOCK_ROWS_MAX;
+    return rows < EM__SPLIT_ROWS ? EM__SPLIT_ROWS : em__gemm_min(rows, BLOCK_ROWS_MAX);
+}
+
+static size_t split_bytes(int64_t steps)
+{
+    return (size_t)(most_rows(steps) / 16 * steps) * EM__SPLIT_A_STEP * sizeof(uint16_t);
+}
+
+size_t em__gemm_split_panel_bytes(int64_t k)
+{
+    return HEADER + (size_t)count_steps(k) * EM__SPLIT_B_STEP * sizeof(uint16_t);
+}
+
+size_t em__gemm_split_scratch_bytes(int64_t k)
+{
+    const int64_t steps = count_steps(k);
+    return split_bytes(steps) + (size_t)(steps * EM__SPLIT_DEPTH * PANEL) * sizeof(float) + BLOCK_ROWS_MAX;
+}
+
+static bool panel_is_safe(const uint32_t *largest)
+{
+    for (int j = 0; j < PANEL; j++)
+        if (largest[j] > EM__SPLIT_B_MOST || (largest[j] > 0 && largest[j] < EM__SPLIT_B_LEAST))
+            return false;
+    return true;
+}
+
+void em__gemm_split_pack_panel(const em__gemm_kernels *kernels, const em__gemm_columns *from, void *dst)
+{
+    _Alignas(64) float step[EM__SPLIT_DEPTH * PANEL];
+    uint32_t largest[PANEL] = {0};
+    uint16_t *to = (uint16_t *)dst + HEADER / sizeof(uint16_t);
+    em__gemm_columns part = *from;
+    for (int64_t k = 0; k < from->k; k += EM__SPLIT_DEPTH) {
+        part.data = from->data + k * from->stride_k;
+        part.k = em__gemm_min(from->k - k, EM__SPLIT_DEPTH);
+        em__gemm_pack_panel(kernels, &part, step, false);
+        memset(step + part.k * PANEL, 0, (size_t)(EM__SPLIT_DEPTH - part.k) * PANEL * sizeof *step);
+        kernels->split->split_step(to + k / EM__SPLIT_DEPTH * EM__SPLIT_B_STEP, step, largest);
+    }
+    const int32_t kind = panel_is_safe(largest) ? PANEL_SPLIT : PANEL_PLAIN;
+    memset(dst, 0, HEADER);
+    memcpy(dst, &kind, sizeof kind);
+    if (kind == PANEL_PLAIN)
+        em__gemm_pack_panel(kernels, from, (float *)(void *)to, false);
+}
+
+static const char *panel_at(const split_plan *plan, int64_t panel)
+{
+    return (const char *)plan->args->b + (size_t)panel * plan->panel_bytes;
+}
+
+static bool is_plain(const char *panel)
+{
+    int32_t kind;
+    memcpy(&kind, panel, sizeof kind);
+    return kind == PANEL_PLAIN;
+}
+
+/* What the elements of C at (row, panel) are made of, besides the products. */
+static em__gemm_tile tile_at(const split_task *task, int64_t row, int rows, int64_t panel)
+{
+    const em__gemm_args *args = task->plan->args;
+    const int64_t column = panel * PANEL, at = task->row + row;
+    em__gemm_tile tile = {.a = args->a + at * args->lda,
+                          .lda = args->lda,
+                          .ldb = PANEL,
+                          .c = args->c + at * args->ldc + column,
+                          .ldc = args->ldc,
+                          .k = args->k,
+                          .rows = rows,
+                          .columns = (int)em__gemm_min(args->n - column, PANEL),
+                          .first = true,
+                          .bias = args->bias ? args->bias + column : NULL,
+                          .ldr = args->ldr};
+    if (args->residual && !args->activation)
+        tile.residual = args->residual + at * args->ldr + column;
+    return tile;
+}
+
+/* Rows against a panel of plain f32. */
+static void multiply_plain(const split_task *task, int64_t row, int64_t rows, int64_t panel, const float *b)
+{
+    const em__gemm_kernels *kernels = task->plan->kernels;
+    for (int64_t r = 0; r < rows; r += kernels->tile_rows) {
+        em__gemm_tile tile = tile_at(task, row + r, (int)em__gemm_min(rows - r, kernels->tile_rows), panel);
+        tile.b = b;
+        tile.prefetch = (const char *)b;
+        kernels->tile(&tile);
+    }
+}
+
+static void multiply_split(const split_task *task, int64_t panel, const char *b, const char *next)
+{
+    const split_plan *plan = task->plan;
+    _Alignas(64) float sum[EM__SPLIT_ROWS * PANEL];
+    const int64_t blocks = em__gemm_ceil_div(task->rows, EM__SPLIT_ROWS);
+    const int64_t lines = em__gemm_ceil_div(EM__SPLIT_B_STEP * (int64_t)sizeof(uint16_t) / 64, blocks);
+    em__split_block block = {.b = (const uint16_t *)(const void *)(b + HEADER),
+                             .steps = plan->steps,
+                             .prefetch_step = lines * 64,
+                             .sum = sum};
+    for (int64_t i = 0; i < blocks; i++) {
+        const int64_t row = i * EM__SPLIT_ROWS, rows = em__gemm_min(task->rows - row, EM__SPLIT_ROWS);
+        block.a[0] = task->split + 2 * i * plan->steps * EM__SPLIT_A_STEP;
+        block.a[1] = rows > 16 ? block.a[0] + plan->steps * EM__SPLIT_A_STEP : NULL;
+        block.prefetch = next + i * plan->steps * block.prefetch_step;
+        plan->kernels->split->multiply(&block);
+        const em__gemm_tile tile = tile_at(task, row, (int)rows, panel);
+        plan->kernels->split->store(sum, &tile);
+    }
+}
+
+static void multiply_panel(const split_task *task, int64_t panel, const char *next)
+{
+    const split_plan *plan = task->plan;
+    const char *b = panel_at(plan, panel);
+    if (is_plain(b)) {
+        multiply_plain(task, 0, task->rows, panel, (const float *)(const void *)(b + HEADER));
+        return;
+    }
+    multiply_split(task, panel, b, next);
+    if (!task->any_unsafe)
+        return;
+    plan->kernels->split->join(task->joined, (const uint16_t *)(const void *)(b + HEADER), plan->steps);
+    for (int64_t r = 0; r < task->rows; r++)
+        if (task->unsafe[r])
+            multiply_plain(task, r, 1, panel, task->joined);
+}
+
+static void finish_rows(const split_task *task, int64_t panel, int64_t panel_end)
+{
+    const em__gemm_args *args = task->plan->args;
+    const int64_t column = panel * PANEL, columns = em__gemm_min(args->n, panel_end * PANEL) - column;
+    for (int64_t row = task->row; row < task->row + task->rows; row++) {
+        float *c = args->c + row * args->ldc + column;
+        args->activation(c, c, (size_t)columns);
+        if (args->residual)
+            task->plan->kernels->add(c, args->residual + row * args->ldr + column, columns);
+    }
+}
+
+static void split_all_rows(split_task *task)
+{
+    const split_plan *plan = task->plan;
+    const em__gemm_args *args = plan->args;
+    task->any_unsafe = false;
+    memset(task->unsafe, 0, (size_t)task->rows);
+    for (int64_t row = 0; row < task->rows; row += 16)
+        plan->kernels->split->split_rows(task->split + row / 16 * plan->steps * EM__SPLIT_A_STEP,
+                                         args->a + (task->row + row) * args->lda, args->lda,
+                                         (int)em__gemm_min(task->rows - row, 16), args->k, task->unsafe + row);
+    for (int64_t r = 0; r < task->rows; r++)
+        task->any_unsafe |= task->unsafe[r] != 0;
+}
+
+static void run_task(void *context, int64_t index, int worker)
+{
+    const split_plan *plan = context;
+    const em__gemm_args *args = plan->args;
+    const int64_t block = index / plan->cut.column_blocks, column = index % plan->cut.column_blocks;
+    const int64_t panel = em__gemm_part(plan->panels, plan->cut.column_blocks, column);
+    const int64_t panel_end = em__gemm_part(plan->panels, plan->cut.column_blocks, column + 1);
+    char *scratch = plan->pool ? em__pool_scratch(plan->pool, worker) : plan->scratch;
+    split_task task = {.plan = plan, .row = em__gemm_part(args->m, plan->cut.row_blocks, block)};
+    task.rows = em__gemm_part(args->m, plan->cut.row_blocks, block + 1) - task.row;
+    task.split = (uint16_t *)(void *)scratch;
+    task.joined = (float *)(void *)(scratch + split_bytes(plan->steps));
+    task.unsafe = (uint8_t *)(task.joined + plan->steps * EM__SPLIT_DEPTH * PANEL);
+    split_all_rows(&task);
+    plan->kernels->split->begin();
+    for (int64_t p = panel; p < panel_end; p += GROUP) {
+        const int64_t end = em__gemm_min(p + GROUP, panel_end);
+        for (int64_t i = p; i < end; i++)
+            multiply_panel(&task, i, panel_at(plan, i + 1 < plan->panels ? i + 1 : 0));
+        if (args->activation)
+            finish_rows(&task, p, end);
+    }
+    plan->kernels->split->end();
+}
+
+static split_plan make_plan(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args)
+{
+    split_plan plan = {.kernels = kernels, .pool = pool, .args = args, .steps = count_steps(args->k)};
+    plan.panels = em__gemm_ceil_div(args->n, PANEL);
+    plan.panel_bytes = em__gemm_split_panel_bytes(args->k);
+    const em__gemm_costs costs = {.tile_rows = EM__SPLIT_ROWS,
+                                  .per_row = 8,
+                                  .per_tile = plan.steps * 400,
+                                  .per_panel = plan.steps * 100,
+                                  .per_row_once = plan.steps * 40,
+                                  .most_rows = most_rows(plan.steps)};
+    plan.cut = em__gemm_choose_cut(&costs, args->m, plan.panels, pool ? em__pool_size(pool) : 1);
+    return plan;
+}
+
+void em__gemm_split_inline(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args)
+{
+    split_plan plan = make_plan(kernels, pool, args);
+    em__pool_run(pool, run_task, &plan, plan.cut.row_blocks * plan.cut.column_blocks);
+}
+
+static em_status run_alone(const em__gemm_kernels *kernels, const em__gemm_args *args)
+{
+    const size_t bytes = em__gemm_split_scratch_bytes(args->k);
+    split_plan plan = make_plan(kernels, NULL, args);
+    plan.scratch = em__block_alloc(bytes);
+    if (!plan.scratch)
+        return EM_ERROR_OUT_OF_MEMORY;
+    for (int64_t i = 0; i < plan.cut.row_blocks * plan.cut.column_blocks; i++)
+        run_task(&plan, i, 0);
+    em__block_free(plan.scratch, bytes);
+    return EM_OK;
+}
+
+em_status em__gemm_split_run(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args)
+{
+    if (!pool)
+        return run_alone(kernels, args);
+    EM__TRY(em__pool_reserve(pool, em__gemm_split_scratch_bytes(args->k)));
+    em__gemm_split_inline(kernels, pool, args);
+    return EM_OK;
+}

@@ -1,0 +1,67 @@
+/*
+ * f32 products on matrix units that multiply bf16: x = h + m + l, three bf16 whose sum is x exactly, and
+ * a b = ah bl + ah bm + am bm + am bh + al bh + ah bh; what is left out is under 2^-24 of |a b|. Sums are f32.
+ *
+ * This holds while no part falls under or over what bf16 and the units' flushing of subnormals allow. So a panel of B
+ * keeps its split form only if all is finite, at most 2^30, and every column that is not zero reaches 2^-40; otherwise
+ * it is packed as plain f32. A row of A is taken if it is finite, at most 2^96, and zero or reaching 2^-60; the others
+ * are multiplied in f32. Both are decided row by row and panel by panel: a row's bits still depend on nothing but the
+ * row and B.
+ *
+ * Packed panel: 64 bytes of header, then per step of 32 k the 12 half-tiles [h, m, l][left, right 16 columns] of
+ * [16 pairs of k][16 columns][2] bf16. k is filled up with zeros. Split A: per 16 rows and step, [h, m, l][16][32].
+ */
+#ifndef EM_DEVICE_CPU_GEMM_SPLIT_H
+#define EM_DEVICE_CPU_GEMM_SPLIT_H
+
+#include "device/cpu/gemm_kernels.h"
+
+#define EM__SPLIT_DEPTH 32                    /* k of a step */
+#define EM__SPLIT_TILE 512                    /* elements of a tile */
+#define EM__SPLIT_A_STEP (3 * EM__SPLIT_TILE) /* elements of a step of 16 rows of A */
+#define EM__SPLIT_B_STEP (6 * EM__SPLIT_TILE) /* elements of a step of a panel of B */
+#define EM__SPLIT_ROWS 32                     /* rows of A that meet a panel at a time */
+
+/* What multiply needs: up to 32 rows of split A against a split panel. */
+typedef struct em__split_block {
+    const uint16_t *a[2]; /* 16 rows each; the second is NULL when there are no more */
+    const uint16_t *b;
+    int64_t steps;
+    const char *prefetch;  /* read ahead into L2 */
+    int64_t prefetch_step; /* bytes in each step, a multiple of 64 */
+    float *sum;            /* [32][EM__GEMM_PANEL], 64-byte aligned */
+} em__split_block;
+
+typedef struct em__gemm_split_kernels {
+    /* Around the products of a thread: the units' configuration. */
+    void (*begin)(void);
+    void (*end)(void);
+
+    void (*multiply)(const em__split_block *block);
+
+    /* tile's C = sum, + bias, + residual; rows of sum are EM__GEMM_PANEL apart. Neither a nor b of tile are read. */
+    void (*store)(const float *sum, const em__gemm_tile *tile);
+
+    /* Up to 16 rows of A, over all k; sets unsafe[r] for rows that must be multiplied in f32. */
+    void (*split_rows)(uint16_t *dst, const float *a, int64_t lda, int rows, int64_t k, uint8_t *unsafe);
+
+    /* One step of a panel: 32 k x 32 columns, and each column's largest magnitude so far, as bits. */
+    void (*split_step)(uint16_t *dst, const float *step, uint32_t *largest);
+
+    /* The f32 panel that a split one came from, [steps * 32][EM__GEMM_PANEL]. */
+    void (*join)(float *panel, const uint16_t *b, int64_t steps);
+} em__gemm_split_kernels;
+
+/* 2^-60, 2^96, 2^-40 and 2^30 as the bits of a magnitude. */
+#define EM__SPLIT_A_LEAST 0x21800000u
+#define EM__SPLIT_A_MOST 0x6f800000u
+#define EM__SPLIT_B_LEAST 0x2b800000u
+#define EM__SPLIT_B_MOST 0x4e800000u
+
+size_t em__gemm_split_panel_bytes(int64_t k);
+size_t em__gemm_split_scratch_bytes(int64_t k);
+void em__gemm_split_pack_panel(const em__gemm_kernels *kernels, const em__gemm_columns *from, void *dst);
+em_status em__gemm_split_run(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args);
+void em__gemm_split_inline(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args);
+
+#endif

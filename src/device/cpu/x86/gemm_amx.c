@@ -1,0 +1,273 @@
+/*
+ * Kernels of gemm_split.h for AMX. Four tiles hold the sums of 32 x 32 elements; the other four hold two tiles of A and
+ * two of B. The order of the six products changes one side at a time: 14 loads for 24 multiplications of 16 cycles.
+ */
+#include <immintrin.h>
+
+#include "device/cpu/gemm_split.h"
+
+#define PANEL EM__GEMM_PANEL
+#define TILE EM__SPLIT_TILE
+
+/* Tiles by their use: sums c[row block][column block], then a[row block], b[column block]. */
+#define C00 0
+#define C01 1
+#define C10 2
+#define C11 3
+#define A0 4
+#define A1 5
+#define B0 6
+#define B1 7
+
+/* The parts of a number, as they lie in a step. */
+enum { HIGH, MIDDLE, LOW };
+
+typedef struct tile_config {
+    uint8_t palette, start_row, reserved[14];
+    uint16_t bytes[16];
+    uint8_t rows[16];
+} tile_config;
+
+/* A constant: the compiler does not know that the instruction reads more of it than its first word. */
+static const tile_config config = {
+    .palette = 1, .bytes = {64, 64, 64, 64, 64, 64, 64, 64}, .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
+
+static void begin_amx(void)
+{
+    _tile_loadconfig(&config);
+}
+
+static void end_amx(void)
+{
+    _tile_release();
+}
+
+#define LOAD_A(part)                                                                                                   \
+    _tile_loadd(A0, a0 + (part)*TILE, 64);                                                                             \
+    _tile_loadd(A1, a1 + (part)*TILE, 64)
+
+#define LOAD_B(part)                                                                                                   \
+    _tile_loadd(B0, b + (part)*2 * TILE, 64);                                                                          \
+    _tile_loadd(B1, b + (part)*2 * TILE + TILE, 64)
+
+#define MULTIPLY_ONE()                                                                                                 \
+    _tile_dpbf16ps(C00, A0, B0);                                                                                       \
+    _tile_dpbf16ps(C01, A0, B1)
+
+#define MULTIPLY()                                                                                                     \
+    MULTIPLY_ONE();                                                                                                    \
+    _tile_dpbf16ps(C10, A1, B0);                                                                                       \
+    _tile_dpbf16ps(C11, A1, B1)
+
+static inline void prefetch_lines(const char *at, int64_t bytes)
+{
+    for (int64_t i = 0; i < bytes; i += 64)
+        _mm_prefetch(at + i, _MM_HINT_T1);
+}
+
+static void multiply_two(const em__split_block *block)
+{
+    const uint16_t *a0 = block->a[0], *a1 = block->a[1], *b = block->b;
+    const char *ahead = block->prefetch;
+    for (int64_t step = 0; step < block->steps; step++) {
+        LOAD_A(HIGH);
+        LOAD_B(LOW);
+        MULTIPLY();
+        prefetch_lines(ahead, block->prefetch_step);
+        LOAD_B(MIDDLE);
+        MULTIPLY();
+        LOAD_A(MIDDLE);
+        MULTIPLY();
+        LOAD_B(HIGH);
+        MULTIPLY();
+        LOAD_A(LOW);
+        MULTIPLY();
+        LOAD_A(HIGH);
+        MULTIPLY();
+        ahead += block->prefetch_step;
+        a0 += EM__SPLIT_A_STEP;
+        a1 += EM__SPLIT_A_STEP;
+        b += EM__SPLIT_B_STEP;
+    }
+}
+
+/* The same products in the same order for 16 rows. */
+static void multiply_one(const em__split_block *block)
+{
+    const uint16_t *a0 = block->a[0], *b = block->b;
+    const char *ahead = block->prefetch;
+    for (int64_t step = 0; step < block->steps; step++) {
+        _tile_loadd(A0, a0 + HIGH * TILE, 64);
+        LOAD_B(LOW);
+        MULTIPLY_ONE();
+        prefetch_lines(ahead, block->prefetch_step);
+        LOAD_B(MIDDLE);
+        MULTIPLY_ONE();
+        _tile_loadd(A0, a0 + MIDDLE * TILE, 64);
+        MULTIPLY_ONE();
+        LOAD_B(HIGH);
+        MULTIPLY_ONE();
+        _tile_loadd(A0, a0 + LOW * TILE, 64);
+        MULTIPLY_ONE();
+        _tile_loadd(A0, a0 + HIGH * TILE, 64);
+        MULTIPLY_ONE();
+        ahead += block->prefetch_step;
+        a0 += EM__SPLIT_A_STEP;
+        b += EM__SPLIT_B_STEP;
+    }
+}
+
+static void multiply_amx(const em__split_block *block)
+{
+    const int stride = PANEL * sizeof(float);
+    _tile_zero(C00);
+    _tile_zero(C01);
+    if (block->a[1]) {
+        _tile_zero(C10);
+        _tile_zero(C11);
+        multiply_two(block);
+        _tile_stored(C10, block->sum + 16 * PANEL, stride);
+        _tile_stored(C11, block->sum + 16 * PANEL + 16, stride);
+    } else {
+        multiply_one(block);
+    }
+    _tile_stored(C00, block->sum, stride);
+    _tile_stored(C01, block->sum + 16, stride);
+}
+
+static void store_amx(const float *sum, const em__gemm_tile *t)
+{
+    const uint32_t mask = t->columns < PANEL ? (1u << t->columns) - 1 : ~0u;
+    const __mmask16 m0 = (__mmask16)mask, m1 = (__mmask16)(mask >> 16);
+    const __m512 zero = _mm512_setzero_ps();
+    const __m512 bias0 = t->bias ? _mm512_maskz_loadu_ps(m0, t->bias) : zero;
+    const __m512 bias1 = t->bias ? _mm512_maskz_loadu_ps(m1, t->bias + 16) : zero;
+    for (int r = 0; r < t->rows; r++) {
+        __m512 x0 = _mm512_load_ps(sum + r * PANEL), x1 = _mm512_load_ps(sum + r * PANEL + 16);
+        if (t->bias) {
+            x0 = _mm512_add_ps(x0, bias0);
+            x1 = _mm512_add_ps(x1, bias1);
+        }
+        if (t->residual) {
+            x0 = _mm512_add_ps(x0, _mm512_maskz_loadu_ps(m0, t->residual + r * t->ldr));
+            x1 = _mm512_add_ps(x1, _mm512_maskz_loadu_ps(m1, t->residual + r * t->ldr + 16));
+        }
+        _mm512_mask_storeu_ps(t->c + r * t->ldc, m0, x0);
+        _mm512_mask_storeu_ps(t->c + r * t->ldc + 16, m1, x1);
+    }
+}
+
+/* The nearest bf16, ties to even, in the upper halves; exact for every finite x that does not round to infinity. */
+static inline __m512i round_bf16(__m512 x)
+{
+    const __m512i bits = _mm512_castps_si512(x),
+                  odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    const __m512i rounded = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd);
+    return _mm512_and_si512(rounded, _mm512_set1_epi32((int)0xffff0000));
+}
+
+static inline void split_vector(__m512 x, __m512i part[3])
+{
+    part[HIGH] = round_bf16(x);
+    x = _mm512_sub_ps(x, _mm512_castsi512_ps(part[HIGH]));
+    part[MIDDLE] = round_bf16(x);
+    x = _mm512_sub_ps(x, _mm512_castsi512_ps(part[MIDDLE]));
+    part[LOW] = round_bf16(x);
+}
+
+static inline __m512i magnitude(__m512 x)
+{
+    return _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(0x7fffffff));
+}
+
+/* The upper halves of x, then of y. */
+static inline __m512i join_halves(__m512i x, __m512i y)
+{
+    const __m512i odd = _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33, 31, 29, 27, 25,
+                                         23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+    return _mm512_permutex2var_epi16(x, odd, y);
+}
+
+static bool split_row(uint16_t *dst, const float *a, int64_t k)
+{
+    __m512i largest = _mm512_setzero_si512();
+    for (int64_t i = 0; i < k; i += EM__SPLIT_DEPTH) {
+        const uint32_t mask = k - i < EM__SPLIT_DEPTH ? (1u << (k - i)) - 1 : ~0u;
+        __m512 x = _mm512_maskz_loadu_ps((__mmask16)mask, a + i);
+        __m512 y = _mm512_maskz_loadu_ps((__mmask16)(mask >> 16), a + i + 16);
+        __m512i left[3], right[3];
+        largest = _mm512_max_epu32(largest, _mm512_max_epu32(magnitude(x), magnitude(y)));
+        split_vector(x, left);
+        split_vector(y, right);
+        for (int part = HIGH; part <= LOW; part++)
+            _mm512_store_si512(dst + part * TILE, join_halves(left[part], right[part]));
+        dst += EM__SPLIT_A_STEP;
+    }
+    const uint32_t top = _mm512_reduce_max_epu32(largest);
+    return top == 0 || (top >= EM__SPLIT_A_LEAST && top <= EM__SPLIT_A_MOST);
+}
+
+static void split_rows_amx(uint16_t *dst, const float *a, int64_t lda, int rows, int64_t k, uint8_t *unsafe)
+{
+    const int64_t steps = (k + EM__SPLIT_DEPTH - 1) / EM__SPLIT_DEPTH;
+    for (int r = 0; r < rows; r++)
+        unsafe[r] = !split_row(dst + r * EM__SPLIT_DEPTH, a + r * lda, k);
+    for (int64_t i = 0; i < steps * 3; i++)
+        for (int r = rows; r < 16; r++)
+            _mm512_store_si512(dst + i * TILE + r * EM__SPLIT_DEPTH, _mm512_setzero_si512());
+}
+
+static void split_step_amx(uint16_t *dst, const float *step, uint32_t *largest)
+{
+    const __m512i upper = _mm512_set1_epi32((int)0xffff0000);
+    for (int half = 0; half < 2; half++) {
+        __m512i top = _mm512_loadu_si512(largest + 16 * half);
+        for (int pair = 0; pair < EM__SPLIT_DEPTH / 2; pair++) {
+            const __m512 even = _mm512_load_ps(step + 2 * pair * PANEL + 16 * half);
+            const __m512 odd = _mm512_load_ps(step + (2 * pair + 1) * PANEL + 16 * half);
+            __m512i e[3], o[3];
+            top = _mm512_max_epu32(top, _mm512_max_epu32(magnitude(even), magnitude(odd)));
+            split_vector(even, e);
+            split_vector(odd, o);
+            for (int part = HIGH; part <= LOW; part++)
+                _mm512_store_si512(dst + (2 * part + half) * TILE + pair * EM__SPLIT_DEPTH,
+                                   _mm512_or_si512(_mm512_srli_epi32(e[part], 16), _mm512_and_si512(o[part], upper)));
+        }
+        _mm512_storeu_si512(largest + 16 * half, top);
+    }
+}
+
+static void join_amx(float *panel, const uint16_t *b, int64_t steps)
+{
+    const __m512i upper = _mm512_set1_epi32((int)0xffff0000);
+    for (int64_t i = 0; i < steps * EM__SPLIT_DEPTH; i += 2) {
+        const uint16_t *step = b + i / EM__SPLIT_DEPTH * EM__SPLIT_B_STEP;
+        for (int half = 0; half < 2; half++) {
+            __m512 even = _mm512_setzero_ps(), odd = _mm512_setzero_ps();
+            for (int part = LOW; part >= HIGH; part--) {
+                const __m512i pair =
+                    _mm512_load_si512(step + (2 * part + half) * TILE + i % EM__SPLIT_DEPTH / 2 * EM__SPLIT_DEPTH);
+                even = _mm512_add_ps(even, _mm512_castsi512_ps(_mm512_slli_epi32(pair, 16)));
+                odd = _mm512_add_ps(odd, _mm512_castsi512_ps(_mm512_and_si512(pair, upper)));
+            }
+            _mm512_store_ps(panel + i * PANEL + 16 * half, even);
+            _mm512_store_ps(panel + (i + 1) * PANEL + 16 * half, odd);
+        }
+    }
+}
+
+static const em__gemm_split_kernels split_amx = {
+    .begin = begin_amx,
+    .end = end_amx,
+    .multiply = multiply_amx,
+    .store = store_amx,
+    .split_rows = split_rows_amx,
+    .split_step = split_step_amx,
+    .join = join_amx,
+};
+
+void em__gemm_kernels_amx(em__gemm_kernels *kernels)
+{
+    kernels->level = EM__CPU_AMX;
+    kernels->split = &split_amx;
+}
