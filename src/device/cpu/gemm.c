@@ -23,6 +23,8 @@
 #define COPY_LD (BLOCK_DEPTH + 16)
 #define FEW_TILES 4 /* with no more, panels go one by one past all rows: what comes next is read sooner */
 #define PAGE 4096
+#define AHEAD 4096 /* bytes */
+#define ROW_BYTES (EM__GEMM_PANEL * (int64_t)sizeof(float))
 
 typedef struct gemm_plan {
     const em__gemm_kernels *kernels;
@@ -30,6 +32,7 @@ typedef struct gemm_plan {
     const em__gemm_args *args;
     int64_t panels;
     em__gemm_cut cut;
+    bool follow; /* a thread has several tasks: the one after this is probably its next */
     bool copy_a; /* through scratch: the rows of A are so far apart that they fall on the same cache lines */
 } gemm_plan;
 
@@ -82,7 +85,7 @@ typedef struct gemm_chunk {
     int64_t panel_bytes; /* from one panel of B to the next */
 } gemm_chunk;
 
-static void run_tile(gemm_chunk *chunk, int64_t index, int64_t panel, const char *next)
+static void run_tile(gemm_chunk *chunk, int64_t index, int64_t panel)
 {
     const gemm_plan *plan = chunk->plan;
     const em__gemm_args *args = plan->args;
@@ -98,7 +101,6 @@ static void run_tile(gemm_chunk *chunk, int64_t index, int64_t panel, const char
     tile->bias = chunk->last && args->bias ? args->bias + column : NULL;
     const bool add = chunk->last && args->residual && !args->activation;
     tile->residual = add ? args->residual + row * args->ldr + column : NULL;
-    tile->prefetch = next + index * tile->k * tile->prefetch_step;
     plan->kernels->tile(tile);
 }
 
@@ -115,25 +117,50 @@ static void finish_rows(const gemm_plan *plan, int64_t row, int64_t rows, int64_
     }
 }
 
+/* Part `index` of `parts` of the chunk that begins at `next` is fetched while the coming tile runs. */
+static void prefetch_part(gemm_chunk *chunk, const char *next, int64_t index, int64_t parts)
+{
+    em__gemm_tile *tile = &chunk->tile;
+    tile->prefetch_step = em__gemm_ceil_div(ROW_BYTES, parts);
+    tile->prefetch = next + index * tile->k * tile->prefetch_step;
+}
+
+/* Few tiles: each panel meets all of them while the next one comes. The first panel of a task nobody has asked for: its
+ * first tile fetches what it will read itself a little later. */
+static void run_panels(gemm_chunk *chunk, int64_t panel, int64_t panel_end, const char *next)
+{
+    const gemm_task *task = chunk->task;
+    const char *b = (const char *)(chunk->plan->args->b + chunk->k0 * EM__GEMM_PANEL);
+    for (int64_t p = panel; p < panel_end; p++) {
+        const char *here = b + p * chunk->panel_bytes, *then = p + 1 < panel_end ? here + chunk->panel_bytes : next;
+        const int64_t cold = p == task->panel && chunk->k0 == 0;
+        for (int64_t i = 0; i < chunk->tiles; i++) {
+            if (cold && i == 0)
+                prefetch_part(chunk, here + AHEAD, 0, 1);
+            else
+                prefetch_part(chunk, then, i - cold, chunk->tiles - cold);
+            run_tile(chunk, i, p);
+        }
+    }
+    if (chunk->last && chunk->plan->args->activation)
+        finish_rows(chunk->plan, task->row, task->rows, panel, panel_end);
+}
+
 /* Panels [panel, panel_end) of a chunk; `next` is the panel that comes after them. */
 static void run_group(gemm_chunk *chunk, int64_t panel, int64_t panel_end, const char *next)
 {
     const gemm_task *task = chunk->task;
-    const bool finish = chunk->last && chunk->plan->args->activation;
     if (chunk->tiles <= FEW_TILES) {
-        const char *b = (const char *)(chunk->plan->args->b + chunk->k0 * EM__GEMM_PANEL);
-        for (int64_t p = panel; p < panel_end; p++)
-            for (int64_t i = 0; i < chunk->tiles; i++)
-                run_tile(chunk, i, p, p + 1 < panel_end ? b + (p + 1) * chunk->panel_bytes : next);
-        if (finish)
-            finish_rows(chunk->plan, task->row, task->rows, panel, panel_end);
+        run_panels(chunk, panel, panel_end, next);
         return;
     }
     for (int64_t i = 0; i < chunk->tiles; i++) {
-        for (int64_t p = panel; p < panel_end; p++)
-            run_tile(chunk, i, p, next + (p - panel) * chunk->panel_bytes);
+        for (int64_t p = panel; p < panel_end; p++) {
+            prefetch_part(chunk, next + (p - panel) * chunk->panel_bytes, i, chunk->tiles);
+            run_tile(chunk, i, p);
+        }
         const tile_span span = tile_at(task->rows, chunk->tiles, i);
-        if (finish)
+        if (chunk->last && chunk->plan->args->activation)
             finish_rows(chunk->plan, task->row + span.row, span.rows, panel, panel_end);
     }
 }
@@ -181,7 +208,8 @@ static void run_task(void *context, int64_t index, int worker)
                       .panel_end = em__gemm_part(plan->panels, plan->cut.column_blocks, column + 1)};
     task.rows = em__gemm_part(args->m, plan->cut.row_blocks, block + 1) - task.row;
     task.copy = plan->copy_a ? em__pool_scratch(plan->pool, worker) : NULL;
-    const int64_t next_panel = column + 1 < plan->cut.column_blocks ? task.panel_end : 0;
+    const bool more = plan->follow && column + 1 < plan->cut.column_blocks;
+    const int64_t next_panel = more ? task.panel_end : task.panel;
     const char *after = (const char *)(args->b + next_panel * args->k * EM__GEMM_PANEL);
     int64_t k0 = 0;
     do {
@@ -207,6 +235,7 @@ static void run_plan(gemm_plan *plan)
 {
     plan->cut = choose_cut(plan);
     const int64_t tasks = plan->cut.row_blocks * plan->cut.column_blocks;
+    plan->follow = !plan->pool || tasks > em__pool_size(plan->pool);
     if (plan->pool) {
         em__pool_run(plan->pool, run_task, plan, tasks);
     } else {

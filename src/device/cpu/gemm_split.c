@@ -141,12 +141,13 @@ static void multiply_plain(const split_task *task, int64_t row, int64_t rows, in
     }
 }
 
+/* `next` is the panel that comes after, or NULL. */
 static void multiply_split(const split_task *task, int64_t panel, const char *b, const char *next)
 {
     const split_plan *plan = task->plan;
     _Alignas(64) float sum[EM__SPLIT_ROWS * PANEL];
     const int64_t blocks = em__gemm_ceil_div(task->rows, EM__SPLIT_ROWS);
-    const int64_t lines = em__gemm_ceil_div(EM__SPLIT_B_STEP * (int64_t)sizeof(uint16_t) / 64, blocks);
+    const int64_t lines = next ? em__gemm_ceil_div(EM__SPLIT_B_STEP * (int64_t)sizeof(uint16_t) / 64, blocks) : 0;
     em__split_block block = {.b = (const uint16_t *)(const void *)(b + HEADER),
                              .steps = plan->steps,
                              .prefetch_step = lines * 64,
@@ -155,7 +156,7 @@ static void multiply_split(const split_task *task, int64_t panel, const char *b,
         const int64_t row = i * EM__SPLIT_ROWS, rows = em__gemm_min(task->rows - row, EM__SPLIT_ROWS);
         block.a[0] = task->split + 2 * i * plan->steps * EM__SPLIT_A_STEP;
         block.a[1] = rows > 16 ? block.a[0] + plan->steps * EM__SPLIT_A_STEP : NULL;
-        block.prefetch = next + i * plan->steps * block.prefetch_step;
+        block.prefetch = (next ? next : b) + i * plan->steps * block.prefetch_step;
         plan->kernels->split->multiply(&block);
         const em__gemm_tile tile = tile_at(task, row, (int)rows, panel);
         plan->kernels->split->store(sum, &tile);
@@ -223,7 +224,7 @@ static void run_task(void *context, int64_t index, int worker)
     for (int64_t p = panel; p < panel_end; p += GROUP) {
         const int64_t end = em__gemm_min(p + GROUP, panel_end);
         for (int64_t i = p; i < end; i++)
-            multiply_panel(&task, i, panel_at(plan, i + 1 < plan->panels ? i + 1 : 0));
+            multiply_panel(&task, i, i + 1 < panel_end ? panel_at(plan, i + 1) : NULL);
         if (args->activation)
             finish_rows(&task, p, end);
     }

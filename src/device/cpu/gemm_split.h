@@ -1,6 +1,8 @@
 /*
  * f32 products on matrix units that multiply bf16: x = h + m + l, three bf16 whose sum is x exactly, and
- * a b = ah bl + ah bm + am bm + am bh + al bh + ah bh; what is left out is under 2^-24 of |a b|. Sums are f32.
+ * a b = ah bl + ah bm + am bm + am bh + al bh + ah bh; what is left out is under 2^-24 of |a b|. Sums are f32, in
+ * chunks of EM__SPLIT_CHUNK steps that are added in order: the units round six times a step, and without chunks the
+ * error at k = 1536 would be 1.5 times that of the f32 tiles, with them it is smaller.
  *
  * This holds while no part falls under or over what bf16 and the units' flushing of subnormals allow. So a panel of B
  * keeps its split form only if all is finite, at most 2^30, and every column that is not zero reaches 2^-40; otherwise
@@ -17,6 +19,7 @@
 #include "device/cpu/gemm_kernels.h"
 
 #define EM__SPLIT_DEPTH 32                    /* k of a step */
+#define EM__SPLIT_CHUNK 12                    /* steps */
 #define EM__SPLIT_TILE 512                    /* elements of a tile */
 #define EM__SPLIT_A_STEP (3 * EM__SPLIT_TILE) /* elements of a step of 16 rows of A */
 #define EM__SPLIT_B_STEP (6 * EM__SPLIT_TILE) /* elements of a step of a panel of B */

@@ -65,11 +65,12 @@ static inline void prefetch_lines(const char *at, int64_t bytes)
         _mm_prefetch(at + i, _MM_HINT_T1);
 }
 
-static void multiply_two(const em__split_block *block)
+static void multiply_two(const em__split_block *block, int64_t from, int64_t to)
 {
-    const uint16_t *a0 = block->a[0], *a1 = block->a[1], *b = block->b;
-    const char *ahead = block->prefetch;
-    for (int64_t step = 0; step < block->steps; step++) {
+    const uint16_t *a0 = block->a[0] + from * EM__SPLIT_A_STEP, *a1 = block->a[1] + from * EM__SPLIT_A_STEP;
+    const uint16_t *b = block->b + from * EM__SPLIT_B_STEP;
+    const char *ahead = block->prefetch + from * block->prefetch_step;
+    for (int64_t step = from; step < to; step++) {
         LOAD_A(HIGH);
         LOAD_B(LOW);
         MULTIPLY();
@@ -92,11 +93,11 @@ static void multiply_two(const em__split_block *block)
 }
 
 /* The same products in the same order for 16 rows. */
-static void multiply_one(const em__split_block *block)
+static void multiply_one(const em__split_block *block, int64_t from, int64_t to)
 {
-    const uint16_t *a0 = block->a[0], *b = block->b;
-    const char *ahead = block->prefetch;
-    for (int64_t step = 0; step < block->steps; step++) {
+    const uint16_t *a0 = block->a[0] + from * EM__SPLIT_A_STEP, *b = block->b + from * EM__SPLIT_B_STEP;
+    const char *ahead = block->prefetch + from * block->prefetch_step;
+    for (int64_t step = from; step < to; step++) {
         _tile_loadd(A0, a0 + HIGH * TILE, 64);
         LOAD_B(LOW);
         MULTIPLY_ONE();
@@ -117,7 +118,8 @@ static void multiply_one(const em__split_block *block)
     }
 }
 
-static void multiply_amx(const em__split_block *block)
+/* The sums of steps [from, to), stored. */
+static void multiply_steps(const em__split_block *block, int64_t from, int64_t to, float *sum)
 {
     const int stride = PANEL * sizeof(float);
     _tile_zero(C00);
@@ -125,14 +127,29 @@ static void multiply_amx(const em__split_block *block)
     if (block->a[1]) {
         _tile_zero(C10);
         _tile_zero(C11);
-        multiply_two(block);
-        _tile_stored(C10, block->sum + 16 * PANEL, stride);
-        _tile_stored(C11, block->sum + 16 * PANEL + 16, stride);
+        multiply_two(block, from, to);
+        _tile_stored(C10, sum + 16 * PANEL, stride);
+        _tile_stored(C11, sum + 16 * PANEL + 16, stride);
     } else {
-        multiply_one(block);
+        multiply_one(block, from, to);
     }
-    _tile_stored(C00, block->sum, stride);
-    _tile_stored(C01, block->sum + 16, stride);
+    _tile_stored(C00, sum, stride);
+    _tile_stored(C01, sum + 16, stride);
+}
+
+static void multiply_amx(const em__split_block *block)
+{
+    _Alignas(64) float chunk[EM__SPLIT_ROWS * PANEL];
+    const int count = block->a[1] ? EM__SPLIT_ROWS * PANEL : EM__SPLIT_ROWS / 2 * PANEL;
+    int64_t to = block->steps < EM__SPLIT_CHUNK ? block->steps : EM__SPLIT_CHUNK;
+    multiply_steps(block, 0, to, block->sum);
+    while (to < block->steps) {
+        const int64_t from = to;
+        to = block->steps - from < EM__SPLIT_CHUNK ? block->steps : from + EM__SPLIT_CHUNK;
+        multiply_steps(block, from, to, chunk);
+        for (int i = 0; i < count; i += 16)
+            _mm512_store_ps(block->sum + i, _mm512_add_ps(_mm512_load_ps(block->sum + i), _mm512_load_ps(chunk + i)));
+    }
 }
 
 static void store_amx(const float *sum, const em__gemm_tile *t)
