@@ -56,10 +56,11 @@ static double measure_peak(const em__gemm_kernels *kernels, em__pool *pool)
     static _Alignas(64) float a[32 * 68], b[64 * EM__GEMM_PANEL];
     float *c = em__block_alloc(256 * 32 * EM__GEMM_PANEL * sizeof(float));
     peak_job job = {kernels, a, b, c};
-    double best = 0, flops = 2.0 * kernels->tile_rows * EM__GEMM_PANEL * 64 * 500 * 20;
+    const int chunks = 8 * em__pool_size(pool);
+    double best = 0, flops = 2.0 * kernels->tile_rows * EM__GEMM_PANEL * 64 * 500 * chunks;
     for (int i = 0; i < 10 && c; i++) {
         double start = now();
-        em__pool_run(pool, peak_chunk, &job, 20);
+        em__pool_run(pool, peak_chunk, &job, chunks);
         double rate = flops / (now() - start);
         best = rate > best ? rate : best;
     }

@@ -116,13 +116,14 @@ ALWAYS void tile_body(const em__gemm_tile *t, const int rows)
     {                                                                                                                  \
         tile_body(tile, rows);                                                                                         \
     }
-TILE(1)
-TILE(2)
-TILE(3)
-TILE(4)
-TILE(5) TILE(6)
+TILE(1);
+TILE(2);
+TILE(3);
+TILE(4);
+TILE(5);
+TILE(6);
 
-    static void tile_avx2(const em__gemm_tile *tile)
+static void tile_avx2(const em__gemm_tile *tile)
 {
     static void (*const tiles[])(const em__gemm_tile *) = {tile_1, tile_2, tile_3, tile_4, tile_5, tile_6};
     tiles[tile->rows - 1](tile);

@@ -91,13 +91,22 @@ ALWAYS void tile_body(const em__gemm_tile *t, const int rows)
     {                                                                                                                  \
         tile_body(tile, rows);                                                                                         \
     }
-TILE(1)
-TILE(2)
-TILE(3)
-TILE(4)
-TILE(5) TILE(6) TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
+TILE(1);
+TILE(2);
+TILE(3);
+TILE(4);
+TILE(5);
+TILE(6);
+TILE(7);
+TILE(8);
+TILE(9);
+TILE(10);
+TILE(11);
+TILE(12);
+TILE(13);
+TILE(14);
 
-    static void tile_avx512(const em__gemm_tile *tile)
+static void tile_avx512(const em__gemm_tile *tile)
 {
     static void (*const tiles[])(const em__gemm_tile *) = {tile_1, tile_2, tile_3,  tile_4,  tile_5,  tile_6,  tile_7,
                                                            tile_8, tile_9, tile_10, tile_11, tile_12, tile_13, tile_14};
