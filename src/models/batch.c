@@ -73,10 +73,10 @@ void em__batch_round(em__batch *batch, size_t tokens, size_t segments)
 
 size_t em__round_tokens(size_t tokens)
 {
-    size_t step = 8;
-    while (step * 16 < tokens)
+    size_t step = 1;
+    while (step * 32 < tokens)
         step *= 2;
-    return tokens ? (tokens + step - 1) / step * step : step;
+    return tokens ? (tokens + step - 1) / step * step : 1;
 }
 
 size_t em__round_segments(size_t segments)

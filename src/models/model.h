@@ -26,7 +26,7 @@ typedef struct em__task {
 #define EM__NO_POOLING (-1)
 
 /* Programs, most recently used first. Bounded in number and in working memory: old ones go. */
-enum { EM__MAX_PROGRAMS = 24 };
+enum { EM__MAX_PROGRAMS = 64 };
 #define EM__MAX_PROGRAM_BYTES ((size_t)64 << 20)
 
 typedef struct em__program_entry {

@@ -169,9 +169,39 @@ static void test_threads(void **state)
     for_all(check_threads);
 }
 
+/* Arithmetic in other dtypes: f64 is as good as f32 at least, the halves are near. */
+static void check_dtypes(const recorded *r)
+{
+    static const struct {
+        em_dtype dtype;
+        double atol;
+    } rows[] = {{EM_F64, 1e-6}, {EM_F16, 0.05}, {EM_BF16, 0.3}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const em_model_options options = {.struct_size = sizeof options, .dtype = rows[i].dtype};
+        em_model *model = em_model_open(r->dir, &options);
+        if (!model)
+            fail_msg("%s: %s", r->dir, em_last_error());
+        em_array *h = hidden(model, r);
+        const float *got = em_array_data(h);
+        const double *want = r->hidden.data;
+        for (size_t k = 0; k < em_array_size(h); k++)
+            if (!(fabs((double)got[k] - want[k]) <= rows[i].atol))
+                fail_msg("%s in %s: %g, recorded %g", r->dir, em_dtype_name(rows[i].dtype), (double)got[k], want[k]);
+        em_array_release(&h);
+        em_model_close(&model);
+    }
+}
+
+static void test_dtypes(void **state)
+{
+    (void)state;
+    for_all(check_dtypes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_hidden), cmocka_unit_test(test_embeddings),
-                                       cmocka_unit_test(test_batches), cmocka_unit_test(test_threads)};
+                                       cmocka_unit_test(test_batches), cmocka_unit_test(test_threads),
+                                       cmocka_unit_test(test_dtypes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
