@@ -146,6 +146,15 @@ static int try_saved(search_job *job)
     return CLI_USAGE;
 }
 
+/* Asked before the embedding, which may take hours. */
+static int can_save(const char *path)
+{
+    cli_output out;
+    int code = cli_output_open(&out, path);
+    cli_output_abandon(&out);
+    return code;
+}
+
 static int prepare(search_job *job)
 {
     int code = job->paths.length ? cli_corpus_read(&job->corpus, &job->paths) : CLI_OK;
@@ -157,6 +166,8 @@ static int prepare(search_job *job)
     job->width = (size_t)info.width;
     if ((job->values->index && (code = embed_probe(job)) != CLI_OK) || (code = try_saved(job)) != CLI_OK ||
         job->index.file)
+        return code;
+    if (job->values->index && (code = can_save(job->values->index)) != CLI_OK)
         return code;
     cli_index_view(&job->index, &job->corpus);
     job->index.width = job->width;

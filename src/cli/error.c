@@ -116,5 +116,5 @@ int cli_fail_errno(const char *what)
     return cli_fail(error == ENOENT   ? CLI_NOT_FOUND
                     : error == ENOMEM ? CLI_MEMORY
                                       : CLI_FAILURE,
-                    "%s: %s", what, strerror(error));
+                    "%s: %s", *what ? what : "\"\" (an empty name)", strerror(error));
 }

@@ -38,7 +38,7 @@ static int choose_dtype(const cli_session_values *values, em_dtype *dtype)
     if (em_dtype_parse(values->dtype, dtype) == EM_OK && em_dtype_get_kind(*dtype) == EM_KIND_FLOAT)
         return CLI_OK;
     cli_fail(CLI_USAGE, "--dtype has no choice `%s`", values->dtype);
-    cli_hint("choose one of f32, bf16, f16");
+    cli_hint("choose one of f32, f64, bf16, f16");
     return CLI_USAGE;
 }
 

@@ -23,7 +23,7 @@ typedef struct cli_session_values {
      "N",       "threads to compute with (all that the process may use)",                                              \
      CLI_COUNT, offsetof(type, session.threads),                                                                       \
      1024},                                                                                                            \
-        {"dtype", 0, "TYPE", "f32, bf16 or f16 arithmetic (f32)", CLI_TEXT, offsetof(type, session.dtype)},            \
+        {"dtype", 0, "TYPE", "f32, f64, bf16 or f16 arithmetic (f32)", CLI_TEXT, offsetof(type, session.dtype)},       \
         {"device", 0,                                                                                                  \
          "NAME",   "a device of `emily devices` (EMILY_DEVICE, else cpu)",                                             \
          CLI_TEXT, offsetof(type, session.device)},                                                                    \
