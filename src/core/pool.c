@@ -342,6 +342,14 @@ em_status em__pool_reserve(em__pool *pool, size_t bytes)
     return status;
 }
 
+size_t em__pool_scratch_bytes(em__pool *pool)
+{
+    pthread_mutex_lock(&pool->owner);
+    size_t bytes = pool->scratch_size;
+    pthread_mutex_unlock(&pool->owner);
+    return bytes;
+}
+
 void *em__pool_scratch(em__pool *pool, int index)
 {
     return pool->workers[index].scratch;

@@ -39,6 +39,9 @@ void em__pool_run(em__pool *pool, em__pool_fn fn, void *context, int64_t n_chunk
  * loop that needs it; grows only. EM_ERROR_OUT_OF_MEMORY leaves the old scratch in place. */
 em_status em__pool_reserve(em__pool *pool, size_t bytes);
 
+/* What the largest reservation asked for. */
+size_t em__pool_scratch_bytes(em__pool *pool);
+
 /* That worker's scratch: contents are lost between loops. */
 void *em__pool_scratch(em__pool *pool, int worker);
 

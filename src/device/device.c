@@ -48,7 +48,12 @@ em_status em_device_describe(em_device *device, char *text, size_t size)
 
 int em_device_threads(em_device *device)
 {
-    return device && device->vtable->threads ? device->vtable->threads(device) : 1;
+    if (!device || !device->vtable->threads)
+        return 1;
+    em__device_enter(device);
+    int threads = device->vtable->threads(device);
+    em__device_leave(device);
+    return threads;
 }
 
 em_status em_device_set_threads(em_device *device, int threads)

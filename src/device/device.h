@@ -44,6 +44,7 @@ struct em__call {
 typedef struct em__plan {
     em__kernel_fn kernel;
     size_t scratch;   /* bytes */
+    size_t workers;   /* bytes of scratch that each of the device's threads needs: prepare has seen to them */
     uint64_t strided; /* bit i: operand i may have any strides; otherwise it must be row-major without holes */
     bool fallback;    /* runs by the general, slow path: counted and reported */
 } em__plan;

@@ -107,8 +107,7 @@ bool em__cpu_prepare_attention(em__cpu *cpu, const em__call *call, em__plan *pla
     if ((!segments && call->op != EM__OP_SDPA) || call->in[0].spec.dtype != EM_F32)
         return false;
     em__attention_args args = segments ? segments_args(call) : dense_args(call);
-    if (em__pool_reserve(cpu->pool, em__attention_scratch_bytes(cpu->attention, &args)) != EM_OK)
-        return false;
+    plan->workers = em__attention_scratch_bytes(cpu->attention, &args);
     plan->kernel = segments ? run_segments : run_dense;
     plan->scratch = segments ? (size_t)call->in[3].spec.dims[0] * sizeof(int32_t) : 0;
     plan->strided = 8 | (segments ? 0 : ~(uint64_t)15);

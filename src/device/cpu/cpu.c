@@ -27,7 +27,7 @@ static em_status prepare(em_device *device, const em__call *call, em__plan *plan
     *plan = (em__plan){0};
     for (size_t i = 0; i < sizeof families / sizeof families[0]; i++)
         if (families[i](em__cpu_of(device), call, plan))
-            return EM_OK;
+            return em__pool_reserve(em__cpu_of(device)->pool, plan->workers);
     *plan = (em__plan){.kernel = em__ref_kernel(call->op), .strided = UINT64_MAX, .fallback = true};
     EM__FAIL_IF(!plan->kernel, EM_ERROR_INTERNAL, "%s has no kernel", em__op_get(call->op)->name);
     return EM_OK;
@@ -42,6 +42,12 @@ static em_status set_threads(em_device *device, int count)
 {
     em__pool *pool;
     EM__TRY(em__pool_new(count, &pool));
+    /* Programs that were compiled before rely on the scratch that their calls reserved. */
+    em_status status = em__pool_reserve(pool, em__pool_scratch_bytes(em__cpu_of(device)->pool));
+    if (status != EM_OK) {
+        em__pool_free(pool);
+        return status;
+    }
     em__pool_free(em__cpu_of(device)->pool);
     em__cpu_of(device)->pool = pool;
     return EM_OK;

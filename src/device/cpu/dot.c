@@ -209,6 +209,8 @@ static em_status run_batched(em_device *device, const em__call *call)
 static em_status run_dot(em_device *device, const em__call *call)
 {
     em__cpu *cpu = em__cpu_of(device);
+    if (em__spec_empty(&call->out.spec))
+        return EM_OK;
     product p = analyse(call);
     scratch s = {.packed = call->scratch};
     s.a = s.packed + (call->packed ? 0 : p.packed_bytes);
@@ -242,14 +244,12 @@ bool em__cpu_prepare_dot(em__cpu *cpu, const em__call *call, em__plan *plan)
         return false;
     product p = analyse(call);
     em__gemm_batch batch;
-    size_t worker;
-    if (as_batch(call, &p, &batch) && em__gemm_f32_batched_needs(cpu->gemm, &batch, &plan->scratch, &worker)) {
+    if (as_batch(call, &p, &batch) && em__gemm_f32_batched_needs(cpu->gemm, &batch, &plan->scratch, &plan->workers)) {
         plan->kernel = run_batched;
         plan->strided = 3;
-        return em__pool_reserve(cpu->pool, worker) == EM_OK;
+        return true;
     }
-    if (em__pool_reserve(cpu->pool, em__gemm_scratch_bytes(cpu->gemm, p.a.depth)) != EM_OK)
-        return false;
+    plan->workers = em__gemm_scratch_bytes(cpu->gemm, p.a.depth);
     plan->kernel = run_dot;
     plan->strided = ~(uint64_t)0; /* but bias and residual must be row-major */
     for (int i = 2; call->op == EM__OP_FUSED_LINEAR && i < em__linear_weight(call->ints, 1); i++)

@@ -44,7 +44,7 @@ static em_status run_half(em_device *device, const em__call *call)
 {
     em__cpu *cpu = em__cpu_of(device);
     em__tensor in[2];
-    em__plan plan;
+    em__plan plan = {0};
     em__call wide = widened(call, in, call->scratch);
     em__cpu_prepare_dot(cpu, &wide, &plan);
     widen(cpu, &call->in[0], &in[0]);
