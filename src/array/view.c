@@ -52,7 +52,8 @@ bool em__view(em__op op, const em__tensor *in, const int64_t *ints, const em__sp
     case EM__OP_SLICE:
         for (int i = 0; i < rank; i++) {
             *element_offset += ints[i] * in->strides[i];
-            out->strides[i] = in->strides[i] * ints[2 * rank + i];
+            /* where nothing is stepped over, the stride may be any number */
+            out->strides[i] = out_spec->dims[i] > 1 ? in->strides[i] * ints[2 * rank + i] : in->strides[i];
         }
         break;
     case EM__OP_REVERSE:

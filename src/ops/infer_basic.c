@@ -43,10 +43,10 @@ em_status em__infer_SELECT(const em__apply *apply, em__spec *out)
 
 em_status em__infer_CAST(const em__apply *apply, em__spec *out)
 {
+    if (apply->ints[0] < 0 || apply->ints[0] >= EM_DTYPE_COUNT)
+        return em__infer_fail(apply, "dtype %lld does not exist", (long long)apply->ints[0]);
     *out = *apply->in[0];
     out->dtype = (em_dtype)apply->ints[0];
-    if ((unsigned)apply->ints[0] >= EM_DTYPE_COUNT)
-        return em__infer_fail(apply, "dtype %lld does not exist", (long long)apply->ints[0]);
     return EM_OK;
 }
 
@@ -99,6 +99,8 @@ em_status em__infer_ARG(const em__apply *apply, em__spec *out)
 
 em_status em__infer_LEAF(const em__apply *apply, em__spec *out)
 {
+    if (apply->ints[0] < 0 || apply->ints[0] >= EM_DTYPE_COUNT)
+        return em__infer_fail(apply, "dtype %lld does not exist", (long long)apply->ints[0]);
     out->dtype = (em_dtype)apply->ints[0];
     out->rank = apply->n_ints - 2;
     for (int i = 0; i < out->rank; i++)

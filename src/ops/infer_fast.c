@@ -62,10 +62,9 @@ em_status em__infer_SAME_AXIS(const em__apply *apply, em__spec *out)
     return EM_OK;
 }
 
-/* x and vectors of its last axis' size and dtype, from operand `first` on. */
+/* x and vectors of its last axis' size and dtype, from operand `first` on: those that the mask says are there. */
 static em_status norm_rule(const em__apply *apply, int first, em__spec *out)
 {
-    static const char *const names[] = {"x", "weight", "bias", "bias"};
     *out = *apply->in[0];
     if (out->rank == 0)
         return em__infer_fail(apply, "x needs an axis to normalise over");
@@ -73,8 +72,8 @@ static em_status norm_rule(const em__apply *apply, int first, em__spec *out)
     for (int i = first; i < apply->n_in; i++) {
         const em__spec *v = apply->in[i];
         if (v->rank != 1 || v->dims[0] != last)
-            return em__infer_fail(apply, "%s must have %lld elements, the last axis of x", names[i - first + 1],
-                                  (long long)last);
+            return em__infer_fail(apply, "%s must have %lld elements, the last axis of x",
+                                  i == first && apply->ints[0] & 1 ? "weight" : "bias", (long long)last);
     }
     return EM_OK;
 }
@@ -105,6 +104,9 @@ em_status em__infer_ROPE(const em__apply *apply, em__spec *out)
     if (dims < 2 || dims % 2 || dims > out->dims[out->rank - 1])
         return em__infer_fail(apply, "dims is %lld; it must be even and at most %lld", (long long)dims,
                               (long long)out->dims[out->rank - 1]);
+    em_dtype_kind kind = apply->ints[2] ? em_dtype_get_kind(apply->in[1]->dtype) : EM_KIND_SIGNED;
+    if (kind != EM_KIND_SIGNED && kind != EM_KIND_UNSIGNED)
+        return em__infer_fail(apply, "offset must be an integer");
     if (apply->ints[2] && apply->in[1]->rank != 0)
         return em__infer_fail(apply, "offset must be a scalar");
     return EM_OK;
@@ -186,7 +188,6 @@ em_status em__infer_FUSED_LINEAR(const em__apply *apply, em__spec *out)
     return EM_OK;
 }
 
-/* Which operand is weight i of a FUSED_LINEAR. */
 int em__linear_weight(const int64_t *ints, int i)
 {
     return i == 0 ? 1 : 1 + (int)(ints[1] & 1) + (int)(ints[1] >> 1 & 1) + i;

@@ -1,5 +1,9 @@
 /* Shape rules: ops that move elements. */
+#include "core/error.h"
 #include "ops/op.h"
+
+/* Padding beyond this can't give a shape that fits, but could overflow on the way. */
+#define MOST_PADDING ((int64_t)1 << 60)
 
 em_status em__infer_SHAPE(const em__apply *apply, em__spec *out)
 {
@@ -7,6 +11,7 @@ em_status em__infer_SHAPE(const em__apply *apply, em__spec *out)
     out->rank = apply->n_ints;
     for (int i = 0; i < out->rank; i++)
         out->dims[i] = apply->ints[i];
+    EM__TRY(em__spec_check(out, em__op_get(apply->op)->name));
     if (em__spec_size(out) != em__spec_size(apply->in[0])) {
         char text[EM__SPEC_TEXT];
         return em__infer_fail(apply, "%s has another number of elements", em__spec_print(out, text, sizeof text));
@@ -53,7 +58,7 @@ em_status em__infer_SLICE(const em__apply *apply, em__spec *out)
         if (start < 0 || stop < start || stop > in->dims[i] || stride < 1)
             return em__infer_fail(apply, "axis %d: start %lld, stop %lld, stride %lld do not fit", i, (long long)start,
                                   (long long)stop, (long long)stride);
-        out->dims[i] = (stop - start + stride - 1) / stride;
+        out->dims[i] = stop > start ? (stop - start - 1) / stride + 1 : 0;
     }
     return EM_OK;
 }
@@ -76,7 +81,7 @@ em_status em__infer_CONCATENATE(const em__apply *apply, em__spec *out)
         if (other.rank == out->rank)
             other.dims[axis] = out->dims[axis];
         if (!em__spec_equal(&other, out))
-            return em__infer_fail(apply, "operand %d differs outside axis %lld", i, (long long)axis);
+            return em__infer_fail(apply, "operand %d differs in dtype, rank or outside axis %lld", i, (long long)axis);
         if (__builtin_add_overflow(out->dims[axis], extent, &sum))
             return em__infer_fail(apply, "the axis overflows 64 bits");
         out->dims[axis] = sum;
@@ -92,13 +97,16 @@ em_status em__infer_PAD(const em__apply *apply, em__spec *out)
         return em__infer_fail(apply, "the value must be a scalar of the operand's dtype");
     *out = *in;
     for (int i = 0; i < rank; i++) {
-        int64_t interior = apply->ints[2 * rank + i], size = in->dims[i], gaps;
-        bool bad = interior < 0 || __builtin_mul_overflow(size > 0 ? size - 1 : 0, interior, &gaps) ||
-                   __builtin_add_overflow(size, gaps, &size) || __builtin_add_overflow(size, apply->ints[i], &size) ||
-                   __builtin_add_overflow(size, apply->ints[rank + i], &size) || size < 0;
+        int64_t low = apply->ints[i], high = apply->ints[rank + i], interior = apply->ints[2 * rank + i];
+        int64_t size = in->dims[i], gaps;
+        bool bad = interior < 0 || interior > MOST_PADDING || low < -MOST_PADDING || low > MOST_PADDING ||
+                   high < -MOST_PADDING || high > MOST_PADDING ||
+                   __builtin_mul_overflow(size > 0 ? size - 1 : 0, interior, &gaps) ||
+                   __builtin_add_overflow(size, gaps, &size) || __builtin_add_overflow(size, low, &size) ||
+                   __builtin_add_overflow(size, high, &size) || size < 0;
         if (bad)
-            return em__infer_fail(apply, "axis %d: low %lld, high %lld, interior %lld do not fit", i,
-                                  (long long)apply->ints[i], (long long)apply->ints[rank + i], (long long)interior);
+            return em__infer_fail(apply, "axis %d: low %lld, high %lld, interior %lld do not fit", i, (long long)low,
+                                  (long long)high, (long long)interior);
         out->dims[i] = size;
     }
     return EM_OK;
@@ -124,7 +132,7 @@ em_status em__infer_TAKE(const em__apply *apply, em__spec *out)
         out->dims[k++] = index->dims[i];
     for (int i = axis + 1; i < in->rank; i++)
         out->dims[k++] = in->dims[i];
-    if (in->dims[axis] == 0 && em__spec_size(out) != 0)
+    if (in->dims[axis] == 0 && !em__spec_empty(out))
         return em__infer_fail(apply, "axis %d is empty: there is nothing to take", axis);
     return EM_OK;
 }

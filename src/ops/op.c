@@ -28,6 +28,14 @@ int64_t em__spec_size(const em__spec *spec)
     return size;
 }
 
+bool em__spec_empty(const em__spec *spec)
+{
+    for (int i = 0; i < spec->rank; i++)
+        if (spec->dims[i] == 0)
+            return true;
+    return false;
+}
+
 bool em__spec_equal(const em__spec *a, const em__spec *b)
 {
     return a->dtype == b->dtype && a->rank == b->rank &&
@@ -48,15 +56,13 @@ em_status em__spec_check(const em__spec *spec, const char *what)
 {
     EM__FAIL_IF(spec->rank < 0 || spec->rank > EM_MAX_RANK, EM_ERROR_INVALID_ARGUMENT,
                 "%s: rank is %d; ranks 0 to %d are supported", what, spec->rank, EM_MAX_RANK);
-    int64_t bytes = 16; /* the widest element */
-    bool empty = false, overflow = false;
+    int64_t bytes = 16; /* the widest element; axes of size 0 are passed over, so that strides fit too */
     for (int i = 0; i < spec->rank; i++) {
         EM__FAIL_IF(spec->dims[i] < 0, EM_ERROR_INVALID_ARGUMENT, "%s: dimension %d is %lld; it must be 0 or more",
                     what, i, (long long)spec->dims[i]);
-        empty |= spec->dims[i] == 0;
-        overflow |= em__mul_overflows(bytes, spec->dims[i], &bytes);
+        EM__FAIL_IF(spec->dims[i] && em__mul_overflows(bytes, spec->dims[i], &bytes), EM_ERROR_INVALID_ARGUMENT,
+                    "%s: the shape's element count overflows 64 bits", what);
     }
-    EM__FAIL_IF(overflow && !empty, EM_ERROR_INVALID_ARGUMENT, "%s: the shape's element count overflows 64 bits", what);
     return EM_OK;
 }
 

@@ -47,7 +47,7 @@ static bool cropped(const em__call *call, em__tensor *in, int64_t *at, int64_t *
         in->data = (char *)in->data + first * in->strides[d] * (int64_t)em_dtype_size(in->spec.dtype);
         in->spec.dims[d] = last - first + 1;
         *at += (low + first * step) * call->out.strides[d];
-        out_strides[d] = call->out.strides[d] * step;
+        out_strides[d] = last > first ? call->out.strides[d] * step : call->out.strides[d];
     }
     return true;
 }

@@ -94,7 +94,7 @@ em_status em__ref_take(em_device *device, const em__call *call)
 
 static em__value reduce_start(em__op op, em_dtype dtype)
 {
-    int bits = (int)em_dtype_size(dtype) * 8;
+    int bits = em_dtype_size(dtype) < 8 ? (int)em_dtype_size(dtype) * 8 : 64;
     bool is_signed = em_dtype_get_kind(dtype) == EM_KIND_SIGNED;
     int64_t top = INT64_MAX >> (64 - bits);
     switch (op) {
