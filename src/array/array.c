@@ -60,6 +60,17 @@ em_array *em__array_new(em_device *device, const em__spec *spec, em__op op, int 
     return array;
 }
 
+em_array *em__array_share(const em_array *array)
+{
+    em_array *shared = em__array_new(array->device, &array->spec, EM__OP_CONSTANT, 0, 0, 0);
+    if (!shared)
+        return NULL;
+    memcpy(shared->strides, array->strides, sizeof shared->strides);
+    shared->offset = array->offset;
+    shared->buffer = em__buffer_retain(array->buffer);
+    return shared;
+}
+
 em_array *em_array_retain(em_array *array)
 {
     if (array)
@@ -117,15 +128,31 @@ static em_array *over_buffer(em_device *device, const em__spec *spec, em__buffer
     return array;
 }
 
+size_t em__alignment(em_dtype dtype)
+{
+    return em_dtype_get_kind(dtype) == EM_KIND_COMPLEX ? em_dtype_size(dtype) / 2 : em_dtype_size(dtype);
+}
+
 em_array *em_array_wrap(em_dtype dtype, const void *data, em_dims dims, void (*free_fn)(void *user), void *user)
 {
     em__spec spec;
     if (spec_of(dtype, dims, "array_wrap", &spec) != EM_OK)
         return NULL;
-    if (!data && em__spec_size(&spec) > 0) {
+    static const char nothing[16]; /* an empty array's data may be NULL, but NULL says failure elsewhere */
+    size_t alignment = em__alignment(dtype);
+    if (!data && !em__spec_empty(&spec)) {
         em__fail(EM_ERROR_INVALID_ARGUMENT, "array_wrap: data is NULL");
         return NULL;
     }
+    if ((uintptr_t)data % alignment) {
+        em__fail(EM_ERROR_INVALID_ARGUMENT,
+                 "array_wrap: data at %p is not aligned to %zu bytes, as %s needs; copy it "
+                 "by em_constant",
+                 data, alignment, em_dtype_name(dtype));
+        return NULL;
+    }
+    if (!data)
+        data = nothing;
     em_device *device = em_device_default();
     em__buffer *buffer = device ? em__calloc(1, sizeof *buffer) : NULL;
     em_array *array = buffer ? over_buffer(device, &spec, buffer) : NULL;

@@ -68,8 +68,15 @@ em_array *em__scope_fail(em_scope *scope);
 /* True when the scope can go on and no operand is NULL; otherwise the scope has an error. */
 bool em__scope_ok(em_scope *scope, em_array *const *in, int n_in, const char *what);
 
+/* A value of its own over the same memory: what later happens to `array` does not touch it. `array` must have a buffer.
+ * NULL when memory runs out. */
+em_array *em__array_share(const em_array *array);
+
 /* An unowned, bufferless array; NULL when memory runs out. */
 em_array *em__array_new(em_device *device, const em__spec *spec, em__op op, int n_in, int n_ints, int n_floats);
+
+/* What `data` must be a multiple of to hold elements of the dtype: its size, of a complex one half of it. */
+size_t em__alignment(em_dtype dtype);
 
 em__buffer *em__buffer_new(size_t size); /* NULL when memory runs out */
 em__buffer *em__buffer_retain(em__buffer *buffer);

@@ -48,11 +48,16 @@ static em_array *binary(em_scope *scope, em__op op, em_array *a, em_array *b)
 static bool axis_mask(em_axes axes, int rank, const char *what, int64_t *mask)
 {
     *mask = 0;
-    if (axes.count < 0) {
+    if (axes.count == -1) {
         *mask = (1 << rank) - 1;
         return true;
     }
-    for (int i = 0; i < axes.count && i < EM_MAX_RANK; i++) {
+    if (axes.count < 0 || axes.count > EM_MAX_RANK) {
+        em__fail(EM_ERROR_INVALID_ARGUMENT, "%s: %d axes were given; 0 to %d, or -1 for all, can be", what, axes.count,
+                 EM_MAX_RANK);
+        return false;
+    }
+    for (int i = 0; i < axes.count; i++) {
         int axis;
         if (!em__axis(axes.axes[i], rank, &axis) || *mask >> axis & 1) {
             em__fail(EM_ERROR_INVALID_ARGUMENT, "%s: axis %d is out of range or named twice; the operand has rank %d",
@@ -152,10 +157,13 @@ em_array *em_mean(em_scope *scope, em_array *a, em_axes axes, bool keep)
         return em__scope_fail(scope);
     for (int i = 0; i < a->spec.rank; i++)
         count *= mask >> i & 1 ? a->spec.dims[i] : 1;
-    if (em_dtype_get_kind(a->spec.dtype) < EM_KIND_FLOAT)
+    em_dtype dtype = a->spec.dtype;
+    bool integer = em_dtype_get_kind(dtype) < EM_KIND_FLOAT;
+    if (integer || em_dtype_size(dtype) < 4) /* the sum of many halves has no place in a half */
         a = em_cast(scope, a, EM_F32);
     em_array *sum = em_sum(scope, a, axes, keep);
-    return sum ? em_div(scope, sum, em_scalar(scope, sum->spec.dtype, (double)count)) : NULL;
+    em_array *mean = sum ? em_div(scope, sum, em_scalar(scope, sum->spec.dtype, (double)count)) : NULL;
+    return mean && !integer ? em_cast(scope, mean, dtype) : mean;
 }
 
 em_array *em_scalar(em_scope *scope, em_dtype dtype, double value)

@@ -5,6 +5,7 @@
 
 #include "array/array.h"
 #include "core/error.h"
+#include "core/options.h"
 
 /* Appends the axes, counted from the front, to ints; false with the error set. */
 static bool add_axes(em_axes axes, int rank, int64_t *ints, int *n)
@@ -99,6 +100,16 @@ em_array *em_matmul(em_scope *scope, em_array *a, em_array *b)
 em_array *em_linear(em_scope *scope, em_array *x, em_array *weight, em_array *bias)
 {
     const em_axes none = {0};
+    em_array *in[] = {x, weight};
+    if (!em__scope_ok(scope, in, 2, "linear"))
+        return NULL;
+    int64_t rows = weight->spec.rank == 2 ? weight->spec.dims[0] : -1;
+    if (rows < 0 || (bias && (bias->spec.rank != 1 || bias->spec.dims[0] != rows))) {
+        char w[EM__SPEC_TEXT], b[EM__SPEC_TEXT];
+        em__fail(EM_ERROR_INVALID_ARGUMENT, "linear: weight must be [n, k] and bias [n]; they are %s and %s",
+                 em__spec_print(&weight->spec, w, sizeof w), bias ? em__spec_print(&bias->spec, b, sizeof b) : "none");
+        return em__scope_fail(scope);
+    }
     em_array *y = em_dot_general(scope, x, EM_AXES(-1), none, weight, EM_AXES(-1), none);
     return bias ? em_add(scope, y, bias) : y;
 }
@@ -148,11 +159,12 @@ em_array *em_rms_norm(em_scope *scope, em_array *x, em_array *weight, double eps
 
 em_array *em_rope(em_scope *scope, em_array *x, em_array *offset, const em_rope_options *options)
 {
-    em_rope_options o = options ? *options : (em_rope_options){0};
+    em_rope_options o = {0};
     em_dtype dtype;
     if (!em__scope_ok(scope, &x, 1, "rope"))
         return NULL;
-    if (em__op_operand_dtype(EM__OP_ROPE, x->spec.dtype, &dtype) != EM_OK)
+    if (em__options_copy(options, &o, sizeof o, "em_rope_options") != EM_OK ||
+        em__op_operand_dtype(EM__OP_ROPE, x->spec.dtype, &dtype) != EM_OK)
         return em__scope_fail(scope);
     em_array *in[] = {em_cast(scope, x, dtype), offset};
     int64_t last = x->spec.rank ? x->spec.dims[x->spec.rank - 1] : 0;
@@ -211,10 +223,16 @@ em_array *em_sdpa_segments(em_scope *scope, em_array *q, em_array *k, em_array *
 em_array *em_segment_pool(em_scope *scope, em_array *x, em_array *offsets, em_pool pool)
 {
     em_array *in[] = {x, offsets};
+    em_dtype dtype;
+    if (!em__scope_ok(scope, in, 2, "segment_pool"))
+        return NULL;
     if ((unsigned)pool > EM_POOL_WEIGHTED) {
         em__fail(EM_ERROR_INVALID_ARGUMENT, "segment_pool: pooling %d does not exist", (int)pool);
-        return em__scope_ok(scope, in, 2, "segment_pool") ? em__scope_fail(scope) : NULL;
+        return em__scope_fail(scope);
     }
+    if (em__op_operand_dtype(EM__OP_SEGMENT_POOL, x->spec.dtype, &dtype) != EM_OK)
+        return em__scope_fail(scope);
+    in[0] = em_cast(scope, x, dtype);
     return em__build(
         scope,
         &(em__build_args){.op = EM__OP_SEGMENT_POOL, .in = in, .n_in = 2, .ints = (int64_t[]){pool}, .n_ints = 1});

@@ -6,6 +6,8 @@
 #include "array/array.h"
 #include "core/error.h"
 
+#define MOST_ARRAYS ((size_t)1 << 20) /* that one concatenation takes */
+
 static em_array *one(em_scope *scope, em__op op, em_array *a, const int64_t *ints, int n_ints)
 {
     return em__build(scope, &(em__build_args){.op = op, .in = &a, .n_in = 1, .ints = ints, .n_ints = n_ints});
@@ -44,9 +46,13 @@ em_array *em_transpose(em_scope *scope, em_array *a, em_axes axes)
     int64_t order[EM_MAX_RANK];
     if (!em__scope_ok(scope, &a, 1, "transpose"))
         return NULL;
-    int rank = a->spec.rank, count = axes.count < 0 ? rank : axes.count;
-    for (int i = 0; i < count && i < EM_MAX_RANK; i++) {
-        int axis = axes.count < 0 ? rank - 1 - i : axes.axes[i];
+    int rank = a->spec.rank, count = axes.count == -1 ? rank : axes.count;
+    if (count != rank) {
+        em__fail(EM_ERROR_INVALID_ARGUMENT, "transpose: %d axes were given for an operand of rank %d", count, rank);
+        return em__scope_fail(scope);
+    }
+    for (int i = 0; i < count; i++) {
+        int axis = axes.count == -1 ? rank - 1 - i : axes.axes[i];
         order[i] = axis < 0 ? axis + rank : axis;
     }
     return one(scope, EM__OP_TRANSPOSE, a, order, count);
@@ -59,10 +65,20 @@ em_array *em_broadcast_to(em_scope *scope, em_array *a, em_dims dims)
     return one(scope, EM__OP_BROADCAST_TO, a, dims.dims, dims.rank);
 }
 
+/* Lists that must be there for an operand with axes; false once the scope has an error. */
+static bool lists_given(em_scope *scope, const em_array *a, const void *first, const void *second, const char *what)
+{
+    if (a->spec.rank == 0 || (first && second))
+        return true;
+    em__fail(EM_ERROR_INVALID_ARGUMENT, "%s: a list of the operand's %d axes is NULL", what, a->spec.rank);
+    em__scope_fail(scope);
+    return false;
+}
+
 em_array *em_slice(em_scope *scope, em_array *a, const int64_t *start, const int64_t *stop, const int64_t *stride)
 {
     int64_t ints[3 * EM_MAX_RANK];
-    if (!em__scope_ok(scope, &a, 1, "slice"))
+    if (!em__scope_ok(scope, &a, 1, "slice") || !lists_given(scope, a, start, stop, "slice"))
         return NULL;
     int rank = a->spec.rank;
     for (int i = 0; i < rank; i++) {
@@ -92,9 +108,12 @@ em_array *em_expand_dims(em_scope *scope, em_array *a, int axis)
 em_array *em_concatenate(em_scope *scope, em_array *const *arrays, size_t count, int axis)
 {
     int at;
-    if (count == 0 || count > 1u << 20) {
-        em__fail(EM_ERROR_INVALID_ARGUMENT, "concatenate: %zu arrays; give 1 or more", count);
-        return em__scope_ok(scope, NULL, 0, "concatenate") ? em__scope_fail(scope) : NULL;
+    if (!em__scope_ok(scope, NULL, 0, "concatenate"))
+        return NULL;
+    if (!arrays || count == 0 || count > MOST_ARRAYS) {
+        em__fail(EM_ERROR_INVALID_ARGUMENT, "concatenate: %zu arrays%s; give 1 to %zu", count, arrays ? "" : " at NULL",
+                 MOST_ARRAYS);
+        return em__scope_fail(scope);
     }
     if (!em__scope_ok(scope, arrays, (int)count, "concatenate"))
         return NULL;
@@ -113,7 +132,7 @@ em_array *em_pad(em_scope *scope, em_array *a, em_array *value, const int64_t *l
 {
     em_array *in[] = {a, value};
     int64_t ints[3 * EM_MAX_RANK];
-    if (!em__scope_ok(scope, in, 2, "pad"))
+    if (!em__scope_ok(scope, in, 2, "pad") || !lists_given(scope, a, low, high, "pad"))
         return NULL;
     int rank = a->spec.rank;
     for (int i = 0; i < rank; i++) {

@@ -194,7 +194,9 @@ const void *em_array_data(em_array *array)
     em__tensor tensor = em__array_tensor(array), row_major;
     if (!em__tensor_is_contiguous(&tensor)) {
         em__buffer *buffer;
+        em__device_enter(array->device);
         status = copied(array->device, &tensor, &row_major, &buffer);
+        em__device_leave(array->device);
         if (status == EM_OK) {
             em__buffer_release(array->buffer);
             set_layout(array, buffer, &row_major);

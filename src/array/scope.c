@@ -41,10 +41,7 @@ em_array *em__scope_fail(em_scope *scope)
 {
     if (scope && scope->status == EM_OK) {
         scope->status = em_last_status() != EM_OK ? em_last_status() : EM_ERROR_INTERNAL;
-        em_status status = scope->status;
-        char *text = em__strdup(em_last_error()); /* may fail: the status alone then tells */
-        scope->error = text;
-        scope->status = status;
+        scope->error = em__strdup(em_last_error()); /* may fail: the status alone then tells */
     }
     return NULL;
 }
@@ -71,6 +68,8 @@ em_array *em_scope_adopt(em_scope *scope, em_array *array)
 {
     if (!array)
         return NULL;
+    if (!scope)
+        em__fail(EM_ERROR_INVALID_ARGUMENT, "scope_adopt: the scope is NULL");
     if (!scope || em__vec_push(&scope->arrays, array) != EM_OK) {
         em_array_release(&array);
         return em__scope_fail(scope);

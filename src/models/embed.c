@@ -8,7 +8,7 @@
 #include "core/alloc.h"
 #include "core/block.h"
 #include "core/error.h"
-#include "models/options.h"
+#include "core/options.h"
 #include "models/texts.h"
 
 /* On one core the time of a token is the same in batches of 256 to 3,072 tokens; many cores want many rows. */

@@ -8,8 +8,8 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/options.h"
 #include "io/file.h"
-#include "models/options.h"
 #include "models/tokenizer.h"
 #include "models/weights.h"
 

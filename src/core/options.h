@@ -1,6 +1,6 @@
 /* Option structs of the public headers: a caller built against an older header gives a shorter one. */
-#ifndef EM_MODELS_OPTIONS_H
-#define EM_MODELS_OPTIONS_H
+#ifndef EM_CORE_OPTIONS_H
+#define EM_CORE_OPTIONS_H
 
 #include <string.h>
 
