@@ -5,7 +5,10 @@
 #include "core/block.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/options.h"
 #include "graph/program.h"
+
+#define MOST_VALUES (1 << 20) /* inputs, and outputs, of a program */
 
 typedef struct pass {
     const char *name;
@@ -66,7 +69,7 @@ static em_status trace(em_program *program, em_trace_fn fn, void *user, const em
         if (!out[i])
             status = em__fail(EM_ERROR_INVALID_ARGUMENT, "compile: the function set no output %zu", i);
     if (status == EM_OK)
-        status = em__graph_trace(&program->graph, program->device, out, program->n_outputs, program->n_inputs);
+        status = em__graph_trace(&program->graph, program->device, out, program->n_outputs, in, program->n_inputs);
     em__free(in);
     return status;
 }
@@ -108,14 +111,20 @@ em_program *em_compile(em_trace_fn fn, void *user, const em_spec *inputs, size_t
                        const em_compile_options *options)
 {
     em_compile_options o = {.lane = EM_FUSE};
-    if (options)
-        memcpy(&o, options, options->struct_size && options->struct_size < sizeof o ? options->struct_size : sizeof o);
-    if (!o.device)
-        o.device = em_device_default();
-    if (!fn || n_outputs == 0 || (n_inputs && !inputs)) {
-        em__fail(EM_ERROR_INVALID_ARGUMENT, "compile: a function and at least one output are needed");
+    if (em__options_copy(options, &o, sizeof o, "em_compile_options") != EM_OK)
+        return NULL;
+    if (!fn || n_outputs == 0 || (n_inputs && !inputs) || n_inputs > MOST_VALUES || n_outputs > MOST_VALUES) {
+        em__fail(EM_ERROR_INVALID_ARGUMENT,
+                 "compile: a function, specs of all inputs and 1 to %d outputs are needed; got %zu inputs, %zu outputs",
+                 MOST_VALUES, n_inputs, n_outputs);
         return NULL;
     }
+    if (o.lane != EM_NATIVE && o.lane != EM_FUSE) {
+        em__fail(EM_ERROR_INVALID_ARGUMENT, "compile: lane %d does not exist", (int)o.lane);
+        return NULL;
+    }
+    if (!o.device)
+        o.device = em_device_default();
     uint64_t begin = em__now();
     em_program *program = o.device ? em__calloc(1, sizeof *program) : NULL;
     if (!program)

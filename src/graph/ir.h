@@ -17,7 +17,7 @@ typedef struct em__node {
     int *in; /* in, ints and floats live in the graph's arena */
     int64_t *ints;
     double *floats;
-    em_array *value; /* CONSTANT: evaluated, one reference held */
+    em_array *value; /* CONSTANT: evaluated, the graph's own */
     int uses;        /* filled by em__graph_count_uses; an output counts as one */
 } em__node;
 
@@ -31,9 +31,10 @@ typedef struct em__graph {
 
 void em__graph_free(em__graph *graph); /* the contents; a zeroed graph is fine */
 
-/* Traces what the outputs need. INPUT arrays carry their index. The graph holds references to the constants. */
+/* Traces what the outputs need; `inputs` are the INPUT arrays by index, and no others may occur. The graph holds the
+ * memory of the constants. */
 em_status em__graph_trace(em__graph *graph, em_device *device, em_array *const *outputs, size_t n_outputs,
-                          size_t n_inputs);
+                          em_array *const *inputs, size_t n_inputs);
 
 /* Appends a node with room for the lists, all zero; NULL when memory runs out. Earlier node pointers become invalid. */
 em__node *em__graph_add(em__graph *graph, em__op op, int n_in, int n_ints, int n_floats);

@@ -13,7 +13,8 @@
 struct em__packed {
     em__packed *next;
     em_device *device;
-    int refs, n;
+    int refs, n, n_axes;
+    int64_t axes[EM_MAX_RANK];       /* contracted: the same weight may be used turned as well */
     em_array *weights[MOST_WEIGHTS]; /* held: their memory is the identity */
     void *data;
     size_t bytes;
@@ -28,10 +29,25 @@ static bool same_view(const em_array *a, const em_array *b)
                       memcmp(a->strides, b->strides, (size_t)a->spec.rank * sizeof a->strides[0]) == 0);
 }
 
-static em__packed *find_locked(em_device *device, em_array *const *weights, int n)
+/* The axes of operand 1 that the call contracts; a FUSED_LINEAR's weights are [n, k]. */
+static int contracted(const em__call *call, const int64_t **axes)
 {
+    static const int64_t last = 1;
+    *axes = &last;
+    if (call->op != EM__OP_DOT_GENERAL)
+        return 1;
+    em__dot dot = em__dot_decode(call->ints);
+    *axes = dot.contract_b;
+    return dot.n_contract;
+}
+
+static em__packed *find_locked(em_device *device, const em__call *call, em_array *const *weights, int n)
+{
+    const int64_t *axes;
+    int n_axes = contracted(call, &axes);
     for (em__packed *entry = list; entry; entry = entry->next) {
-        bool same = entry->device == device && entry->n == n;
+        bool same = entry->device == device && entry->n == n && entry->n_axes == n_axes &&
+                    memcmp(entry->axes, axes, (size_t)n_axes * sizeof *axes) == 0;
         for (int i = 0; i < n && same; i++)
             same = same_view(entry->weights[i], weights[i]);
         if (same)
@@ -53,6 +69,9 @@ static em_status make_locked(em_device *device, const em__call *call, em_array *
         em__free(entry);
         return status;
     }
+    const int64_t *axes;
+    entry->n_axes = contracted(call, &axes);
+    memcpy(entry->axes, axes, (size_t)entry->n_axes * sizeof *axes);
     for (int i = 0; i < n; i++)
         entry->weights[i] = em_array_retain(weights[i]);
     entry->next = list;
@@ -76,7 +95,7 @@ em_status em__packed_acquire(em_device *device, const em__call *call, em_array *
     }
     pthread_mutex_lock(&lock);
     em_status status = EM_OK;
-    em__packed *entry = find_locked(device, weights, n);
+    em__packed *entry = find_locked(device, call, weights, n);
     if (!entry)
         status = make_locked(device, call, weights, n, bytes, &entry);
     if (status == EM_OK) {

@@ -12,11 +12,13 @@ static void patch(em_program *program, const void *const *inputs, void *const *o
     for (size_t i = 0; i < program->patches.length; i++) {
         const em__patch *p = &program->patches.data[i];
         em__call *call = &program->steps.data[p->step].call;
+        static _Alignas(64) char nothing[64]; /* stands for the memory of empty values, which may be NULL */
         char *base;
         if (p->output)
             base = outputs[p->index];
         else
             memcpy(&base, &inputs[p->index], sizeof base); /* kernels do not write to operands */
+        base = base ? base : nothing;
         void **pointer = p->place < call->n_in ? &call->in[p->place].data : &call->out.data;
         *pointer = base + p->offset;
     }
@@ -36,17 +38,24 @@ static em_status run_steps(em_program *program)
     return EM_OK;
 }
 
+static em_status check_memory(const em__spec *spec, const void *data, const char *what, size_t index)
+{
+    EM__FAIL_IF(!data && !em__spec_empty(spec), EM_ERROR_INVALID_ARGUMENT, "run: %s %zu is NULL", what, index);
+    EM__FAIL_IF((uintptr_t)data % em__alignment(spec->dtype), EM_ERROR_INVALID_ARGUMENT,
+                "run: %s %zu at %p is not aligned to %zu bytes, as %s needs", what, index, data,
+                em__alignment(spec->dtype), em_dtype_name(spec->dtype));
+    return EM_OK;
+}
+
 em_status em_run_raw(em_program *program, const void *const *inputs, void *const *outputs)
 {
     EM__FAIL_IF(!program, EM_ERROR_INVALID_ARGUMENT, "run: the program is NULL");
     EM__FAIL_IF((!inputs && program->n_inputs) || !outputs, EM_ERROR_INVALID_ARGUMENT,
                 "run: inputs or outputs are NULL");
     for (size_t i = 0; i < program->n_inputs; i++)
-        EM__FAIL_IF(!inputs[i] && em__spec_size(&program->inputs[i]), EM_ERROR_INVALID_ARGUMENT,
-                    "run: input %zu is NULL", i);
+        EM__TRY(check_memory(&program->inputs[i], inputs[i], "input", i));
     for (size_t i = 0; i < program->n_outputs; i++)
-        EM__FAIL_IF(!outputs[i] && em__spec_size(&program->outputs[i]), EM_ERROR_INVALID_ARGUMENT,
-                    "run: output %zu is NULL", i);
+        EM__TRY(check_memory(&program->outputs[i], outputs[i], "output", i));
     uint64_t begin = em__telemetry_wanted() ? em__now() : 0;
     pthread_mutex_lock(&program->lock);
     em__device_enter(program->device);
@@ -70,7 +79,7 @@ static em_status input_pointers(em_program *program, em_array *const *inputs, co
                     em__spec_print(&program->inputs[i], should, sizeof should));
         pointers[i] = em_array_data(inputs[i]);
         if (!pointers[i])
-            return em_last_status();
+            return em_last_status(); /* an evaluated array's data is never NULL */
     }
     return EM_OK;
 }

@@ -1,6 +1,6 @@
 /*
  * From arrays to a graph: everything the outputs need, each array once. Arrays that have a value become constants: the
- * graph holds them and copies nothing.
+ * graph holds their memory and copies nothing.
  */
 #include <string.h>
 
@@ -64,7 +64,7 @@ static int seen_get(const seen *map, em_array *key)
     return map->keys[at] ? map->values[at] : -1;
 }
 
-static em_status add_node(em__graph *graph, seen *map, em_array *array)
+static em_status add_node(em__graph *graph, seen *map, em_array *array, em_array *const *inputs)
 {
     bool constant = array->buffer != NULL;
     em__node *node = constant ? em__graph_add(graph, EM__OP_CONSTANT, 0, 0, 0)
@@ -73,21 +73,24 @@ static em_status add_node(em__graph *graph, seen *map, em_array *array)
         return EM_ERROR_OUT_OF_MEMORY;
     node->spec = array->spec;
     if (constant) {
-        node->value = em_array_retain(array);
+        node->value = em__array_share(array); /* em_array_data may move the user's own */
+        if (!node->value)
+            return EM_ERROR_OUT_OF_MEMORY;
     } else {
         for (int i = 0; i < array->n_in; i++)
             node->in[i] = seen_get(map, array->in[i]);
         memcpy(node->ints, array->ints, (size_t)array->n_ints * sizeof *node->ints);
         memcpy(node->floats, array->floats, (size_t)array->n_floats * sizeof *node->floats);
     }
-    EM__FAIL_IF(node->op == EM__OP_INPUT && (size_t)node->ints[1] >= graph->n_inputs, EM_ERROR_INVALID_ARGUMENT,
-                "compile: the function uses an input of another program");
+    bool foreign =
+        node->op == EM__OP_INPUT && ((size_t)node->ints[1] >= graph->n_inputs || inputs[node->ints[1]] != array);
+    EM__FAIL_IF(foreign, EM_ERROR_INVALID_ARGUMENT, "compile: the function uses an input of another program");
     return seen_put(map, array, (int)graph->nodes.length - 1);
 }
 
 typedef EM__VEC(em_array *) stack;
 
-static em_status trace_one(em__graph *graph, seen *map, stack *todo, em_array *root)
+static em_status trace_one(em__graph *graph, seen *map, stack *todo, em_array *root, em_array *const *inputs)
 {
     EM__TRY(em__vec_push(todo, root));
     while (todo->length) {
@@ -105,13 +108,13 @@ static em_status trace_one(em__graph *graph, seen *map, stack *todo, em_array *r
         if (!ready)
             continue;
         todo->length--;
-        EM__TRY(add_node(graph, map, array));
+        EM__TRY(add_node(graph, map, array, inputs));
     }
     return EM_OK;
 }
 
 em_status em__graph_trace(em__graph *graph, em_device *device, em_array *const *outputs, size_t n_outputs,
-                          size_t n_inputs)
+                          em_array *const *inputs, size_t n_inputs)
 {
     seen map = {0};
     stack todo = {0};
@@ -124,7 +127,7 @@ em_status em__graph_trace(em__graph *graph, em_device *device, em_array *const *
         return EM_ERROR_OUT_OF_MEMORY;
     em__eval_lock(); /* captured lazy arrays must not be evaluated by another thread meanwhile */
     for (size_t i = 0; i < n_outputs && status == EM_OK; i++) {
-        status = trace_one(graph, &map, &todo, outputs[i]);
+        status = trace_one(graph, &map, &todo, outputs[i], inputs);
         if (status == EM_OK)
             graph->outputs[i] = seen_get(&map, outputs[i]);
     }
