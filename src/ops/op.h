@@ -108,7 +108,8 @@ bool em__spec_equal(const em__spec *a, const em__spec *b);
 const char *em__spec_print(const em__spec *spec, char *text, size_t size);
 #define EM__SPEC_TEXT 160
 
-/* dims >= 0 and the product of those that are not 0, times 16 bytes, fits in int64; `what` names the op in the error. */
+/* dims >= 0 and the product of those that are not 0, times 16 bytes, fits in int64; `what` names the op in the
+ * error. */
 em_status em__spec_check(const em__spec *spec, const char *what);
 
 /* Result of NumPy broadcasting into `out` (dims and rank only); false if the shapes do not broadcast. */
