@@ -35,8 +35,8 @@ typedef struct em_scope em_scope;
 
 /* ---- scopes ---- */
 
-/* A scope on `device`, NULL for the default (EMILY_DEVICE, else cpu). NULL when memory runs out.
- * One thread at a time. */
+/* A scope on `device`, NULL for the default (EMILY_DEVICE, else cpu). NULL when memory runs out or EMILY_DEVICE names
+ * no device, with em_last_error(). The caller frees it. One thread at a time. */
 EM_API em_scope *em_scope_new(em_device *device);
 
 /* Releases every array that the scope holds. NULL is fine. */
@@ -46,21 +46,25 @@ EM_API void em_scope_free(em_scope *scope);
 EM_API em_status em_scope_status(const em_scope *scope);
 EM_API const char *em_scope_error(const em_scope *scope);
 
-/* Puts an array that the caller owns under the scope's care; returns it. NULL passes through. */
+/* Puts an array that the caller owns under the scope's care; returns it. NULL passes through. When memory runs out the
+ * array is released, the scope has the error, and the result is NULL. */
 EM_API em_array *em_scope_adopt(em_scope *scope, em_array *array);
 
 /* ---- arrays from memory ---- */
 
-/* A copy of `values`: prod(dims) elements of `dtype`, row-major. Owned by the scope; `values` stays the caller's. */
+/* A copy of `values`: prod(dims) elements of `dtype`, row-major. Owned by the scope; `values` stays the caller's;
+ * it needs no alignment, and may be NULL for an empty array. NULL once the scope has an error. */
 EM_API em_array *em_constant(em_scope *scope, em_dtype dtype, const void *values, em_dims dims);
 EM_API em_array *em_constant_f32(em_scope *scope, const float *values, em_dims dims);
 
 /* A scalar of `dtype`; integers are exact up to 2^53. */
 EM_API em_array *em_scalar(em_scope *scope, em_dtype dtype, double value);
 
-/* An array over foreign memory, without a copy: `data` holds prod(dims) row-major elements, aligned to their size, and
- * must stay unchanged until free_fn(user) is called, once, when the last reference dies (on any thread; NULL when there
- * is nothing to free). The result belongs to the caller: em_array_release. On failure NULL; free_fn is not called. */
+/* An array over foreign memory, without a copy: `data` holds prod(dims) row-major elements, aligned to their
+ * size (complex: to half of it), NULL for an empty array, and must stay unchanged until free_fn(user) is called, once,
+ * when the last reference dies: on any thread, perhaps inside an evaluation, so that it must not evaluate anything
+ * (free_fn NULL: there is nothing to free). The result belongs to the caller: em_array_release. NULL on failure, with
+ * em_last_error(): EM_ERROR_INVALID_ARGUMENT or EM_ERROR_OUT_OF_MEMORY; free_fn is then not called. Any thread. */
 EM_API em_array *em_array_wrap(em_dtype dtype, const void *data, em_dims dims, void (*free_fn)(void *user),
                                void *user);
 
@@ -81,13 +85,13 @@ EM_API size_t em_array_bytes(const em_array *array); /* size times the dtype's *
 
 /* ---- its elements ---- */
 
-/* Computes the array (and what it needs). An error goes to the scope too. Safe on any thread; evaluations on one device
- * run one after another. */
+/* Computes the array (and what it needs). An error goes to the scope too; after a failure the array may be evaluated
+ * again. Safe on any thread; evaluations run one after another. */
 EM_API em_status em_eval(em_scope *scope, em_array *array);
 EM_API em_status em_array_eval(em_array *array);
 
-/* The row-major elements, computed if need be; valid while the array lives. NULL on failure, or for a NULL array:
- * em_last_error() has the first cause. */
+/* The row-major elements, computed if need be; valid while the array lives, and not NULL for an empty one. NULL on
+ * failure, or for a NULL array: em_last_error() has the first cause. Any thread. */
 EM_API const void *em_array_data(em_array *array);
 
 /* sum(a[i] * b[i]), accumulated in double. */

@@ -47,10 +47,10 @@ EM_API em_array *em_cast(em_scope *scope, em_array *a, em_dtype dtype);
 /* max(low, min(high, a)). */
 EM_API em_array *em_clip(em_scope *scope, em_array *a, em_array *low, em_array *high);
 
-/* sum / count; integers become f32. */
+/* sum / count; integers become f32, and half types are summed in f32. The mean of nothing is NaN. */
 EM_API em_array *em_mean(em_scope *scope, em_array *a, em_axes axes, bool keep);
 
-/* Same elements, same count, row-major order. One dimension may be -1: it is inferred. */
+/* Same elements, same count, row-major order. One dimension may be -1: it is inferred (0 beside another 0). */
 EM_API em_array *em_reshape(em_scope *scope, em_array *a, em_dims dims);
 
 /* Axis i of the result is axis axes[i] of a; all axes must appear. EM_ALL_AXES reverses their order. */
@@ -70,7 +70,7 @@ EM_API em_array *em_reverse(em_scope *scope, em_array *a, em_axes axes);
 EM_API em_array *em_squeeze(em_scope *scope, em_array *a, em_axes axes);
 EM_API em_array *em_expand_dims(em_scope *scope, em_array *a, int axis);
 
-/* `count` >= 1 arrays of equal rank that differ in `axis` only. */
+/* `count` >= 1 arrays of one dtype and equal rank that differ in `axis` only. */
 EM_API em_array *em_concatenate(em_scope *scope, em_array *const *arrays, size_t count, int axis);
 
 /* low[i] copies of `value` (a scalar of a's dtype) before axis i, high[i] after, interior[i] between neighbours.
@@ -93,7 +93,8 @@ EM_API em_array *em_dot_general(em_scope *scope, em_array *a, em_axes contract_a
 /* Matrix product over the last two axes, leading axes broadcast; rank 1 as in NumPy. */
 EM_API em_array *em_matmul(em_scope *scope, em_array *a, em_array *b);
 
-/* x [.., k] times weight [n, k] transposed, plus bias [n] (NULL: none): [.., n]. */
+/* x [.., k] times weight [n, k] transposed, plus bias [n] (NULL: none): [.., n]. Another shape of weight or bias is an
+ * error. */
 EM_API em_array *em_linear(em_scope *scope, em_array *x, em_array *weight, em_array *bias);
 
 /* (x - mean) / sqrt(variance + eps) over the last axis, times weight, plus bias ([n] each, NULL: none). */

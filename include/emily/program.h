@@ -44,13 +44,17 @@ EM_API em_program *em_compile(em_trace_fn fn, void *user, const em_spec *inputs,
                               const em_compile_options *options);
 EM_API void em_program_free(em_program *program); /* NULL is fine */
 
-/* Runs on raw row-major memory: inputs[i] and outputs[i] have the sizes of the specs, aligned to their elements.
- * Allocates nothing. One run of a program at a time: a second caller waits. Any thread. */
+/* Runs on raw row-major memory: inputs[i] and outputs[i] have the sizes of the specs, aligned to their elements (NULL
+ * for empty ones). An output overlaps no input and no other output. EM_ERROR_INVALID_ARGUMENT for NULL or unaligned
+ * memory; after another failure the outputs hold anything. Allocates nothing. One run of a program at a time: a second
+ * caller waits. Any thread. */
 EM_API em_status em_run_raw(em_program *program, const void *const *inputs, void *const *outputs);
 
-/* Runs on arrays: evaluates the inputs, sets outputs[i] to new arrays that the caller owns. On failure none is set. */
+/* Runs on arrays: evaluates the inputs, sets outputs[i] to new arrays that the caller owns. On failure all are NULL.
+ * EM_ERROR_INVALID_ARGUMENT when an input is not what its spec says. Any thread. */
 EM_API em_status em_run(em_program *program, em_array *const *inputs, em_array **outputs);
 
+/* The dtype and shape of an output; f32 of rank 0 past the last. */
 EM_API em_spec em_program_output_spec(const em_program *program, size_t index);
 
 typedef struct em_program_stats {
@@ -62,7 +66,7 @@ typedef struct em_program_stats {
 EM_API void em_program_get_stats(const em_program *program, em_program_stats *stats);
 
 /* One line a kernel, in order: op, shapes, what was fused, and with profile the count and mean microseconds. `emit`
- * gets each line without a newline. */
+ * gets each line without a newline, valid during the call, and must not use the program. */
 EM_API void em_program_describe(em_program *program, void (*emit)(const char *line, void *user), void *user);
 
 #ifdef __cplusplus
