@@ -33,7 +33,7 @@ typedef struct em_hub_options {
     const char *token;        /* NULL: HF_TOKEN, else the file HF_TOKEN_PATH or HF_HOME/token; "": none */
     bool offline;             /* open no socket; HF_HUB_OFFLINE=1 asks for it too */
     const char *const *files; /* NULL-terminated patterns ("*.safetensors", "1_Pooling/?*"); NULL: what a model needs */
-    unsigned retries;         /* of a request that failed for a passing reason; 0: 5 */
+    unsigned retries;         /* of a request that failed for a passing reason; 0: 5; one while no answer ever came */
     unsigned retry_ms;        /* before the first retry, doubled each time; 0: 1000 */
     bool (*progress)(const em_hub_progress *progress, void *user); /* at least once a second; false cancels */
     void *user;

@@ -273,6 +273,7 @@ static em_status exchange(em__http *http, const em__http_request *request, const
         http->curl->easy_setopt(http->easy, CURLOPT_HTTPHEADER, lines);
         CURLcode code = http->curl->easy_perform(http->easy);
         http->curl->easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &http->reply.status);
+        http->answered = http->answered || http->reply.status != 0;
         status = t.status;
         http->passing = status == EM_OK && is_passing(code);
         if (status == EM_OK && code != CURLE_OK)
@@ -293,7 +294,7 @@ static em_status fail_refused(em__http *http, const char *url)
     char shown[EM__HTTP_TEXT];
     em__printable(shown, sizeof shown, r->error_text);
     if (r->status == 401)
-        return em__fail(EM_ERROR_NETWORK, "%.*s: 401 %s: %s", shown_length(url), url, shown, wish);
+        return em__fail(EM_ERROR_NETWORK, "%.*s: 401%s%s: %s", shown_length(url), url, *shown ? " " : "", shown, wish);
     return em__fail(EM_ERROR_NETWORK, "%s: %ld %s: access is refused; accept the licence at %s/%s and set HF_TOKEN",
                     url, r->status, shown, http->hub->endpoint, http->repo);
 }
@@ -308,8 +309,8 @@ static em_status fail_status(em__http *http, const char *url)
     if (r->status == 401 || r->status == 403)
         return fail_refused(http, url);
     if (r->status == 404 || r->status == 410)
-        return em__fail(EM_ERROR_NOT_FOUND, "%.*s: %ld %s: no such repository, revision or file", shown_length(url),
-                        url, r->status, em__printable(shown, sizeof shown, r->error_code));
+        return em__fail(EM_ERROR_NOT_FOUND, "%.*s: %ld%s%s: no such repository, revision or file", shown_length(url),
+                        url, r->status, *r->error_code ? " " : "", em__printable(shown, sizeof shown, r->error_code));
     if (r->status == 429)
         return em__fail(EM_ERROR_NETWORK, "%.*s: 429: the server asks for fewer requests; wait, or set HF_TOKEN",
                         shown_length(url), url);
@@ -369,6 +370,7 @@ static em_status pause_before(em__http *http, unsigned try)
 em_status em__http_retry(em__http *http, em_status (*attempt)(em__http *http, void *user), void *user)
 {
     unsigned retries = http->hub->options.retries ? http->hub->options.retries : 5;
+    const unsigned unheard = 1; /* of a server that never answered: a wrong address does not pass by waiting */
     for (unsigned try = 0;; try++) {
         http->advanced = false;
         em_status status = attempt(http, user);
@@ -376,7 +378,7 @@ em_status em__http_retry(em__http *http, em_status (*attempt)(em__http *http, vo
             return status;
         if (http->advanced)
             try = 0;
-        else if (try >= retries)
+        else if (try >= retries || (!http->answered && try >= unheard))
             return em__fail(status, "%s; tried %u times, run it again later to go on", em_last_error(), try + 1);
         EM__TRY(pause_before(http, try));
     }

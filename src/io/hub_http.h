@@ -38,6 +38,7 @@ typedef struct em__http {
     CURL *easy;
     em_hub_progress progress;
     bool passing;      /* the last failure may pass: try again */
+    bool answered;     /* some request had a reply: the server is there */
     bool advanced;     /* set by a sink that got further than ever before: the try does not count */
     long wait_seconds; /* the server's wish before the next try; -1: none */
     em__http_reply reply;

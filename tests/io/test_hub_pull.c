@@ -363,7 +363,6 @@ static void test_unreachable(void **state)
 {
     (void)state;
     options.endpoint = "http://127.0.0.1:1";
-    options.retries = 1;
     pull_fails(EM_ERROR_NETWORK, "tried 2 times");
     static const char *const refused[] = {
         "http://huggingface.co",        "ftp://127.0.0.1", "file:///etc",
