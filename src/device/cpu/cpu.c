@@ -72,7 +72,6 @@ static void start(void)
     cpu.reduce = em__reduce_get();
     cpu.cast = em__cast_get();
     cpu.copy = em__copy_get();
-    cpu.gemm = em__gemm_kernels_get(cpu.level);
     cpu.attention = em__attention_kernels_get(cpu.level);
     if (em__pool_new(0, &cpu.pool) == EM_OK)
         cpu.device.vtable = &vtable;

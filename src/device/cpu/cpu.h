@@ -24,7 +24,6 @@ typedef struct em__cpu {
     const em__cast *cast;
     const em__copy *copy;
     const em__reduce *reduce;
-    const em__gemm_kernels *gemm;
     const em__attention_kernels *attention;
 } em__cpu;
 

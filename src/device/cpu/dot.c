@@ -67,13 +67,22 @@ static int64_t widest(const em__call *call, const product *p)
     return rows;
 }
 
+/* On short depths cutting f32 into bf16 costs more than the tiles give back. The depth alone decides: a product's bits
+ * may not depend on its rows, nor on the columns that it was merged with. */
+#define SHALLOW 128
+
+static const em__gemm_kernels *kernels_for(int64_t depth)
+{
+    em__cpu_level level = em__cpu_get()->level;
+    return em__gemm_kernels_get(depth <= SHALLOW && level > EM__CPU_AVX512 ? EM__CPU_AVX512 : level);
+}
+
 static product analyse(const em__call *call)
 {
-    static const int64_t last_axis_of_b = 1;
+    static const int64_t axes[EM_MAX_RANK] = {0, 1, 2, 3, 4, 5, 6, 7};
     product p = {.batch = 1};
     if (call->op == EM__OP_FUSED_LINEAR) {
-        static int64_t depth[EM_MAX_RANK] = {0, 1, 2, 3, 4, 5, 6, 7};
-        p.dot = (em__dot){1, 0, &depth[call->in[0].spec.rank - 1], &last_axis_of_b, NULL, NULL};
+        p.dot = (em__dot){1, 0, &axes[call->in[0].spec.rank - 1], &axes[1], NULL, NULL};
     } else {
         p.dot = em__dot_decode(call->ints);
     }
@@ -84,8 +93,7 @@ static product analyse(const em__call *call)
     p.copy_a = !p.a.even || (p.a.depth_stride != 1 && p.a.depth > 1);
     p.copy_b = !p.b.even || (p.b.depth_stride != 1 && p.b.row_stride != 1 && p.b.depth > 1 && p.b.rows > 1);
     p.columns = call->op == EM__OP_FUSED_LINEAR ? call->out.spec.dims[call->out.spec.rank - 1] : p.b.rows;
-    const em__gemm_kernels *gemm = em__gemm_kernels_get(em__cpu_get()->level);
-    p.packed_bytes = em__gemm_f32_packed_bytes(gemm, p.columns, p.b.depth);
+    p.packed_bytes = em__gemm_f32_packed_bytes(kernels_for(p.b.depth), p.columns, p.b.depth);
     p.copy_a_bytes = p.copy_a ? ((size_t)(p.a.rows * p.a.depth) * sizeof(float) + 63) / 64 * 64 : 0;
     p.copy_b_bytes = p.copy_b || call->op == EM__OP_FUSED_LINEAR
                          ? ((size_t)(widest(call, &p) * p.b.depth) * sizeof(float) + 63) / 64 * 64
@@ -145,7 +153,7 @@ static em_status pack_operand(em__cpu *cpu, const em__call *call, const product 
         o.row_stride = o.depth;
         o.depth_stride = 1;
     }
-    em__gemm_f32_pack(cpu->gemm, cpu->pool, to, data, o.rows, o.depth, o.row_stride, o.depth_stride);
+    em__gemm_f32_pack(kernels_for(o.depth), cpu->pool, to, data, o.rows, o.depth, o.row_stride, o.depth_stride);
     return EM_OK;
 }
 
@@ -158,7 +166,7 @@ static em_status pack_b(em__cpu *cpu, const em__call *call, const product *p, co
     for (int i = 0; i < (int)call->ints[2]; i++) {
         const em__tensor *w = &call->in[em__linear_weight(call->ints, i)];
         EM__TRY(pack_operand(cpu, call, p, em__linear_weight(call->ints, i), w->data, s.b, to));
-        to += em__gemm_f32_packed_bytes(cpu->gemm, w->spec.dims[0], w->spec.dims[1]) / sizeof(float);
+        to += em__gemm_f32_packed_bytes(kernels_for(w->spec.dims[1]), w->spec.dims[0], w->spec.dims[1]) / sizeof(float);
     }
     return EM_OK;
 }
@@ -203,7 +211,7 @@ static em_status run_batched(em_device *device, const em__call *call)
     em__gemm_batch batch;
     product p = analyse(call);
     as_batch(call, &p, &batch);
-    return em__gemm_f32_batched(cpu->gemm, cpu->pool, &batch);
+    return em__gemm_f32_batched(kernels_for(batch.k), cpu->pool, &batch);
 }
 
 static em_status run_dot(em_device *device, const em__call *call)
@@ -231,25 +239,29 @@ static em_status run_dot(em_device *device, const em__call *call)
         args.a = (const float *)(const void *)a;
         args.b = call->packed ? call->packed : (const void *)s.packed;
         epilogue(cpu, call, &args);
-        EM__TRY(em__gemm_f32(cpu->gemm, cpu->pool, &args));
+        EM__TRY(em__gemm_f32(kernels_for(args.k), cpu->pool, &args));
     }
     return EM_OK;
 }
 
 bool em__cpu_prepare_dot(em__cpu *cpu, const em__call *call, em__plan *plan)
 {
+    (void)cpu;
     bool mine = (call->op == EM__OP_DOT_GENERAL || call->op == EM__OP_FUSED_LINEAR) &&
                 call->in[0].spec.dtype == EM_F32 && call->in[1].spec.dtype == EM_F32;
     if (!mine)
         return false;
     product p = analyse(call);
     em__gemm_batch batch;
-    if (as_batch(call, &p, &batch) && em__gemm_f32_batched_needs(cpu->gemm, &batch, &plan->scratch, &plan->workers)) {
+    if (as_batch(call, &p, &batch) &&
+        em__gemm_f32_batched_needs(kernels_for(batch.k), &batch, &plan->scratch, &plan->workers)) {
         plan->kernel = run_batched;
         plan->strided = 3;
         return true;
     }
-    plan->workers = em__gemm_scratch_bytes(cpu->gemm, p.a.depth);
+    if (p.packed_bytes == 0 && p.columns > 0 && p.b.depth > 0)
+        return false; /* larger than memory */
+    plan->workers = em__gemm_scratch_bytes(kernels_for(p.a.depth), p.a.depth);
     plan->kernel = run_dot;
     plan->strided = ~(uint64_t)0; /* but bias and residual must be row-major */
     for (int i = 2; call->op == EM__OP_FUSED_LINEAR && i < em__linear_weight(call->ints, 1); i++)
