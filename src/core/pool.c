@@ -55,7 +55,9 @@ struct em__pool {
     em__pool_fn fn;
     void *context;
     int size;
-    bool crowded; /* more threads than processors: yield at once */
+    bool crowded;      /* more threads than processors: yield at once */
+    int caller_cpu;    /* where the caller ran when the workers were placed; -1 before */
+    cpu_set_t allowed; /* the processors of the process when the pool was made */
     size_t scratch_size, workers_bytes;
     worker *workers;       /* [size]; workers[0] is whoever calls */
     pthread_mutex_t owner; /* one loop at a time */
@@ -184,9 +186,39 @@ static void wait_for_workers(em__pool *pool)
     }
 }
 
+static int next_allowed(const em__pool *pool, int cpu)
+{
+    do
+        cpu = (cpu + 1) % CPU_SETSIZE;
+    while (!CPU_ISSET(cpu, &pool->allowed));
+    return cpu;
+}
+
+/* Kernels have been seen to leave caller and worker on one processor while another idles: half the speed, for seconds.
+ * So workers are kept off the caller's processor, and when the pool has one thread a processor, each has its own. The
+ * caller itself is never pinned; when it moves, they are placed anew. */
+static void keep_apart(em__pool *pool)
+{
+    int here = sched_getcpu(), cpu = here;
+    if (here == pool->caller_cpu || here < 0 || pool->crowded || !CPU_ISSET(here, &pool->allowed))
+        return;
+    pool->caller_cpu = here;
+    for (int i = 1; i < pool->size; i++) {
+        cpu_set_t set = pool->allowed;
+        cpu = next_allowed(pool, cpu);
+        CPU_CLR(here, &set);
+        if (pool->size == CPU_COUNT(&pool->allowed)) {
+            CPU_ZERO(&set);
+            CPU_SET(cpu, &set);
+        }
+        pthread_setaffinity_np(pool->workers[i].thread, sizeof set, &set);
+    }
+}
+
 static void run_shared(em__pool *pool, em__pool_fn fn, void *context, int64_t n_chunks)
 {
     int64_t share = n_chunks / pool->size, more = n_chunks % pool->size, begin = 0;
+    keep_apart(pool);
     pool->fn = fn;
     pool->context = context;
     for (int i = 0; i < pool->size; i++) {
@@ -277,7 +309,8 @@ em_status em__pool_new(int threads, em__pool **out)
     pthread_mutex_init(&pool->owner, NULL);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
-    pool->crowded = size > usable_cpus();
+    pool->caller_cpu = -1;
+    pool->crowded = size > usable_cpus() || sched_getaffinity(0, sizeof pool->allowed, &pool->allowed) != 0;
     pool->size = 1;
     for (int i = 1; i < size; i++) {
         worker *w = &pool->workers[i];

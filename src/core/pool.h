@@ -7,6 +7,8 @@
  * only for those who took a chunk. Each worker begins with its own share of neighbouring chunks, the same in every
  * loop, and then helps the others. Results must not depend on which worker runs a chunk.
  *
+ * Workers are kept off the caller's processor where there are enough of them.
+ *
  * Only one loop runs in a pool at a time; a second caller waits. A loop started inside a loop runs inline.
  */
 #ifndef EM_CORE_POOL_H
