@@ -85,7 +85,8 @@ em_status em__packed_acquire(em_device *device, const em__call *call, em_array *
     em_array *weights[MOST_WEIGHTS];
     int n = call->op == EM__OP_FUSED_LINEAR ? (int)call->ints[2] : 1;
     *packed = NULL;
-    size_t bytes = device->vtable->packed_bytes && n <= MOST_WEIGHTS ? device->vtable->packed_bytes(device, call) : 0;
+    bool may = device->vtable->packed_bytes && call->n_in > 1 && n <= MOST_WEIGHTS;
+    size_t bytes = may ? device->vtable->packed_bytes(device, call) : 0;
     if (!bytes)
         return EM_OK;
     for (int i = 0; i < n; i++) {
