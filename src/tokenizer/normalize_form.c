@@ -10,28 +10,50 @@
 #include "tokenizer/normalize.h"
 #include "tokenizer/utf8.h"
 
-/* Appends s->sorting, sorted by combining class (stably, by insertion: runs are short), to s->changes. */
+enum { SHORT_RUN = 16 };
+
+/* Sorts a short run by combining class, stably; runs are nearly always shorter than three. */
+static void sort_short(em__change *run, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        em__change part = run[i];
+        int class = em__uc_class(part.c);
+        size_t at = i;
+        for (; at > 0 && em__uc_class(run[at - 1].c) > class; at--)
+            run[at] = run[at - 1];
+        run[at] = part;
+    }
+}
+
+/* Appends s->sorting, a starter and its marks, to s->changes, sorted by combining class. Long runs are counted out. */
 static em_status release(em__scratch *s)
 {
-    for (size_t i = 0; i < s->sorting.length; i++)
-        EM__TRY(em__vec_push(&s->changes, s->sorting.data[i]));
+    size_t count = s->sorting.length;
+    EM__TRY(em__vec_reserve(&s->changes, count));
+    em__change *out = s->changes.data + s->changes.length;
+    s->changes.length += count;
     s->sorting.length = 0;
+    if (count <= SHORT_RUN) {
+        sort_short(s->sorting.data, count);
+        for (size_t i = 0; i < count; i++)
+            out[i] = s->sorting.data[i];
+        return EM_OK;
+    }
+    size_t place[257] = {0};
+    for (size_t i = 0; i < count; i++)
+        place[em__uc_class(s->sorting.data[i].c) + 1]++;
+    for (size_t k = 1; k < 257; k++)
+        place[k] += place[k - 1];
+    for (size_t i = 0; i < count; i++)
+        out[place[em__uc_class(s->sorting.data[i].c)]++] = s->sorting.data[i];
     return EM_OK;
 }
 
 static em_status add_part(em__scratch *s, uint32_t c, int32_t change)
 {
-    int class = em__uc_class(c);
-    if (class == 0)
+    if (em__uc_class(c) == 0)
         EM__TRY(release(s));
-    EM__TRY(em__vec_push(&s->sorting, ((em__change){c, change})));
-    size_t at = s->sorting.length - 1;
-    while (class > 0 && at > 0 && em__uc_class(s->sorting.data[at - 1].c) > class) {
-        s->sorting.data[at] = s->sorting.data[at - 1];
-        at--;
-    }
-    s->sorting.data[at] = (em__change){c, change};
-    return EM_OK;
+    return em__vec_push(&s->sorting, ((em__change){c, change}));
 }
 
 static em_status decompose(em__scratch *s, int compatible)

@@ -1,0 +1,223 @@
+/* Files that are broken, absurd or beyond us: each gets a clear error that names the trouble, never other ids. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <emily/tokenizer.h>
+
+#define LEVEL "\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"u\",\"vocab\":{\"u\":0,\"a\":1,\"b\":2}}"
+#define PIECE(vocab)                                                                                                   \
+    "{\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"u\",\"continuing_subword_prefix\":\"##\","                     \
+    "\"max_input_chars_per_word\":100,\"vocab\":" vocab "}}"
+#define BPE(vocab, merges) "{\"model\":{\"type\":\"BPE\",\"vocab\":" vocab ",\"merges\":" merges "}}"
+#define UNI(unk, vocab) "{\"model\":{\"type\":\"Unigram\",\"unk_id\":" unk ",\"vocab\":" vocab "}}"
+#define NORM(x) "{\"normalizer\":" x "," LEVEL "}"
+#define PRE(x) "{\"pre_tokenizer\":" x "," LEVEL "}"
+#define POST(x) "{\"post_processor\":" x "," LEVEL "}"
+#define DECODE(x) "{\"decoder\":" x "," LEVEL "}"
+#define SPLIT(x)                                                                                                       \
+    PRE("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"" x "\"},\"behavior\":\"Isolated\",\"invert\":false}")
+#define ADDED(x) "{\"added_tokens\":[" x "]," LEVEL "}"
+#define TOKEN(id, text)                                                                                                \
+    "{\"id\":" id ",\"content\":\"" text "\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,"                 \
+    "\"normalized\":true,\"special\":false}"
+
+static const struct {
+    const char *json;
+    em_status status;
+    const char *says;
+} cases[] = {
+    {"", EM_ERROR_FORMAT, "expected an object"},
+    {"[]", EM_ERROR_FORMAT, "expected an object"},
+    {"{}", EM_ERROR_FORMAT, "\"model\" is missing"},
+    {"{\"model\":", EM_ERROR_FORMAT, "does not end"},
+    {"{\"model\":{\"vocab\":{\"a\":0}", EM_ERROR_FORMAT, "expected a member's name"},
+    {"{\"model\":3}", EM_ERROR_FORMAT, "\"model\" is missing"},
+    {"{\"a\":\"\xff\"}", EM_ERROR_FORMAT, "byte 6 is not UTF-8"},
+    {"{\"version\":\"2.0\"," LEVEL "}", EM_ERROR_UNSUPPORTED, "version \"2.0\""},
+    {"{" LEVEL "} x", EM_ERROR_FORMAT, "tokenizer.json"},
+    {"{" LEVEL ",\"model\":{\"type\":\"WordLevel\"}}", EM_ERROR_FORMAT, "duplicate"},
+    {"{\"model\":{\"type\":\"Magic\",\"vocab\":{}}}", EM_ERROR_UNSUPPORTED, "model \"Magic\""},
+    {PIECE("{\"u\":0,\"u\":1}"), EM_ERROR_FORMAT, "\"u\" is there twice"},
+    {PIECE("{\"u\":0,\"a\":0}"), EM_ERROR_FORMAT, "id 0 stands for \"u\" and for \"a\""},
+    {PIECE("{\"u\":-1}"), EM_ERROR_FORMAT, "has id -1"},
+    {PIECE("{\"u\":16777216}"), EM_ERROR_FORMAT, "has id 16777216"},
+    {PIECE("{\"u\":99999999999999999999}"), EM_ERROR_FORMAT, "fits 64 bits"},
+    {PIECE("{\"u\":1.5}"), EM_ERROR_FORMAT, "a whole number"},
+    {PIECE("{\"u\":\"0\"}"), EM_ERROR_FORMAT, "a whole number"},
+    {PIECE("{\"u\":0,}"), EM_ERROR_FORMAT, "model.vocab"},
+    {PIECE("{\"u\" 0}"), EM_ERROR_FORMAT, "expected ':'"},
+    {PIECE("{\"\\ud800\":0}"), EM_ERROR_FORMAT, "surrogate pair"},
+    {PIECE("{\"\\q\":0}"), EM_ERROR_FORMAT, "an escape"},
+    {PIECE("{\"\n\":0}"), EM_ERROR_FORMAT, "control character"},
+    {PIECE("[]"), EM_ERROR_FORMAT, "an object of tokens"},
+    {PIECE("null"), EM_ERROR_FORMAT, "\"vocab\" is missing"},
+    {"{\"model\":{\"type\":\"WordPiece\",\"vocab\":{}}}", EM_ERROR_FORMAT, "\"unk_token\" is missing"},
+    {BPE("{\"a\":0,\"b\":1}", "[\"a b\"]"), EM_ERROR_FORMAT, "merge 0 makes \"ab\""},
+    {BPE("{\"a\":0,\"b\":1}", "[\"a c\"]"), EM_ERROR_FORMAT, "merge 0 has \"c\""},
+    {BPE("{\"a\":0,\"b\":1}", "[[\"a\",\"c\"]]"), EM_ERROR_FORMAT, "merge 0 has \"c\""},
+    {BPE("{\"a\":0,\"b\":1,\"ab\":2}", "[[\"a\",\"b\"],\"a b\"]"), EM_ERROR_FORMAT, "all of one form"},
+    {BPE("{\"a\":0}", "[\"a\"]"), EM_ERROR_FORMAT, "not two tokens"},
+    {BPE("{\"a\":0}", "[\"a b c\"]"), EM_ERROR_FORMAT, "not two tokens"},
+    {BPE("{\"a\":0}", "{}"), EM_ERROR_FORMAT, "\"merges\" is missing or not a list"},
+    {BPE("{\"a\":0}", "[1]"), EM_ERROR_FORMAT, "model.merges"},
+    {"{\"model\":{\"type\":\"BPE\",\"dropout\":0.1,\"vocab\":{},\"merges\":[]}}", EM_ERROR_UNSUPPORTED, "dropout"},
+    {UNI("3", "[[\"a\",-1.0]]"), EM_ERROR_FORMAT, "unk_id is 3"},
+    {UNI("0", "[[\"a\",1e999]]"), EM_ERROR_FORMAT, "a number"},
+    {UNI("0", "[[\"a\"]]"), EM_ERROR_FORMAT, "model.vocab"},
+    {UNI("-1", "[]"), EM_ERROR_FORMAT, "unk_id"},
+    {NORM("{\"type\":\"Wizard\"}"), EM_ERROR_UNSUPPORTED, "normalizer \"Wizard\""},
+    {NORM("{\"type\":3}"), EM_ERROR_FORMAT, "\"type\" must be a string"},
+    {NORM("[]"), EM_ERROR_FORMAT, "expected an object"},
+    {NORM("{\"type\":\"Sequence\",\"normalizers\":[null]}"), EM_ERROR_FORMAT, "expected an object"},
+    {NORM("{\"type\":\"BertNormalizer\"}"), EM_ERROR_FORMAT, "\"clean_text\" is missing"},
+    {NORM("{\"type\":\"Replace\",\"pattern\":{\"String\":\"\"},\"content\":\"\"}"), EM_ERROR_UNSUPPORTED, "empty"},
+    {NORM("{\"type\":\"Replace\",\"pattern\":{},\"content\":\"\"}"), EM_ERROR_FORMAT, "\"Regex\" is missing"},
+    {NORM("{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"!\"}"), EM_ERROR_FORMAT, "not base64"},
+    {NORM("{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"/////w==\"}"), EM_ERROR_FORMAT, "the map has 4 bytes"},
+    {PRE("{\"type\":\"UnicodeScripts\"}"), EM_ERROR_UNSUPPORTED, "\"UnicodeScripts\""},
+    {PRE("{\"type\":\"Punctuation\",\"behavior\":\"Loud\"}"), EM_ERROR_FORMAT, "\"Loud\""},
+    {PRE("{\"type\":\"Metaspace\",\"replacement\":\"ab\"}"), EM_ERROR_FORMAT, "one character"},
+    {PRE("{\"type\":\"FixedLength\",\"length\":0}"), EM_ERROR_FORMAT, "\"length\" is 0"},
+    {SPLIT("("), EM_ERROR_UNSUPPORTED, "not understood"},
+    {SPLIT("["), EM_ERROR_UNSUPPORTED, "not supported"},
+    {SPLIT("\\\\h+"), EM_ERROR_UNSUPPORTED, "\"\\h\""},
+    {SPLIT("\\\\bword"), EM_ERROR_UNSUPPORTED, "\"\\b\""},
+    {SPLIT("a{1,3}+"), EM_ERROR_UNSUPPORTED, "\"{1,3}+\""},
+    {SPLIT("[a&&b]"), EM_ERROR_UNSUPPORTED, "\"&&\""},
+    {SPLIT("[[:alpha:]]"), EM_ERROR_UNSUPPORTED, "\"[\""},
+    {SPLIT("(*UTF)a"), EM_ERROR_UNSUPPORTED, "\"(*\""},
+    {SPLIT("(?m)a"), EM_ERROR_UNSUPPORTED, "\"(?m)\""},
+    {SPLIT("\\\\p{Klingon}"), EM_ERROR_UNSUPPORTED, "not understood"},
+    {POST("{\"type\":\"Stamp\"}"), EM_ERROR_UNSUPPORTED, "post_processor \"Stamp\""},
+    {POST("{\"type\":\"BertProcessing\",\"sep\":[\"a\"],\"cls\":[\"a\",1]}"), EM_ERROR_FORMAT, "\"sep\" must be"},
+    {POST("{\"type\":\"BertProcessing\",\"cls\":[\"a\",-5],\"sep\":[\"a\",1]}"), EM_ERROR_FORMAT, "an id must be"},
+    {POST("{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"B\",\"type_id\":0}}],\"pair\":[],"
+          "\"special_tokens\":{}}"),
+     EM_ERROR_FORMAT, "\"single\" uses sequence B"},
+    {POST("{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\",\"type_id\":0}}],\"pair\":[],"
+          "\"special_tokens\":{}}"),
+     EM_ERROR_FORMAT, "\"x\" has no \"ids\""},
+    {DECODE("{\"type\":\"Enigma\"}"), EM_ERROR_UNSUPPORTED, "decoder \"Enigma\""},
+    {DECODE("{\"type\":\"Strip\",\"content\":\"\",\"start\":0,\"stop\":0}"), EM_ERROR_FORMAT, "one character"},
+    {ADDED("3"), EM_ERROR_FORMAT, "list of objects"},
+    {ADDED("{\"id\":0,\"content\":\"x\"}"), EM_ERROR_FORMAT, "\"single_word\" is missing"},
+    {ADDED(TOKEN("3", "x") "," TOKEN("4", "x")), EM_ERROR_FORMAT, "\"x\" is there twice"},
+    {"{\"added_tokens\":{}," LEVEL "}", EM_ERROR_FORMAT, "expected a list"},
+    {"{\"truncation\":{\"max_length\":-1,\"stride\":0,\"strategy\":\"LongestFirst\"}," LEVEL "}", EM_ERROR_FORMAT,
+     "max_length"},
+    {"{\"truncation\":{\"max_length\":5,\"stride\":0,\"strategy\":\"Never\"}," LEVEL "}", EM_ERROR_FORMAT, "\"Never\""},
+    {"{\"padding\":{\"strategy\":7,\"pad_id\":0,\"pad_type_id\":0}," LEVEL "}", EM_ERROR_FORMAT, "BatchLongest"},
+};
+
+static void each_names_its_trouble(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        em_tokenizer *tokenizer = (em_tokenizer *)&cases;
+        em_status status = em_tokenizer_parse(cases[i].json, strlen(cases[i].json), &tokenizer);
+        if (status != cases[i].status || !strstr(em_last_error(), cases[i].says))
+            fail_msg("%s\ngave %s: %s\nexpected %s: ...%s...", cases[i].json, em_status_name(status), em_last_error(),
+                     em_status_name(cases[i].status), cases[i].says);
+        assert_null(tokenizer);
+    }
+}
+
+/* Brackets and sequences, each a million deep. */
+static void depth_is_bounded(void **state)
+{
+    const size_t deep = 1000000;
+    static const char open[] = "{\"type\":\"Sequence\",\"normalizers\":[";
+    em_tokenizer *tokenizer;
+    (void)state;
+    char *json = malloc(deep * sizeof open + 100);
+    strcpy(json, "{\"normalizer\":");
+    memset(json + 14, '[', deep);
+    json[14 + deep] = '\0';
+    assert_int_equal(em_tokenizer_parse(json, 14 + deep, &tokenizer), EM_ERROR_FORMAT);
+    memset(json + 14 + deep, ']', deep);
+    strcpy(json + 14 + 2 * deep, "}");
+    assert_int_equal(em_tokenizer_parse(json, 15 + 2 * deep, &tokenizer), EM_ERROR_FORMAT);
+    size_t n = 14;
+    for (size_t i = 0; i < 100; i++)
+        n += (size_t)sprintf(json + n, "%s", open);
+    n += (size_t)sprintf(json + n, "{\"type\":\"NFC\"}");
+    for (size_t i = 0; i < 100; i++)
+        n += (size_t)sprintf(json + n, "]}");
+    n += (size_t)sprintf(json + n, "," LEVEL "}");
+    assert_int_equal(em_tokenizer_parse(json, n, &tokenizer), EM_ERROR_FORMAT);
+    assert_non_null(strstr(em_last_error(), "16 deep"));
+    free(json);
+}
+
+/* A million entries load; the same with the last id taken does not. */
+static void a_million_entries(void **state)
+{
+    const int count = 1000000;
+    em_tokenizer *tokenizer;
+    size_t length;
+    (void)state;
+    char *json = malloc((size_t)count * 24 + 200), *at = json;
+    at += sprintf(at, "{\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"t0\",\"vocab\":{");
+    for (int i = 0; i < count; i++)
+        at += sprintf(at, "%s\"t%d\":%d", i ? "," : "", i, i);
+    char *last = at - 1;
+    at += sprintf(at, "}}}");
+    assert_int_equal(em_tokenizer_parse(json, (size_t)(at - json), &tokenizer), EM_OK);
+    assert_int_equal(em_tokenizer_vocab_size(tokenizer), count);
+    assert_int_equal(em_tokenizer_id(tokenizer, "t999999", 7), 999999);
+    assert_string_equal(em_tokenizer_token(tokenizer, 123456, &length), "t123456");
+    em_tokenizer_free(tokenizer);
+    *last = '8';
+    assert_int_equal(em_tokenizer_parse(json, (size_t)(at - json), &tokenizer), EM_ERROR_FORMAT);
+    free(json);
+}
+
+/* A text that needs an unknown token where there is none. */
+static void missing_unknown_token(void **state)
+{
+    static const char json[] = PIECE("{\"a\":0}");
+    em_tokenizer *tokenizer;
+    em_encoding encoding = {0};
+    (void)state;
+    assert_int_equal(em_tokenizer_parse(json, sizeof json - 1, &tokenizer), EM_OK);
+    assert_int_equal(em_tokenizer_encode(tokenizer, "a", 1, NULL, &encoding), EM_OK);
+    assert_int_equal(em_tokenizer_encode(tokenizer, "b", 1, NULL, &encoding), EM_ERROR_FORMAT);
+    assert_non_null(strstr(em_last_error(), "no unknown token \"u\""));
+    em_encoding_free(&encoding);
+    em_tokenizer_free(tokenizer);
+}
+
+/* Expressions that explode are stopped. */
+static void regular_expressions_are_bounded(void **state)
+{
+    static const char json[] = SPLIT("(?:a+)+$x|(?:(?:a|aa)+)+y");
+    em_tokenizer *tokenizer;
+    em_encoding encoding = {0};
+    char text[200];
+    (void)state;
+    memset(text, 'a', sizeof text);
+    assert_int_equal(em_tokenizer_parse(json, sizeof json - 1, &tokenizer), EM_OK);
+    assert_int_equal(em_tokenizer_encode(tokenizer, text, sizeof text, NULL, &encoding), EM_ERROR_UNSUPPORTED);
+    assert_non_null(strstr(em_last_error(), "too much work"));
+    em_encoding_free(&encoding);
+    em_tokenizer_free(tokenizer);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_names_its_trouble),
+        cmocka_unit_test(depth_is_bounded),
+        cmocka_unit_test(a_million_entries),
+        cmocka_unit_test(missing_unknown_token),
+        cmocka_unit_test(regular_expressions_are_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
