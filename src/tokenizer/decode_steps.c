@@ -21,6 +21,15 @@ static em_status replace_all(em__str *out, em__string text, em__string from, em_
     return em__str_add(out, at, (size_t)(end - at));
 }
 
+/* Whether a rule of clean_up could apply: all begin with a space and one of a few characters. */
+static bool may_clean(em__string text)
+{
+    for (size_t i = 0; i + 1 < text.length; i++)
+        if (text.data[i] == ' ' && text.data[i + 1] && strchr(".?!,'nd", text.data[i + 1]))
+            return true;
+    return false;
+}
+
 /* What WordPiece and CTC tidy up: spaces before punctuation and English contractions, one rule after the other. */
 static em_status clean_up(em__str *out, em__string text)
 {
@@ -30,6 +39,8 @@ static em_status clean_up(em__str *out, em__string text)
     em__str parts[2] = {{0}, {0}};
     em_status status = EM_OK;
     size_t which = 0;
+    if (!may_clean(text))
+        return em__str_add(out, text.data, text.length);
     for (size_t i = 0; i < sizeof rules / sizeof rules[0] && status == EM_OK; i++) {
         em__string from = {rules[i][0], strlen(rules[i][0])}, to = {rules[i][1], strlen(rules[i][1])};
         if (!memmem(text.data, text.length, from.data, from.length))

@@ -97,6 +97,8 @@ static em_status add_text(bytes *b, const char *text, size_t length, size_t limi
     if (b->tok->prefix_space && length > 0 && *text != ' ') {
         em__str *spaced = &b->s->buffer2;
         size_t peek = length < 256 ? length : 256;
+        while (peek < length && (text[peek] & 0xC0) == 0x80)
+            peek++;
         em__str_clear(spaced);
         EM__TRY(em__str_add_char(spaced, ' '));
         EM__TRY(em__str_add(spaced, text, peek));

@@ -147,8 +147,10 @@ static void prepare_bert(em_tokenizer *tok)
 static bool is_bytes(const em_tokenizer *tok)
 {
     const em__model *model = &tok->model;
+    if (model->kind != EM_MODEL_BPE || tok->pres.length < 1 || tok->pres.length > 2)
+        return false;
     const em__pre *first = tok->pres.data, *last = first + tok->pres.length - 1;
-    if (model->kind != EM_MODEL_BPE || tok->pres.length < 1 || tok->pres.length > 2 || last->kind != EM_PRE_BYTE_LEVEL)
+    if (last->kind != EM_PRE_BYTE_LEVEL)
         return false;
     if (model->prefix.length > 0 || model->suffix.length > 0 || tok->norms.length > 1 ||
         (tok->norms.length == 1 && tok->norms.data[0].kind != EM_NORM_NFC))

@@ -220,6 +220,8 @@ int em__char_byte(uint32_t c)
 
 em_status em__normalize(const em_tokenizer *tok, em__scratch *s, uint32_t origin)
 {
+    EM__TRY(em__text_reserve(&s->text, 1)); /* so that an empty text has an address */
+    EM__TRY(em__text_reserve(&s->other, 1));
     for (size_t i = 0; i < tok->norms.length; i++)
         EM__TRY(normalize_one(&tok->norms.data[i], s, origin));
     return EM_OK;

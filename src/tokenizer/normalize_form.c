@@ -29,6 +29,8 @@ static void sort_short(em__change *run, size_t count)
 static em_status release(em__scratch *s)
 {
     size_t count = s->sorting.length;
+    if (count == 0)
+        return EM_OK;
     EM__TRY(em__vec_reserve(&s->changes, count));
     em__change *out = s->changes.data + s->changes.length;
     s->changes.length += count;
