@@ -12,7 +12,9 @@
  *     em_tokenizer_free(tokenizer);
  *
  * Ids, offsets and decoded text equal those of the `tokenizers` package. What a file asks for and Emily lacks makes the
- * open fail with EM_ERROR_UNSUPPORTED and the name of the part; ids are never approximated.
+ * open fail with EM_ERROR_UNSUPPORTED and the name of the part; ids are never approximated. That goes for constructs of
+ * regular expressions, too; what they leave to Unicode (\p{Lu}, scripts) is as the PCRE2 at hand knows it, but for
+ * letters, numbers, digits, word characters and white space, which are those of `tokenizers`.
  *
  * Text is UTF-8. Bytes that are not are read as Python's bytes.decode("utf-8", "replace") reads them: each maximal ill-
  * formed part becomes one U+FFFD and counts as one code point. Encoded surrogates are ill-formed. NUL is a character

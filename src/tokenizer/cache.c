@@ -1,6 +1,7 @@
 /*
- * The word cache: text repeats its words, and the tokens of a word never change. Direct-mapped by hash; when the pools
- * are full everything is forgotten at once.
+ * The word cache: text repeats its words, and the tokens of a word never change. Direct-mapped by hash. It begins
+ * small, for encodings that meet one sentence, and grows with the words it meets; when its pools are full everything is
+ * forgotten at once.
  */
 #include <string.h>
 
@@ -8,7 +9,7 @@
 #include "core/error.h"
 #include "tokenizer/model.h"
 
-enum { CACHE_ENTRIES = 1 << 14, CACHE_TEXT = 1 << 19, CACHE_LONGEST = 64 };
+enum { CACHE_FIRST = 1 << 8, CACHE_MOST = 1 << 15, CACHE_TEXT = 1 << 20, CACHE_LONGEST = 64 };
 
 uint64_t em__word_hash(const char *word, size_t length)
 {
@@ -28,13 +29,29 @@ uint64_t em__word_hash(const char *word, size_t length)
 static em_status reset(em__cache *cache, uint64_t serial)
 {
     if (!cache->entries) {
-        cache->entries = em__alloc(CACHE_ENTRIES * sizeof *cache->entries);
+        cache->entries = em__alloc(CACHE_FIRST * sizeof *cache->entries);
         if (!cache->entries)
             return EM_ERROR_OUT_OF_MEMORY;
+        cache->size = CACHE_FIRST;
     }
-    memset(cache->entries, 0, CACHE_ENTRIES * sizeof *cache->entries);
-    cache->text.length = cache->tokens.length = 0;
+    memset(cache->entries, 0, cache->size * sizeof *cache->entries);
+    cache->text.length = cache->tokens.length = cache->used = 0;
     cache->serial = serial;
+    return EM_OK;
+}
+
+static em_status grow(em__cache *cache)
+{
+    size_t size = cache->size * 2;
+    em__cache_entry *entries = em__calloc(size, sizeof *entries);
+    if (!entries)
+        return EM_ERROR_OUT_OF_MEMORY;
+    for (size_t i = 0; i < cache->size; i++)
+        if (cache->entries[i].length > 0)
+            entries[cache->entries[i].hash & (size - 1)] = cache->entries[i];
+    em__free(cache->entries);
+    cache->entries = entries;
+    cache->size = size;
     return EM_OK;
 }
 
@@ -47,7 +64,7 @@ const em__cache_token *em__cache_find(em__scratch *s, const em_tokenizer *tok, u
             cache->serial = 0;
         return NULL;
     }
-    const em__cache_entry *entry = &cache->entries[hash % CACHE_ENTRIES];
+    const em__cache_entry *entry = &cache->entries[hash & (cache->size - 1)];
     if (entry->hash != hash || entry->length != length || memcmp(cache->text.data + entry->text, word, length) != 0)
         return NULL;
     *count = entry->count;
@@ -62,6 +79,8 @@ em_status em__cache_add(em__scratch *s, uint64_t hash, const char *word, size_t 
         return EM_OK;
     if (cache->text.length + length > CACHE_TEXT)
         EM__TRY(reset(cache, cache->serial));
+    if (++cache->used > cache->size / 2 && cache->size < CACHE_MOST)
+        EM__TRY(grow(cache));
     em__cache_entry entry = {hash, (uint32_t)cache->text.length, (uint32_t)length, (uint32_t)cache->tokens.length,
                              (uint32_t)count};
     EM__TRY(em__str_add(&cache->text, word, length));
@@ -69,6 +88,6 @@ em_status em__cache_add(em__scratch *s, uint64_t hash, const char *word, size_t 
     if (count)
         memcpy(cache->tokens.data + cache->tokens.length, tokens, count * sizeof *tokens);
     cache->tokens.length += count;
-    cache->entries[hash % CACHE_ENTRIES] = entry;
+    cache->entries[hash & (cache->size - 1)] = entry;
     return EM_OK;
 }

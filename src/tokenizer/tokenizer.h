@@ -308,7 +308,7 @@ typedef struct em__cache {
     em__cache_entry *entries;
     em__str text;
     EM__VEC(em__cache_token) tokens;
-    size_t used;
+    size_t size, used; /* entries, a power of two; words added since it was emptied */
 } em__cache;
 
 typedef struct em__best {
