@@ -10,6 +10,8 @@
 
 #include <emily/tokenizer.h>
 
+#include "core/number.h"
+
 static double now(void)
 {
     struct timespec t;
@@ -66,11 +68,13 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s cannot be read\n", argv[2]);
         return 1;
     }
-    int rounds = argc > 3 ? atoi(argv[3]) : 7;
+    long long rounds = 7;
+    if (argc > 3 && !em__parse_i64(argv[3], &rounds))
+        return 2;
     double best[4] = {1e9, 1e9, 1e9, 1e9}, start;
     em_encoding whole = {0}, line = {0};
     em_text decoded = {0};
-    for (int round = 0; round < rounds; round++) {
+    for (long long round = 0; round < rounds; round++) {
         em_tokenizer *tokenizer;
         start = now();
         must(em_tokenizer_open(argv[1], &tokenizer));

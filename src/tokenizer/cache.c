@@ -1,7 +1,7 @@
 /*
- * The word cache: text repeats its words, and the tokens of a word never change. Direct-mapped by hash. It begins
- * small, for encodings that meet one sentence, and grows with the words it meets; when its pools are full everything is
- * forgotten at once.
+ * The word cache: text repeats its words, and the tokens of a word never change. An open-addressed table that is at
+ * most half full. It begins small, for encodings that meet one sentence, and grows with the words it meets; when it may
+ * grow no more, or its pool of text is full, everything is forgotten at once.
  */
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #include "core/error.h"
 #include "tokenizer/model.h"
 
-enum { CACHE_FIRST = 1 << 8, CACHE_MOST = 1 << 15, CACHE_TEXT = 1 << 20, CACHE_LONGEST = 64 };
+enum { CACHE_FIRST = 1 << 8, CACHE_MOST = 1 << 16, CACHE_TEXT = 1 << 20, CACHE_LONGEST = 64 };
 
 uint64_t em__word_hash(const char *word, size_t length)
 {
@@ -40,6 +40,15 @@ static em_status reset(em__cache *cache, uint64_t serial)
     return EM_OK;
 }
 
+/* The first free place for a hash. */
+static em__cache_entry *free_place(em__cache_entry *entries, size_t size, uint64_t hash)
+{
+    size_t i = hash & (size - 1);
+    while (entries[i].length > 0)
+        i = (i + 1) & (size - 1);
+    return &entries[i];
+}
+
 static em_status grow(em__cache *cache)
 {
     size_t size = cache->size * 2;
@@ -48,7 +57,7 @@ static em_status grow(em__cache *cache)
         return EM_ERROR_OUT_OF_MEMORY;
     for (size_t i = 0; i < cache->size; i++)
         if (cache->entries[i].length > 0)
-            entries[cache->entries[i].hash & (size - 1)] = cache->entries[i];
+            *free_place(entries, size, cache->entries[i].hash) = cache->entries[i];
     em__free(cache->entries);
     cache->entries = entries;
     cache->size = size;
@@ -64,11 +73,23 @@ const em__cache_token *em__cache_find(em__scratch *s, const em_tokenizer *tok, u
             cache->serial = 0;
         return NULL;
     }
-    const em__cache_entry *entry = &cache->entries[hash & (cache->size - 1)];
-    if (entry->hash != hash || entry->length != length || memcmp(cache->text.data + entry->text, word, length) != 0)
-        return NULL;
-    *count = entry->count;
-    return cache->tokens.data + entry->first;
+    for (size_t i = hash & (cache->size - 1); cache->entries[i].length > 0; i = (i + 1) & (cache->size - 1)) {
+        const em__cache_entry *entry = &cache->entries[i];
+        if (entry->hash != hash || entry->length != length || memcmp(cache->text.data + entry->text, word, length) != 0)
+            continue;
+        *count = entry->count;
+        return cache->tokens.data + entry->first;
+    }
+    return NULL;
+}
+
+/* Room for one more word. */
+static em_status make_room(em__cache *cache, size_t length)
+{
+    bool full = cache->used + 1 > cache->size / 2;
+    if (cache->text.length + length > CACHE_TEXT || (full && cache->size == CACHE_MOST))
+        return reset(cache, cache->serial);
+    return full ? grow(cache) : EM_OK;
 }
 
 em_status em__cache_add(em__scratch *s, uint64_t hash, const char *word, size_t length, const em__cache_token *tokens,
@@ -77,10 +98,7 @@ em_status em__cache_add(em__scratch *s, uint64_t hash, const char *word, size_t 
     em__cache *cache = &s->cache;
     if (length > CACHE_LONGEST || length == 0 || cache->serial == 0)
         return EM_OK;
-    if (cache->text.length + length > CACHE_TEXT)
-        EM__TRY(reset(cache, cache->serial));
-    if (++cache->used > cache->size / 2 && cache->size < CACHE_MOST)
-        EM__TRY(grow(cache));
+    EM__TRY(make_room(cache, length));
     em__cache_entry entry = {hash, (uint32_t)cache->text.length, (uint32_t)length, (uint32_t)cache->tokens.length,
                              (uint32_t)count};
     EM__TRY(em__str_add(&cache->text, word, length));
@@ -88,6 +106,7 @@ em_status em__cache_add(em__scratch *s, uint64_t hash, const char *word, size_t 
     if (count)
         memcpy(cache->tokens.data + cache->tokens.length, tokens, count * sizeof *tokens);
     cache->tokens.length += count;
-    cache->entries[hash & (cache->size - 1)] = entry;
+    *free_place(cache->entries, cache->size, hash) = entry;
+    cache->used++;
     return EM_OK;
 }

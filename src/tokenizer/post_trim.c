@@ -33,9 +33,23 @@ static void trim(em_span *span, bool first, bool add_prefix_space, uint32_t lead
         span->end = span->end - span->start < trailing ? span->start : span->end - trailing;
 }
 
+/* The first of the added tokens' spaces that is at `token` or behind it. */
+static size_t find_space(const em__tokens *tokens, size_t token)
+{
+    size_t low = 0, high = tokens->spaces.length;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (tokens->spaces.data[middle].token < token)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 void em__trim_spans(const em_tokenizer *tok, const em__tokens *tokens, size_t start, size_t end, em_span *spans)
 {
-    size_t next = 0;
+    size_t next = find_space(tokens, start);
     for (size_t i = start; i < end; i++) {
         uint32_t leading = 0, trailing = 0;
         while (next < tokens->spaces.length && tokens->spaces.data[next].token < i)

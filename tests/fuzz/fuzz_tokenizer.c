@@ -4,12 +4,12 @@
  * Whatever comes out must be within bounds.
  */
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <emily/tokenizer.h>
 
+#include "core/str.h"
 #include "fuzz/replay.h"
 
 #define ADDED(id, text, flags)                                                                                         \
@@ -58,44 +58,43 @@ static const char split[] = "{\"added_tokens\":[" ADDED(
             "\"b\":3,\"ab\":4,\"aa\":5,\"aab\":6,\"aaaa\":7,\" \":8,\"<0x01>\":9,\"<0xC2>\":10,\"<0xA0>\":11},"
             "\"merges\":[\"a a\",\"a b\",\"aa b\",\"aa aa\"]}}";
 
-/* All 256 bytes and a few merges, split as GPT-2 does, with a space before. */
-static char *byte_level(void)
-{
-    char *json = malloc(16384), *at = json;
-    unsigned next = 256;
-    at += sprintf(
-        at, "{\"normalizer\":{\"type\":\"NFC\"},\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":true,"
-            "\"trim_offsets\":true,\"use_regex\":true},\"post_processor\":{\"type\":\"RobertaProcessing\","
-            "\"sep\":[\"b\",66],\"cls\":[\"a\",65],\"trim_offsets\":true,\"add_prefix_space\":true},"
-            "\"decoder\":{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"trim_offsets\":true},"
-            "\"model\":{\"type\":\"BPE\",\"vocab\":{");
-    for (unsigned byte = 0; byte < 256; byte++) {
-        int printable = (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte != 0xAD);
-        at += sprintf(at, "\"\\u%04x\":%u,", printable ? byte : next++, byte);
-    }
-    sprintf(
-        at,
-        "\"ab\":256,\"abab\":257,\"\\u0120a\":258},\"merges\":[[\"a\",\"b\"],[\"ab\",\"ab\"],[\"\\u0120\",\"a\"]]}}");
-    return json;
-}
-
-static em_tokenizer *tokenizers[4];
-
 static void must_hold(int condition)
 {
     if (!condition)
         abort();
 }
 
+/* All 256 bytes and a few merges, split as GPT-2 does, with a space before. */
+static void byte_level(em__str *json)
+{
+    static const char head[] =
+        "{\"normalizer\":{\"type\":\"NFC\"},\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":true,"
+        "\"trim_offsets\":true,\"use_regex\":true},\"post_processor\":{\"type\":\"RobertaProcessing\","
+        "\"sep\":[\"b\",66],\"cls\":[\"a\",65],\"trim_offsets\":true,\"add_prefix_space\":true},"
+        "\"decoder\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"vocab\":{";
+    static const char tail[] = "\"ab\":256,\"abab\":257,\"\\u0120a\":258},"
+                               "\"merges\":[[\"a\",\"b\"],[\"ab\",\"ab\"],[\"\\u0120\",\"a\"]]}}";
+    unsigned next = 256;
+    must_hold(em__str_add_text(json, head) == EM_OK);
+    for (unsigned byte = 0; byte < 256; byte++) {
+        int printable = (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte != 0xAD);
+        must_hold(em__str_addf(json, "\"\\u%04x\":%u,", printable ? byte : next++, byte) == EM_OK);
+    }
+    must_hold(em__str_add_text(json, tail) == EM_OK);
+}
+
+static em_tokenizer *tokenizers[4];
+
 static void make_tokenizers(void)
 {
     if (tokenizers[0])
         return;
-    char *bytes = byte_level();
-    const char *files[4] = {bert, unigram, split, bytes};
+    em__str bytes = {0};
+    byte_level(&bytes);
+    const char *files[4] = {bert, unigram, split, em__str_text(&bytes)};
     for (int i = 0; i < 4; i++)
         must_hold(em_tokenizer_parse(files[i], strlen(files[i]), &tokenizers[i]) == EM_OK);
-    free(bytes);
+    em__str_free(&bytes);
 }
 
 static void check(const em_tokenizer *tokenizer, const em_encoding *e, size_t length)

@@ -3,13 +3,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include <emily/tokenizer.h>
+
+#include "core/str.h"
 
 #define LEVEL "\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"u\",\"vocab\":{\"u\":0,\"a\":1,\"b\":2}}"
 #define PIECE(vocab)                                                                                                   \
@@ -129,31 +129,38 @@ static void each_names_its_trouble(void **state)
     }
 }
 
-/* Brackets and sequences, each a million deep. */
+static em_status parse(const em__str *json, em_tokenizer **tokenizer)
+{
+    return em_tokenizer_parse(em__str_text(json), json->length, tokenizer);
+}
+
+static void add(em__str *json, const char *text, size_t times)
+{
+    for (size_t i = 0; i < times; i++)
+        assert_int_equal(em__str_add_text(json, text), EM_OK);
+}
+
+/* Brackets a million deep, and sequences a hundred. */
 static void depth_is_bounded(void **state)
 {
-    const size_t deep = 1000000;
-    static const char open[] = "{\"type\":\"Sequence\",\"normalizers\":[";
+    em__str json = {0};
     em_tokenizer *tokenizer;
     (void)state;
-    char *json = malloc(deep * sizeof open + 100);
-    strcpy(json, "{\"normalizer\":");
-    memset(json + 14, '[', deep);
-    json[14 + deep] = '\0';
-    assert_int_equal(em_tokenizer_parse(json, 14 + deep, &tokenizer), EM_ERROR_FORMAT);
-    memset(json + 14 + deep, ']', deep);
-    strcpy(json + 14 + 2 * deep, "}");
-    assert_int_equal(em_tokenizer_parse(json, 15 + 2 * deep, &tokenizer), EM_ERROR_FORMAT);
-    size_t n = 14;
-    for (size_t i = 0; i < 100; i++)
-        n += (size_t)sprintf(json + n, "%s", open);
-    n += (size_t)sprintf(json + n, "{\"type\":\"NFC\"}");
-    for (size_t i = 0; i < 100; i++)
-        n += (size_t)sprintf(json + n, "]}");
-    n += (size_t)sprintf(json + n, "," LEVEL "}");
-    assert_int_equal(em_tokenizer_parse(json, n, &tokenizer), EM_ERROR_FORMAT);
+    add(&json, "{\"normalizer\":", 1);
+    add(&json, "[", 1000000);
+    assert_int_equal(parse(&json, &tokenizer), EM_ERROR_FORMAT);
+    add(&json, "]", 1000000);
+    add(&json, "}", 1);
+    assert_int_equal(parse(&json, &tokenizer), EM_ERROR_FORMAT);
+    em__str_clear(&json);
+    add(&json, "{\"normalizer\":", 1);
+    add(&json, "{\"type\":\"Sequence\",\"normalizers\":[", 100);
+    add(&json, "{\"type\":\"NFC\"}", 1);
+    add(&json, "]}", 100);
+    add(&json, "," LEVEL "}", 1);
+    assert_int_equal(parse(&json, &tokenizer), EM_ERROR_FORMAT);
     assert_non_null(strstr(em_last_error(), "16 deep"));
-    free(json);
+    em__str_free(&json);
 }
 
 /* A million entries load; the same with the last id taken does not. */
@@ -161,22 +168,22 @@ static void a_million_entries(void **state)
 {
     const int count = 1000000;
     em_tokenizer *tokenizer;
+    em__str json = {0};
     size_t length;
     (void)state;
-    char *json = malloc((size_t)count * 24 + 200), *at = json;
-    at += sprintf(at, "{\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"t0\",\"vocab\":{");
+    add(&json, "{\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"t0\",\"vocab\":{", 1);
     for (int i = 0; i < count; i++)
-        at += sprintf(at, "%s\"t%d\":%d", i ? "," : "", i, i);
-    char *last = at - 1;
-    at += sprintf(at, "}}}");
-    assert_int_equal(em_tokenizer_parse(json, (size_t)(at - json), &tokenizer), EM_OK);
+        assert_int_equal(em__str_addf(&json, "%s\"t%d\":%d", i ? "," : "", i, i), EM_OK);
+    size_t last = json.length - 1;
+    add(&json, "}}}", 1);
+    assert_int_equal(parse(&json, &tokenizer), EM_OK);
     assert_int_equal(em_tokenizer_vocab_size(tokenizer), count);
     assert_int_equal(em_tokenizer_id(tokenizer, "t999999", 7), 999999);
     assert_string_equal(em_tokenizer_token(tokenizer, 123456, &length), "t123456");
     em_tokenizer_free(tokenizer);
-    *last = '8';
-    assert_int_equal(em_tokenizer_parse(json, (size_t)(at - json), &tokenizer), EM_ERROR_FORMAT);
-    free(json);
+    json.data[last] = '8';
+    assert_int_equal(parse(&json, &tokenizer), EM_ERROR_FORMAT);
+    em__str_free(&json);
 }
 
 /* A text that needs an unknown token where there is none. */
