@@ -69,20 +69,12 @@ static bool axis_mask(em_axes axes, int rank, const char *what, int64_t *mask)
     return true;
 }
 
-/* The dtype in which narrow integers are added and multiplied. */
-static em_dtype wide_enough(em_dtype dtype)
-{
-    em_dtype_kind kind = em_dtype_get_kind(dtype);
-    bool narrow = kind == EM_KIND_BOOL || (kind < EM_KIND_FLOAT && em_dtype_size(dtype) < 4);
-    return !narrow ? dtype : kind == EM_KIND_SIGNED ? EM_S32 : EM_U32;
-}
-
 static em_array *reduce(em_scope *scope, em__op op, em_array *a, em_axes axes, bool keep)
 {
     int64_t mask;
     a = operand(scope, op, a);
     if (a && (op == EM__OP_SUM || op == EM__OP_PRODUCT))
-        a = em_cast(scope, a, wide_enough(a->spec.dtype));
+        a = em_cast(scope, a, em__sum_dtype(a->spec.dtype));
     if (!a)
         return NULL;
     if (!axis_mask(axes, a->spec.rank, em__op_get(op)->name, &mask))

@@ -70,15 +70,17 @@ em_status em__infer_REDUCE_PRED(const em__apply *apply, em__spec *out)
     return EM_OK;
 }
 
-/* Narrow integers are summed in 32 bits, as Nx does. */
+em_dtype em__sum_dtype(em_dtype dtype)
+{
+    em_dtype_kind kind = em_dtype_get_kind(dtype);
+    bool narrow = kind == EM_KIND_BOOL || (kind < EM_KIND_FLOAT && em_dtype_size(dtype) < 4);
+    return !narrow ? dtype : kind == EM_KIND_SIGNED ? EM_S32 : EM_U32;
+}
+
 em_status em__infer_SUM(const em__apply *apply, em__spec *out)
 {
     EM__TRY(em__infer_REDUCE(apply, out));
-    em_dtype_kind kind = em_dtype_get_kind(out->dtype);
-    if (kind == EM_KIND_BOOL || (kind == EM_KIND_UNSIGNED && em_dtype_size(out->dtype) < 4))
-        out->dtype = EM_U32;
-    else if (kind == EM_KIND_SIGNED && em_dtype_size(out->dtype) < 4)
-        out->dtype = EM_S32;
+    out->dtype = em__sum_dtype(out->dtype);
     return EM_OK;
 }
 

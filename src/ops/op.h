@@ -99,6 +99,9 @@ em_status em__op_operand_dtype(em__op op, em_dtype dtype, em_dtype *want);
 /* Nx.Type.merge. */
 em_dtype em__promote(em_dtype a, em_dtype b);
 
+/* The dtype in which sums and products are taken: integers under 32 bits are widened to 32, as Nx does. */
+em_dtype em__sum_dtype(em_dtype dtype);
+
 /* Number of elements; specs are checked to fit when they are made. */
 int64_t em__spec_size(const em__spec *spec);
 bool em__spec_empty(const em__spec *spec); /* any spec, checked or not */
