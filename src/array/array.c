@@ -116,7 +116,7 @@ static em_status spec_of(em_dtype dtype, em_dims dims, const char *what, em__spe
     return em__spec_check(spec, what);
 }
 
-static em_array *over_buffer(em_device *device, const em__spec *spec, em__buffer *buffer)
+em_array *em__array_over(em_device *device, const em__spec *spec, em__buffer *buffer)
 {
     em_array *array = em__array_new(device, spec, EM__OP_CONSTANT, 0, 0, 0);
     if (!array)
@@ -155,7 +155,7 @@ em_array *em_array_wrap(em_dtype dtype, const void *data, em_dims dims, void (*f
         data = nothing;
     em_device *device = em_device_default();
     em__buffer *buffer = device ? em__calloc(1, sizeof *buffer) : NULL;
-    em_array *array = buffer ? over_buffer(device, &spec, buffer) : NULL;
+    em_array *array = buffer ? em__array_over(device, &spec, buffer) : NULL;
     if (!array) {
         em__free(buffer);
         return NULL;
@@ -182,7 +182,7 @@ em_array *em_constant(em_scope *scope, em_dtype dtype, const void *values, em_di
         return em__scope_fail(scope);
     }
     em__buffer *buffer = em__buffer_new(bytes);
-    em_array *array = buffer ? over_buffer(scope->device, &spec, buffer) : NULL;
+    em_array *array = buffer ? em__array_over(scope->device, &spec, buffer) : NULL;
     if (!array) {
         em__buffer_release(buffer);
         return em__scope_fail(scope);

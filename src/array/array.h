@@ -78,6 +78,9 @@ em_array *em__array_new(em_device *device, const em__spec *spec, em__op op, int 
 /* What `data` must be a multiple of to hold elements of the dtype: its size, of a complex one half of it. */
 size_t em__alignment(em_dtype dtype);
 
+/* A row-major array over the buffer, whose reference it takes over; NULL when memory runs out (the reference stays). */
+em_array *em__array_over(em_device *device, const em__spec *spec, em__buffer *buffer);
+
 em__buffer *em__buffer_new(size_t size); /* NULL when memory runs out */
 em__buffer *em__buffer_retain(em__buffer *buffer);
 void em__buffer_release(em__buffer *buffer); /* NULL is fine */

@@ -87,16 +87,10 @@ static em_status input_pointers(em_program *program, em_array *const *inputs, co
 /* A fresh array with memory, for a result. */
 static em_array *fresh(em_program *program, const em__spec *spec)
 {
-    em_array *array = em__array_new(program->device, spec, EM__OP_CONSTANT, 0, 0, 0);
-    em__buffer *buffer = array ? em__buffer_new(em_array_bytes(array)) : NULL;
-    if (!buffer) {
-        em_array_release(&array);
-        return NULL;
-    }
-    em__tensor layout = {.spec = *spec};
-    em__tensor_contiguous(&layout);
-    memcpy(array->strides, layout.strides, sizeof array->strides);
-    array->buffer = buffer;
+    em__buffer *buffer = em__buffer_new((size_t)em__spec_size(spec) * em_dtype_size(spec->dtype));
+    em_array *array = buffer ? em__array_over(program->device, spec, buffer) : NULL;
+    if (!array)
+        em__buffer_release(buffer);
     return array;
 }
 
