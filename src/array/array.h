@@ -62,6 +62,10 @@ typedef struct em__build_args {
  * scope has an error. Operands are used as they are: no promotion. */
 em_array *em__build(em_scope *scope, const em__build_args *args);
 
+/* The same for an op with several results (ops/op.h, PARTS): `out` [n] gets its parts. False, with `out` all NULL, once
+ * the scope has an error. */
+bool em__build_parts(em_scope *scope, const em__build_args *args, em_array **out, int n);
+
 /* Records the thread's last error as the scope's first; returns NULL for the builder to return. */
 em_array *em__scope_fail(em_scope *scope);
 

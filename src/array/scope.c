@@ -1,4 +1,6 @@
 /* Scopes: they own arrays and keep the first error. */
+#include <string.h>
+
 #include "array/array.h"
 #include "core/alloc.h"
 #include "core/error.h"
@@ -104,4 +106,48 @@ em_array *em__build(em_scope *scope, const em__build_args *args)
     for (int i = 0; i < args->n_floats; i++)
         array->floats[i] = args->floats[i];
     return em_scope_adopt(scope, array);
+}
+
+static em_array *build_part(em_scope *scope, em_array *block, const em__spec *spec, int64_t offset)
+{
+    int64_t ints[2 + EM_MAX_RANK] = {spec->dtype, offset};
+    memcpy(ints + 2, spec->dims, (size_t)spec->rank * sizeof ints[0]);
+    return em__build(scope, &(em__build_args){
+                                .op = EM__OP_ELEMENT, .in = &block, .n_in = 1, .ints = ints, .n_ints = 2 + spec->rank});
+}
+
+/* Specs and offsets of the parts, in one allocation at *specs. */
+static em_status find_parts(const em__build_args *args, int n, em__spec **specs, int64_t **offsets)
+{
+    size_t n_in = args->n_in > 0 ? (size_t)args->n_in : 1;
+    const em__spec **in = em__calloc(n_in, sizeof *in);
+    *specs = em__calloc((size_t)n, sizeof **specs + sizeof **offsets);
+    em_status status = in && *specs ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
+    if (status == EM_OK) {
+        *offsets = (int64_t *)(*specs + n);
+        for (int i = 0; i < args->n_in; i++)
+            in[i] = &args->in[i]->spec;
+        em__apply apply = {args->op, args->n_in, in, args->n_ints, args->ints, args->n_floats, args->floats};
+        if (em__op_parts(&apply, *specs) < 0 || em__parts_layout(*specs, n, *offsets) < 0)
+            status = em_last_status();
+    }
+    em__free(in);
+    return status;
+}
+
+bool em__build_parts(em_scope *scope, const em__build_args *args, em_array **out, int n)
+{
+    em__spec *specs = NULL;
+    int64_t *offsets = NULL;
+    memset(out, 0, (size_t)n * sizeof *out);
+    em_array *block = em__build(scope, args);
+    bool good = block != NULL;
+    if (good && find_parts(args, n, &specs, &offsets) != EM_OK)
+        good = em__scope_fail(scope) != NULL;
+    for (int i = 0; i < n && good; i++)
+        good = (out[i] = build_part(scope, block, &specs[i], offsets[i])) != NULL;
+    em__free(specs);
+    if (!good)
+        memset(out, 0, (size_t)n * sizeof *out);
+    return good;
 }

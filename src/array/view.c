@@ -63,6 +63,10 @@ bool em__view(em__op op, const em__tensor *in, const int64_t *ints, const em__sp
             out->strides[i] = turned ? -in->strides[i] : in->strides[i];
         }
         break;
+    case EM__OP_ELEMENT:
+        *element_offset = ints[1];
+        em__tensor_contiguous(out);
+        return em__tensor_is_contiguous(in);
     default: return false;
     }
     if (em__spec_size(out_spec) == 0)

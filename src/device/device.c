@@ -110,3 +110,26 @@ em__tensor em__tensor_broadcast(const em__tensor *tensor, const em__spec *shape)
         out.strides[i] = tensor->spec.dims[i - lead] == 1 ? 0 : tensor->strides[i - lead];
     return out;
 }
+
+em_status em__call_parts(const em__call *call, em__tensor *parts, int n)
+{
+    enum { MOST_OPERANDS = 8, MOST_PARTS = 8 };
+    const em__spec *in[MOST_OPERANDS];
+    em__spec specs[MOST_PARTS];
+    int64_t offsets[MOST_PARTS];
+    EM__FAIL_IF(call->n_in > MOST_OPERANDS || n > MOST_PARTS, EM_ERROR_INTERNAL, "%s has %d operands and %d results",
+                em__op_get(call->op)->name, call->n_in, n);
+    for (int i = 0; i < call->n_in; i++)
+        in[i] = &call->in[i].spec;
+    em__apply apply = {call->op, call->n_in, in, call->n_ints, call->ints, call->n_floats, call->floats};
+    EM__FAIL_IF(em__op_parts(&apply, NULL) != n || em__op_parts(&apply, specs) != n, EM_ERROR_INTERNAL,
+                "%s has not %d results", em__op_get(call->op)->name, n);
+    if (em__parts_layout(specs, n, offsets) < 0)
+        return em_last_status();
+    for (int i = 0; i < n; i++) {
+        parts[i] = (em__tensor){.spec = specs[i]};
+        parts[i].data = call->out.data ? (char *)call->out.data + offsets[i] : NULL;
+        em__tensor_contiguous(&parts[i]);
+    }
+    return EM_OK;
+}

@@ -93,7 +93,7 @@ static em_status schedule_view(schedule *s, const em__node *node, value *out)
         em__view(node->op, &in.tensor, node->ints, &node->spec, &out->tensor, &shift);
     }
     out->place = in.place;
-    out->place.offset += shift * (int64_t)em_dtype_size(node->spec.dtype);
+    out->place.offset += shift * (int64_t)em_dtype_size(in.tensor.spec.dtype);
     return EM_OK;
 }
 

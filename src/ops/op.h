@@ -22,6 +22,7 @@
  *   SEGMENT_POOL    em_pool
  *   FUSED_LINEAR    activation op (or COPY), mask: bias 1, residual 2, number of weights; operands x, weight,
  *                   bias, residual, more weights: the result's columns are the weights' rows side by side
+ *   ELEMENT         dtype, byte offset, dims...
  *   FUSED_LAYER_NORM  mask: weight 1, bias 2; operands x, residual, weight, bias   eps
  */
 #ifndef EM_OPS_OP_H
@@ -132,36 +133,22 @@ em__dot em__dot_decode(const int64_t *ints);
 int em__linear_weight(const int64_t *ints, int i);
 
 /* The infer rules, one a name in the INFER column. */
-#define EM__INFER_DECLARE(name) em_status em__infer_##name(const em__apply *apply, em__spec *out)
-EM__INFER_DECLARE(SAME);
-EM__INFER_DECLARE(PRED);
-EM__INFER_DECLARE(BROADCAST);
-EM__INFER_DECLARE(COMPARE);
-EM__INFER_DECLARE(SELECT);
-EM__INFER_DECLARE(CAST);
-EM__INFER_DECLARE(SUM);
-EM__INFER_DECLARE(REDUCE);
-EM__INFER_DECLARE(REDUCE_PRED);
-EM__INFER_DECLARE(ARG);
-EM__INFER_DECLARE(SHAPE);
-EM__INFER_DECLARE(TRANSPOSE);
-EM__INFER_DECLARE(BROADCAST_TO);
-EM__INFER_DECLARE(SLICE);
-EM__INFER_DECLARE(REVERSE);
-EM__INFER_DECLARE(CONCATENATE);
-EM__INFER_DECLARE(PAD);
-EM__INFER_DECLARE(LEAF);
-EM__INFER_DECLARE(TAKE);
-EM__INFER_DECLARE(DOT);
-EM__INFER_DECLARE(SAME_AXIS);
-EM__INFER_DECLARE(LAYER_NORM);
-EM__INFER_DECLARE(RMS_NORM);
-EM__INFER_DECLARE(ROPE);
-EM__INFER_DECLARE(SDPA);
-EM__INFER_DECLARE(SDPA_SEGMENTS);
-EM__INFER_DECLARE(SEGMENT_POOL);
-EM__INFER_DECLARE(FUSED_LINEAR);
-EM__INFER_DECLARE(FUSED_LAYER_NORM);
+#define EM_OP(ENUM, name, SIGNATURE, INFER, DTYPES, TRAITS)                                                            \
+    em_status em__infer_##INFER(const em__apply *apply, em__spec *out);
+#include <emily/ops.def>
+#undef EM_OP
+
+/*
+ * Ops with several results (INFER is PARTS) give one u8 block that holds them all, each at a multiple of
+ * EM__PART_ALIGN bytes; ELEMENT is the view that takes one out. A rule says how many parts there are and, where `parts`
+ * is not NULL, their specs; -1 with the error set when the operands are wrong.
+ */
+#define EM__PART_ALIGN 64
+int em__op_parts(const em__apply *apply, em__spec *parts);
+em_status em__infer_PARTS(const em__apply *apply, em__spec *out);
+
+/* Byte offset of each of n parts into `offsets` (NULL: not wanted); the bytes of all, -1 when they overflow. */
+int64_t em__parts_layout(const em__spec *parts, int n, int64_t *offsets);
 
 /* For the rules: EM_ERROR_INVALID_ARGUMENT with "op: text; operands are f32[2, 3], f32[4]". */
 em_status em__infer_fail(const em__apply *apply, const char *format, ...) EM_PRINTF(2, 3);

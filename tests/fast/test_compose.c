@@ -65,18 +65,21 @@ static int run_case(const book_case *c)
     return 1;
 }
 
+static void run_book(const book *b, void *user)
+{
+    int *cases = user;
+    for (size_t i = 0; i < b->n_cases; i++) {
+        book_case c;
+        book_get(b, i, &c);
+        *cases += run_case(&c);
+    }
+}
+
 static void test_compositions(void **state)
 {
     (void)state;
-    book b;
     int cases = 0;
-    book_open(&b, "ops");
-    for (size_t i = 0; i < b.n_cases; i++) {
-        book_case c;
-        book_get(&b, i, &c);
-        cases += run_case(&c);
-    }
-    book_close(&b);
+    book_visit(run_book, &cases);
     print_message("%d recorded cases agree with the compositions\n", cases);
     assert_true(cases > 40);
 }

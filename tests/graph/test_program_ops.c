@@ -53,16 +53,14 @@ static void run_lane(em_device *device, const book_case *c, em_array *const *ope
     em_program_free(program);
 }
 
-static void run_device(const char *name)
+static void run_book(const book *b, void *user)
 {
-    em_device *device = em_device_find(name);
-    book b;
-    book_open(&b, "ops");
-    for (size_t i = 0; i < b.n_cases; i++) {
+    em_device *device = user;
+    for (size_t i = 0; i < b->n_cases; i++) {
         book_case c;
         em_array *operands[BOOK_OPERANDS] = {0};
         em_scope *s = em_scope_new(device);
-        book_get(&b, i, &c);
+        book_get(b, i, &c);
         for (size_t k = 0; k < c.n_in; k++)
             if (c.in[k].data)
                 operands[k] = em_constant(s, c.in[k].dtype, c.in[k].data, c.in[k].dims);
@@ -73,8 +71,12 @@ static void run_device(const char *name)
         }
         em_scope_free(s);
     }
-    print_message("%s: %zu cases, 2 lanes, operands given and captured: eager's bits\n", name, b.n_cases);
-    book_close(&b);
+}
+
+static void run_device(const char *name)
+{
+    size_t cases = book_visit(run_book, em_device_find(name));
+    print_message("%s: %zu cases, 2 lanes, operands given and captured: eager's bits\n", name, cases);
 }
 
 static void test_ref(void **state)

@@ -1,6 +1,7 @@
 /* Recorded ops: the reader, and the comparison. */
 #include "harness/book.h"
 
+#include <glob.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@ static char *read_file(const char *path, size_t *size)
     fseek(file, 0, SEEK_END);
     long end = ftell(file);
     rewind(file);
-    /* Aligned as arrays.bin aligns its arrays. */
+    /* Aligned as book.py aligns its arrays. */
     char *bytes = aligned_alloc(64, ((size_t)end + 64) / 64 * 64);
     assert_non_null(bytes);
     *size = fread(bytes, 1, (size_t)end, file);
@@ -25,16 +26,16 @@ static char *read_file(const char *path, size_t *size)
     return bytes;
 }
 
-void book_open(book *b, const char *name)
+void book_open(book *b, const char *family)
 {
     char path[256];
     json_error_t error;
-    snprintf(path, sizeof path, "%s/cases.json", name);
+    snprintf(path, sizeof path, "ops/%s.json", family);
     b->root = json_load_file(golden_path(path), 0, &error);
     if (!b->root)
         fail_msg("%s: line %d: %s", path, error.line, error.text);
     b->n_cases = json_array_size(json_object_get(b->root, "cases"));
-    snprintf(path, sizeof path, "%s/arrays.bin", name);
+    snprintf(path, sizeof path, "ops/%s.bin", family);
     b->blob = read_file(golden_path(path), &b->blob_size);
 }
 
@@ -43,6 +44,25 @@ void book_close(book *b)
     json_decref(b->root);
     free(b->blob);
     memset(b, 0, sizeof *b);
+}
+
+size_t book_visit(void (*visit)(const book *b, void *user), void *user)
+{
+    glob_t found;
+    size_t cases = 0;
+    assert_int_equal(glob(golden_path("ops/*.json"), 0, NULL, &found), 0);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        book b;
+        const char *name = strrchr(found.gl_pathv[i], '/') + 1;
+        char family[64];
+        snprintf(family, sizeof family, "%.*s", (int)(strlen(name) - strlen(".json")), name);
+        book_open(&b, family);
+        visit(&b, user);
+        cases += b.n_cases;
+        book_close(&b);
+    }
+    globfree(&found);
+    return cases;
 }
 
 static void get_array(const book *b, const json_t *row, const char *name, book_array *out)
@@ -61,7 +81,7 @@ static void get_array(const book *b, const json_t *row, const char *name, book_a
     }
     size_t at = (size_t)json_integer_value(json_array_get(row, 2));
     if (at + out->n * em_dtype_size(out->dtype) > b->blob_size)
-        fail_msg("%s: its array ends behind arrays.bin", name);
+        fail_msg("%s: its array ends behind the book's .bin", name);
     out->data = b->blob + at;
 }
 

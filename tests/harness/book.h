@@ -1,6 +1,6 @@
 /*
- * The recorded ops of tests/golden/ops: cases.json says what was asked and answered, arrays.bin holds the arrays
- * (tests/golden/ops/book.py describes both). A book keeps the two in memory; its cases point into it.
+ * The recorded ops of tests/golden/ops, a book a family: FAMILY.json says what was asked and answered, FAMILY.bin holds
+ * the arrays (tests/golden/ops/book.py describes both). A book keeps the two in memory; its cases point into it.
  */
 #ifndef EM_TESTS_BOOK_H
 #define EM_TESTS_BOOK_H
@@ -36,8 +36,12 @@ typedef struct book_case {
     bool zero_sign, dtype_open;
 } book_case;
 
-/* Reads tests/golden/NAME/{cases.json,arrays.bin}; fails the test if they are not whole. */
-void book_open(book *b, const char *name);
+/* Calls `visit` with each book there is, by name, and closes it; fails the test if one is not whole. Returns the number
+ * of cases in all. */
+size_t book_visit(void (*visit)(const book *b, void *user), void *user);
+
+/* Reads one family's book. */
+void book_open(book *b, const char *family);
 void book_close(book *b);
 
 /* Case i in [0, n_cases). */

@@ -58,38 +58,23 @@ double expect_element(em_dtype dtype, const void *data, size_t i)
     memcpy(&v, at, em_dtype_size(dtype) < sizeof v ? em_dtype_size(dtype) : sizeof v);
     switch (dtype) {
     case EM_PRED:
-    case EM_U8:
-        return v.u8;
-    case EM_U16:
-        return v.u16;
-    case EM_U32:
-        return v.u32;
-    case EM_U64:
-        return (double)v.u64;
-    case EM_S8:
-        return v.s8;
-    case EM_S16:
-        return v.s16;
-    case EM_S32:
-        return v.s32;
-    case EM_S64:
-        return (double)v.s64;
-    case EM_F8_E4M3FN:
-        return (double)em__f8_e4m3fn_to_f32(v.u8);
-    case EM_F8_E5M2:
-        return (double)em__f8_e5m2_to_f32(v.u8);
-    case EM_F16:
-        return (double)em__f16_to_f32(v.u16);
-    case EM_BF16:
-        return (double)em__bf16_to_f32(v.u16);
+    case EM_U8: return v.u8;
+    case EM_U16: return v.u16;
+    case EM_U32: return v.u32;
+    case EM_U64: return (double)v.u64;
+    case EM_S8: return v.s8;
+    case EM_S16: return v.s16;
+    case EM_S32: return v.s32;
+    case EM_S64: return (double)v.s64;
+    case EM_F8_E4M3FN: return (double)em__f8_e4m3fn_to_f32(v.u8);
+    case EM_F8_E5M2: return (double)em__f8_e5m2_to_f32(v.u8);
+    case EM_F16: return (double)em__f16_to_f32(v.u16);
+    case EM_BF16: return (double)em__bf16_to_f32(v.u16);
     case EM_F32:
-    case EM_C64:
-        return (double)v.f32;
+    case EM_C64: return (double)v.f32;
     case EM_F64:
-    case EM_C128:
-        return v.f64;
-    case EM_DTYPE_COUNT:
-        break;
+    case EM_C128: return v.f64;
+    case EM_DTYPE_COUNT: break;
     }
     return NAN;
 }

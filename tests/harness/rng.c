@@ -78,17 +78,10 @@ static void store_float(em_dtype dtype, void *at, double value)
     uint8_t byte = dtype == EM_F8_E5M2 ? em__f32_to_f8_e5m2((float)value) : em__f32_to_f8_e4m3fn((float)value);
     float single = (float)value;
     switch (em_dtype_size(dtype)) {
-    case 1:
-        memcpy(at, &byte, 1);
-        break;
-    case 2:
-        memcpy(at, &half, 2);
-        break;
-    case 4:
-        memcpy(at, &single, 4);
-        break;
-    default:
-        memcpy(at, &value, 8);
+    case 1: memcpy(at, &byte, 1); break;
+    case 2: memcpy(at, &half, 2); break;
+    case 4: memcpy(at, &single, 4); break;
+    default: memcpy(at, &value, 8);
     }
 }
 

@@ -32,22 +32,28 @@ static bool run_case(em_device *device, const book_case *c)
     return good;
 }
 
+typedef struct run {
+    em_device *device;
+    size_t failed;
+} run;
+
+static void run_book(const book *b, void *user)
+{
+    run *r = user;
+    for (size_t i = 0; i < b->n_cases; i++) {
+        book_case c;
+        book_get(b, i, &c);
+        r->failed += !run_case(r->device, &c);
+    }
+}
+
 static void run_device(const char *name)
 {
-    em_device *device = em_device_find(name);
-    assert_non_null(device);
-    book b;
-    book_open(&b, "ops");
-    size_t failed = 0;
-    for (size_t i = 0; i < b.n_cases; i++) {
-        book_case c;
-        book_get(&b, i, &c);
-        failed += !run_case(device, &c);
-    }
-    size_t cases = b.n_cases;
-    book_close(&b);
-    if (failed)
-        fail_msg("%s: %zu of %zu recorded cases differ", name, failed, cases);
+    run r = {.device = em_device_find(name)};
+    assert_non_null(r.device);
+    size_t cases = book_visit(run_book, &r);
+    if (r.failed)
+        fail_msg("%s: %zu of %zu recorded cases differ", name, r.failed, cases);
     print_message("%s: %zu recorded cases agree\n", name, cases);
 }
 

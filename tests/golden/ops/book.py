@@ -1,13 +1,12 @@
-"""The container of recorded ops: cases.json lists the cases, arrays.bin holds every array they name.
+"""The container of recorded ops, a family each: FAMILY.json lists the cases, FAMILY.bin holds every array they name.
 
 A case: {"op", "name", "attrs", "inputs", "outputs", "abs", "rel"}, what is empty or 0 left out; an array in it is [dtype, shape, offset] into
-arrays.bin (little endian, row-major, 16-byte aligned; bf16 as its 16 bits, pred as one byte 0 or 1), or null for an
+FAMILY.bin (little endian, row-major, 16-byte aligned; bf16 as its 16 bits, pred as one byte 0 or 1), or null for an
 operand that is left out. An output element y agrees with the recorded r if y == r, or both are NaN, or both are finite
 and |y - r| <= abs + rel * |r|. The sign of a zero does not count, but for cases with "zero_sign": true. With
 "dtype_open": true the values count and the result's dtype does not.
 """
 import json
-import os
 
 import numpy as np
 
@@ -62,10 +61,10 @@ class Book:
                 "abs": float(f"{abs:.3g}"), "rel": float(f"{rel:.3g}"), **more}
         self.cases.append({k: v for k, v in case.items() if v})
 
-    def write(self, directory, versions):
-        with open(os.path.join(directory, "arrays.bin"), "wb") as f:
+    def write(self, path, versions):
+        with open(path + ".bin", "wb") as f:
             f.write(self.blob)
-        with open(os.path.join(directory, "cases.json"), "w", encoding="utf-8") as f:
+        with open(path + ".json", "w", encoding="utf-8") as f:
             f.write('{"versions": %s,\n"cases": [\n' % json.dumps(versions))
             f.write(",\n".join(json.dumps(c, separators=(",", ":")) for c in self.cases))
             f.write("\n]}\n")

@@ -1,8 +1,11 @@
-"""Records what the ops of emily/ops.def must give: cases.json and arrays.bin beside this file (layout: book.py).
+"""Records what the ops of emily/ops.def must give, a book a family: FAMILY.json and FAMILY.bin beside this file, made by
+FAMILY.py (layout: book.py).
 
-Use: record.py    Needs: numpy, scipy, torch, jax.
+Use: record.py [FAMILY...]    Needs: numpy, scipy, torch, jax.
 """
+import importlib
 import os
+import sys
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 from collections import Counter
@@ -13,21 +16,20 @@ import scipy
 import torch
 
 import book
-import elementwise
-import products
-import shapes
+
+FAMILIES = ["elementwise", "shapes", "products"]
 
 
 def main():
-    made = book.Book()
-    for room in (elementwise, shapes, products):
-        room.record(made)
     here = os.path.dirname(os.path.abspath(__file__))
-    made.write(here, {"numpy": np.__version__, "scipy": scipy.__version__, "torch": torch.__version__,
-                      "jax": jax.__version__})
-    sizes = {n: os.path.getsize(os.path.join(here, n)) for n in ("cases.json", "arrays.bin")}
-    print(len(made.cases), "cases;", ", ".join(f"{n} {s} bytes" for n, s in sizes.items()))
-    print(", ".join(f"{op} {n}" for op, n in sorted(Counter(c["op"] for c in made.cases).items())))
+    versions = {"numpy": np.__version__, "scipy": scipy.__version__, "torch": torch.__version__,
+                "jax": jax.__version__}
+    for family in sys.argv[1:] or FAMILIES:
+        made = book.Book()
+        importlib.import_module(family).record(made)
+        made.write(os.path.join(here, family), versions)
+        print(family, len(made.cases), "cases,", os.path.getsize(os.path.join(here, family + ".bin")), "bytes;",
+              ", ".join(f"{op} {n}" for op, n in sorted(Counter(c["op"] for c in made.cases).items())))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,71 @@
+/* Ops with several results: which op has which parts, and where they lie in its block. */
+#include "core/alloc.h"
+#include "core/error.h"
+#include "ops/op.h"
+
+/* See em__op_parts. */
+typedef int (*parts_fn)(const em__apply *apply, em__spec *parts);
+
+static const parts_fn rules[EM__OP_COUNT] = {0};
+
+int em__op_parts(const em__apply *apply, em__spec *parts)
+{
+    if (rules[apply->op])
+        return rules[apply->op](apply, parts);
+    em__fail(EM_ERROR_INTERNAL, "%s has one result", em__op_get(apply->op)->name);
+    return -1;
+}
+
+int64_t em__parts_layout(const em__spec *parts, int n, int64_t *offsets)
+{
+    int64_t total = 0;
+    for (int i = 0; i < n; i++) {
+        int64_t bytes;
+        if (em__spec_check(&parts[i], "part") != EM_OK)
+            return -1;
+        bytes = em__spec_size(&parts[i]) * (int64_t)em_dtype_size(parts[i].dtype);
+        if (offsets)
+            offsets[i] = total;
+        if (em__add_overflows(total, bytes, &total) || em__add_overflows(total, EM__PART_ALIGN - 1, &total)) {
+            em__fail(EM_ERROR_INVALID_ARGUMENT, "the results together overflow 64 bits");
+            return -1;
+        }
+        total -= total % EM__PART_ALIGN;
+    }
+    return total;
+}
+
+em_status em__infer_PARTS(const em__apply *apply, em__spec *out)
+{
+    int n = em__op_parts(apply, NULL);
+    if (n < 0)
+        return em_last_status();
+    em__spec *parts = em__calloc(n ? (size_t)n : 1, sizeof *parts);
+    if (!parts)
+        return EM_ERROR_OUT_OF_MEMORY;
+    int64_t bytes = em__op_parts(apply, parts) == n ? em__parts_layout(parts, n, NULL) : -1;
+    em__free(parts);
+    if (bytes < 0)
+        return em_last_status();
+    out->dtype = EM_U8;
+    out->rank = 1;
+    out->dims[0] = bytes;
+    return EM_OK;
+}
+
+em_status em__infer_ELEMENT(const em__apply *apply, em__spec *out)
+{
+    const em__spec *in = apply->in[0];
+    if (in->dtype != EM_U8 || in->rank != 1 || apply->n_ints < 2 || apply->n_ints > 2 + EM_MAX_RANK ||
+        apply->ints[0] < 0 || apply->ints[0] >= EM_DTYPE_COUNT)
+        return em__infer_fail(apply, "not a part of a block");
+    out->dtype = (em_dtype)apply->ints[0];
+    out->rank = apply->n_ints - 2;
+    for (int i = 0; i < out->rank; i++)
+        out->dims[i] = apply->ints[2 + i];
+    EM__TRY(em__spec_check(out, "element"));
+    int64_t bytes = em__spec_size(out) * (int64_t)em_dtype_size(out->dtype), at = apply->ints[1];
+    if (at < 0 || at % EM__PART_ALIGN || at > in->dims[0] || bytes > in->dims[0] - at)
+        return em__infer_fail(apply, "the part at byte %lld ends behind its block", (long long)at);
+    return EM_OK;
+}

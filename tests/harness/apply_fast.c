@@ -1,0 +1,60 @@
+/* Recorded cases of products and fast ops. */
+#include <string.h>
+
+#include <emily/ops.h>
+
+#include "harness/apply.h"
+#include "harness/expect.h"
+
+static em_array *apply_dot_general(em_scope *s, const book_case *c, em_array *const *in)
+{
+    return em_dot_general(s, in[0], apply_axes(c, "contract_a"), apply_axes(c, "batch_a"), in[1],
+                          apply_axes(c, "contract_b"), apply_axes(c, "batch_b"));
+}
+
+static em_array *apply_layer_norm(em_scope *s, const book_case *c, em_array *const *in)
+{
+    return em_layer_norm(s, in[0], in[1], in[2], book_number(c, "eps", 0));
+}
+
+static em_array *apply_rms_norm(em_scope *s, const book_case *c, em_array *const *in)
+{
+    return em_rms_norm(s, in[0], in[1], book_number(c, "eps", 0));
+}
+
+static em_array *apply_rope(em_scope *s, const book_case *c, em_array *const *in)
+{
+    em_rope_options options = {sizeof options, (int)book_number(c, "dims", 0), book_number(c, "interleaved", 0) != 0,
+                               book_number(c, "base", 0), book_number(c, "scale", 0)};
+    return em_rope(s, in[0], in[1], &options);
+}
+
+static em_array *apply_sdpa(em_scope *s, const book_case *c, em_array *const *in)
+{
+    return em_sdpa(s, in[0], in[1], in[2], in[3], book_number(c, "scale", 0), book_number(c, "causal", 0) != 0);
+}
+
+static em_array *apply_sdpa_segments(em_scope *s, const book_case *c, em_array *const *in)
+{
+    return em_sdpa_segments(s, in[0], in[1], in[2], in[3], in[4], book_number(c, "scale", 0));
+}
+
+static em_array *apply_segment_pool(em_scope *s, const book_case *c, em_array *const *in)
+{
+    static const char *const names[] = {"mean", "cls", "max", "last", "mean_sqrt", "weighted"};
+    int pool = 0;
+    while (strcmp(names[pool], book_text(c, "pool")) != 0)
+        assert_true(++pool < 6);
+    return em_segment_pool(s, in[0], in[1], (em_pool)pool);
+}
+
+const apply_row apply_fast[] = {
+    {"dot_general", apply_dot_general},
+    {"layer_norm", apply_layer_norm},
+    {"rms_norm", apply_rms_norm},
+    {"rope", apply_rope},
+    {"sdpa", apply_sdpa},
+    {"sdpa_segments", apply_sdpa_segments},
+    {"segment_pool", apply_segment_pool},
+    {0},
+};
