@@ -65,8 +65,7 @@ EM_API em_array *em_scalar(em_scope *scope, em_dtype dtype, double value);
  * when the last reference dies: on any thread, perhaps inside an evaluation, so that it must not evaluate anything
  * (free_fn NULL: there is nothing to free). The result belongs to the caller: em_array_release. NULL on failure, with
  * em_last_error(): EM_ERROR_INVALID_ARGUMENT or EM_ERROR_OUT_OF_MEMORY; free_fn is then not called. Any thread. */
-EM_API em_array *em_array_wrap(em_dtype dtype, const void *data, em_dims dims, void (*free_fn)(void *user),
-                               void *user);
+EM_API em_array *em_array_wrap(em_dtype dtype, const void *data, em_dims dims, void (*free_fn)(void *user), void *user);
 
 /* ---- references ---- */
 

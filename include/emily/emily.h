@@ -37,6 +37,7 @@
 #include <emily/array.h>
 #include <emily/ops.h>
 #include <emily/program.h>
+#include <emily/control.h>
 #include <emily/safetensors.h>
 #include <emily/tokenizer.h>
 #include <emily/model.h>

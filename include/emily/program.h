@@ -58,14 +58,15 @@ EM_API em_status em_run(em_program *program, em_array *const *inputs, em_array *
 EM_API em_spec em_program_output_spec(const em_program *program, size_t index);
 
 typedef struct em_program_stats {
-    size_t kernels;        /* calls in one replay */
+    size_t kernels;        /* calls in one replay, a loop's body counted once */
     size_t arena_bytes;    /* working memory */
     size_t packed_bytes;   /* prepacked weights */
     size_t fallback_calls; /* calls that the device ran by its slow general path */
 } em_program_stats;
 EM_API void em_program_get_stats(const em_program *program, em_program_stats *stats);
 
-/* One line a kernel, in order: op, shapes, what was fused, and with profile the count and mean microseconds. `emit`
+/* One line a kernel, in order: op, shapes, what was fused, and with profile the count and mean microseconds; below a
+ * loop or branch the kernels of its functions, indented. `emit`
  * gets each line without a newline, valid during the call, and must not use the program. */
 EM_API void em_program_describe(em_program *program, void (*emit)(const char *line, void *user), void *user);
 

@@ -60,6 +60,20 @@ em_array *em__array_new(em_device *device, const em__spec *spec, em__op op, int 
     return array;
 }
 
+em__function *em__function_retain(em__function *function)
+{
+    if (function)
+        atomic_fetch_add_explicit(&function->refs, 1, memory_order_relaxed);
+    return function;
+}
+
+void em__function_release(em__function **function)
+{
+    if (*function && atomic_fetch_sub_explicit(&(*function)->refs, 1, memory_order_acq_rel) == 1)
+        (*function)->free_fn(*function);
+    *function = NULL;
+}
+
 em_array *em__array_share(const em_array *array)
 {
     em_array *shared = em__array_new(array->device, &array->spec, EM__OP_CONSTANT, 0, 0, 0);
@@ -100,6 +114,8 @@ void em_array_release(em_array **array)
         for (int i = 0; i < next->n_in; i++)
             if (next->in[i])
                 drop(next->in[i], &dead);
+        for (int i = 0; i < EM__FUNCTIONS; i++)
+            em__function_release(&next->functions[i]);
         em__buffer_release(next->buffer);
         em__free(next);
     }

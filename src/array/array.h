@@ -22,6 +22,21 @@ typedef struct em__buffer {
     bool foreign;
 } em__buffer;
 
+/*
+ * A traced function that a control op runs (the condition and the body of a WHILE, the branches of a COND). The graph
+ * layer makes and runs them; here they are only counted.
+ */
+struct em__function {
+    atomic_int refs;
+    void (*free_fn)(em__function *function);
+    /* Plans a call of the control op whose first function this is. */
+    em_status (*prepare)(em_device *device, const em__call *call, em__plan *plan);
+};
+#define EM__FUNCTIONS 2 /* every control op has two */
+
+em__function *em__function_retain(em__function *function);
+void em__function_release(em__function **function); /* NULL in it is fine; sets it to NULL */
+
 struct em_array {
     atomic_int refs;
     em__op op;
@@ -34,11 +49,14 @@ struct em_array {
     em_array **in; /* NULL entries never occur; released when evaluated */
     int64_t *ints;
     double *floats;
+    int level; /* how deep in functions under trace it was made: 0 outside of all */
+    em__function *functions[EM__FUNCTIONS];
     em_array *next_dead; /* chains arrays being released, so that a long graph does not recurse */
 };
 
 struct em_scope {
     em_device *device;
+    int level; /* of the function under trace; 0: none */
     em_status status;
     char *error; /* NULL: none, or no memory to keep it */
     struct {
@@ -56,6 +74,7 @@ typedef struct em__build_args {
     int n_ints;
     const double *floats;
     int n_floats;
+    em__function *const *functions; /* of a control op: EM__FUNCTIONS of them, borrowed */
 } em__build_args;
 
 /* Makes the node in the scope: checks operands, infers the result. Operands are borrowed (and retained). NULL once the

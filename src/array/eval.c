@@ -13,7 +13,8 @@
 #include "core/log.h"
 #include "core/vec.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* Recursive: a control op compiles its functions when it first runs, and compiling folds constants by evaluating. */
+static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 
 void em__eval_lock(void)
 {
@@ -70,24 +71,25 @@ static em_status run_view(em_array *array)
 }
 
 /* Copies the operands that the kernel can't take strided; their buffers are released by the caller. */
-static em_status copy_operands(em_device *device, em__call *call, uint64_t mask, em__buffer **temps)
+static em_status copy_operands(em_device *device, em__call *call, const em__lowered *lowered, em__buffer **temps)
 {
-    for (int i = 0; i < call->n_in && i < 64; i++)
-        if (mask >> i & 1) {
+    for (int i = 0; i < call->n_in; i++)
+        if (em__lowered_copies(lowered, call, i)) {
             em__tensor strided = call->in[i];
             EM__TRY(copied(device, &strided, &call->in[i], &temps[i]));
         }
     return EM_OK;
 }
 
-static em_status run_call(em_array *array, em__call *call)
+/* `temps` [n_in] is empty and stays so. */
+static em_status run_call(em_array *array, em__call *call, em__buffer **temps)
 {
     em_device *device = array->device;
     em__lowered lowered = {0};
-    em__buffer *temps[64] = {0}, *out = NULL;
+    em__buffer *out = NULL;
     em_status status = em__lower(device, call, &lowered);
     if (status == EM_OK)
-        status = copy_operands(device, call, lowered.copies, temps);
+        status = copy_operands(device, call, &lowered, temps);
     if (status == EM_OK && lowered.plan.scratch && !(call->scratch = em__block_alloc(lowered.plan.scratch)))
         status = EM_ERROR_OUT_OF_MEMORY;
     if (status == EM_OK && !(out = em__buffer_new(em_array_bytes(array))))
@@ -101,8 +103,10 @@ static em_status run_call(em_array *array, em__call *call)
     else
         em__buffer_release(out);
     em__block_free(call->scratch, lowered.plan.scratch);
-    for (int i = 0; i < 64; i++)
+    for (int i = 0; i < call->n_in; i++) {
         em__buffer_release(temps[i]);
+        temps[i] = NULL;
+    }
     return status;
 }
 
@@ -112,10 +116,14 @@ static em_status run_array(em_array *array)
         return em__fail(EM_ERROR_INVALID_ARGUMENT, "eval: an input of a program has no value while it is traced");
     if (em__op_get(array->op)->traits & EM__TRAIT_VIEW)
         return run_view(array);
-    em__tensor few[8];
-    em__tensor *in = array->n_in <= 8 ? few : em__alloc((size_t)array->n_in * sizeof *in);
-    if (!in)
-        return EM_ERROR_OUT_OF_MEMORY;
+    em__tensor few[8], *in = few;
+    em__buffer *no_temps[8] = {0}, **temps = no_temps;
+    if (array->n_in > 8) {
+        in = em__calloc((size_t)array->n_in, sizeof *in + sizeof *temps);
+        if (!in)
+            return EM_ERROR_OUT_OF_MEMORY;
+        temps = (em__buffer **)(in + array->n_in);
+    }
     for (int i = 0; i < array->n_in; i++)
         in[i] = em__array_tensor(array->in[i]);
     em__call call = {.op = array->op,
@@ -125,8 +133,9 @@ static em_status run_array(em_array *array)
                      .ints = array->ints,
                      .n_ints = array->n_ints,
                      .floats = array->floats,
-                     .n_floats = array->n_floats};
-    em_status status = run_call(array, &call);
+                     .n_floats = array->n_floats,
+                     .functions = array->functions[0] ? array->functions : NULL};
+    em_status status = run_call(array, &call, temps);
     if (in != few)
         em__free(in);
     return status;
@@ -153,6 +162,8 @@ static em_status eval_locked(em_array *root, stack *todo)
         for (int i = 0; i < array->n_in; i++)
             em_array_release(&array->in[i]);
         array->n_in = 0;
+        for (int i = 0; i < EM__FUNCTIONS; i++)
+            em__function_release(&array->functions[i]);
     }
     return EM_OK;
 }

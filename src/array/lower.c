@@ -1,6 +1,8 @@
 /* See lower.h. */
 #include "array/lower.h"
 
+#include "array/array.h"
+
 #include "core/error.h"
 
 em_status em__lower(em_device *device, em__call *call, em__lowered *lowered)
@@ -9,13 +11,18 @@ em_status em__lower(em_device *device, em__call *call, em__lowered *lowered)
     if (em__op_get(call->op)->traits & EM__TRAIT_ELEMENTWISE)
         for (int i = 0; i < call->n_in; i++)
             call->in[i] = em__tensor_broadcast(&call->in[i], &call->out.spec);
-    EM__TRY(device->vtable->prepare(device, call, &lowered->plan));
+    if (call->functions)
+        EM__TRY(call->functions[0]->prepare(device, call, &lowered->plan));
+    else
+        EM__TRY(device->vtable->prepare(device, call, &lowered->plan));
     call->kernel = lowered->plan.kernel;
-    lowered->copies = 0;
-    for (int i = 0; i < call->n_in && i < 64; i++)
-        if (!(lowered->plan.strided >> i & 1) && !em__tensor_is_contiguous(&call->in[i]))
-            lowered->copies |= (uint64_t)1 << i;
     return EM_OK;
+}
+
+bool em__lowered_copies(const em__lowered *lowered, const em__call *call, int i)
+{
+    bool strided = i < 64 && lowered->plan.strided >> i & 1;
+    return !strided && !em__tensor_is_contiguous(&call->in[i]);
 }
 
 em_status em__lower_copy(em_device *device, em__tensor *from, em__call *copy)

@@ -9,12 +9,14 @@
 
 typedef struct em__lowered {
     em__plan plan;
-    uint64_t copies; /* bit i: operand i must be copied to row-major first */
 } em__lowered;
 
 /* `call` has op, attributes, operand layouts (data is not looked at) and the result's spec. Fills its result strides,
- * broadcasts elementwise operands, and asks the device. Operands beyond the 64th may not be strided. */
+ * broadcasts elementwise operands, and asks the device. */
 em_status em__lower(em_device *device, em__call *call, em__lowered *lowered);
+
+/* Whether operand i must be copied to row-major first. Beyond the 64th every strided one is. */
+bool em__lowered_copies(const em__lowered *lowered, const em__call *call, int i);
 
 /* The call that copies `from` to row-major `to`; prepared, with its kernel. COPY needs no scratch. `from` must outlive
  * the call. */

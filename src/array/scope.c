@@ -99,8 +99,13 @@ em_array *em__build(em_scope *scope, const em__build_args *args)
     }
     if (!array)
         return em__scope_fail(scope);
-    for (int i = 0; i < args->n_in; i++)
+    array->level = scope->level;
+    for (int i = 0; i < args->n_in; i++) {
         array->in[i] = em_array_retain(args->in[i]);
+        array->level = args->in[i]->level > array->level ? args->in[i]->level : array->level;
+    }
+    for (int i = 0; i < EM__FUNCTIONS && args->functions; i++)
+        array->functions[i] = em__function_retain(args->functions[i]);
     for (int i = 0; i < args->n_ints; i++)
         array->ints[i] = args->ints[i];
     for (int i = 0; i < args->n_floats; i++)

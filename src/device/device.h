@@ -26,6 +26,7 @@ typedef struct em__tensor {
 } em__tensor;
 
 typedef struct em__call em__call;
+typedef struct em__function em__function; /* array/array.h: what a control op runs; no device meets one */
 typedef em_status (*em__kernel_fn)(em_device *device, const em__call *call);
 
 struct em__call {
@@ -35,6 +36,7 @@ struct em__call {
     em__tensor out; /* row-major, no holes */
     const int64_t *ints;
     const double *floats;
+    em__function *const *functions; /* of a control op; NULL otherwise */
     em__kernel_fn kernel;
     void *scratch;      /* as large as the plan asked, 64-byte aligned */
     const void *packed; /* operand 1 as the device's `pack` laid it out; NULL when it was not packed */

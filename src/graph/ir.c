@@ -6,10 +6,17 @@
 #include "core/alloc.h"
 #include "core/error.h"
 
+static void let_go(em__node *node)
+{
+    em_array_release(&node->value);
+    for (int i = 0; i < EM__FUNCTIONS; i++)
+        em__function_release(&node->functions[i]);
+}
+
 void em__graph_free(em__graph *graph)
 {
     for (size_t i = 0; i < graph->nodes.length; i++)
-        em_array_release(&graph->nodes.data[i].value);
+        let_go(&graph->nodes.data[i]);
     em__vec_free(&graph->nodes);
     em__arena_clear(&graph->arena);
     *graph = (em__graph){0};
@@ -116,7 +123,7 @@ em_status em__graph_sweep(em__graph *graph)
     }
     for (size_t i = 0; i < length; i++)
         if (!place[i])
-            em_array_release(&graph->nodes.data[i].value);
+            let_go(&graph->nodes.data[i]);
     for (size_t i = 0; i < graph->n_outputs; i++)
         graph->outputs[i] = renamed[graph->outputs[i]];
     em__free(graph->nodes.data);
@@ -152,4 +159,36 @@ em_status em__graph_verify(const em__graph *graph, const char *after)
     for (size_t i = 0; i < graph->nodes.length; i++)
         EM__TRY(verify_node(graph, &graph->nodes.data[i], (int)i, after));
     return EM_OK;
+}
+
+static em_status copy_nodes(em__graph *to, const em__graph *from)
+{
+    for (size_t i = 0; i < from->nodes.length; i++) {
+        const em__node *node = &from->nodes.data[i];
+        em__node *made = em__graph_add(to, node->op, node->n_in, node->n_ints, node->n_floats);
+        if (!made)
+            return EM_ERROR_OUT_OF_MEMORY;
+        made->spec = node->spec;
+        made->value = em_array_retain(node->value);
+        for (int j = 0; j < EM__FUNCTIONS; j++)
+            made->functions[j] = em__function_retain(node->functions[j]);
+        memcpy(made->in, node->in, (size_t)node->n_in * sizeof *node->in);
+        memcpy(made->ints, node->ints, (size_t)node->n_ints * sizeof *node->ints);
+        memcpy(made->floats, node->floats, (size_t)node->n_floats * sizeof *node->floats);
+    }
+    return EM_OK;
+}
+
+em_status em__graph_copy(em__graph *to, const em__graph *from)
+{
+    to->device = from->device;
+    to->n_inputs = from->n_inputs;
+    to->n_outputs = from->n_outputs;
+    to->inputs = em__arena_calloc(&to->arena, from->n_inputs, sizeof *to->inputs);
+    to->outputs = em__arena_calloc(&to->arena, from->n_outputs, sizeof *to->outputs);
+    if (!to->inputs || !to->outputs)
+        return EM_ERROR_OUT_OF_MEMORY;
+    memcpy(to->inputs, from->inputs, from->n_inputs * sizeof *to->inputs);
+    memcpy(to->outputs, from->outputs, from->n_outputs * sizeof *to->outputs);
+    return copy_nodes(to, from);
 }

@@ -6,6 +6,8 @@
 #ifndef EM_GRAPH_IR_H
 #define EM_GRAPH_IR_H
 
+#include <emily/program.h>
+
 #include "array/array.h"
 #include "core/arena.h"
 #include "core/vec.h"
@@ -17,8 +19,9 @@ typedef struct em__node {
     int *in; /* in, ints and floats live in the graph's arena */
     int64_t *ints;
     double *floats;
-    em_array *value; /* CONSTANT: evaluated, the graph's own */
-    int uses;        /* filled by em__graph_count_uses; an output counts as one */
+    em__function *functions[EM__FUNCTIONS]; /* of a control op, the graph's own */
+    em_array *value;                        /* CONSTANT: evaluated, the graph's own */
+    int uses;                               /* filled by em__graph_count_uses; an output counts as one */
 } em__node;
 
 typedef struct em__graph {
@@ -26,15 +29,33 @@ typedef struct em__graph {
     em__arena arena;
     EM__VEC(em__node) nodes;
     int *outputs;
+    em__spec *inputs; /* in the arena */
     size_t n_inputs, n_outputs;
 } em__graph;
 
 void em__graph_free(em__graph *graph); /* the contents; a zeroed graph is fine */
 
-/* Traces what the outputs need; `inputs` are the INPUT arrays by index, and no others may occur. The graph holds the
- * memory of the constants. */
+/* Arrays that a function uses and did not make, which have no value yet; each is held. */
+typedef struct em__captures {
+    em_array **data;
+    size_t length, capacity;
+} em__captures;
+
+void em__captures_free(em__captures *captures);
+
+/* Traces what the outputs need into an empty graph; `inputs` are the INPUT arrays by index, and no others may occur.
+ * The graph holds the memory of the constants. Arrays of a level below `level` become further inputs, one a capture. */
 em_status em__graph_trace(em__graph *graph, em_device *device, em_array *const *outputs, size_t n_outputs,
-                          em_array *const *inputs, size_t n_inputs);
+                          em_array *const *inputs, size_t n_inputs, int level, em__captures *captures);
+
+/* Calls `fn` in a scope of its own on inputs of these specs and traces what it sets. With `captures` it is a function
+ * inside `outer`'s; without, it stands alone and `outer` is NULL. */
+em_status em__graph_trace_function(em__graph *graph, em_device *device, const em_scope *outer, em_trace_fn fn,
+                                   void *user, const em_spec *inputs, size_t n_inputs, size_t n_outputs,
+                                   em__captures *captures);
+
+/* An equal graph in an empty one: constants and functions are shared. */
+em_status em__graph_copy(em__graph *to, const em__graph *from);
 
 /* Appends a node with room for the lists, all zero; NULL when memory runs out. Earlier node pointers become invalid. */
 em__node *em__graph_add(em__graph *graph, em__op op, int n_in, int n_ints, int n_floats);

@@ -61,6 +61,13 @@ struct em_program {
     pthread_mutex_t lock; /* one run at a time */
 };
 
+/* Compiles the graph, whose contents it takes over whatever happens. */
+em_status em__program_new(em__graph *graph, em_lane lane, bool profile, em_program **out);
+
+/* Runs on row-major memory without checks, locks or telemetry: the caller has the program to itself and holds the
+ * device. Outputs may overlap no inputs. */
+em_status em__program_execute(em_program *program, const void *const *inputs, void *const *outputs);
+
 /* Fills storages and steps from the graph. */
 em_status em__program_schedule(em_program *program);
 

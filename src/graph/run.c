@@ -1,5 +1,4 @@
 /* Replay: patch the callers' pointers, call the kernels in order. Allocates nothing. */
-#include <stdio.h>
 #include <string.h>
 
 #include "core/alloc.h"
@@ -38,6 +37,12 @@ static em_status run_steps(em_program *program)
     return EM_OK;
 }
 
+em_status em__program_execute(em_program *program, const void *const *inputs, void *const *outputs)
+{
+    patch(program, inputs, outputs);
+    return run_steps(program);
+}
+
 static em_status check_memory(const em__spec *spec, const void *data, const char *what, size_t index)
 {
     EM__FAIL_IF(!data && !em__spec_empty(spec), EM_ERROR_INVALID_ARGUMENT, "run: %s %zu is NULL", what, index);
@@ -59,8 +64,7 @@ em_status em_run_raw(em_program *program, const void *const *inputs, void *const
     uint64_t begin = em__telemetry_wanted() ? em__now() : 0;
     pthread_mutex_lock(&program->lock);
     em__device_enter(program->device);
-    patch(program, inputs, outputs);
-    em_status status = run_steps(program);
+    em_status status = em__program_execute(program, inputs, outputs);
     em__device_leave(program->device);
     pthread_mutex_unlock(&program->lock);
     if (begin)
@@ -130,51 +134,4 @@ em_spec em_program_output_spec(const em_program *program, size_t index)
     out.dims.rank = spec->rank;
     memcpy(out.dims.dims, spec->dims, sizeof out.dims.dims);
     return out;
-}
-
-void em_program_get_stats(const em_program *program, em_program_stats *stats)
-{
-    if (!program || !stats)
-        return;
-    *stats = (em_program_stats){.kernels = program->steps.length, .arena_bytes = program->arena_bytes};
-    for (size_t i = 0; i < program->steps.length; i++) {
-        stats->packed_bytes += em__packed_bytes(program->steps.data[i].packed);
-        stats->fallback_calls += program->steps.data[i].fallback;
-    }
-}
-
-static void describe_step(const em__step *step, char *text, size_t size)
-{
-    char spec[EM__SPEC_TEXT];
-    const em__call *call = &step->call;
-    int n = snprintf(text, size, "%-17s", em__op_get(call->op)->name);
-    for (int i = 0; i < call->n_in && i < 3 && (size_t)n < size; i++)
-        n += snprintf(text + n, size - (size_t)n, "%s%s", i ? ", " : "",
-                      em__spec_print(&call->in[i].spec, spec, sizeof spec));
-    if ((size_t)n < size)
-        n += snprintf(text + n, size - (size_t)n, "%s -> %s", call->n_in > 3 ? ", .." : "",
-                      em__spec_print(&call->out.spec, spec, sizeof spec));
-    if (call->op == EM__OP_FUSED_LINEAR && (size_t)n < size)
-        n += snprintf(text + n, size - (size_t)n, "  [%lld weights%s%s%s%s]", (long long)call->ints[2],
-                      call->ints[1] & 1 ? " + bias" : "", call->ints[0] != EM__OP_COPY ? " + " : "",
-                      call->ints[0] != EM__OP_COPY ? em__op_get((em__op)call->ints[0])->name : "",
-                      call->ints[1] & 2 ? " + residual" : "");
-    if (step->fallback && (size_t)n < size)
-        n += snprintf(text + n, size - (size_t)n, "  (fallback)");
-    if (step->count && (size_t)n < size)
-        snprintf(text + n, size - (size_t)n, "  x%llu, %.1f us", (unsigned long long)step->count,
-                 (double)step->nanoseconds / (double)step->count / 1000);
-}
-
-void em_program_describe(em_program *program, void (*emit)(const char *line, void *user), void *user)
-{
-    char text[512];
-    if (!program || !emit)
-        return;
-    pthread_mutex_lock(&program->lock);
-    for (size_t i = 0; i < program->steps.length; i++) {
-        describe_step(&program->steps.data[i], text, sizeof text);
-        emit(text, user);
-    }
-    pthread_mutex_unlock(&program->lock);
 }

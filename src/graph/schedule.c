@@ -111,8 +111,8 @@ static em_status lowered_step(schedule *s, const em__node *node, em__call *call,
         call->packed = em__packed_data(packed);
         status = em__lower(program->device, call, &lowered);
     }
-    for (int i = 0; i < call->n_in && i < 64 && status == EM_OK; i++)
-        if (lowered.copies >> i & 1)
+    for (int i = 0; i < call->n_in && status == EM_OK; i++)
+        if (em__lowered_copies(&lowered, call, i))
             status = add_temporary(program, &call->in[i], &in[i]);
     out->place = (em__place){0};
     if (status == EM_OK)
@@ -150,7 +150,8 @@ static em_status schedule_op(schedule *s, const em__node *node, value *out)
                      .ints = node->ints,
                      .n_ints = node->n_ints,
                      .floats = node->floats,
-                     .n_floats = node->n_floats};
+                     .n_floats = node->n_floats,
+                     .functions = node->functions[0] ? node->functions : NULL};
     return lowered_step(s, node, &call, places, constants, out);
 }
 

@@ -22,6 +22,9 @@
  *   SEGMENT_POOL    em_pool
  *   FUSED_LINEAR    activation op (or COPY), mask: bias 1, residual 2, number of weights; operands x, weight,
  *                   bias, residual, more weights: the result's columns are the weights' rows side by side
+ *   WHILE           n states, n captures of the condition; operands: states, captures of condition, of body
+ *   COND            n captures of the first branch, then dtype, rank, dims... of each result; operands: pred, captures
+ *                   of the first branch, of the second
  *   ELEMENT         dtype, byte offset, dims...
  *   FUSED_LAYER_NORM  mask: weight 1, bias 2; operands x, residual, weight, bias   eps
  */
@@ -48,6 +51,7 @@ enum {
     EM__TRAIT_VIEW = 4,
     EM__TRAIT_FAST = 8,
     EM__TRAIT_LEAF = 16,
+    EM__TRAIT_CONTROL = 32,
 };
 
 /* Classes of dtypes that an op accepts. */

@@ -1,4 +1,6 @@
 /* Ops with several results: which op has which parts, and where they lie in its block. */
+#include <string.h>
+
 #include "core/alloc.h"
 #include "core/error.h"
 #include "ops/op.h"
@@ -6,7 +8,46 @@
 /* See em__op_parts. */
 typedef int (*parts_fn)(const em__apply *apply, em__spec *parts);
 
-static const parts_fn rules[EM__OP_COUNT] = {0};
+static int parts_WHILE(const em__apply *apply, em__spec *parts)
+{
+    if (apply->n_ints != 2 || apply->ints[0] < 1 || apply->ints[1] < 0 ||
+        apply->ints[0] + apply->ints[1] > apply->n_in) {
+        em__infer_fail(apply, "the attributes do not fit the operands");
+        return -1;
+    }
+    for (int i = 0; i < apply->ints[0] && parts; i++)
+        parts[i] = *apply->in[i];
+    return (int)apply->ints[0];
+}
+
+static int parts_COND(const em__apply *apply, em__spec *parts)
+{
+    int n = 0;
+    if (apply->n_in < 1 || apply->in[0]->dtype != EM_PRED || apply->in[0]->rank != 0) {
+        em__infer_fail(apply, "the condition must be a pred scalar");
+        return -1;
+    }
+    for (int i = 1; i < apply->n_ints; n++) {
+        const int64_t *ints = apply->ints + i;
+        int left = apply->n_ints - i - 2;
+        if (left < 0 || ints[0] < 0 || ints[0] >= EM_DTYPE_COUNT || ints[1] < 0 || ints[1] > EM_MAX_RANK ||
+            ints[1] > left) {
+            em__infer_fail(apply, "result %d is not described", n);
+            return -1;
+        }
+        if (parts) {
+            parts[n] = (em__spec){.dtype = (em_dtype)ints[0], .rank = (int)ints[1]};
+            memcpy(parts[n].dims, ints + 2, (size_t)ints[1] * sizeof ints[0]);
+        }
+        i += 2 + (int)ints[1];
+    }
+    return n;
+}
+
+static const parts_fn rules[EM__OP_COUNT] = {
+    [EM__OP_WHILE] = parts_WHILE,
+    [EM__OP_COND] = parts_COND,
+};
 
 int em__op_parts(const em__apply *apply, em__spec *parts)
 {

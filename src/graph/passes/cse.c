@@ -26,7 +26,8 @@ static uint64_t hash_node(const em__node *node)
 
 static bool same(const em__node *a, const em__node *b)
 {
-    return a->op == b->op && a->value == b->value && a->n_in == b->n_in && a->n_ints == b->n_ints &&
+    return a->op == b->op && a->value == b->value && a->functions[0] == b->functions[0] &&
+           a->functions[1] == b->functions[1] && a->n_in == b->n_in && a->n_ints == b->n_ints &&
            a->n_floats == b->n_floats && em__spec_equal(&a->spec, &b->spec) &&
            memcmp(a->in, b->in, (size_t)a->n_in * sizeof *a->in) == 0 &&
            memcmp(a->ints, b->ints, (size_t)a->n_ints * sizeof *a->ints) == 0 &&

@@ -12,6 +12,8 @@
 static bool foldable(const em__graph *graph, const em__node *node)
 {
     int64_t size = 0;
+    if (em__op_get(node->op)->traits & EM__TRAIT_CONTROL) /* it may be long, or never end */
+        return false;
     if (em__op_get(node->op)->traits & EM__TRAIT_LEAF)
         return node->op == EM__OP_IOTA && em__spec_size(&node->spec) <= LARGEST_FOLD;
     for (int i = 0; i < node->n_in; i++) {
@@ -38,10 +40,12 @@ em_status em__pass_fold(em__graph *graph)
         memcpy(array->ints, node->ints, (size_t)node->n_ints * sizeof *node->ints);
         memcpy(array->floats, node->floats, (size_t)node->n_floats * sizeof *node->floats);
         em_status status = em_array_eval(array);
-        if (status != EM_OK) {
+        if (status != EM_OK)
             em_array_release(&array);
+        if (status == EM_ERROR_OUT_OF_MEMORY)
             return status;
-        }
+        if (status != EM_OK) /* it fails when it runs, if it runs: it may stand in a branch that is never taken */
+            continue;
         node->op = EM__OP_CONSTANT;
         node->value = array;
         node->n_in = node->n_ints = node->n_floats = 0;

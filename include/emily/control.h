@@ -1,0 +1,39 @@
+/*
+ * Loops and branches inside a tensor program. Their bodies are functions over arrays (em_trace_fn), traced once when
+ * the op is built; what runs is decided by values, without a round trip to the caller.
+ *
+ *     static em_status below(em_scope *s, em_array *const *in, em_array **out, void *user)
+ *     { out[0] = em_less(s, in[0], em_scalar(s, EM_S32, 10)); return EM_OK; }
+ *     static em_status next(em_scope *s, em_array *const *in, em_array **out, void *user)
+ *     { out[0] = em_add(s, in[0], em_scalar(s, EM_S32, 1)); out[1] = em_mul(s, in[1], in[1]); return EM_OK; }
+ *     em_while(s, below, next, NULL, (em_array *[]){i, x}, 2, results);
+ *
+ * A function builds with the scope it is given, and may use arrays made outside, which it captures. It has no side
+ * effects to speak of: it is called once, however often its ops run. Functions nest.
+ */
+#ifndef EMILY_CONTROL_H
+#define EMILY_CONTROL_H
+
+#include <emily/program.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Runs `body` on n >= 1 states as long as `condition` of them is true: zero times, perhaps, and then the results are
+ * the initial states, bit for bit. `condition` sets one scalar output, and what is not 0 is true; `body` sets n outputs
+ * of the states' shapes and dtypes. `results` [n] get arrays that the scope owns. Fixed memory: two copies of the
+ * states. On failure all results are NULL and the scope has the error, which is returned; EM_ERROR_INVALID_ARGUMENT
+ * when a shape or dtype changes. */
+EM_API em_status em_while(em_scope *scope, em_trace_fn condition, em_trace_fn body, void *user,
+                          em_array *const *initial, size_t n, em_array **results);
+
+/* Runs `yes` when the scalar `predicate` is not 0, otherwise `no`: only that one. Both set n >= 1 outputs of the same
+ * shapes and dtypes and have no inputs: they capture. Results and failure as above. */
+EM_API em_status em_cond(em_scope *scope, em_array *predicate, em_trace_fn yes, em_trace_fn no, void *user,
+                         em_array **results, size_t n);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

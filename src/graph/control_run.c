@@ -1,0 +1,102 @@
+/*
+ * Running control ops. A WHILE keeps its state twice, in its result and in scratch: the body reads one and writes the
+ * other, so a loop of any length uses fixed memory. A COND runs one branch, straight into its result.
+ */
+#include <string.h>
+
+#include "core/error.h"
+#include "graph/function.h"
+
+static em__body *body_of(const em__call *call, int i)
+{
+    return (em__body *)call->functions[i];
+}
+
+/* Bytes that a part takes in its block (em__parts_layout). */
+static size_t part_bytes(const em__spec *spec)
+{
+    size_t bytes = (size_t)em__spec_size(spec) * em_dtype_size(spec->dtype);
+    return (bytes + EM__PART_ALIGN - 1) / EM__PART_ALIGN * EM__PART_ALIGN;
+}
+
+/* Copies the states into the first block. */
+static void load(const em__call *call, char *block)
+{
+    for (int i = 0; i < call->ints[0]; i++) {
+        const em__spec *spec = &call->in[i].spec;
+        if (em__spec_size(spec))
+            memcpy(block, call->in[i].data, (size_t)em__spec_size(spec) * em_dtype_size(spec->dtype));
+        block += part_bytes(spec);
+    }
+}
+
+static em_status step(const em__call *call, char *from, char *to, bool *go_on)
+{
+    em__body *condition = body_of(call, 0), *body = body_of(call, 1);
+    bool *verdict = condition->outputs[0];
+    size_t at = 0;
+    for (int i = 0; i < call->ints[0]; i++) {
+        condition->inputs[i] = body->inputs[i] = from + at;
+        body->outputs[i] = to + at;
+        at += part_bytes(&call->in[i].spec);
+    }
+    EM__TRY(em__program_execute(condition->program, condition->inputs, condition->outputs));
+    *go_on = *verdict;
+    return *go_on ? em__program_execute(body->program, body->inputs, body->outputs) : EM_OK;
+}
+
+static em_status run_while(em_device *device, const em__call *call)
+{
+    em__body *condition = body_of(call, 0), *body = body_of(call, 1);
+    int states = (int)call->ints[0], captures = (int)call->ints[1];
+    size_t bytes = (size_t)call->out.spec.dims[0];
+    char *now = call->out.data, *next = call->scratch;
+    bool go_on = true;
+    (void)device;
+    for (int i = 0; i < captures; i++)
+        condition->inputs[states + i] = call->in[states + i].data;
+    for (int i = states + captures; i < call->n_in; i++)
+        body->inputs[i - captures] = call->in[i].data;
+    condition->outputs[0] = next + bytes;
+    load(call, now);
+    for (;;) {
+        EM__TRY(step(call, now, next, &go_on));
+        if (!go_on)
+            break;
+        char *swap = now;
+        now = next;
+        next = swap;
+    }
+    if (now != call->out.data && bytes)
+        memcpy(call->out.data, now, bytes);
+    return EM_OK;
+}
+
+static em_status run_cond(em_device *device, const em__call *call)
+{
+    int captures = (int)call->ints[0];
+    bool taken = *(const uint8_t *)call->in[0].data != 0;
+    em__body *branch = body_of(call, taken ? 0 : 1);
+    int first = taken ? 1 : 1 + captures, n = taken ? captures : call->n_in - 1 - captures;
+    char *at = call->out.data;
+    (void)device;
+    for (int i = 0; i < n; i++)
+        branch->inputs[i] = call->in[first + i].data;
+    for (size_t i = 0; i < branch->program->n_outputs; i++) {
+        branch->outputs[i] = at;
+        at += part_bytes(&branch->program->outputs[i]);
+    }
+    return em__program_execute(branch->program, branch->inputs, branch->outputs);
+}
+
+em_status em__control_prepare(em_device *device, const em__call *call, em__plan *plan)
+{
+    (void)device;
+    *plan = (em__plan){0};
+    for (int i = 0; i < EM__FUNCTIONS; i++)
+        EM__TRY(em__body_ready(body_of(call, i)));
+    plan->kernel = call->op == EM__OP_WHILE ? run_while : run_cond;
+    if (call->op == EM__OP_WHILE)
+        plan->scratch = (size_t)call->out.spec.dims[0] + EM__PART_ALIGN;
+    return EM_OK;
+}

@@ -1,0 +1,31 @@
+/*
+ * A traced function of a control op (em__function) with its graph and, once it has to run, its program. What a builder
+ * makes is run by eager in the native lane; each program that holds the op compiles its own, so that programs share
+ * nothing that changes.
+ */
+#ifndef EM_GRAPH_FUNCTION_H
+#define EM_GRAPH_FUNCTION_H
+
+#include "graph/program.h"
+
+typedef struct em__body {
+    em__function function;
+    em__graph graph; /* as traced; empty in what a program compiled for itself */
+    em_program *program;
+    const void **inputs; /* room for the pointers of a run */
+    void **outputs;
+} em__body;
+
+/* Takes the graph over, whatever happens. */
+em_status em__body_new(em__graph *graph, em__body **out);
+
+/* The same function compiled in a lane, with no graph of its own. */
+em_status em__body_compiled(const em__body *body, em_lane lane, bool profile, em__body **out);
+
+/* Compiles in the native lane unless it has a program; the evaluation lock must be held. */
+em_status em__body_ready(em__body *body);
+
+/* em__function.prepare of WHILE and COND. */
+em_status em__control_prepare(em_device *device, const em__call *call, em__plan *plan);
+
+#endif

@@ -1,0 +1,84 @@
+/* What a program says of itself: sizes, counts, a line a kernel. */
+#include <stdio.h>
+#include <string.h>
+
+#include "graph/function.h"
+
+static void add_stats(const em_program *program, em_program_stats *stats)
+{
+    stats->kernels += program->steps.length;
+    stats->arena_bytes += program->arena_bytes;
+    for (size_t i = 0; i < program->steps.length; i++) {
+        const em__step *step = &program->steps.data[i];
+        stats->packed_bytes += em__packed_bytes(step->packed);
+        stats->fallback_calls += step->fallback;
+        for (int j = 0; j < EM__FUNCTIONS && step->call.functions; j++)
+            add_stats(((const em__body *)step->call.functions[j])->program, stats);
+    }
+}
+
+void em_program_get_stats(const em_program *program, em_program_stats *stats)
+{
+    if (!program || !stats)
+        return;
+    *stats = (em_program_stats){0};
+    add_stats(program, stats);
+}
+
+static void describe_step(const em__step *step, char *text, size_t size)
+{
+    char spec[EM__SPEC_TEXT];
+    const em__call *call = &step->call;
+    int n = snprintf(text, size, "%-17s", em__op_get(call->op)->name);
+    for (int i = 0; i < call->n_in && i < 3 && (size_t)n < size; i++)
+        n += snprintf(text + n, size - (size_t)n, "%s%s", i ? ", " : "",
+                      em__spec_print(&call->in[i].spec, spec, sizeof spec));
+    if ((size_t)n < size)
+        n += snprintf(text + n, size - (size_t)n, "%s -> %s", call->n_in > 3 ? ", .." : "",
+                      em__spec_print(&call->out.spec, spec, sizeof spec));
+    if (call->op == EM__OP_FUSED_LINEAR && (size_t)n < size)
+        n += snprintf(text + n, size - (size_t)n, "  [%lld weights%s%s%s%s]", (long long)call->ints[2],
+                      call->ints[1] & 1 ? " + bias" : "", call->ints[0] != EM__OP_COPY ? " + " : "",
+                      call->ints[0] != EM__OP_COPY ? em__op_get((em__op)call->ints[0])->name : "",
+                      call->ints[1] & 2 ? " + residual" : "");
+    if (step->fallback && (size_t)n < size)
+        n += snprintf(text + n, size - (size_t)n, "  (fallback)");
+    if (step->count && (size_t)n < size)
+        snprintf(text + n, size - (size_t)n, "  x%llu, %.1f us", (unsigned long long)step->count,
+                 (double)step->nanoseconds / (double)step->count / 1000);
+}
+
+/* Who listens to a description, and how deep in functions it is. */
+typedef struct listener {
+    void (*emit)(const char *line, void *user);
+    void *user;
+    int depth;
+} listener;
+
+static void describe(const em_program *program, const listener *to)
+{
+    char text[512];
+    int indent = to->depth < 16 ? 2 * to->depth : 32;
+    const listener inner = {to->emit, to->user, to->depth + 1};
+    for (size_t i = 0; i < program->steps.length; i++) {
+        const em__step *step = &program->steps.data[i];
+        memset(text, ' ', (size_t)indent);
+        describe_step(step, text + indent, sizeof text - (size_t)indent);
+        to->emit(text, to->user);
+        for (int j = 0; j < EM__FUNCTIONS && step->call.functions; j++) {
+            static const char *const names[][EM__FUNCTIONS] = {{"condition", "body"}, {"yes", "no"}};
+            snprintf(text, sizeof text, "%*s%s:", indent + 1, "", names[step->call.op == EM__OP_COND][j]);
+            to->emit(text, to->user);
+            describe(((const em__body *)step->call.functions[j])->program, &inner);
+        }
+    }
+}
+
+void em_program_describe(em_program *program, void (*emit)(const char *line, void *user), void *user)
+{
+    if (!program || !emit)
+        return;
+    pthread_mutex_lock(&program->lock);
+    describe(program, &(listener){emit, user, 0});
+    pthread_mutex_unlock(&program->lock);
+}

@@ -1,0 +1,306 @@
+/* Loops and branches: values, captures, nesting, lanes, errors, and what is run and allocated. */
+#include <math.h>
+#include <string.h>
+
+#include <emily/control.h>
+#include <emily/memory.h>
+#include <emily/ops.h>
+
+#include "core/alloc.h"
+#include "harness/expect.h"
+#include "harness/faults.h"
+
+static em_array *integer(em_scope *s, int64_t value)
+{
+    return em_scalar(s, EM_S32, (double)value);
+}
+
+/* Doubles state 1 while state 0 < the user's bound. */
+static em_status below(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    out[0] = em_less(s, in[0], integer(s, *(const int *)user));
+    return EM_OK;
+}
+
+static em_status doubled(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    (void)user;
+    out[0] = em_add(s, in[0], integer(s, 1));
+    out[1] = em_add(s, in[1], in[1]);
+    return EM_OK;
+}
+
+static em_status power(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    em_array *results[2];
+    em_status status = em_while(s, below, doubled, user, (em_array *[]){integer(s, 0), in[0]}, 2, results);
+    out[0] = results[1];
+    out[1] = results[0];
+    return status;
+}
+
+static void expect_power(int bound, em_lane lane)
+{
+    float data[] = {1, -2.5f, 3};
+    em_scope *s = em_scope_new(NULL);
+    em_array *x = em_constant_f32(s, data, em_shape(3)), *eager[2], *replayed[2];
+    EXPECT_OK(power(s, &x, eager, &bound));
+    for (int i = 0; i < 3; i++)
+        assert_float_equal(((const float *)em_array_data(eager[0]))[i], data[i] * (float)(1 << bound), 0);
+    assert_int_equal(*(const int32_t *)em_array_data(eager[1]), bound > 0 ? bound : 0);
+    const em_spec spec = {EM_F32, {1, {3}}};
+    const em_compile_options options = {.struct_size = sizeof options, .lane = lane};
+    em_program *p = em_compile(power, &bound, &spec, 1, 2, &options);
+    assert_non_null(p);
+    for (int run = 0; run < 2; run++) {
+        EXPECT_OK(em_run(p, &x, replayed));
+        for (int i = 0; i < 2; i++) {
+            assert_memory_equal(em_array_data(replayed[i]), em_array_data(eager[i]), em_array_bytes(eager[i]));
+            em_array_release(&replayed[i]);
+        }
+    }
+    em_program_free(p);
+    em_scope_free(s);
+}
+
+static void test_while(void **state)
+{
+    (void)state;
+    for (int bound = 0; bound < 6; bound++) {
+        expect_power(bound, EM_NATIVE);
+        expect_power(bound, EM_FUSE);
+    }
+}
+
+/* sum over i < rows of (row i of a), each times the captured weight; the inner loop multiplies i times by two. */
+typedef struct nest {
+    em_array *weight, *lazy;
+} nest;
+
+static em_status inner_next(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    const nest *n = user;
+    out[0] = em_sub(s, in[0], integer(s, 1));
+    out[1] = em_add(s, em_mul(s, in[1], n->weight), n->lazy);
+    return EM_OK;
+}
+
+static em_status positive(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    (void)user;
+    out[0] = em_greater(s, in[0], integer(s, 0));
+    return EM_OK;
+}
+
+static em_status outer_next(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    em_array *results[2];
+    em_status status = em_while(s, positive, inner_next, user, (em_array *[]){in[0], in[1]}, 2, results);
+    out[0] = em_sub(s, in[0], integer(s, 1));
+    out[1] = results[1];
+    return status;
+}
+
+static em_status nested(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    nest n = {user, em_sin(s, in[0])};
+    em_array *results[2];
+    em_status status = em_while(s, positive, outer_next, &n, (em_array *[]){integer(s, 3), in[0]}, 2, results);
+    out[0] = results[1];
+    return status;
+}
+
+static void test_nested_captures(void **state)
+{
+    (void)state;
+    em_scope *s = em_scope_new(NULL);
+    em_array *x = em_scalar(s, EM_F64, 0.75), *weight = em_scalar(s, EM_F64, 1.5), *eager, *replayed;
+    EXPECT_OK(nested(s, &x, &eager, weight));
+    double want = 0.75, lazy = sin(0.75);
+    for (int i = 3; i > 0; i--)
+        for (int j = i; j > 0; j--)
+            want = want * 1.5 + lazy;
+    const double *got = em_array_data(eager);
+    assert_non_null(got);
+    assert_float_equal(*got, want, 1e-13);
+    const em_spec spec = {EM_F64, {0}};
+    for (int lane = EM_NATIVE; lane <= EM_FUSE; lane++) {
+        const em_compile_options options = {.struct_size = sizeof options, .lane = (em_lane)lane};
+        em_program *p = em_compile(nested, weight, &spec, 1, 1, &options);
+        assert_non_null(p);
+        EXPECT_OK(em_run(p, &x, &replayed));
+        assert_memory_equal(em_array_data(replayed), got, sizeof *got);
+        em_array_release(&replayed);
+        em_program_free(p);
+    }
+    em_scope_free(s);
+}
+
+static em_status forever(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    (void)in;
+    (void)user;
+    out[0] = em_scalar(s, EM_U8, 2);
+    return EM_OK;
+}
+
+static em_status same(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    (void)s;
+    (void)user;
+    out[0] = in[0];
+    return EM_OK;
+}
+
+static em_status hang(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    em_array *x = user;
+    (void)in;
+    return em_while(s, forever, same, NULL, &x, 1, out);
+}
+
+static em_status negated(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    (void)in;
+    out[0] = em_neg(s, user);
+    return EM_OK;
+}
+
+/* The branch that is not taken would never end. */
+static em_status choose(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    (void)user;
+    em_array *x = em_exp(s, in[1]);
+    return em_cond(s, in[0], negated, hang, x, out, 1);
+}
+
+static void test_only_the_taken_branch_runs(void **state)
+{
+    (void)state;
+    em_scope *s = em_scope_new(NULL);
+    float data[] = {0, 1};
+    em_array *in[] = {em_scalar(s, EM_S32, -7), em_constant_f32(s, data, em_shape(2))}, *eager, *replayed;
+    EXPECT_OK(choose(s, in, &eager, NULL));
+    const float *got = em_array_data(eager);
+    assert_non_null(got);
+    assert_float_equal(got[0], -1, 0);
+    const em_spec specs[] = {{EM_S32, {0}}, {EM_F32, {1, {2}}}};
+    em_program *p = em_compile(choose, NULL, specs, 2, 1, NULL);
+    assert_non_null(p);
+    EXPECT_OK(em_run(p, in, &replayed));
+    assert_memory_equal(em_array_data(replayed), got, sizeof data);
+    em_array_release(&replayed);
+    em_program_free(p);
+    em_scope_free(s);
+}
+
+static em_status both(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    (void)user;
+    return em_cond(s, in[0], same, negated, in[1], out, 1);
+}
+
+static em_status widened(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    (void)user;
+    out[0] = em_cast(s, in[0], EM_F64);
+    return EM_OK;
+}
+
+static em_status fails(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    (void)user;
+    out[0] = em_reshape(s, in[0], em_shape(99));
+    return EM_OK;
+}
+
+static void test_errors(void **state)
+{
+    (void)state;
+    em_scope *s = em_scope_new(NULL);
+    em_array *x = em_scalar(s, EM_F32, 1), *out[1];
+    EXPECT_ERROR(em_while(s, forever, widened, NULL, &x, 1, out), EM_ERROR_INVALID_ARGUMENT, "state 0 starts as f32[]");
+    assert_null(out[0]);
+    em_scope_free(s);
+    s = em_scope_new(NULL);
+    x = em_scalar(s, EM_F32, 1);
+    EXPECT_ERROR(em_while(s, forever, fails, NULL, &x, 1, out), EM_ERROR_INVALID_ARGUMENT, "reshape");
+    EXPECT_ERROR(em_scope_status(s), EM_ERROR_INVALID_ARGUMENT, "reshape");
+    em_scope_free(s);
+    s = em_scope_new(NULL);
+    x = em_constant_f32(s, (float[]){1, 2}, em_shape(2));
+    EXPECT_ERROR(em_while(s, same, same, NULL, &x, 1, out), EM_ERROR_INVALID_ARGUMENT, "must be a scalar");
+    em_scope_free(s);
+    s = em_scope_new(NULL);
+    em_array *two[] = {em_scalar(s, EM_PRED, 1), em_scalar(s, EM_F32, 1)};
+    EXPECT_ERROR(em_while(s, forever, same, NULL, two, 0, out), EM_ERROR_INVALID_ARGUMENT, "1 to");
+    em_scope_free(s);
+    s = em_scope_new(NULL);
+    em_array *missing[] = {em_scalar(s, EM_PRED, 1), NULL};
+    EXPECT_ERROR(both(s, missing, out, NULL), EM_ERROR_INVALID_ARGUMENT, "");
+    em_scope_free(s);
+}
+
+static void test_replay_allocates_nothing(void **state)
+{
+    (void)state;
+    int bound = 5;
+    float x[3] = {1, 2, 3}, y[3];
+    int32_t count;
+    const em_spec spec = {EM_F32, {1, {3}}};
+    em_program *p = em_compile(power, &bound, &spec, 1, 2, NULL);
+    assert_non_null(p);
+    unsigned long before = em__alloc_count();
+    em_memory_stats blocks, after;
+    em_memory_get_stats(&blocks);
+    for (int i = 0; i < 10; i++)
+        EXPECT_OK(em_run_raw(p, (const void *[]){x}, (void *[]){y, &count}));
+    em_memory_get_stats(&after);
+    assert_float_equal(y[2], 96, 0);
+    assert_int_equal(after.allocations, blocks.allocations);
+    assert_int_equal(em__alloc_count(), before);
+    em_program_free(p);
+}
+
+static em_status build_and_run(void *context)
+{
+    float x = 0.5f;
+    em_scope *s = em_scope_new(NULL);
+    em_array *in = s ? em_constant_f32(s, &x, (em_dims){0}) : NULL, *weight = s ? em_scalar(s, EM_F32, 2) : NULL;
+    em_array *out[1] = {NULL}, *replayed = NULL;
+    em_program *p = NULL;
+    const em_spec spec = {EM_F32, {0}};
+    (void)context;
+    em_status status = !s ? EM_ERROR_OUT_OF_MEMORY : !weight || !in ? em_scope_status(s) : EM_OK;
+    if (status == EM_OK)
+        status = nested(s, &in, out, weight);
+    if (status == EM_OK)
+        status = em_eval(s, out[0]);
+    if (status == EM_OK && !(p = em_compile(nested, weight, &spec, 1, 1, NULL)))
+        status = em_last_status();
+    if (status == EM_OK)
+        status = em_run(p, &in, &replayed);
+    em_array_release(&replayed);
+    em_program_free(p);
+    em_scope_free(s);
+    return status;
+}
+
+static void test_every_allocation_fails_once(void **state)
+{
+    (void)state;
+    assert_true(faults_sweep_benign(build_and_run, NULL) > 100);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_while),
+        cmocka_unit_test(test_nested_captures),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_only_the_taken_branch_runs),
+        cmocka_unit_test(test_replay_allocates_nothing),
+        cmocka_unit_test(test_every_allocation_fails_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
