@@ -38,6 +38,7 @@
 #include <emily/ops.h>
 #include <emily/program.h>
 #include <emily/control.h>
+#include <emily/stream.h>
 #include <emily/safetensors.h>
 #include <emily/tokenizer.h>
 #include <emily/model.h>

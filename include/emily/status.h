@@ -25,7 +25,9 @@ extern "C" {
     X(ERROR_NOT_FOUND, 6, "a model, file, tensor or device does not exist")                                            \
     X(ERROR_NETWORK, 7, "a download failed")                                                                           \
     X(ERROR_CANCELLED, 8, "the caller asked to stop")                                                                  \
-    X(ERROR_INTERNAL, 9, "an invariant of Emily broke: please report it")
+    X(ERROR_INTERNAL, 9, "an invariant of Emily broke: please report it")                                              \
+    X(ERROR_BUSY, 10, "a queue is full: try again later")                                                              \
+    X(ERROR_STOPPED, 11, "the stream was stopped")
 
 typedef enum em_status {
 #define EM_STATUS_ENUM(name, code, text) EM_##name = code,

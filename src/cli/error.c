@@ -87,6 +87,8 @@ int cli_exit_code(em_status status)
     case EM_ERROR_NETWORK: return CLI_NETWORK;
     case EM_ERROR_CANCELLED: return CLI_INTERRUPTED;
     case EM_ERROR_IO:
+    case EM_ERROR_BUSY:
+    case EM_ERROR_STOPPED:
     case EM_ERROR_INTERNAL: break;
     }
     return CLI_FAILURE;

@@ -87,6 +87,7 @@ em_status em__program_new(em__graph *graph, em_lane lane, bool profile, em_progr
         return EM_ERROR_OUT_OF_MEMORY;
     }
     pthread_mutex_init(&program->lock, NULL);
+    atomic_init(&program->refs, 1);
     program->device = graph->device;
     program->profile = profile;
     program->graph = *graph;
@@ -132,9 +133,15 @@ em_program *em_compile(em_trace_fn fn, void *user, const em_spec *inputs, size_t
     return status == EM_OK ? program : NULL;
 }
 
+em_program *em__program_retain(em_program *program)
+{
+    atomic_fetch_add(&program->refs, 1);
+    return program;
+}
+
 void em_program_free(em_program *program)
 {
-    if (!program)
+    if (!program || atomic_fetch_sub(&program->refs, 1) != 1)
         return;
     for (size_t i = 0; i < program->steps.length; i++)
         em__packed_release(program->steps.data[i].packed);

@@ -9,6 +9,7 @@
 #define EM_GRAPH_PROGRAM_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include <emily/program.h>
 
@@ -48,6 +49,7 @@ typedef struct em__patch {
 } em__patch;
 
 struct em_program {
+    atomic_int refs; /* the caller's, and those of tasks that wait to run it */
     em__graph graph; /* after the passes; owns constants and attribute lists */
     em_device *device;
     em__spec *inputs, *outputs;
@@ -67,6 +69,9 @@ em_status em__program_new(em__graph *graph, em_lane lane, bool profile, em_progr
 /* Runs on row-major memory without checks, locks or telemetry: the caller has the program to itself and holds the
  * device. Outputs may overlap no inputs. */
 em_status em__program_execute(em_program *program, const void *const *inputs, void *const *outputs);
+
+/* One more owner: em_program_free takes one away. */
+em_program *em__program_retain(em_program *program);
 
 /* Fills storages and steps from the graph. */
 em_status em__program_schedule(em_program *program);
