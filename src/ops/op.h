@@ -15,6 +15,8 @@
  *   IOTA            dtype, axis, dims... INPUT         dtype, index, dims...
  *   TAKE            axis                 SOFTMAX       axis
  *   DOT_GENERAL     n_contract, n_batch, contract_a..., contract_b..., batch_a..., batch_b...
+ *   CONV            strides..., low..., high..., input dilation..., kernel dilation..., feature groups, batch groups;
+ *                   operands [N, C, spatial...], [O, C / feature groups, spatial...]
  *   LAYER_NORM, RMS_NORM                 mask of optional operands present       eps
  *   ROPE            dims, interleaved, has_offset                                base, scale
  *   SDPA            causal, has_mask                                             scale
@@ -132,6 +134,14 @@ typedef struct em__dot {
     const int64_t *contract_a, *contract_b, *batch_a, *batch_b;
 } em__dot;
 em__dot em__dot_decode(const int64_t *ints);
+
+/* The attributes of CONV with so many spatial axes, decoded. */
+typedef struct em__conv {
+    int spatial;
+    const int64_t *strides, *low, *high, *input_dilation, *kernel_dilation;
+    int64_t feature_groups, batch_groups;
+} em__conv;
+em__conv em__conv_decode(const int64_t *ints, int spatial);
 
 /* Which operand is weight i of a FUSED_LINEAR with these attributes. */
 int em__linear_weight(const int64_t *ints, int i);

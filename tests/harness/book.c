@@ -128,8 +128,21 @@ const char *book_text(const book_case *c, const char *key)
     return text ? text : "";
 }
 
+static bool element_agrees(const book_case *c, em_dtype dtype, const void *got, size_t i);
+
+/* Real and imaginary part, each for itself. */
+static bool complex_agrees(const book_case *c, em_dtype dtype, const void *got, size_t i)
+{
+    book_case part = *c;
+    const em_dtype real = dtype == EM_C64 ? EM_F32 : EM_F64;
+    part.out.dtype = real;
+    return element_agrees(&part, real, got, 2 * i) && element_agrees(&part, real, got, 2 * i + 1);
+}
+
 static bool element_agrees(const book_case *c, em_dtype dtype, const void *got, size_t i)
 {
+    if (em_dtype_get_kind(dtype) == EM_KIND_COMPLEX && dtype == c->out.dtype)
+        return complex_agrees(c, dtype, got, i);
     double y = expect_element(dtype, got, i), r = expect_element(c->out.dtype, c->out.data, i);
     if (em_dtype_get_kind(dtype) != EM_KIND_FLOAT && dtype == c->out.dtype) {
         size_t size = em_dtype_size(dtype);

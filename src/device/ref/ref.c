@@ -29,6 +29,7 @@ static const em__kernel_fn kernels[EM__OP_COUNT] = {
     [EM__OP_IOTA] = em__ref_iota,
     [EM__OP_TAKE] = em__ref_take,
     [EM__OP_DOT_GENERAL] = em__ref_dot,
+    [EM__OP_CONV] = em__ref_conv,
     [EM__OP_SOFTMAX] = em__ref_softmax,
     [EM__OP_LAYER_NORM] = em__ref_norm,
     [EM__OP_RMS_NORM] = em__ref_norm,

@@ -45,6 +45,7 @@ EM__REF_DECLARE(pad);
 EM__REF_DECLARE(iota);
 EM__REF_DECLARE(take);
 EM__REF_DECLARE(dot);
+EM__REF_DECLARE(conv);
 EM__REF_DECLARE(softmax);
 EM__REF_DECLARE(norm);
 EM__REF_DECLARE(rope);

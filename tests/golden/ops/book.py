@@ -3,17 +3,20 @@
 A case: {"op", "name", "attrs", "inputs", "outputs", "abs", "rel"}, what is empty or 0 left out; an array in it is [dtype, shape, offset] into
 FAMILY.bin (little endian, row-major, 16-byte aligned; bf16 as its 16 bits, pred as one byte 0 or 1), or null for an
 operand that is left out. An output element y agrees with the recorded r if y == r, or both are NaN, or both are finite
-and |y - r| <= abs + rel * |r|. The sign of a zero does not count, but for cases with "zero_sign": true. With
+and |y - r| <= abs + rel * |r|; both parts of a complex by themselves. The sign of a zero does not count, but for cases with "zero_sign": true. With
 "dtype_open": true the values count and the result's dtype does not.
 """
 import json
 
+import ml_dtypes
 import numpy as np
 
 NUMPY = {"f64": np.float64, "f32": np.float32, "f16": np.float16, "bf16": np.float32, "s64": np.int64,
          "s32": np.int32, "s16": np.int16, "s8": np.int8, "u64": np.uint64, "u32": np.uint32, "u16": np.uint16,
-         "u8": np.uint8, "pred": np.bool_}
-EPSILON = {"f64": 2.0**-52, "f32": 2.0**-23, "f16": 2.0**-10, "bf16": 2.0**-7}
+         "u8": np.uint8, "pred": np.bool_, "c64": np.complex64, "c128": np.complex128,
+         "f8_e4m3fn": ml_dtypes.float8_e4m3fn, "f8_e5m2": ml_dtypes.float8_e5m2}
+EPSILON = {"f64": 2.0**-52, "f32": 2.0**-23, "f16": 2.0**-10, "bf16": 2.0**-7, "f8_e4m3fn": 2.0**-3,
+           "f8_e5m2": 2.0**-2, "c64": 2.0**-23, "c128": 2.0**-52}
 FLOATS = ["f32", "f64", "f16", "bf16"]
 DENORMAL = {"f64": 5e-324, "f32": 1.5e-45, "f16": 6e-8, "bf16": 1e-40}
 

@@ -17,7 +17,7 @@ import torch
 
 import book
 
-FAMILIES = ["elementwise", "shapes", "products"]
+FAMILIES = ["elementwise", "shapes", "products", "conv", "einsum", "dots"]
 
 
 def main():
