@@ -32,6 +32,7 @@ typedef struct em_compile_options {
     em_lane lane;
     em_device *device; /* NULL: the default */
     bool profile;      /* keep counts and times per op */
+    size_t donated;    /* inputs 0 .. donated - 1 are given up: a run may overwrite them */
 } em_compile_options;
 
 /* Builds the outputs from the inputs with ordinary ops, in scope `s`. Arrays made elsewhere (weights) are captured:
@@ -45,13 +46,20 @@ EM_API em_program *em_compile(em_trace_fn fn, void *user, const em_spec *inputs,
 EM_API void em_program_free(em_program *program); /* NULL is fine */
 
 /* Runs on raw row-major memory: inputs[i] and outputs[i] have the sizes of the specs, aligned to their elements (NULL
- * for empty ones). An output overlaps no input and no other output. EM_ERROR_INVALID_ARGUMENT for NULL or unaligned
+ * for empty ones). An output overlaps no input and no other output, but where em_program_updates says so: there output i
+ * is given input i's memory. EM_ERROR_INVALID_ARGUMENT for NULL or unaligned
  * memory; after another failure the outputs hold anything. Allocates nothing. One run of a program at a time: a second
  * caller waits. Any thread. */
 EM_API em_status em_run_raw(em_program *program, const void *const *inputs, void *const *outputs);
 
+/* Whether output i is donated input i updated in place, as a cache is that the program writes a row of. Only where the
+ * two have one shape and dtype and nothing needs the old value. */
+EM_API bool em_program_updates(const em_program *program, size_t i);
+
 /* Runs on arrays: evaluates the inputs, sets outputs[i] to new arrays that the caller owns. On failure all are NULL.
- * EM_ERROR_INVALID_ARGUMENT when an input is not what its spec says. Any thread. */
+ * EM_ERROR_INVALID_ARGUMENT when an input is not what its spec says. A donated input holds anything afterwards if the
+ * caller has its only reference, and its memory may have become an output's; one that is shared is copied first. Any
+ * thread. */
 EM_API em_status em_run(em_program *program, em_array *const *inputs, em_array **outputs);
 
 /* The dtype and shape of an output; f32 of rank 0 past the last. */

@@ -51,7 +51,7 @@ static em_status keep_specs(em_program *program)
 }
 
 /* The functions of control ops, compiled for this program alone. */
-static em_status compile_functions(em_program *program, em_lane lane)
+static em_status compile_functions(em_program *program, const em__program_options *options)
 {
     em__graph *graph = &program->graph;
     for (size_t i = 0; i < graph->nodes.length; i++)
@@ -60,18 +60,20 @@ static em_status compile_functions(em_program *program, em_lane lane)
             em__body *compiled;
             if (!*function)
                 continue;
-            EM__TRY(em__body_compiled((em__body *)*function, lane, program->profile, &compiled));
+            em__program_options own = *options;
+            own.n_donated = em__control_donated(graph->nodes.data[i].op, graph->nodes.data[i].ints, j);
+            EM__TRY(em__body_compiled((em__body *)*function, &own, &compiled));
             em__function_release(function);
             *function = &compiled->function;
         }
     return EM_OK;
 }
 
-static em_status build(em_program *program, em_lane lane)
+static em_status build(em_program *program, const em__program_options *options)
 {
-    EM__TRY(run_passes(&program->graph, lane));
+    EM__TRY(run_passes(&program->graph, options->lane));
     EM__TRY(keep_specs(program));
-    EM__TRY(compile_functions(program, lane));
+    EM__TRY(compile_functions(program, options));
     em__device_enter(program->device);
     em_status status = em__program_schedule(program);
     em__device_leave(program->device);
@@ -79,7 +81,7 @@ static em_status build(em_program *program, em_lane lane)
     return em__program_place(program);
 }
 
-em_status em__program_new(em__graph *graph, em_lane lane, bool profile, em_program **out)
+em_status em__program_new(em__graph *graph, const em__program_options *options, em_program **out)
 {
     em_program *program = em__calloc(1, sizeof *program);
     if (!program) {
@@ -89,10 +91,11 @@ em_status em__program_new(em__graph *graph, em_lane lane, bool profile, em_progr
     pthread_mutex_init(&program->lock, NULL);
     atomic_init(&program->refs, 1);
     program->device = graph->device;
-    program->profile = profile;
+    program->profile = options->profile;
+    program->n_donated = options->n_donated < graph->n_inputs ? options->n_donated : graph->n_inputs;
     program->graph = *graph;
     *graph = (em__graph){0};
-    em_status status = build(program, lane);
+    em_status status = build(program, options);
     if (status != EM_OK) {
         em_program_free(program);
         return status;
@@ -126,7 +129,7 @@ em_program *em_compile(em_trace_fn fn, void *user, const em_spec *inputs, size_t
     em__graph graph = {0};
     em_status status = em__graph_trace_function(&graph, o.device, NULL, fn, user, inputs, n_inputs, n_outputs, NULL);
     if (status == EM_OK)
-        status = em__program_new(&graph, o.lane, o.profile, &program);
+        status = em__program_new(&graph, &(em__program_options){o.lane, o.profile, o.donated}, &program);
     else
         em__graph_free(&graph);
     em__telemetry("compile", "", em__now() - begin);

@@ -1,6 +1,7 @@
 /*
  * Running control ops. A WHILE keeps its state twice, in its result and in scratch: the body reads one and writes the
- * other, so a loop of any length uses fixed memory. A COND runs one branch, straight into its result.
+ * other, so a loop of any length uses fixed memory; a state that the body updates in place (a cache) is not moved at
+ * all. A COND runs one branch, straight into its result.
  */
 #include <string.h>
 
@@ -30,19 +31,33 @@ static void load(const em__call *call, char *block)
     }
 }
 
+/* One turn, from the states in `from` to those in `to`; a state that the body updates in place stays in the result. */
 static em_status step(const em__call *call, char *from, char *to, bool *go_on)
 {
     em__body *condition = body_of(call, 0), *body = body_of(call, 1);
     bool *verdict = condition->outputs[0];
     size_t at = 0;
     for (int i = 0; i < call->ints[0]; i++) {
-        condition->inputs[i] = body->inputs[i] = from + at;
-        body->outputs[i] = to + at;
+        bool updated = body->program->updated[i];
+        condition->inputs[i] = body->inputs[i] = (updated ? (char *)call->out.data : from) + at;
+        body->outputs[i] = (updated ? (char *)call->out.data : to) + at;
         at += part_bytes(&call->in[i].spec);
     }
     EM__TRY(em__program_execute(condition->program, condition->inputs, condition->outputs));
     *go_on = *verdict;
     return *go_on ? em__program_execute(body->program, body->inputs, body->outputs) : EM_OK;
+}
+
+/* The states that did not stay in the result, copied there from `block`. */
+static void settle(const em__call *call, const char *block)
+{
+    size_t at = 0;
+    for (int i = 0; i < call->ints[0]; i++) {
+        size_t bytes = part_bytes(&call->in[i].spec);
+        if (!body_of(call, 1)->program->updated[i] && bytes)
+            memcpy((char *)call->out.data + at, block + at, bytes);
+        at += bytes;
+    }
 }
 
 static em_status run_while(em_device *device, const em__call *call)
@@ -67,8 +82,8 @@ static em_status run_while(em_device *device, const em__call *call)
         now = next;
         next = swap;
     }
-    if (now != call->out.data && bytes)
-        memcpy(call->out.data, now, bytes);
+    if (now != call->out.data)
+        settle(call, now);
     return EM_OK;
 }
 
@@ -89,12 +104,17 @@ static em_status run_cond(em_device *device, const em__call *call)
     return em__program_execute(branch->program, branch->inputs, branch->outputs);
 }
 
+size_t em__control_donated(em__op op, const int64_t *ints, int i)
+{
+    return op == EM__OP_WHILE && i == 1 ? (size_t)ints[0] : 0;
+}
+
 em_status em__control_prepare(em_device *device, const em__call *call, em__plan *plan)
 {
     (void)device;
     *plan = (em__plan){0};
     for (int i = 0; i < EM__FUNCTIONS; i++)
-        EM__TRY(em__body_ready(body_of(call, i)));
+        EM__TRY(em__body_ready(body_of(call, i), em__control_donated(call->op, call->ints, i)));
     plan->kernel = call->op == EM__OP_WHILE ? run_while : run_cond;
     if (call->op == EM__OP_WHILE)
         plan->scratch = (size_t)call->out.spec.dims[0] + EM__PART_ALIGN;

@@ -37,27 +37,28 @@ em_status em__body_new(em__graph *graph, em__body **out)
     return EM_OK;
 }
 
-static em_status compile_copy(const em__graph *from, em_lane lane, bool profile, em_program **out)
+static em_status compile_copy(const em__graph *from, const em__program_options *options, em_program **out)
 {
     em__graph copy = {0};
     em_status status = em__graph_copy(&copy, from);
     if (status == EM_OK)
-        return em__program_new(&copy, lane, profile, out);
+        return em__program_new(&copy, options, out);
     em__graph_free(&copy);
     return status;
 }
 
-em_status em__body_compiled(const em__body *body, em_lane lane, bool profile, em__body **out)
+em_status em__body_compiled(const em__body *body, const em__program_options *options, em__body **out)
 {
     em__graph sizes = {.n_inputs = body->graph.n_inputs, .n_outputs = body->graph.n_outputs};
     EM__TRY(em__body_new(&sizes, out));
-    em_status status = compile_copy(&body->graph, lane, profile, &(*out)->program);
+    em_status status = compile_copy(&body->graph, options, &(*out)->program);
     if (status != EM_OK)
         free_body(&(*out)->function);
     return status;
 }
 
-em_status em__body_ready(em__body *body)
+em_status em__body_ready(em__body *body, size_t n_donated)
 {
-    return body->program ? EM_OK : compile_copy(&body->graph, EM_NATIVE, false, &body->program);
+    const em__program_options options = {.lane = EM_NATIVE, .n_donated = n_donated};
+    return body->program ? EM_OK : compile_copy(&body->graph, &options, &body->program);
 }

@@ -20,10 +20,13 @@ typedef struct em__body {
 em_status em__body_new(em__graph *graph, em__body **out);
 
 /* The same function compiled in a lane, with no graph of its own. */
-em_status em__body_compiled(const em__body *body, em_lane lane, bool profile, em__body **out);
+em_status em__body_compiled(const em__body *body, const em__program_options *options, em__body **out);
 
 /* Compiles in the native lane unless it has a program; the evaluation lock must be held. */
-em_status em__body_ready(em__body *body);
+em_status em__body_ready(em__body *body, size_t n_donated);
+
+/* How many inputs of function i of a control op, whose attributes these are, it may overwrite: the states of a body. */
+size_t em__control_donated(em__op op, const int64_t *ints, int i);
 
 /* em__function.prepare of WHILE and COND. */
 em_status em__control_prepare(em_device *device, const em__call *call, em__plan *plan);

@@ -54,6 +54,9 @@ struct em_program {
     em_device *device;
     em__spec *inputs, *outputs;
     size_t n_inputs, n_outputs;
+    size_t n_donated; /* inputs 0 .. n_donated - 1 may be overwritten */
+    bool *updated;    /* per output: it is the input of the same index, overwritten */
+    bool *written;    /* per input: steps write to it */
     EM__VEC(em__storage) storages;
     EM__VEC(em__step) steps;
     EM__VEC(em__patch) patches;
@@ -63,11 +66,17 @@ struct em_program {
     pthread_mutex_t lock; /* one run at a time */
 };
 
+typedef struct em__program_options {
+    em_lane lane;
+    bool profile;
+    size_t n_donated;
+} em__program_options;
+
 /* Compiles the graph, whose contents it takes over whatever happens. */
-em_status em__program_new(em__graph *graph, em_lane lane, bool profile, em_program **out);
+em_status em__program_new(em__graph *graph, const em__program_options *options, em_program **out);
 
 /* Runs on row-major memory without checks, locks or telemetry: the caller has the program to itself and holds the
- * device. Outputs may overlap no inputs. */
+ * device. Output i is input i where `updated` says so; otherwise outputs overlap no inputs. */
 em_status em__program_execute(em_program *program, const void *const *inputs, void *const *outputs);
 
 /* One more owner: em_program_free takes one away. */

@@ -59,8 +59,11 @@ em_status em_run_raw(em_program *program, const void *const *inputs, void *const
                 "run: inputs or outputs are NULL");
     for (size_t i = 0; i < program->n_inputs; i++)
         EM__TRY(check_memory(&program->inputs[i], inputs[i], "input", i));
-    for (size_t i = 0; i < program->n_outputs; i++)
+    for (size_t i = 0; i < program->n_outputs; i++) {
         EM__TRY(check_memory(&program->outputs[i], outputs[i], "output", i));
+        EM__FAIL_IF(program->updated[i] && outputs[i] != inputs[i], EM_ERROR_INVALID_ARGUMENT,
+                    "run: output %zu is input %zu updated in place; give it the same memory", i, i);
+    }
     uint64_t begin = em__telemetry_wanted() ? em__now() : 0;
     pthread_mutex_lock(&program->lock);
     em__device_enter(program->device);
@@ -98,30 +101,67 @@ static em_array *fresh(em_program *program, const em__spec *spec)
     return array;
 }
 
+/* Memory that the program may write to and nobody else sees: the array's own when the caller alone has it. */
+static em_array *own(em_program *program, em_array *input)
+{
+    bool alone = atomic_load(&input->refs) == 1 && atomic_load(&input->buffer->refs) == 1 && !input->buffer->foreign;
+    if (alone)
+        return em_array_retain(input);
+    em_array *copy = fresh(program, &input->spec);
+    if (copy && em_array_bytes(input))
+        memcpy(copy->buffer->data, (char *)input->buffer->data + input->offset, em_array_bytes(input));
+    return copy;
+}
+
+/* Pointers for a run: `kept` [n_inputs] holds the arrays whose memory the run writes to, and those that outputs share. */
+static em_status prepare_run(em_program *program, em_array *const *inputs, em_array **outputs, em_array **kept,
+                             const void **pointers, void **results)
+{
+    EM__TRY(input_pointers(program, inputs, pointers));
+    for (size_t i = 0; i < program->n_inputs; i++) {
+        if (!program->written[i])
+            continue;
+        kept[i] = own(program, inputs[i]);
+        if (!kept[i])
+            return EM_ERROR_OUT_OF_MEMORY;
+        pointers[i] = (char *)kept[i]->buffer->data + kept[i]->offset;
+    }
+    for (size_t i = 0; i < program->n_outputs; i++) {
+        outputs[i] = program->updated[i] ? em__array_share(kept[i]) : fresh(program, &program->outputs[i]);
+        if (!outputs[i])
+            return EM_ERROR_OUT_OF_MEMORY;
+        results[i] = (char *)outputs[i]->buffer->data + outputs[i]->offset;
+    }
+    return EM_OK;
+}
+
 em_status em_run(em_program *program, em_array *const *inputs, em_array **outputs)
 {
     EM__FAIL_IF(!program || !outputs || (!inputs && program->n_inputs), EM_ERROR_INVALID_ARGUMENT,
                 "run: NULL argument");
-    size_t n = program->n_inputs + program->n_outputs;
-    const void **pointers = em__calloc(n, sizeof(void *));
-    void **results = em__calloc(program->n_outputs, sizeof(void *));
-    em_status status = pointers && results ? input_pointers(program, inputs, pointers) : EM_ERROR_OUT_OF_MEMORY;
-    for (size_t i = 0; i < program->n_outputs; i++)
-        outputs[i] = NULL;
-    for (size_t i = 0; i < program->n_outputs && status == EM_OK; i++) {
-        outputs[i] = fresh(program, &program->outputs[i]);
-        if (outputs[i])
-            results[i] = outputs[i]->buffer->data;
-        else
-            status = EM_ERROR_OUT_OF_MEMORY;
-    }
+    size_t n_in = program->n_inputs, n_out = program->n_outputs;
+    const void **pointers = em__calloc(n_in + 1, sizeof *pointers);
+    void **results = em__calloc(n_out, sizeof *results);
+    em_array **kept = em__calloc(n_in + 1, sizeof *kept);
+    em_status status = EM_ERROR_OUT_OF_MEMORY;
+    memset(outputs, 0, n_out * sizeof *outputs);
+    if (pointers && results && kept)
+        status = prepare_run(program, inputs, outputs, kept, pointers, results);
     if (status == EM_OK)
         status = em_run_raw(program, pointers, results);
-    for (size_t i = 0; i < program->n_outputs && status != EM_OK; i++)
+    for (size_t i = 0; i < n_out && status != EM_OK; i++)
         em_array_release(&outputs[i]);
+    for (size_t i = 0; i < n_in && kept; i++)
+        em_array_release(&kept[i]);
     em__free(pointers);
     em__free(results);
+    em__free(kept);
     return status;
+}
+
+bool em_program_updates(const em_program *program, size_t i)
+{
+    return program && i < program->n_outputs && program->updated[i];
 }
 
 em_spec em_program_output_spec(const em_program *program, size_t index)

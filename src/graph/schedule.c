@@ -1,6 +1,7 @@
 /*
  * From graph nodes to steps: lowering as eager does it, with places in storage instead of pointers.
  */
+#include <limits.h>
 #include <string.h>
 
 #include "array/lower.h"
@@ -17,7 +18,12 @@ typedef struct value {
 typedef struct schedule {
     em_program *program;
     value *values; /* one a node */
+    int *root;     /* of a view: the node whose memory it shows; else itself */
+    int *last_use; /* of a root: the last node that reads it or a view of it; EM__KEPT for outputs */
+    int node;      /* the one being scheduled */
 } schedule;
+
+#define EM__KEPT INT_MAX
 
 static size_t bytes_of(const em__spec *spec)
 {
@@ -97,6 +103,42 @@ static em_status schedule_view(schedule *s, const em__node *node, value *out)
     return EM_OK;
 }
 
+/* Whether operand i's memory, which nothing reads after this node, can take the result: an arena range of the right
+ * size, or an input that the caller lets go and that the kernel updates. */
+static bool can_overwrite(const schedule *s, const em__node *node, const em__call *call, const em__place *in,
+                          const em__plan *plan, int i)
+{
+    em_program *program = s->program;
+    const em__storage *storage = &program->storages.data[in[i].storage];
+    bool arena = storage->kind == EM__AT_ARENA && storage->size == bytes_of(&node->spec);
+    bool given = storage->kind == EM__AT_INPUT && plan->updates && (size_t)storage->index < program->n_donated &&
+                 bytes_of(&program->inputs[storage->index]) == bytes_of(&node->spec);
+    if (!(arena || given) || in[i].offset != 0 || !em__tensor_is_contiguous(&call->in[i]) ||
+        s->last_use[s->root[node->in[i]]] > s->node || bytes_of(&call->in[i].spec) != bytes_of(&node->spec))
+        return false;
+    for (int j = 0; j < call->n_in; j++) /* another view of the same memory would be read after it was written */
+        if (j != i && in[j].storage == in[i].storage &&
+            (plan->updates || in[j].offset != 0 || !em__tensor_is_contiguous(&call->in[j]) ||
+             bytes_of(&call->in[j].spec) != bytes_of(&node->spec)))
+            return false;
+    return true;
+}
+
+/* Where the result goes: over an operand that dies here if the kernel can, else to a range of its own. */
+static em_status place_result(schedule *s, const em__node *node, const em__call *call, const em__place *in,
+                              const em__plan *plan, em__place *out)
+{
+    *out = (em__place){0};
+    for (int i = 0; i < call->n_in && i < 64; i++)
+        if (plan->inplace >> i & 1 && bytes_of(&node->spec) && can_overwrite(s, node, call, in, plan, i)) {
+            out->storage = in[i].storage;
+            if (s->program->storages.data[in[i].storage].kind == EM__AT_INPUT)
+                s->program->written[s->program->storages.data[in[i].storage].index] = true;
+            return EM_OK;
+        }
+    return arena_storage(s->program, bytes_of(&node->spec), &out->storage);
+}
+
 static em_status lowered_step(schedule *s, const em__node *node, em__call *call, em__place *in, em_array **constants,
                               value *out)
 {
@@ -114,9 +156,8 @@ static em_status lowered_step(schedule *s, const em__node *node, em__call *call,
     for (int i = 0; i < call->n_in && status == EM_OK; i++)
         if (em__lowered_copies(&lowered, call, i))
             status = add_temporary(program, &call->in[i], &in[i]);
-    out->place = (em__place){0};
     if (status == EM_OK)
-        status = arena_storage(program, bytes_of(&node->spec), &out->place.storage);
+        status = place_result(s, node, call, in, &lowered.plan, &out->place);
     if (status == EM_OK && lowered.plan.scratch)
         status = arena_storage(program, lowered.plan.scratch, &scratch);
     if (status != EM_OK) {
@@ -172,7 +213,8 @@ static em_status schedule_leaf(schedule *s, const em__node *node, value *out)
 }
 
 /* An output is computed straight into the caller's memory when its bytes are the value's whole arena storage, and no
- * other output shares it; otherwise it is copied there. */
+ * other output shares it; a donated input that became the output of the same index stays where it is; otherwise the
+ * value is copied there. */
 static em_status schedule_output(schedule *s, int index)
 {
     em_program *program = s->program;
@@ -184,6 +226,12 @@ static em_status schedule_output(schedule *s, int index)
         storage->index = index;
         return EM_OK;
     }
+    bool whole = v->place.offset == 0 && em__tensor_is_contiguous(&v->tensor);
+    if (storage->kind == EM__AT_INPUT && storage->index == index && (size_t)index < program->n_donated && whole &&
+        em__spec_equal(&program->inputs[index], &program->outputs[index])) {
+        program->updated[index] = program->written[index] = true;
+        return EM_OK;
+    }
     em__place to = {0};
     em__tensor tensor = v->tensor;
     em__place from = v->place;
@@ -191,26 +239,51 @@ static em_status schedule_output(schedule *s, int index)
     return add_copy(program, &tensor, &from, to);
 }
 
+static em_status schedule_node(schedule *s, int index)
+{
+    const em__node *node = &s->program->graph.nodes.data[index];
+    s->node = index;
+    if (node->op == EM__OP_INPUT || node->op == EM__OP_CONSTANT)
+        return schedule_leaf(s, node, &s->values[index]);
+    if (em__op_get(node->op)->traits & EM__TRAIT_VIEW)
+        return schedule_view(s, node, &s->values[index]);
+    return schedule_op(s, node, &s->values[index]);
+}
+
+/* Fills root and last_use. */
+static void find_uses(schedule *s)
+{
+    const em__graph *graph = &s->program->graph;
+    for (size_t i = 0; i < graph->nodes.length; i++) {
+        const em__node *node = &graph->nodes.data[i];
+        bool view = em__op_get(node->op)->traits & EM__TRAIT_VIEW;
+        s->root[i] = view ? s->root[node->in[0]] : (int)i;
+        for (int j = 0; j < node->n_in; j++)
+            s->last_use[s->root[node->in[j]]] = (int)i;
+    }
+    for (size_t i = 0; i < graph->n_outputs; i++)
+        s->last_use[s->root[graph->outputs[i]]] = EM__KEPT;
+}
+
 em_status em__program_schedule(em_program *program)
 {
     em__graph *graph = &program->graph;
+    size_t n = graph->nodes.length;
     schedule s = {.program = program};
-    s.values = em__calloc(graph->nodes.length, sizeof *s.values);
-    if (!s.values)
-        return EM_ERROR_OUT_OF_MEMORY;
-    em_status status = EM_OK;
-    for (size_t i = 0; i < graph->nodes.length && status == EM_OK; i++) {
-        const em__node *node = &graph->nodes.data[i];
-        unsigned traits = em__op_get(node->op)->traits;
-        if (node->op == EM__OP_INPUT || node->op == EM__OP_CONSTANT)
-            status = schedule_leaf(&s, node, &s.values[i]);
-        else if (traits & EM__TRAIT_VIEW)
-            status = schedule_view(&s, node, &s.values[i]);
-        else
-            status = schedule_op(&s, node, &s.values[i]);
+    s.values = em__calloc(n, sizeof *s.values);
+    s.root = em__calloc(2 * n, sizeof *s.root);
+    program->updated = em__arena_calloc(&graph->arena, graph->n_outputs, sizeof *program->updated);
+    program->written = em__arena_calloc(&graph->arena, graph->n_inputs, sizeof *program->written);
+    em_status status = s.values && s.root && program->updated && program->written ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
+    if (status == EM_OK) {
+        s.last_use = s.root + n;
+        find_uses(&s);
     }
+    for (size_t i = 0; i < n && status == EM_OK; i++)
+        status = schedule_node(&s, (int)i);
     for (size_t i = 0; i < graph->n_outputs && status == EM_OK; i++)
         status = schedule_output(&s, (int)i);
     em__free(s.values);
+    em__free(s.root);
     return status;
 }

@@ -156,6 +156,7 @@ bool em__cpu_prepare_map(em__cpu *cpu, const em__call *call, em__plan *plan)
         return false;
     folded f = fold(call);
     plan->kernel = run_map;
+    plan->inplace = ((uint64_t)1 << call->n_in) - 1; /* each element is read before it is written */
     for (int i = 0; i < call->n_in; i++) {
         int64_t step = f.strides[i][0];
         bool condition = call->op == EM__OP_SELECT && i == 0; /* has no scalar form */
