@@ -46,8 +46,8 @@ EM_API em_program *em_compile(em_trace_fn fn, void *user, const em_spec *inputs,
 EM_API void em_program_free(em_program *program); /* NULL is fine */
 
 /* Runs on raw row-major memory: inputs[i] and outputs[i] have the sizes of the specs, aligned to their elements (NULL
- * for empty ones). An output overlaps no input and no other output, but where em_program_updates says so: there output i
- * is given input i's memory. EM_ERROR_INVALID_ARGUMENT for NULL or unaligned
+ * for empty ones). An output overlaps no input and no other output, but where em_program_updates says so: there output
+ * i is given input i's memory. EM_ERROR_INVALID_ARGUMENT for NULL or unaligned
  * memory; after another failure the outputs hold anything. Allocates nothing. One run of a program at a time: a second
  * caller waits. Any thread. */
 EM_API em_status em_run_raw(em_program *program, const void *const *inputs, void *const *outputs);

@@ -113,7 +113,7 @@ static em_array *own(em_program *program, em_array *input)
     return copy;
 }
 
-/* Pointers for a run: `kept` [n_inputs] holds the arrays whose memory the run writes to, and those that outputs share. */
+/* Pointers for a run: `kept` [n_inputs] holds the arrays whose memory the run writes to, and that outputs share. */
 static em_status prepare_run(em_program *program, em_array *const *inputs, em_array **outputs, em_array **kept,
                              const void **pointers, void **results)
 {
