@@ -36,6 +36,9 @@
 #include <emily/device.h>
 #include <emily/array.h>
 #include <emily/ops.h>
+#include <emily/order.h>
+#include <emily/fourier.h>
+#include <emily/random.h>
 #include <emily/program.h>
 #include <emily/control.h>
 #include <emily/stream.h>

@@ -28,6 +28,9 @@
  *   COND            n captures of the first branch, then dtype, rank, dims... of each result; operands: pred, captures
  *                   of the first branch, of the second
  *   ELEMENT         dtype, byte offset, dims...
+ *   SORT, ARGSORT   axis, descending     TOP_K         axis, k
+ *   FFT, RFFT, IRFFT  axis, length, inverse (of a complex one)
+ *   THREEFRY2X32    dtype, dims...; operands key, and counters that stand for 0, 1, 2...
  *   FUSED_LAYER_NORM  mask: weight 1, bias 2; operands x, residual, weight, bias   eps
  */
 #ifndef EM_OPS_OP_H
@@ -159,6 +162,7 @@ int em__linear_weight(const int64_t *ints, int i);
  */
 #define EM__PART_ALIGN 64
 int em__op_parts(const em__apply *apply, em__spec *parts);
+int em__parts_top_k(const em__apply *apply, em__spec *parts);
 em_status em__infer_PARTS(const em__apply *apply, em__spec *out);
 
 /* Byte offset of each of n parts into `offsets` (NULL: not wanted); the bytes of all, -1 when they overflow. */

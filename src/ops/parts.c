@@ -47,6 +47,7 @@ static int parts_COND(const em__apply *apply, em__spec *parts)
 static const parts_fn rules[EM__OP_COUNT] = {
     [EM__OP_WHILE] = parts_WHILE,
     [EM__OP_COND] = parts_COND,
+    [EM__OP_TOP_K] = em__parts_top_k,
 };
 
 int em__op_parts(const em__apply *apply, em__spec *parts)

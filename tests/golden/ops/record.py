@@ -17,7 +17,7 @@ import torch
 
 import book
 
-FAMILIES = ["elementwise", "shapes", "products", "conv", "einsum", "dots"]
+FAMILIES = ["elementwise", "shapes", "products", "order", "fourier", "random_numbers", "conv", "einsum", "dots"]
 
 
 def main():
