@@ -8,6 +8,7 @@
  *   one operand     em_exp(s, a): result has a's shape and (but for logical_not, is_nan, is_inf: pred) dtype
  *   two operands    em_add(s, a, b): comparisons and logical ops give pred. quotient truncates, x / 0 is 0;
  *                   remainder takes the dividend's sign; round goes half away from zero; maximum keeps NaN
+ *                   swiglu is silu(a) b, geglu gelu(a) b
  *   reductions      em_sum(s, a, EM_AXES(-1), keep): the axes vanish, or become 1 with keep. sum and product of
  *                   integers under 32 bits are 32 bits wide. An empty sum is 0, an empty max the lowest value
  *   along an axis   em_softmax(s, a, axis); em_argmax gives s64 indices, the first of equals, NaN first of all;
@@ -127,29 +128,56 @@ EM_API em_array *em_conv(em_scope *scope, em_array *input, em_array *kernel, con
  * error. */
 EM_API em_array *em_linear(em_scope *scope, em_array *x, em_array *weight, em_array *bias);
 
-/* (x - mean) / sqrt(variance + eps) over the last axis, times weight, plus bias ([n] each, NULL: none). */
+/* (x - mean) / sqrt(variance + eps) over the last axis, times weight, plus bias ([n] each, NULL: none). The result has
+ * the dtype that x and the vectors promote to; half types are computed in f32 and rounded once. */
 EM_API em_array *em_layer_norm(em_scope *scope, em_array *x, em_array *weight, em_array *bias, double eps);
 
-/* x / sqrt(mean(x^2) + eps) over the last axis, times weight ([n], NULL: none). */
+/* x / sqrt(mean(x^2) + eps) over the last axis, times weight ([n], NULL: none). Dtypes as for em_layer_norm. */
 EM_API em_array *em_rms_norm(em_scope *scope, em_array *x, em_array *weight, double eps);
 
 typedef struct em_rope_options {
     size_t struct_size;
-    int dims;         /* features rotated, even, <= the last axis; 0 means all */
+    int dims;         /* features rotated, even, <= the last axis; 0 means all. The others pass through */
     bool interleaved; /* pairs (2i, 2i + 1); otherwise (i, i + dims / 2) */
     double base;      /* 0 means 10000 */
     double scale;     /* multiplies positions; 0 means 1 */
+    em_array *freqs;  /* NULL, or [dims / 2] in place of base^(2i / dims): pair i turns by position / freqs[i] */
+    int axis;         /* of the positions; 0 means -2 */
 } em_rope_options;
 
-/* Rotary embedding of x [.., T, D] at positions offset, offset + 1, ...; `offset` is an integer scalar array, or NULL
- * for 0. Su et al., RoFormer, arXiv 2104.09864. */
+/* Rotary embedding of x [.., T, D] at positions (offset + 0, offset + 1, ...) * scale; `offset` is an integer scalar
+ * array, one integer for each x[b] of rank 3 or more, or NULL for 0. base and freqs together are an error. Su et al.,
+ * RoFormer, arXiv 2104.09864. */
 EM_API em_array *em_rope(em_scope *scope, em_array *x, em_array *offset, const em_rope_options *options);
+
+/* The same with tables: x [.., D] turned by cosine and sine, both [.., dims] or both [.., dims / 2] and broadcast against
+ * x's leading axes. (x1, x2) becomes (x1 cos1 - x2 sin1, x2 cos2 + x1 sin2). dims 0 means D; features past it pass
+ * through. */
+EM_API em_array *em_rotary(em_scope *scope, em_array *x, em_array *cosine, em_array *sine, int dims, bool interleaved);
+
+/* cache [.., M, D] with rows [.., L, D] in place of its rows position .. position + L - 1; `position` is an integer
+ * scalar or, for a cache of rank 3 or more, one integer for each cache[b], held inside [0, M - L]. */
+EM_API em_array *em_kv_update(em_scope *scope, em_array *cache, em_array *rows, em_array *position);
 
 /* softmax(scale * q k^T + mask) v. q [B, H, Lq, D], k [B, Hkv, Lk, D], v [B, Hkv, Lk, Dv], H a multiple of Hkv (query
  * head h reads head h / (H / Hkv)). mask: NULL, additive, or pred (true keeps), broadcast to [B, H, Lq, Lk]. causal
  * lets query i see keys j <= i + Lk - Lq. scale 0 means 1 / sqrt(D). Rows without any key give 0. */
 EM_API em_array *em_sdpa(em_scope *scope, em_array *q, em_array *k, em_array *v, em_array *mask, double scale,
                          bool causal);
+
+typedef struct em_sdpa_options {
+    size_t struct_size;
+    em_array *mask;    /* NULL for none, as for the next two */
+    em_array *sinks;   /* [H]: exp(sink) takes part in each row's sum and brings no value */
+    em_array *lengths; /* integer scalar or [B]: only the first so many keys exist, and count as Lk below */
+    double scale;      /* 0 means 1 / sqrt(D) */
+    double softcap;    /* 0 for none; otherwise scores are softcap * tanh(scores / softcap), before the mask */
+    bool causal;
+    int window; /* 0 for none; otherwise query i sees keys j with |i + Lk - Lq - j| < window */
+} em_sdpa_options;
+
+/* em_sdpa with everything that it can do. `options` may be NULL. */
+EM_API em_array *em_sdpa_with(em_scope *scope, em_array *q, em_array *k, em_array *v, const em_sdpa_options *options);
 
 /* Attention inside segments of packed tokens: q, k [T, H, D], v [T, H, Dv]; offsets s32 [S + 1] ascending from 0 to at
  * most T, segment i holds tokens offsets[i] .. offsets[i + 1] - 1; tokens past the last give 0. bias: NULL, or f32

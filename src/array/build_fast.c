@@ -1,6 +1,4 @@
 /* Builders: contractions and the fast transformer ops. */
-#include <math.h>
-
 #include <emily/ops.h>
 
 #include "array/array.h"
@@ -114,34 +112,26 @@ em_array *em_linear(em_scope *scope, em_array *x, em_array *weight, em_array *bi
     return bias ? em_add(scope, y, bias) : y;
 }
 
-/* Casts vectors that go with x to its dtype and collects those that are there. */
-static int gather_operands(em_scope *scope, em_array *x, em_array *const *optional, int n, em_array **in, int64_t *mask)
+/* The norm in the dtype that x and its vectors promote to: a half x with f32 vectors is normalised in f32. */
+static em_array *norm(em_scope *scope, em__op op, em_array *x, em_array *const *optional, int n, double eps)
 {
-    int count = 0;
-    in[count++] = x;
-    *mask = 0;
+    em_array *in[3] = {x};
+    int64_t mask = 0;
+    int count = 1;
+    if (!em__scope_ok(scope, &x, 1, em__op_get(op)->name))
+        return NULL;
+    em_dtype dtype = x->spec.dtype;
+    for (int i = 0; i < n; i++)
+        dtype = optional[i] ? em__promote(dtype, optional[i]->spec.dtype) : dtype;
+    if (em__op_operand_dtype(op, dtype, &dtype) != EM_OK)
+        return em__scope_fail(scope);
+    in[0] = em_cast(scope, x, dtype);
     for (int i = 0; i < n; i++) {
         if (!optional[i])
             continue;
-        in[count++] = em_cast(scope, optional[i], x->spec.dtype);
-        *mask |= 1 << i;
+        in[count++] = em_cast(scope, optional[i], dtype);
+        mask |= 1 << i;
     }
-    return count;
-}
-
-static em_array *norm(em_scope *scope, em__op op, em_array *x, em_array *const *optional, int n, double eps)
-{
-    em_array *in[3];
-    int64_t mask;
-    em_dtype dtype;
-    if (!em__scope_ok(scope, &x, 1, em__op_get(op)->name))
-        return NULL;
-    if (em__op_operand_dtype(op, x->spec.dtype, &dtype) != EM_OK)
-        return em__scope_fail(scope);
-    x = em_cast(scope, x, dtype);
-    if (!x)
-        return NULL;
-    int count = gather_operands(scope, x, optional, n, in, &mask);
     return em__build(scope,
                      &(em__build_args){
                          .op = op, .in = in, .n_in = count, .ints = &mask, .n_ints = 1, .floats = &eps, .n_floats = 1});
@@ -155,69 +145,6 @@ em_array *em_layer_norm(em_scope *scope, em_array *x, em_array *weight, em_array
 em_array *em_rms_norm(em_scope *scope, em_array *x, em_array *weight, double eps)
 {
     return norm(scope, EM__OP_RMS_NORM, x, &weight, 1, eps);
-}
-
-em_array *em_rope(em_scope *scope, em_array *x, em_array *offset, const em_rope_options *options)
-{
-    em_rope_options o = {0};
-    em_dtype dtype;
-    if (!em__scope_ok(scope, &x, 1, "rope"))
-        return NULL;
-    if (em__options_copy(options, &o, sizeof o, "em_rope_options") != EM_OK ||
-        em__op_operand_dtype(EM__OP_ROPE, x->spec.dtype, &dtype) != EM_OK)
-        return em__scope_fail(scope);
-    em_array *in[] = {em_cast(scope, x, dtype), offset};
-    int64_t last = x->spec.rank ? x->spec.dims[x->spec.rank - 1] : 0;
-    int64_t ints[] = {o.dims ? o.dims : last, o.interleaved, offset != NULL};
-    double floats[] = {o.base != 0 ? o.base : 10000, o.scale != 0 ? o.scale : 1};
-    return em__build(scope, &(em__build_args){EM__OP_ROPE, in, offset ? 2 : 1, ints, 3, floats, 2});
-}
-
-/* q, k and v in one float dtype; false once the scope has an error. */
-static bool attention_operands(em_scope *scope, em__op op, em_array **in)
-{
-    em_dtype dtype;
-    if (!em__scope_ok(scope, in, 3, em__op_get(op)->name))
-        return false;
-    dtype = em__promote(em__promote(in[0]->spec.dtype, in[1]->spec.dtype), in[2]->spec.dtype);
-    if (em__op_operand_dtype(op, dtype, &dtype) != EM_OK) {
-        em__scope_fail(scope);
-        return false;
-    }
-    for (int i = 0; i < 3; i++)
-        in[i] = em_cast(scope, in[i], dtype);
-    return em__scope_ok(scope, in, 3, em__op_get(op)->name);
-}
-
-static double attention_scale(double scale, const em__spec *q)
-{
-    double size = q->rank ? (double)q->dims[q->rank - 1] : 1;
-    return scale != 0 ? scale : 1 / sqrt(size > 0 ? size : 1);
-}
-
-em_array *em_sdpa(em_scope *scope, em_array *q, em_array *k, em_array *v, em_array *mask, double scale, bool causal)
-{
-    em_array *in[] = {q, k, v, mask};
-    if (!attention_operands(scope, EM__OP_SDPA, in))
-        return NULL;
-    if (mask && mask->spec.dtype != EM_PRED)
-        in[3] = em_cast(scope, mask, in[0]->spec.dtype);
-    double s = attention_scale(scale, &in[0]->spec);
-    return em__build(scope,
-                     &(em__build_args){EM__OP_SDPA, in, mask ? 4 : 3, (int64_t[]){causal, mask != NULL}, 2, &s, 1});
-}
-
-em_array *em_sdpa_segments(em_scope *scope, em_array *q, em_array *k, em_array *v, em_array *offsets, em_array *bias,
-                           double scale)
-{
-    em_array *in[] = {q, k, v, offsets, bias};
-    if (!attention_operands(scope, EM__OP_SDPA_SEGMENTS, in) || !em__scope_ok(scope, &offsets, 1, "sdpa_segments"))
-        return NULL;
-    if (bias)
-        in[4] = em_cast(scope, bias, EM_F32);
-    double s = attention_scale(scale, &in[0]->spec);
-    return em__build(scope,
-                     &(em__build_args){EM__OP_SDPA_SEGMENTS, in, bias ? 5 : 4, (int64_t[]){bias != NULL}, 1, &s, 1});
 }
 
 em_array *em_segment_pool(em_scope *scope, em_array *x, em_array *offsets, em_pool pool)

@@ -16,6 +16,8 @@ static const struct {
     {EM__OP_RMS_NORM, em__compose_norm},
     {EM__OP_FUSED_LAYER_NORM, em__compose_norm},
     {EM__OP_ROPE, em__compose_rope},
+    {EM__OP_ROTARY, em__compose_rotary},
+    {EM__OP_KV_UPDATE, em__compose_kv_update},
     {EM__OP_SDPA, em__compose_sdpa},
     {EM__OP_SDPA_SEGMENTS, em__compose_sdpa_segments},
     {EM__OP_SEGMENT_POOL, em__compose_segment_pool},
@@ -23,6 +25,9 @@ static const struct {
     {EM__OP_GELU, em__compose_gelu},
     {EM__OP_GELU_TANH, em__compose_gelu},
     {EM__OP_SILU, em__compose_gelu},
+    {EM__OP_SWIGLU, em__compose_gated},
+    {EM__OP_GEGLU, em__compose_gated},
+    {EM__OP_GEGLU_TANH, em__compose_gated},
 };
 
 em_array *em__compose(em_scope *s, const em__fast_call *call)
@@ -77,6 +82,13 @@ em_array *em__compose_gelu(em_scope *s, const em__fast_call *call)
     return em_mul(s, em_mul(s, half, x), em_add(s, one, em_tanh(s, inner)));
 }
 
+em_array *em__compose_gated(em_scope *s, const em__fast_call *call)
+{
+    em__op gate = call->op == EM__OP_SWIGLU ? EM__OP_SILU : call->op == EM__OP_GEGLU ? EM__OP_GELU : EM__OP_GELU_TANH;
+    em__fast_call inner = {.op = gate, .in = call->in, .n_in = 1};
+    return em_mul(s, em__compose_gelu(s, &inner), call->in[1]);
+}
+
 static em_array *activated(em_scope *s, em__op op, em_array *x)
 {
     switch (op) {
@@ -101,45 +113,4 @@ em_array *em__compose_fused_linear(em_scope *s, const em__fast_call *call)
         y = em_add(s, y, call->in[next++]);
     y = activated(s, (em__op)call->ints[0], y);
     return call->ints[1] & 2 ? em_add(s, y, call->in[next]) : y;
-}
-
-em_array *em__compose_rope(em_scope *s, const em__fast_call *call)
-{
-    em_array *x = call->in[0];
-    em_dims d = em_array_dims(x);
-    int rank = d.rank;
-    int64_t dims = call->ints[0], half = dims / 2, from[EM_MAX_RANK] = {0}, to[EM_MAX_RANK], step[EM_MAX_RANK];
-    bool interleaved = call->ints[1] != 0;
-    em_array *t = em_iota(s, EM_F64, em_shape(d.dims[rank - 2], 1), 0);
-    em_array *i = em_iota(s, EM_F64, em_shape(1, half), 1);
-    if (call->ints[2])
-        t = em_add(s, t, em_cast(s, call->in[1], EM_F64));
-    em_array *exponent = em_mul(s, i, em_scalar(s, EM_F64, -2.0 / (double)dims));
-    em_array *angle = em_mul(s, em_mul(s, t, em_scalar(s, EM_F64, call->floats[1])),
-                             em_pow(s, em_scalar(s, EM_F64, call->floats[0]), exponent));
-    em_array *c = em_cast(s, em_cos(s, angle), em_array_dtype(x)), *n = em_cast(s, em_sin(s, angle), em_array_dtype(x));
-    for (int k = 0; k < rank; k++) {
-        to[k] = d.dims[k];
-        step[k] = 1;
-    }
-    to[rank - 1] = interleaved ? dims : half;
-    step[rank - 1] = interleaved ? 2 : 1;
-    em_array *a = em_slice(s, x, from, to, step);
-    from[rank - 1] = interleaved ? 1 : half;
-    to[rank - 1] = dims;
-    em_array *b = em_slice(s, x, from, to, step);
-    em_array *r[] = {em_sub(s, em_mul(s, a, c), em_mul(s, b, n)), em_add(s, em_mul(s, b, c), em_mul(s, a, n))};
-    em_array *turned;
-    if (interleaved) { /* pairs next to each other again */
-        em_array *pair[] = {em_expand_dims(s, r[0], -1), em_expand_dims(s, r[1], -1)};
-        em_dims whole = d;
-        whole.dims[rank - 1] = dims;
-        turned = em_reshape(s, em_concatenate(s, pair, 2, -1), whole);
-    } else {
-        turned = em_concatenate(s, r, 2, -1);
-    }
-    from[rank - 1] = dims;
-    to[rank - 1] = d.dims[rank - 1];
-    em_array *parts[] = {turned, em_slice(s, x, from, to, NULL)};
-    return dims == d.dims[rank - 1] ? turned : em_concatenate(s, parts, 2, -1);
 }

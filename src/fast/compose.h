@@ -22,10 +22,13 @@ em_array *em__compose(em_scope *s, const em__fast_call *call);
 em_array *em__compose_softmax(em_scope *s, const em__fast_call *call);
 em_array *em__compose_norm(em_scope *s, const em__fast_call *call);
 em_array *em__compose_rope(em_scope *s, const em__fast_call *call);
+em_array *em__compose_rotary(em_scope *s, const em__fast_call *call);
+em_array *em__compose_kv_update(em_scope *s, const em__fast_call *call);
 em_array *em__compose_sdpa(em_scope *s, const em__fast_call *call);
 em_array *em__compose_sdpa_segments(em_scope *s, const em__fast_call *call);
 em_array *em__compose_segment_pool(em_scope *s, const em__fast_call *call);
 em_array *em__compose_fused_linear(em_scope *s, const em__fast_call *call);
+em_array *em__compose_gated(em_scope *s, const em__fast_call *call);
 em_array *em__compose_gelu(em_scope *s, const em__fast_call *call);
 
 #endif

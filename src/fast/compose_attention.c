@@ -30,24 +30,71 @@ static em_array *repeat_heads(em_scope *s, em_array *x, int64_t group)
     return em_reshape(s, wide, em_shape(d.dims[0], d.dims[1] * group, d.dims[2], d.dims[3]));
 }
 
+/* softmax with one more score a row, [H], that has no value. */
+static em_array *softmax_beside(em_scope *s, em_array *scores, em_array *allowed, em_array *sinks)
+{
+    em_dims d = em_array_dims(scores);
+    int64_t from[EM_MAX_RANK] = {0}, keys = d.dims[d.rank - 1];
+    em_array *low = em_scalar(s, em_array_dtype(scores), -INFINITY);
+    if (allowed)
+        scores = em_select(s, allowed, scores, low);
+    em_dims one = d;
+    one.dims[d.rank - 1] = 1;
+    em_array *sink = em_cast(s, em_reshape(s, sinks, em_shape(1, d.dims[1], 1, 1)), em_array_dtype(scores));
+    em_array *beside[] = {em_broadcast_to(s, sink, one), scores};
+    em_array *weights = masked_softmax(s, em_concatenate(s, beside, 2, -1), NULL);
+    from[d.rank - 1] = 1;
+    d.dims[d.rank - 1] = keys + 1;
+    return em_slice(s, weights, from, d.dims, NULL);
+}
+
+static em_array *both(em_scope *s, em_array *a, em_array *b)
+{
+    return a ? em_logical_and(s, a, b) : b;
+}
+
+/* Which keys exist and are not ruled out by causality or the window; NULL: all. */
+static em_array *seen_keys(em_scope *s, const em__fast_call *call, em_array *lengths, int64_t lq, int64_t lk)
+{
+    em_array *seen = NULL, *zero = em_scalar(s, EM_S64, 0);
+    em_array *n = em_scalar(s, EM_S64, (double)lk), *window = em_scalar(s, EM_S64, (double)call->ints[2]);
+    em_array *j = em_iota(s, EM_S64, em_shape(1, 1, 1, lk), 3), *i = em_iota(s, EM_S64, em_shape(1, 1, lq, 1), 2);
+    if (lengths) {
+        n = em_clip(s, em_reshape(s, em_cast(s, lengths, EM_S64), em_shape(-1, 1, 1, 1)), zero, n);
+        seen = em_less(s, j, n);
+    }
+    em_array *ahead = em_sub(s, j, em_add(s, i, em_sub(s, n, em_scalar(s, EM_S64, (double)lq))));
+    if (call->ints[0])
+        seen = both(s, seen, em_less_equal(s, ahead, zero));
+    if (call->ints[2])
+        seen = both(s, seen, em_less(s, em_abs(s, ahead), window));
+    return seen;
+}
+
 em_array *em__compose_sdpa(em_scope *s, const em__fast_call *call)
 {
-    em_array *q = call->in[0], *mask = call->ints[1] ? call->in[3] : NULL, *allowed = NULL;
+    em_array *q = call->in[0], *allowed = NULL;
+    int next = 3;
+    em_array *mask = call->ints[1] & 1 ? call->in[next++] : NULL, *sinks = call->ints[1] & 2 ? call->in[next++] : NULL;
+    em_array *lengths = call->ints[1] & 4 ? call->in[next] : NULL;
     em_dims dq = em_array_dims(q), dk = em_array_dims(call->in[1]);
     int64_t group = dq.dims[1] / dk.dims[1], lq = dq.dims[2], lk = dk.dims[2];
     em_array *k = repeat_heads(s, call->in[1], group), *v = repeat_heads(s, call->in[2], group);
     em_array *scores = em_matmul(s, q, em_transpose(s, k, EM_AXES(0, 1, 3, 2)));
     scores = em_mul(s, scores, em_scalar(s, em_array_dtype(q), call->floats[0]));
+    if (call->floats[1] != 0) {
+        em_array *cap = em_scalar(s, em_array_dtype(q), call->floats[1]);
+        scores = em_mul(s, cap, em_tanh(s, em_div(s, scores, cap)));
+    }
     if (mask && em_array_dtype(mask) == EM_PRED)
         allowed = mask;
     else if (mask)
         scores = em_add(s, scores, mask);
-    if (call->ints[0]) {
-        em_array *i = em_iota(s, EM_S64, em_shape(lq, 1), 0), *j = em_iota(s, EM_S64, em_shape(1, lk), 1);
-        em_array *seen = em_less_equal(s, j, em_add(s, i, em_scalar(s, EM_S64, (double)(lk - lq))));
-        allowed = allowed ? em_logical_and(s, allowed, seen) : seen;
-    }
-    return em_matmul(s, masked_softmax(s, scores, allowed), v);
+    em_array *seen = seen_keys(s, call, lengths, lq, lk);
+    if (seen)
+        allowed = both(s, allowed, seen);
+    em_array *weights = sinks ? softmax_beside(s, scores, allowed, sinks) : masked_softmax(s, scores, allowed);
+    return em_matmul(s, weights, v);
 }
 
 /* For each token the number of offsets at or before it: 1 .. segments inside a segment, else 0 or segments + 1. */

@@ -95,49 +95,6 @@ em_status em__infer_FUSED_LAYER_NORM(const em__apply *apply, em__spec *out)
     return norm_rule(apply, 2, out);
 }
 
-em_status em__infer_ROPE(const em__apply *apply, em__spec *out)
-{
-    *out = *apply->in[0];
-    int64_t dims = apply->ints[0];
-    if (out->rank < 2)
-        return em__infer_fail(apply, "x needs the axes [.., T, D]");
-    if (dims < 2 || dims % 2 || dims > out->dims[out->rank - 1])
-        return em__infer_fail(apply, "dims is %lld; it must be even and at most %lld", (long long)dims,
-                              (long long)out->dims[out->rank - 1]);
-    em_dtype_kind kind = apply->ints[2] ? em_dtype_get_kind(apply->in[1]->dtype) : EM_KIND_SIGNED;
-    if (kind != EM_KIND_SIGNED && kind != EM_KIND_UNSIGNED)
-        return em__infer_fail(apply, "offset must be an integer");
-    if (apply->ints[2] && apply->in[1]->rank != 0)
-        return em__infer_fail(apply, "offset must be a scalar");
-    return EM_OK;
-}
-
-em_status em__infer_SDPA(const em__apply *apply, em__spec *out)
-{
-    const em__spec *q = apply->in[0], *k = apply->in[1], *v = apply->in[2];
-    if (q->rank != 4 || k->rank != 4 || v->rank != 4)
-        return em__infer_fail(apply, "q, k and v must have the axes [batch, heads, length, size]");
-    if (q->dims[0] != k->dims[0] || q->dims[0] != v->dims[0] || k->dims[1] != v->dims[1] || k->dims[2] != v->dims[2] ||
-        q->dims[3] != k->dims[3])
-        return em__infer_fail(apply, "q, k and v do not fit together");
-    if (k->dims[1] == 0 || q->dims[1] % k->dims[1])
-        return em__infer_fail(apply, "%lld query heads are no multiple of %lld key heads", (long long)q->dims[1],
-                              (long long)k->dims[1]);
-    *out = *q;
-    out->dims[3] = v->dims[3];
-    if (apply->ints[1]) {
-        em__spec scores = *q, both = {0};
-        scores.dims[3] = k->dims[2];
-        const em__spec *mask = apply->in[3];
-        if (mask->dtype != EM_PRED && mask->dtype != q->dtype)
-            return em__infer_fail(apply, "the mask must be pred or of q's dtype");
-        both.dtype = scores.dtype;
-        if (mask->rank > 4 || !em__broadcast(mask, &scores, &both) || !em__spec_equal(&both, &scores))
-            return em__infer_fail(apply, "the mask does not broadcast to [batch, heads, queries, keys]");
-    }
-    return EM_OK;
-}
-
 em_status em__infer_SDPA_SEGMENTS(const em__apply *apply, em__spec *out)
 {
     const em__spec *q = apply->in[0], *k = apply->in[1], *v = apply->in[2], *offsets = apply->in[3];

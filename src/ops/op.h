@@ -18,8 +18,10 @@
  *   CONV            strides..., low..., high..., input dilation..., kernel dilation..., feature groups, batch groups;
  *                   operands [N, C, spatial...], [O, C / feature groups, spatial...]
  *   LAYER_NORM, RMS_NORM                 mask of optional operands present       eps
- *   ROPE            dims, interleaved, has_offset                                base, scale
- *   SDPA            causal, has_mask                                             scale
+ *   ROPE            dims, interleaved, mask: offset 1, freqs 2; axis of positions   base, scale
+ *   ROTARY          dims, interleaved; operands x, cos, sin
+ *   SDPA            causal, mask: mask 1, sinks 2, lengths 4; window (0: none)   scale, softcap (0: none)
+ *   KV_UPDATE       (none); operands cache, rows, position
  *   SDPA_SEGMENTS   has_bias                                                     scale
  *   SEGMENT_POOL    em_pool
  *   FUSED_LINEAR    activation op (or COPY), mask: bias 1, residual 2, number of weights; operands x, weight,

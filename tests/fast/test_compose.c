@@ -18,8 +18,9 @@ static em_array *fast_node(em_array *made, const char *name)
 
 static bool composable(const char *op)
 {
-    static const char *const names[] = {"softmax", "layer_norm",    "rms_norm",     "rope", "sdpa",
-                                        "gelu",    "sdpa_segments", "segment_pool", "silu", "gelu_tanh"};
+    static const char *const names[] = {"softmax", "layer_norm",    "rms_norm",     "rope",  "sdpa",
+                                        "gelu",    "sdpa_segments", "segment_pool", "silu",  "gelu_tanh",
+                                        "rotary",  "kv_update",     "swiglu",       "geglu", "geglu_tanh"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(op, names[i]) == 0)
             return true;

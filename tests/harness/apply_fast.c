@@ -24,14 +24,38 @@ static em_array *apply_rms_norm(em_scope *s, const book_case *c, em_array *const
 
 static em_array *apply_rope(em_scope *s, const book_case *c, em_array *const *in)
 {
-    em_rope_options options = {sizeof options, (int)book_number(c, "dims", 0), book_number(c, "interleaved", 0) != 0,
-                               book_number(c, "base", 0), book_number(c, "scale", 0)};
+    em_rope_options options = {.struct_size = sizeof options,
+                               .dims = (int)book_number(c, "dims", 0),
+                               .interleaved = book_number(c, "interleaved", 0) != 0,
+                               .base = book_number(c, "base", 0),
+                               .scale = book_number(c, "scale", 0),
+                               .freqs = in[2],
+                               .axis = (int)book_number(c, "axis", 0)};
     return em_rope(s, in[0], in[1], &options);
+}
+
+static em_array *apply_rotary(em_scope *s, const book_case *c, em_array *const *in)
+{
+    return em_rotary(s, in[0], in[1], in[2], (int)book_number(c, "dims", 0), book_number(c, "interleaved", 0) != 0);
+}
+
+static em_array *apply_kv_update(em_scope *s, const book_case *c, em_array *const *in)
+{
+    (void)c;
+    return em_kv_update(s, in[0], in[1], in[2]);
 }
 
 static em_array *apply_sdpa(em_scope *s, const book_case *c, em_array *const *in)
 {
-    return em_sdpa(s, in[0], in[1], in[2], in[3], book_number(c, "scale", 0), book_number(c, "causal", 0) != 0);
+    em_sdpa_options options = {.struct_size = sizeof options,
+                               .mask = in[3],
+                               .sinks = in[4],
+                               .lengths = in[5],
+                               .scale = book_number(c, "scale", 0),
+                               .softcap = book_number(c, "softcap", 0),
+                               .causal = book_number(c, "causal", 0) != 0,
+                               .window = (int)book_number(c, "window", 0)};
+    return em_sdpa_with(s, in[0], in[1], in[2], &options);
 }
 
 static em_array *apply_sdpa_segments(em_scope *s, const book_case *c, em_array *const *in)
@@ -53,6 +77,8 @@ const apply_row apply_fast[] = {
     {"layer_norm", apply_layer_norm},
     {"rms_norm", apply_rms_norm},
     {"rope", apply_rope},
+    {"rotary", apply_rotary},
+    {"kv_update", apply_kv_update},
     {"sdpa", apply_sdpa},
     {"sdpa_segments", apply_sdpa_segments},
     {"segment_pool", apply_segment_pool},

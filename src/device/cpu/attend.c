@@ -106,6 +106,8 @@ bool em__cpu_prepare_attention(em__cpu *cpu, const em__call *call, em__plan *pla
     bool segments = call->op == EM__OP_SDPA_SEGMENTS;
     if ((!segments && call->op != EM__OP_SDPA) || call->in[0].spec.dtype != EM_F32)
         return false;
+    if (!segments && (call->ints[1] & ~1 || call->ints[2] || call->floats[1] != 0))
+        return false;
     em__attention_args args = segments ? segments_args(call) : dense_args(call);
     plan->workers = em__attention_scratch_bytes(cpu->attention, &args);
     plan->kernel = segments ? run_segments : run_dense;

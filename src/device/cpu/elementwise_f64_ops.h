@@ -233,6 +233,21 @@ static inline double f64_pow(double a, double b)
     return pow(a, b);
 }
 
+static inline double f64_swiglu(double a, double b)
+{
+    return f64_silu(a) * b;
+}
+
+static inline double f64_geglu(double a, double b)
+{
+    return f64_gelu(a) * b;
+}
+
+static inline double f64_geglu_tanh(double a, double b)
+{
+    return f64_gelu_tanh(a) * b;
+}
+
 static inline double f64_atan2(double a, double b)
 {
     return atan2(a, b);

@@ -112,6 +112,21 @@ static inline vf vf_atan2(vf a, vf b)
     return vf_map2(a, b, atan2f);
 }
 
+static inline vf vf_swiglu(vf a, vf b)
+{
+    return vf_mul(vf_silu(a), b);
+}
+
+static inline vf vf_geglu(vf a, vf b)
+{
+    return vf_mul(vf_gelu(a), b);
+}
+
+static inline vf vf_geglu_tanh(vf a, vf b)
+{
+    return vf_mul(vf_gelu_tanh(a), b);
+}
+
 static inline vf vf_maximum(vf a, vf b)
 {
     return vf_select(vf_is_nan(a), a, vf_max(a, b));

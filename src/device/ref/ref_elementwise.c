@@ -131,6 +131,9 @@ static double binary_real(em__op op, double a, double b)
     case EM__OP_MAXIMUM: return isnan(a) || isnan(b) ? NAN : a > b ? a : b;
     case EM__OP_MINIMUM: return isnan(a) || isnan(b) ? NAN : a < b ? a : b;
     case EM__OP_ATAN2: return atan2(a, b);
+    case EM__OP_SWIGLU: return em__ref_unary_real(EM__OP_SILU, a) * b;
+    case EM__OP_GEGLU: return em__ref_unary_real(EM__OP_GELU, a) * b;
+    case EM__OP_GEGLU_TANH: return em__ref_unary_real(EM__OP_GELU_TANH, a) * b;
     default: return NAN;
     }
 }

@@ -1,0 +1,128 @@
+/* Builders: rotary embedding, attention, and the cache of keys and values. */
+#include <math.h>
+
+#include <emily/ops.h>
+
+#include "array/array.h"
+#include "core/error.h"
+#include "core/options.h"
+
+em_array *em_rope(em_scope *scope, em_array *x, em_array *offset, const em_rope_options *options)
+{
+    em_rope_options o = {0};
+    em_dtype dtype;
+    int axis;
+    if (!em__scope_ok(scope, &x, 1, "rope"))
+        return NULL;
+    if (em__options_copy(options, &o, sizeof o, "em_rope_options") != EM_OK ||
+        em__op_operand_dtype(EM__OP_ROPE, x->spec.dtype, &dtype) != EM_OK)
+        return em__scope_fail(scope);
+    if (o.freqs && o.base != 0) {
+        em__fail(EM_ERROR_INVALID_ARGUMENT, "rope: base %g and freqs were given; only one can be", o.base);
+        return em__scope_fail(scope);
+    }
+    if (!em__axis(o.axis ? o.axis : -2, x->spec.rank, &axis))
+        axis = -1;
+    em_array *in[3] = {em_cast(scope, x, dtype)};
+    int n = 1;
+    if (offset)
+        in[n++] = offset;
+    if (o.freqs)
+        in[n++] = em_cast(scope, o.freqs, EM_F32);
+    int64_t last = x->spec.rank ? x->spec.dims[x->spec.rank - 1] : 0;
+    int64_t ints[] = {o.dims ? o.dims : last, o.interleaved, (offset ? 1 : 0) | (o.freqs ? 2 : 0), axis};
+    double floats[] = {o.base != 0 ? o.base : 10000, o.scale != 0 ? o.scale : 1};
+    return em__build(scope, &(em__build_args){EM__OP_ROPE, in, n, ints, 4, floats, 2});
+}
+
+em_array *em_rotary(em_scope *scope, em_array *x, em_array *cosine, em_array *sine, int dims, bool interleaved)
+{
+    em_array *in[] = {x, cosine, sine};
+    em_dtype dtype;
+    if (!em__scope_ok(scope, in, 3, "rotary"))
+        return NULL;
+    if (em__op_operand_dtype(EM__OP_ROTARY, x->spec.dtype, &dtype) != EM_OK)
+        return em__scope_fail(scope);
+    em_dtype table = dtype == EM_F64 ? EM_F64 : EM_F32;
+    in[0] = em_cast(scope, x, dtype);
+    in[1] = em_cast(scope, cosine, table);
+    in[2] = em_cast(scope, sine, table);
+    int64_t last = x->spec.rank ? x->spec.dims[x->spec.rank - 1] : 0;
+    return em__build(scope,
+                     &(em__build_args){EM__OP_ROTARY, in, 3, (int64_t[]){dims ? dims : last, interleaved}, 2, NULL, 0});
+}
+
+em_array *em_kv_update(em_scope *scope, em_array *cache, em_array *rows, em_array *position)
+{
+    em_array *in[] = {cache, rows, position};
+    if (!em__scope_ok(scope, in, 3, "kv_update"))
+        return NULL;
+    in[1] = em_cast(scope, rows, cache->spec.dtype);
+    return em__build(scope, &(em__build_args){.op = EM__OP_KV_UPDATE, .in = in, .n_in = 3});
+}
+
+/* q, k and v in one float dtype; false once the scope has an error. */
+static bool attention_operands(em_scope *scope, em__op op, em_array **in)
+{
+    em_dtype dtype;
+    if (!em__scope_ok(scope, in, 3, em__op_get(op)->name))
+        return false;
+    dtype = em__promote(em__promote(in[0]->spec.dtype, in[1]->spec.dtype), in[2]->spec.dtype);
+    if (em__op_operand_dtype(op, dtype, &dtype) != EM_OK) {
+        em__scope_fail(scope);
+        return false;
+    }
+    for (int i = 0; i < 3; i++)
+        in[i] = em_cast(scope, in[i], dtype);
+    return em__scope_ok(scope, in, 3, em__op_get(op)->name);
+}
+
+static double attention_scale(double scale, const em__spec *q)
+{
+    double size = q->rank ? (double)q->dims[q->rank - 1] : 1;
+    return scale != 0 ? scale : 1 / sqrt(size > 0 ? size : 1);
+}
+
+em_array *em_sdpa_with(em_scope *scope, em_array *q, em_array *k, em_array *v, const em_sdpa_options *options)
+{
+    em_array *in[6] = {q, k, v};
+    em_sdpa_options o = {0};
+    int n = 3;
+    if (!attention_operands(scope, EM__OP_SDPA, in))
+        return NULL;
+    if (em__options_copy(options, &o, sizeof o, "em_sdpa_options") != EM_OK)
+        return em__scope_fail(scope);
+    if (o.mask)
+        in[n++] = o.mask->spec.dtype == EM_PRED ? o.mask : em_cast(scope, o.mask, in[0]->spec.dtype);
+    if (o.sinks)
+        in[n++] = em_cast(scope, o.sinks, EM_F32);
+    if (o.lengths && em_dtype_get_kind(o.lengths->spec.dtype) >= EM_KIND_FLOAT) {
+        em__fail(EM_ERROR_INVALID_ARGUMENT, "sdpa: lengths are %s, they must be integers",
+                 em_dtype_name(o.lengths->spec.dtype));
+        return em__scope_fail(scope);
+    }
+    if (o.lengths)
+        in[n++] = em_cast(scope, o.lengths, EM_S32);
+    int64_t ints[] = {o.causal, (o.mask ? 1 : 0) | (o.sinks ? 2 : 0) | (o.lengths ? 4 : 0), o.window};
+    double floats[] = {attention_scale(o.scale, &in[0]->spec), o.softcap};
+    return em__build(scope, &(em__build_args){EM__OP_SDPA, in, n, ints, 3, floats, 2});
+}
+
+em_array *em_sdpa(em_scope *scope, em_array *q, em_array *k, em_array *v, em_array *mask, double scale, bool causal)
+{
+    const em_sdpa_options options = {.struct_size = sizeof options, .mask = mask, .scale = scale, .causal = causal};
+    return em_sdpa_with(scope, q, k, v, &options);
+}
+
+em_array *em_sdpa_segments(em_scope *scope, em_array *q, em_array *k, em_array *v, em_array *offsets, em_array *bias,
+                           double scale)
+{
+    em_array *in[] = {q, k, v, offsets, bias};
+    if (!attention_operands(scope, EM__OP_SDPA_SEGMENTS, in) || !em__scope_ok(scope, &offsets, 1, "sdpa_segments"))
+        return NULL;
+    if (bias)
+        in[4] = em_cast(scope, bias, EM_F32);
+    double s = attention_scale(scale, &in[0]->spec);
+    return em__build(scope,
+                     &(em__build_args){EM__OP_SDPA_SEGMENTS, in, bias ? 5 : 4, (int64_t[]){bias != NULL}, 1, &s, 1});
+}

@@ -1,0 +1,115 @@
+/* Shape rules: rotary embedding, attention, and the cache of keys and values. */
+#include "core/error.h"
+#include "ops/op.h"
+
+static bool is_integer(const em__spec *spec)
+{
+    em_dtype_kind kind = em_dtype_get_kind(spec->dtype);
+    return kind == EM_KIND_SIGNED || kind == EM_KIND_UNSIGNED;
+}
+
+/* A scalar, or one number a batch of `of`, whose first axis then is the batch. */
+static bool is_per_batch(const em__spec *spec, const em__spec *of)
+{
+    return spec->rank == 0 || (spec->rank == 1 && of->rank > 2 && spec->dims[0] == of->dims[0]);
+}
+
+em_status em__infer_ROPE(const em__apply *apply, em__spec *out)
+{
+    *out = *apply->in[0];
+    int64_t dims = apply->ints[0], mask = apply->ints[2], axis = apply->ints[3];
+    if (out->rank < 2)
+        return em__infer_fail(apply, "x needs the axes [.., T, D]");
+    if (dims < 2 || dims % 2 || dims > out->dims[out->rank - 1])
+        return em__infer_fail(apply, "dims is %lld; it must be even and at most %lld", (long long)dims,
+                              (long long)out->dims[out->rank - 1]);
+    if (axis < 0 || axis > out->rank - 2)
+        return em__infer_fail(apply, "axis %lld of the positions is out of range or the last", (long long)axis);
+    if (mask & 1 && !is_integer(apply->in[1]))
+        return em__infer_fail(apply, "offset must be an integer");
+    if (mask & 1 && (!is_per_batch(apply->in[1], out) || (apply->in[1]->rank == 1 && axis == 0)))
+        return em__infer_fail(apply, "offset must be a scalar or one number a batch");
+    if (mask & 2) {
+        const em__spec *freqs = apply->in[1 + (mask & 1)];
+        if (freqs->rank != 1 || freqs->dims[0] != dims / 2 || freqs->dtype != EM_F32)
+            return em__infer_fail(apply, "freqs must be f32[%lld]", (long long)(dims / 2));
+    }
+    return EM_OK;
+}
+
+em_status em__infer_ROTARY(const em__apply *apply, em__spec *out)
+{
+    const em__spec *x = apply->in[0], *cosine = apply->in[1];
+    int64_t dims = apply->ints[0];
+    *out = *x;
+    if (!em__spec_equal(cosine, apply->in[2]) || cosine->dtype != (x->dtype == EM_F64 ? EM_F64 : EM_F32))
+        return em__infer_fail(apply, "cos and sin must be alike, of f32 or, with x, of f64");
+    if (x->rank < 1 || cosine->rank < 1 || cosine->rank > x->rank || dims < 2 || dims % 2 ||
+        dims > x->dims[x->rank - 1])
+        return em__infer_fail(apply, "dims is %lld; it must be even and at most x's last axis", (long long)dims);
+    em__spec lead = *x, table = *cosine, both = {0};
+    int64_t last = table.dims[--table.rank];
+    lead.rank--;
+    if ((last != dims && last != dims / 2) || !em__broadcast(&table, &lead, &both) || both.rank != lead.rank)
+        return em__infer_fail(apply, "cos and sin must be [.., %lld] or [.., %lld]", (long long)dims,
+                              (long long)(dims / 2));
+    for (int i = 0; i < lead.rank; i++)
+        if (both.dims[i] != lead.dims[i])
+            return em__infer_fail(apply, "cos and sin do not broadcast to x");
+    return EM_OK;
+}
+
+em_status em__infer_KV_UPDATE(const em__apply *apply, em__spec *out)
+{
+    const em__spec *cache = apply->in[0], *rows = apply->in[1], *position = apply->in[2];
+    *out = *cache;
+    bool fits = cache->rank >= 2 && rows->rank == cache->rank && rows->dtype == cache->dtype;
+    for (int i = 0; i < cache->rank && fits; i++)
+        fits = i == cache->rank - 2 ? rows->dims[i] <= cache->dims[i] : rows->dims[i] == cache->dims[i];
+    if (!fits)
+        return em__infer_fail(apply,
+                              "rows must be as the cache but for the last axis but one, where they may be fewer");
+    if (!is_integer(position) || !is_per_batch(position, cache))
+        return em__infer_fail(apply, "position must be an integer scalar or one integer a batch");
+    return EM_OK;
+}
+
+static em_status check_mask(const em__apply *apply, const em__spec *mask)
+{
+    em__spec scores = *apply->in[0], both = {0};
+    scores.dims[3] = apply->in[1]->dims[2];
+    if (mask->dtype != EM_PRED && mask->dtype != scores.dtype)
+        return em__infer_fail(apply, "the mask must be pred or of q's dtype");
+    both.dtype = scores.dtype;
+    if (mask->rank > 4 || !em__broadcast(mask, &scores, &both) || !em__spec_equal(&both, &scores))
+        return em__infer_fail(apply, "the mask does not broadcast to [batch, heads, queries, keys]");
+    return EM_OK;
+}
+
+em_status em__infer_SDPA(const em__apply *apply, em__spec *out)
+{
+    const em__spec *q = apply->in[0], *k = apply->in[1], *v = apply->in[2];
+    int next = 3;
+    if (q->rank != 4 || k->rank != 4 || v->rank != 4)
+        return em__infer_fail(apply, "q, k and v must have the axes [batch, heads, length, size]");
+    if (q->dims[0] != k->dims[0] || q->dims[0] != v->dims[0] || k->dims[1] != v->dims[1] || k->dims[2] != v->dims[2] ||
+        q->dims[3] != k->dims[3])
+        return em__infer_fail(apply, "q, k and v do not fit together");
+    if (k->dims[1] == 0 || q->dims[1] % k->dims[1])
+        return em__infer_fail(apply, "%lld query heads are no multiple of %lld key heads", (long long)q->dims[1],
+                              (long long)k->dims[1]);
+    *out = *q;
+    out->dims[3] = v->dims[3];
+    if (apply->ints[2] < 0)
+        return em__infer_fail(apply, "window is %lld; it must be 0 or more", (long long)apply->ints[2]);
+    if (apply->ints[1] & 1)
+        EM__TRY(check_mask(apply, apply->in[next++]));
+    if (apply->ints[1] & 2) {
+        const em__spec *sinks = apply->in[next++];
+        if (sinks->rank != 1 || sinks->dims[0] != q->dims[1] || sinks->dtype != EM_F32)
+            return em__infer_fail(apply, "sinks must be f32[%lld], one a query head", (long long)q->dims[1]);
+    }
+    if (apply->ints[1] & 4 && (apply->in[next]->dtype != EM_S32 || !is_per_batch(apply->in[next], q)))
+        return em__infer_fail(apply, "lengths must be s32, a scalar or one a batch");
+    return EM_OK;
+}
