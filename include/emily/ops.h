@@ -150,7 +150,7 @@ typedef struct em_rope_options {
  * RoFormer, arXiv 2104.09864. */
 EM_API em_array *em_rope(em_scope *scope, em_array *x, em_array *offset, const em_rope_options *options);
 
-/* The same with tables: x [.., D] turned by cosine and sine, both [.., dims] or both [.., dims / 2] and broadcast against
+/* The same with tables: x [.., D] turned by cosine and sine, both [.., dims] or both [.., dims / 2], broadcast against
  * x's leading axes. (x1, x2) becomes (x1 cos1 - x2 sin1, x2 cos2 + x1 sin2). dims 0 means D; features past it pass
  * through. */
 EM_API em_array *em_rotary(em_scope *scope, em_array *x, em_array *cosine, em_array *sine, int dims, bool interleaved);
