@@ -65,6 +65,9 @@ typedef struct em__device_vtable {
     /* optional: a better layout for a constant operand 1. 0 bytes: none. `pack` fills `to`. */
     size_t (*packed_bytes)(em_device *device, const em__call *call);
     em_status (*pack)(em_device *device, const em__call *call, void *to);
+    /* optional: whether an elementwise op or a reduction, with operands and result of these dtypes, may be a step of a
+     * FUSED_CHAIN (ops/chain.h). NULL: no chains. */
+    bool (*chains)(em_device *device, em__op op, em_dtype from, em_dtype to);
 } em__device_vtable;
 
 struct em_device {
@@ -90,5 +93,6 @@ em__tensor em__tensor_broadcast(const em__tensor *tensor, const em__spec *shape)
 
 /* The naive kernel of the op, any strides: the oracle, and what a device falls back to. */
 em__kernel_fn em__ref_kernel(em__op op);
+size_t em__ref_scratch(const em__call *call); /* bytes that it needs */
 
 #endif

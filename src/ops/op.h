@@ -34,6 +34,7 @@
  *   FFT, RFFT, IRFFT  axis, length, inverse (of a complex one)
  *   THREEFRY2X32    dtype, dims...; operands key, and counters that stand for 0, 1, 2...
  *   FUSED_LAYER_NORM  mask: weight 1, bias 2; operands x, residual, weight, bias   eps
+ *   FUSED_CHAIN     a program, see ops/chain.h
  */
 #ifndef EM_OPS_OP_H
 #define EM_OPS_OP_H

@@ -9,9 +9,9 @@
 static em__cpu cpu;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static const em__cpu_prepare_fn families[] = {em__cpu_prepare_map,    em__cpu_prepare_norm,     em__cpu_prepare_reduce,
-                                              em__cpu_prepare_dot,    em__cpu_prepare_dot_half, em__cpu_prepare_move,
-                                              em__cpu_prepare_gather, em__cpu_prepare_attention};
+static const em__cpu_prepare_fn families[] = {em__cpu_prepare_map,    em__cpu_prepare_norm,      em__cpu_prepare_reduce,
+                                              em__cpu_prepare_dot,    em__cpu_prepare_dot_half,  em__cpu_prepare_move,
+                                              em__cpu_prepare_gather, em__cpu_prepare_attention, em__cpu_prepare_chain};
 
 static em_status describe(em_device *device, char *text, size_t size)
 {
@@ -29,6 +29,7 @@ static em_status prepare(em_device *device, const em__call *call, em__plan *plan
         if (families[i](em__cpu_of(device), call, plan))
             return em__pool_reserve(em__cpu_of(device)->pool, plan->workers);
     *plan = (em__plan){.kernel = em__ref_kernel(call->op), .strided = UINT64_MAX, .fallback = true};
+    plan->scratch = em__ref_scratch(call);
     EM__FAIL_IF(!plan->kernel, EM_ERROR_INTERNAL, "%s has no kernel", em__op_get(call->op)->name);
     return EM_OK;
 }
@@ -62,6 +63,7 @@ static const em__device_vtable vtable = {
     .set_threads = set_threads,
     .packed_bytes = em__cpu_packed_bytes,
     .pack = em__cpu_pack,
+    .chains = em__cpu_chains,
 };
 
 static void start(void)

@@ -43,9 +43,20 @@ bool em__cpu_prepare_reduce(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_move(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_dot(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_attention(em__cpu *cpu, const em__call *call, em__plan *plan);
+bool em__cpu_prepare_chain(em__cpu *cpu, const em__call *call, em__plan *plan);
+
+/* Whether a FUSED_CHAIN may hold the op: see device.h. */
+bool em__cpu_chains(em_device *device, em__op op, em_dtype from, em_dtype to);
 
 /* The op as a pass over finished rows of a product, with the bits of the elementwise kernel; NULL for COPY. */
 em__gemm_activation em__cpu_activation(const em__cpu *cpu, em__op op);
+
+/* The kernel of an elementwise op of one or two operands; NULL for none. */
+em__unary_fn em__cpu_unary(const em__cpu *cpu, em__op op, em_dtype dtype);
+em__binary_fn em__cpu_binary(const em__cpu *cpu, em__op op, em_dtype dtype);
+
+/* The reduction that the op is; false when it is none. */
+bool em__cpu_reduce_op(em__op op, em__reduce_op *out);
 
 /* Packed layout of a constant operand 1 of a product; 0 bytes when there is none. */
 size_t em__cpu_packed_bytes(em_device *device, const em__call *call);

@@ -171,3 +171,13 @@ em__gemm_activation em__cpu_activation(const em__cpu *cpu, em__op op)
 {
     return unary_row[op] ? cpu->elementwise->unary[unary_row[op] - 1][EM_F32] : NULL;
 }
+
+em__unary_fn em__cpu_unary(const em__cpu *cpu, em__op op, em_dtype dtype)
+{
+    return unary_row[op] ? cpu->elementwise->unary[unary_row[op] - 1][dtype] : NULL;
+}
+
+em__binary_fn em__cpu_binary(const em__cpu *cpu, em__op op, em_dtype dtype)
+{
+    return binary_row[op] ? cpu->elementwise->binary[binary_row[op] - 1][dtype] : NULL;
+}

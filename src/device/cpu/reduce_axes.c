@@ -26,7 +26,7 @@ static bool split_axes(const em__spec *spec, int64_t mask, split *out)
     return true;
 }
 
-static bool reduce_op(em__op op, em__reduce_op *out)
+bool em__cpu_reduce_op(em__op op, em__reduce_op *out)
 {
     switch (op) {
     case EM__OP_SUM: *out = EM__REDUCE_SUM; return true;
@@ -44,7 +44,7 @@ static em_status run_reduce(em_device *device, const em__call *call)
     em__cpu *cpu = em__cpu_of(device);
     em__reduce_op op = EM__REDUCE_SUM;
     split s;
-    reduce_op(call->op, &op);
+    em__cpu_reduce_op(call->op, &op);
     split_axes(&call->in[0].spec, call->ints[1], &s);
     em__reduce_run(cpu->reduce, cpu->pool, op, call->in[0].spec.dtype, call->out.data, call->in[0].data, s.outer,
                    s.reduce, s.inner);
@@ -69,7 +69,7 @@ bool em__cpu_prepare_reduce(em__cpu *cpu, const em__call *call, em__plan *plan)
         *plan = (em__plan){.kernel = run_arg};
         return cpu->reduce->arg[call->op == EM__OP_ARGMAX ? EM__ARG_MAX : EM__ARG_MIN][call->in[0].spec.dtype] != NULL;
     }
-    if (!reduce_op(call->op, &op))
+    if (!em__cpu_reduce_op(call->op, &op))
         return false;
     em_dtype from = call->in[0].spec.dtype, to = call->out.spec.dtype;
     *plan = (em__plan){.kernel = run_reduce};

@@ -48,6 +48,7 @@ static const em__kernel_fn kernels[EM__OP_COUNT] = {
     [EM__OP_SDPA_SEGMENTS] = em__ref_sdpa_segments,
     [EM__OP_SEGMENT_POOL] = em__ref_segment_pool,
     [EM__OP_FUSED_LINEAR] = em__ref_fused_linear,
+    [EM__OP_FUSED_CHAIN] = em__ref_chain,
 };
 
 em__kernel_fn em__ref_kernel(em__op op)
@@ -65,13 +66,22 @@ static em_status describe(em_device *device, char *text, size_t size)
 static em_status prepare(em_device *device, const em__call *call, em__plan *plan)
 {
     (void)device;
-    *plan = (em__plan){.kernel = kernels[call->op], .strided = UINT64_MAX};
+    *plan = (em__plan){.kernel = kernels[call->op], .scratch = em__ref_scratch(call), .strided = UINT64_MAX};
     EM__FAIL_IF(!plan->kernel, EM_ERROR_INTERNAL, "%s has no ref kernel", em__op_get(call->op)->name);
     return EM_OK;
 }
 
+static bool chains(em_device *device, em__op op, em_dtype from, em_dtype to)
+{
+    (void)device;
+    bool real = em_dtype_get_kind(from) != EM_KIND_COMPLEX && em_dtype_get_kind(to) != EM_KIND_COMPLEX;
+    em__kernel_fn kernel = kernels[op];
+    return real && (kernel == em__ref_unary || kernel == em__ref_binary || kernel == em__ref_select ||
+                    kernel == em__ref_cast || kernel == em__ref_reduce);
+}
+
 static const em__device_vtable vtable = {
-    .version = EM__DEVICE_VERSION, .name = "ref", .describe = describe, .prepare = prepare};
+    .version = EM__DEVICE_VERSION, .name = "ref", .describe = describe, .prepare = prepare, .chains = chains};
 em_device em__ref_device = {&vtable};
 
 em__value em__ref_load(em_dtype dtype, const void *data, int64_t i)

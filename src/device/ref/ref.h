@@ -59,6 +59,7 @@ EM__REF_DECLARE(sdpa);
 EM__REF_DECLARE(sdpa_segments);
 EM__REF_DECLARE(segment_pool);
 EM__REF_DECLARE(fused_linear);
+EM__REF_DECLARE(chain);
 
 /* The double-precision function of a unary float op; shared with fused_linear's activation. */
 double em__ref_unary_real(em__op op, double x);

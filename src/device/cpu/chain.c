@@ -1,0 +1,219 @@
+/* FUSED_CHAIN: which ops may be in one, how the work is cut, where registers stand. Tiles run in chain_run.c. */
+#include "device/cpu/chain.h"
+
+#include <string.h>
+
+#define TILE_BYTES 4096   /* of a register of the widest dtype */
+#define SERIAL 16384      /* steps x elements up to which the caller does it alone */
+#define CHUNK_STEPS 65536 /* steps x elements that one worker takes at a time, about */
+#define STREAM_STEPS 4    /* longer chains compute more than they move: plain stores do */
+#define ROUND64(n) (((n) + 63) / 64 * 64)
+
+bool em__cpu_chains(em_device *device, em__op op, em_dtype from, em_dtype to)
+{
+    const em__cpu *cpu = em__cpu_of(device);
+    em__reduce_op reduce;
+    if (op == EM__OP_CAST)
+        return cpu->cast->fn[from][to] != NULL;
+    if (op == EM__OP_SELECT)
+        return cpu->elementwise->select[from] != NULL;
+    if (em__cpu_reduce_op(op, &reduce))
+        return (from == to || reduce >= EM__REDUCE_ALL) && cpu->reduce->row[reduce][from] != NULL;
+    return em__cpu_unary(cpu, op, from) || em__cpu_binary(cpu, op, from);
+}
+
+static em__chain_fn lookup(const em__cpu *cpu, const em__chain_step *step)
+{
+    em__chain_fn f = {.from_size = (int)em_dtype_size(step->from), .to_size = (int)em_dtype_size(step->to)};
+    if (em__cpu_reduce_op(step->op, &f.fn.reduce)) {
+        f.kind = EM__CHAIN_REDUCE;
+    } else if (step->op == EM__OP_CAST) {
+        f.fn.unary = cpu->cast->fn[step->from][step->to];
+    } else if (step->op == EM__OP_SELECT) {
+        f.kind = EM__CHAIN_SELECT;
+        f.fn.select = cpu->elementwise->select[step->from];
+    } else if (step->n_in == 1) {
+        f.fn.unary = em__cpu_unary(cpu, step->op, step->from);
+    } else {
+        f.kind = EM__CHAIN_BINARY;
+        f.fn.binary = em__cpu_binary(cpu, step->op, step->from);
+    }
+    return f;
+}
+
+static void read_chain(const em__call *call, em__chain *chain)
+{
+    const em__spec *in[EM__CHAIN_OPERANDS];
+    for (int i = 0; i < call->n_in; i++)
+        in[i] = &call->in[i].spec;
+    em__chain_read(call->ints, in, chain);
+}
+
+/* The shape folded: axes over which all operands step evenly are one. Innermost first, strides in elements. */
+typedef struct folded {
+    int rank;
+    int64_t dims[EM_MAX_RANK];
+    int64_t strides[EM__CHAIN_OPERANDS][EM_MAX_RANK];
+} folded;
+
+/* Folds axes [from, to) behind what is there; only they join each other. */
+static void fold_axes(folded *f, const em__tensor *in, int n_in, const em__spec *full, int from, int to)
+{
+    int floor = f->rank;
+    for (int d = to - 1; d >= from; d--) {
+        int64_t dim = full->dims[d];
+        bool joins = f->rank > floor;
+        if (dim == 1)
+            continue;
+        for (int i = 0; i < n_in && joins; i++)
+            joins = in[i].strides[d] == f->strides[i][f->rank - 1] * f->dims[f->rank - 1];
+        if (joins) {
+            f->dims[f->rank - 1] *= dim;
+            continue;
+        }
+        f->dims[f->rank] = dim;
+        for (int i = 0; i < n_in; i++)
+            f->strides[i][f->rank] = in[i].strides[d];
+        f->rank++;
+    }
+}
+
+/* Axis 0 is the columns. With reductions these are what they reduce, one axis: *even is false when they will not fold
+ * into one as the operands lie. */
+static folded fold(const em__call *call, const em__chain *chain, bool *even)
+{
+    folded f = {.rank = 0};
+    em__tensor in[EM__CHAIN_OPERANDS];
+    int split = chain->n_axes ? chain->full.rank - chain->n_axes : 0;
+    for (int i = 0; i < call->n_in; i++)
+        in[i] = em__tensor_broadcast(&call->in[i], &chain->full);
+    fold_axes(&f, in, call->n_in, &chain->full, split, chain->full.rank);
+    *even = !chain->n_axes || f.rank <= 1;
+    if (f.rank == 0)
+        f.dims[f.rank++] = 1;
+    fold_axes(&f, in, call->n_in, &chain->full, 0, split);
+    return f;
+}
+
+static em__chain_operand describe(const em__tensor *in, const folded *f, int i)
+{
+    em__chain_operand o = {.data = in->data, .size = (int)em_dtype_size(in->spec.dtype)};
+    bool even = true, constant = true;
+    int64_t step = f->dims[0];
+    for (int d = 1; d < f->rank; d++) {
+        o.strides[d - 1] = f->strides[i][d] * o.size;
+        even &= f->strides[i][d] == step;
+        constant &= f->strides[i][d] == 0;
+        step *= f->dims[d];
+    }
+    if (f->strides[i][0] == 0 && f->dims[0] > 1)
+        o.layout = constant ? EM__CHAIN_SCALAR : EM__CHAIN_BY_COLUMN;
+    else
+        o.layout = even ? EM__CHAIN_EVEN : EM__CHAIN_BY_ROW;
+    return o;
+}
+
+/* n columns in equal parts of at most `most`, whole vectors each. */
+static int64_t part_of(int64_t n, int64_t most)
+{
+    int64_t parts = (n + most - 1) / most;
+    return parts <= 1 ? n : ROUND64((n + parts - 1) / parts);
+}
+
+/* Rows and columns become units, tiles and chunks; the registers get their places. The bytes of scratch. */
+static size_t lay_out(em__chain_job *j)
+{
+    const em__chain *c = &j->chain;
+    int64_t most = TILE_BYTES / c->width < 2048 ? TILE_BYTES / c->width : 2048;
+    bool wide = j->columns > most || (j->rows == 1 && !c->n_axes) || (j->columns >= most / 2 && !c->n_axes);
+    j->block = wide ? 1 : most / (j->columns ? j->columns : 1);
+    j->block = j->block < j->rows ? j->block : j->rows;
+    j->tile = wide ? part_of(j->columns, most) : j->columns;
+    j->piece = wide && !c->n_axes ? j->tile : j->columns;
+    j->units =
+        wide && !c->n_axes ? j->rows * ((j->columns + j->piece - 1) / j->piece) : (j->rows + j->block - 1) / j->block;
+    int64_t elements = j->block * j->piece * c->n_steps;
+    j->chunk = CHUNK_STEPS / (elements ? elements : 1);
+    j->chunk = j->chunk < 1 ? 1 : j->chunk;
+    if (j->rows * j->columns * c->n_steps <= SERIAL)
+        j->chunk = j->units;
+    /* Registers must not all fall into the same sets of L1. */
+    j->local_step = ROUND64((size_t)(j->block * j->tile * c->width)) + 1088;
+    j->wide_step = ROUND64((size_t)(j->block * j->columns * c->width)) + 1088;
+    j->thin_step = ROUND64((size_t)(j->block * c->width));
+    j->wide = (size_t)c->n_local * j->local_step;
+    j->thin = j->wide + (size_t)c->n_wide * j->wide_step;
+    j->spare = j->thin + (size_t)c->n_thin * j->thin_step;
+    return j->spare + 3 * j->local_step;
+}
+
+static size_t set_up(em__chain_job *j, em__cpu *cpu, const em__call *call, const folded *f)
+{
+    j->cpu = cpu;
+    j->n_in = call->n_in;
+    j->rank = f->rank - 1;
+    j->columns = f->dims[0];
+    j->rows = 1;
+    for (int d = 1; d < f->rank; d++) {
+        j->dims[d - 1] = f->dims[d];
+        j->rows *= f->dims[d];
+    }
+    for (int i = 0; i < call->n_in; i++)
+        j->operands[i] = describe(&call->in[i], f, i);
+    return lay_out(j);
+}
+
+static void run_chunk(void *context, int64_t chunk, int worker)
+{
+    const em__chain_job *j = context;
+    int64_t from = chunk * j->chunk, to = from + j->chunk;
+    em__chain_run(j, from, to < j->units ? to : j->units, em__pool_scratch(j->cpu->pool, worker));
+}
+
+static em_status run_chain(em_device *device, const em__call *call)
+{
+    em__chain_job j;
+    bool even;
+    if (em__spec_size(&call->out.spec) == 0)
+        return EM_OK;
+    read_chain(call, &j.chain);
+    folded f = fold(call, &j.chain, &even);
+    set_up(&j, em__cpu_of(device), call, &f);
+    for (int i = 0; i < j.chain.n_steps; i++)
+        j.fns[i] = lookup(j.cpu, &j.chain.steps[i]);
+    j.out = call->out.data;
+    size_t bytes = (size_t)em__spec_size(&call->out.spec) * em_dtype_size(call->out.spec.dtype);
+    j.stream = bytes * 2 >= j.cpu->elementwise->stream_from && j.chain.n_steps <= STREAM_STEPS && !j.chain.n_axes;
+    em__pool_run(j.cpu->pool, run_chunk, &j, (j.units + j.chunk - 1) / j.chunk);
+    return EM_OK;
+}
+
+/* Whether a reduction reads the operand itself. */
+static bool reduced(const em__chain *chain, int operand)
+{
+    for (int i = 0; i < chain->n_steps; i++)
+        if (chain->steps[i].reduces && chain->steps[i].in[0] == operand)
+            return true;
+    return false;
+}
+
+bool em__cpu_prepare_chain(em__cpu *cpu, const em__call *call, em__plan *plan)
+{
+    em__chain_job j;
+    bool even;
+    if (call->op != EM__OP_FUSED_CHAIN)
+        return false;
+    read_chain(call, &j.chain);
+    for (int i = 0; i < j.chain.n_steps; i++)
+        if (!em__cpu_chains(&cpu->device, j.chain.steps[i].op, j.chain.steps[i].from, j.chain.steps[i].to))
+            return false;
+    folded f = fold(call, &j.chain, &even);
+    *plan = (em__plan){.kernel = run_chain};
+    for (int i = 0; i < call->n_in && even; i++) {
+        int64_t step = f.strides[i][0];
+        if (f.dims[0] == 1 || step == 1 || (step == 0 && !reduced(&j.chain, i)))
+            plan->strided |= (uint64_t)1 << i;
+    }
+    plan->workers = set_up(&j, cpu, call, &f);
+    return true;
+}
