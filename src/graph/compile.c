@@ -21,6 +21,7 @@ static const pass passes[] = {
     {"fuse_linear", em__pass_fuse_linear, true},
     {"merge_linear", em__pass_merge_linear, true},
     {"fuse_norm", em__pass_fuse_norm, true},
+    {"fuse_chain", em__pass_fuse_chain, true}, /* last: what has a kernel of its own goes there */
 };
 
 static em_status run_passes(em__graph *graph, em_lane lane)

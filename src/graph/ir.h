@@ -82,5 +82,6 @@ em_status em__pass_cse(em__graph *graph);          /* equal ops over equal opera
 em_status em__pass_fuse_linear(em__graph *graph);  /* dot + bias + activation + residual -> one product */
 em_status em__pass_merge_linear(em__graph *graph); /* products of one x -> one wider product, sliced */
 em_status em__pass_fuse_norm(em__graph *graph);    /* layer_norm(x + residual) -> one kernel */
+em_status em__pass_fuse_chain(em__graph *graph);   /* elementwise ops and reductions of rows -> one kernel */
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "graph/function.h"
+#include "ops/chain.h"
 
 static void add_stats(const em_program *program, em_program_stats *stats)
 {
@@ -25,6 +26,16 @@ void em_program_get_stats(const em_program *program, em_program_stats *stats)
     add_stats(program, stats);
 }
 
+/* "  [mul, add, tanh]": a chain's steps, as many as fit. */
+static int describe_chain(const em__call *call, char *text, size_t size)
+{
+    const int64_t *at = call->ints + EM__CHAIN_HEAD + call->ints[5] + call->ints[6];
+    size_t n = 0;
+    for (int64_t i = 0; i < call->ints[0] && n + 32 < size; i++, at += EM__CHAIN_STEP)
+        n += (size_t)snprintf(text + n, size - n, "%s%s", i ? ", " : "  [", em__op_get((em__op)at[0])->name);
+    return (int)n + (n + 1 < size ? snprintf(text + n, size - n, "]") : 0);
+}
+
 static void describe_step(const em__step *step, char *text, size_t size)
 {
     char spec[EM__SPEC_TEXT];
@@ -41,6 +52,8 @@ static void describe_step(const em__step *step, char *text, size_t size)
                       call->ints[1] & 1 ? " + bias" : "", call->ints[0] != EM__OP_COPY ? " + " : "",
                       call->ints[0] != EM__OP_COPY ? em__op_get((em__op)call->ints[0])->name : "",
                       call->ints[1] & 2 ? " + residual" : "");
+    if (call->op == EM__OP_FUSED_CHAIN && (size_t)n < size)
+        n += describe_chain(call, text + n, size - (size_t)n);
     if (step->fallback && (size_t)n < size)
         n += snprintf(text + n, size - (size_t)n, "  (fallback)");
     if (step->count && (size_t)n < size)
@@ -57,7 +70,7 @@ typedef struct listener {
 
 static void describe(const em_program *program, const listener *to)
 {
-    char text[512];
+    char text[1024];
     int indent = to->depth < 16 ? 2 * to->depth : 32;
     const listener inner = {to->emit, to->user, to->depth + 1};
     for (size_t i = 0; i < program->steps.length; i++) {
