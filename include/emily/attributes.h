@@ -6,6 +6,8 @@
 
 #include <stdint.h>
 
+#include <emily/visibility.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -41,6 +43,17 @@ typedef enum em_pool {
     EM_POOL_MEAN_SQRT, /* sum / sqrt(count) */
     EM_POOL_WEIGHTED   /* mean weighted by position 1, 2, ... */
 } em_pool;
+
+/* How a quantized weight is coded (emily/quantize.h). */
+typedef enum em_quant_mode {
+    EM_QUANT_AFFINE,
+    EM_QUANT_MXFP4, /* Open Compute microscaling formats 1.0 */
+    EM_QUANT_MXFP8,
+    EM_QUANT_NVFP4
+} em_quant_mode;
+
+/* "affine", "mxfp4", "mxfp8", "nvfp4"; "?" for another value. Static memory. */
+EM_API const char *em_quant_mode_name(em_quant_mode mode);
 
 #ifdef __cplusplus
 }

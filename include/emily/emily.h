@@ -39,6 +39,7 @@
 #include <emily/order.h>
 #include <emily/fourier.h>
 #include <emily/random.h>
+#include <emily/quantize.h>
 #include <emily/program.h>
 #include <emily/control.h>
 #include <emily/stream.h>

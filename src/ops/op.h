@@ -17,6 +17,8 @@
  *   DOT_GENERAL     n_contract, n_batch, contract_a..., contract_b..., batch_a..., batch_b...
  *   CONV            strides..., low..., high..., input dilation..., kernel dilation..., feature groups, batch groups;
  *                   operands [N, C, spatial...], [O, C / feature groups, spatial...]
+ *   QUANTIZE, DEQUANTIZE    em_quant_mode, group, bits
+ *   QUANTIZED_MATMUL        em_quant_mode, group, bits, transpose; operands x, codes, scales, biases of affine
  *   LAYER_NORM, RMS_NORM                 mask of optional operands present       eps
  *   ROPE            dims, interleaved, mask: offset 1, freqs 2; axis of positions   base, scale
  *   ROTARY          dims, interleaved; operands x, cos, sin

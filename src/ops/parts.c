@@ -4,6 +4,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "ops/op.h"
+#include "ops/quant.h"
 
 /* See em__op_parts. */
 typedef int (*parts_fn)(const em__apply *apply, em__spec *parts);
@@ -48,6 +49,7 @@ static const parts_fn rules[EM__OP_COUNT] = {
     [EM__OP_WHILE] = parts_WHILE,
     [EM__OP_COND] = parts_COND,
     [EM__OP_TOP_K] = em__parts_top_k,
+    [EM__OP_QUANTIZE] = em__parts_quantize,
 };
 
 int em__op_parts(const em__apply *apply, em__spec *parts)

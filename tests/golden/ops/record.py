@@ -1,9 +1,10 @@
 """Records what the ops of emily/ops.def must give, a book a family: FAMILY.json and FAMILY.bin beside this file, made by
 FAMILY.py (layout: book.py): all the files here that are not book.py or this one.
 
-Use: record.py [FAMILY...]    Needs: numpy, scipy, torch, jax.
+Use: record.py [FAMILY...]    Needs: numpy, scipy, torch, jax, mlx[cpu].
 """
 import importlib
+import importlib.metadata
 import os
 import sys
 
@@ -23,7 +24,7 @@ FAMILIES = sorted(name[:-3] for name in os.listdir(HERE) if name.endswith(".py")
 
 def main():
     versions = {"numpy": np.__version__, "scipy": scipy.__version__, "torch": torch.__version__,
-                "jax": jax.__version__}
+                "jax": jax.__version__, "mlx": importlib.metadata.version("mlx")}
     for family in sys.argv[1:] or FAMILIES:
         made = book.Book()
         importlib.import_module(family).record(made)
