@@ -40,6 +40,8 @@
 #include <emily/fourier.h>
 #include <emily/random.h>
 #include <emily/quantize.h>
+#include <emily/indexing.h>
+#include <emily/windows.h>
 #include <emily/program.h>
 #include <emily/control.h>
 #include <emily/stream.h>

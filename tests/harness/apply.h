@@ -12,7 +12,8 @@ typedef struct apply_row {
     em_array *(*apply)(em_scope *s, const book_case *c, em_array *const *in);
 } apply_row;
 
-extern const apply_row apply_shape[], apply_fast[], apply_order[], apply_random[], apply_conv[], apply_quant[];
+extern const apply_row apply_shape[], apply_fast[], apply_order[], apply_random[], apply_conv[], apply_quant[],
+    apply_index[];
 
 /* Attributes as builders take them. */
 em_axes apply_axes(const book_case *c, const char *key);

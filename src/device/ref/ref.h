@@ -24,6 +24,9 @@ void em__ref_store_real(em_dtype dtype, void *data, int64_t index, double value)
 /* An integer element as int64 (u64 above its range saturates). */
 int64_t em__ref_index(em_dtype dtype, const void *data, int64_t index);
 
+/* Copies element from_index of `from` to element to_index of memory of the same dtype. */
+void em__ref_move(const em__tensor *from, int64_t from_index, void *to, int64_t to_index);
+
 /* Walks a shape in row-major order. */
 typedef struct em__walk {
     int64_t at[EM_MAX_RANK];
@@ -48,6 +51,14 @@ EM__REF_DECLARE(sort);
 EM__REF_DECLARE(top_k);
 EM__REF_DECLARE(fft);
 EM__REF_DECLARE(threefry);
+EM__REF_DECLARE(take_along_axis);
+EM__REF_DECLARE(gather);
+EM__REF_DECLARE(indexed);
+EM__REF_DECLARE(dynamic_slice);
+EM__REF_DECLARE(put_slice);
+EM__REF_DECLARE(cumulative);
+EM__REF_DECLARE(window);
+EM__REF_DECLARE(window_scatter);
 EM__REF_DECLARE(dot);
 EM__REF_DECLARE(conv);
 EM__REF_DECLARE(quantize);

@@ -5,7 +5,7 @@
 #include "core/error.h"
 #include "device/ref/ref.h"
 
-static void move(const em__tensor *from, int64_t from_index, void *to, int64_t to_index)
+void em__ref_move(const em__tensor *from, int64_t from_index, void *to, int64_t to_index)
 {
     size_t bytes = em_dtype_size(from->spec.dtype);
     memcpy((char *)to + to_index * (int64_t)bytes, (const char *)from->data + from_index * (int64_t)bytes, bytes);
@@ -17,7 +17,7 @@ em_status em__ref_copy(em_device *device, const em__call *call)
     em__walk walk = {.spec = &call->out.spec};
     int64_t size = em__spec_size(&call->out.spec);
     for (int64_t i = 0; i < size; i++, em__walk_next(&walk))
-        move(&call->in[0], em__walk_offset(&walk, &call->in[0]), call->out.data, i);
+        em__ref_move(&call->in[0], em__walk_offset(&walk, &call->in[0]), call->out.data, i);
     return EM_OK;
 }
 
@@ -32,7 +32,7 @@ em_status em__ref_concatenate(em_device *device, const em__call *call)
         int64_t size = em__spec_size(&in->spec);
         for (int64_t i = 0; i < size; i++, em__walk_next(&walk)) {
             int64_t to = em__walk_offset(&walk, &call->out) + base * call->out.strides[axis];
-            move(in, em__walk_offset(&walk, in), call->out.data, to);
+            em__ref_move(in, em__walk_offset(&walk, in), call->out.data, to);
         }
         base += in->spec.dims[axis];
     }
@@ -54,7 +54,7 @@ em_status em__ref_pad(em_device *device, const em__call *call)
             inside = at >= 0 && at % step == 0 && at / step < in->spec.dims[d];
             from += at / step * in->strides[d];
         }
-        move(inside ? in : &call->in[1], inside ? from : 0, call->out.data, i);
+        em__ref_move(inside ? in : &call->in[1], inside ? from : 0, call->out.data, i);
     }
     return EM_OK;
 }
@@ -87,7 +87,7 @@ em_status em__ref_take(em_device *device, const em__call *call)
         pick = pick < 0 ? 0 : pick >= limit ? limit - 1 : pick;
         for (int d = 0; d < in->spec.rank; d++)
             from += in->strides[d] * (d < axis ? walk.at[d] : d == axis ? pick : walk.at[d - 1 + index->spec.rank]);
-        move(in, from, call->out.data, i);
+        em__ref_move(in, from, call->out.data, i);
     }
     return EM_OK;
 }
