@@ -1,18 +1,28 @@
 /*
- * The ops. Each takes a scope and arrays and returns an array that the scope owns, or NULL once the scope has an error.
- * Operands are borrowed. Shapes broadcast as in NumPy; mixed dtypes are promoted as in Nx (float beats integer, the
- * wider wins, f16 with bf16 is f32, signed with unsigned is the next wider signed). Statuses, in the scope:
+ * The ops. Each takes a scope and arrays and returns an array that the scope owns, or NULL once the scope has an
+ * error. Operands are borrowed. Shapes broadcast as in NumPy; mixed dtypes are promoted as in Nx: complex beats float
+ * beats bf16 beats signed beats unsigned beats pred, of one kind the wider wins, signed with unsigned is the next
+ * wider signed (u64: s64), f64 with c64 is c128, f8_e4m3fn with f8_e5m2 is f16. Statuses, in the scope:
  * EM_ERROR_INVALID_ARGUMENT for a wrong shape, axis or dtype, EM_ERROR_OUT_OF_MEMORY.
  *
+ * Integers are exact and wrap, 64 bits too; no op takes them through a float but those that are said to give floats
+ * (exp, div...: f32). f16, bf16 and f8 are computed in f32 and rounded once, to nearest even. What is too large for
+ * f16, bf16 and f8_e5m2 becomes infinite; f8_e4m3fn, which has no infinity, makes NaN of it. Complex maths takes the
+ * principal branch, as C and NumPy do.
+ *
  * Generated from emily/ops.def:
- *   one operand     em_exp(s, a): result has a's shape and (but for logical_not, is_nan, is_inf: pred) dtype
- *   two operands    em_add(s, a, b): comparisons and logical ops give pred. quotient truncates, x / 0 is 0;
- *                   remainder takes the dividend's sign; round goes half away from zero; maximum keeps NaN
+ *   one operand     em_exp(s, a): result has a's shape and (but for logical_not, is_nan, is_inf, is_finite: pred)
+ *                   dtype. abs, real, imag and phase of a complex give its parts' dtype; conjugate of a real is
+ *                   complex; sign of a complex is z / |z|. round goes half away from zero, rint to even
+ *   two operands    em_add(s, a, b): comparisons and logical ops give pred. quotient truncates, x / 0 is 0, the
+ *                   lowest number / -1 wraps to itself; remainder takes the dividend's sign, of integers by 0 it is
+ *                   0; integers to a negative power are 0 unless the base is 1 or -1; shifts by less than 0 or by all
+ *                   the bits and more leave 0, or the sign where a signed number goes right; maximum keeps NaN;
  *                   swiglu is silu(a) b, geglu gelu(a) b
  *   reductions      em_sum(s, a, EM_AXES(-1), keep): the axes vanish, or become 1 with keep. sum and product of
  *                   integers under 32 bits are 32 bits wide. An empty sum is 0, an empty max the lowest value
- *   along an axis   em_softmax(s, a, axis); em_argmax gives s64 indices, the first of equals, NaN first of all;
- *                   the axis vanishes
+ *   along an axis   em_softmax(s, a, axis); em_argmax gives s64 indices, the first of equals, NaN first of all; the
+ *                   axis vanishes (em_argmax_with has more to choose)
  */
 #ifndef EMILY_OPS_H
 #define EMILY_OPS_H
@@ -42,14 +52,45 @@ extern "C" {
 /* where `condition` (pred, broadcast) is true x, elsewhere y; x and y are promoted and broadcast. */
 EM_API em_array *em_select(em_scope *scope, em_array *condition, em_array *x, em_array *y);
 
-/* Float to integer truncates and saturates, NaN is 0; to pred is x != 0. */
+/* Float to integer truncates and saturates, NaN is 0; integer to a narrower one keeps the low bits; to pred is x != 0;
+ * to a float rounds once, to nearest even; complex to another kind leaves out the imaginary part. */
 EM_API em_array *em_cast(em_scope *scope, em_array *a, em_dtype dtype);
+
+/* The same bits seen as a dtype of the same width; to pred only from pred. */
+EM_API em_array *em_bitcast(em_scope *scope, em_array *a, em_dtype dtype);
+
+/* real + i imag, of broadcast real operands: c128 if one is f64, else c64. */
+EM_API em_array *em_make_complex(em_scope *scope, em_array *real, em_array *imag);
 
 /* max(low, min(high, a)). */
 EM_API em_array *em_clip(em_scope *scope, em_array *a, em_array *low, em_array *high);
 
 /* sum / count; integers become f32, and half types are summed in f32. The mean of nothing is NaN. */
 EM_API em_array *em_mean(em_scope *scope, em_array *a, em_axes axes, bool keep);
+
+/* The sum of |a - mean|^2 over count - ddof, and its root; two passes. Dtypes as em_mean, of complex operands the real
+ * dtype. */
+EM_API em_array *em_variance(em_scope *scope, em_array *a, em_axes axes, int ddof, bool keep);
+EM_API em_array *em_standard_deviation(em_scope *scope, em_array *a, em_axes axes, int ddof, bool keep);
+
+/* log(sum(exp(a))) without overflow, dtypes as em_mean (no complex). Of nothing it is -inf. */
+EM_API em_array *em_logsumexp(em_scope *scope, em_array *a, em_axes axes, bool keep);
+
+/* A pred scalar: whether everywhere a == b, or |a - b| <= atol + rtol |b| with b finite, or, with equal_nan, both are
+ * NaN. Integers are compared exactly, their distance is taken in f64. */
+EM_API em_array *em_all_close(em_scope *scope, em_array *a, em_array *b, double rtol, double atol, bool equal_nan);
+
+typedef struct em_arg_options {
+    size_t struct_size;
+    int axis;
+    bool flat; /* over all elements in row-major order; `axis` is not looked at */
+    bool last; /* the last of equals; of NaNs still the first */
+    bool keep; /* reduced axes become 1 instead of vanishing */
+} em_arg_options;
+
+/* em_argmax and em_argmin with choices; options NULL: flat, first, not kept. */
+EM_API em_array *em_argmax_with(em_scope *scope, em_array *a, const em_arg_options *options);
+EM_API em_array *em_argmin_with(em_scope *scope, em_array *a, const em_arg_options *options);
 
 /* Same elements, same count, row-major order. One dimension may be -1: it is inferred (0 beside another 0). */
 EM_API em_array *em_reshape(em_scope *scope, em_array *a, em_dims dims);

@@ -91,6 +91,9 @@ em_array *em__scope_fail(em_scope *scope);
 /* True when the scope can go on and no operand is NULL; otherwise the scope has an error. */
 bool em__scope_ok(em_scope *scope, em_array *const *in, int n_in, const char *what);
 
+/* The axes as a bit mask; false, with the error set, if one is out of range or named twice. */
+bool em__axis_mask(em_axes axes, int rank, const char *what, int64_t *mask);
+
 /* A value of its own over the same memory: what later happens to `array` does not touch it. `array` must have a buffer.
  * NULL when memory runs out. */
 em_array *em__array_share(const em_array *array);

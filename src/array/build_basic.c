@@ -44,8 +44,7 @@ static em_array *binary(em_scope *scope, em__op op, em_array *a, em_array *b)
     return em__build(scope, &(em__build_args){.op = op, .in = in, .n_in = 2});
 }
 
-/* The axes as a bit mask; false, with the error set, if one is out of range or named twice. */
-static bool axis_mask(em_axes axes, int rank, const char *what, int64_t *mask)
+bool em__axis_mask(em_axes axes, int rank, const char *what, int64_t *mask)
 {
     *mask = 0;
     if (axes.count == -1) {
@@ -77,7 +76,7 @@ static em_array *reduce(em_scope *scope, em__op op, em_array *a, em_axes axes, b
         a = em_cast(scope, a, em__sum_dtype(a->spec.dtype));
     if (!a)
         return NULL;
-    if (!axis_mask(axes, a->spec.rank, em__op_get(op)->name, &mask))
+    if (!em__axis_mask(axes, a->spec.rank, em__op_get(op)->name, &mask))
         return em__scope_fail(scope);
     return em__build(scope,
                      &(em__build_args){.op = op, .in = &a, .n_in = 1, .ints = (int64_t[]){keep, mask}, .n_ints = 2});
@@ -94,7 +93,10 @@ static em_array *along(em_scope *scope, em__op op, em_array *a, int axis)
                  em__op_get(op)->name, axis, a->spec.rank);
         return em__scope_fail(scope);
     }
-    return em__build(scope, &(em__build_args){.op = op, .in = &a, .n_in = 1, .ints = (int64_t[]){at}, .n_ints = 1});
+    bool arg = em__op_get(op)->infer == em__infer_ARG; /* the first of equals; the axis vanishes */
+    return em__build(
+        scope,
+        &(em__build_args){.op = op, .in = &a, .n_in = 1, .ints = (int64_t[]){at, false, false}, .n_ints = arg ? 3 : 1});
 }
 
 #define BUILD_UNARY(ENUM, name)                                                                                        \
@@ -140,24 +142,6 @@ em_array *em_clip(em_scope *scope, em_array *a, em_array *low, em_array *high)
     return em_maximum(scope, low, em_minimum(scope, high, a));
 }
 
-em_array *em_mean(em_scope *scope, em_array *a, em_axes axes, bool keep)
-{
-    int64_t mask = 0, count = 1;
-    if (!em__scope_ok(scope, &a, 1, "mean"))
-        return NULL;
-    if (!axis_mask(axes, a->spec.rank, "mean", &mask))
-        return em__scope_fail(scope);
-    for (int i = 0; i < a->spec.rank; i++)
-        count *= mask >> i & 1 ? a->spec.dims[i] : 1;
-    em_dtype dtype = a->spec.dtype;
-    bool integer = em_dtype_get_kind(dtype) < EM_KIND_FLOAT;
-    if (integer || em_dtype_size(dtype) < 4) /* the sum of many halves has no place in a half */
-        a = em_cast(scope, a, EM_F32);
-    em_array *sum = em_sum(scope, a, axes, keep);
-    em_array *mean = sum ? em_div(scope, sum, em_scalar(scope, sum->spec.dtype, (double)count)) : NULL;
-    return mean && !integer ? em_cast(scope, mean, dtype) : mean;
-}
-
 em_array *em_scalar(em_scope *scope, em_dtype dtype, double value)
 {
     em_array *wide = em_constant(scope, EM_F64, &value, (em_dims){0, {0}});
@@ -173,7 +157,7 @@ em_array *em_reverse(em_scope *scope, em_array *a, em_axes axes)
     int64_t mask;
     if (!em__scope_ok(scope, &a, 1, "reverse"))
         return NULL;
-    if (!axis_mask(axes, a->spec.rank, "reverse", &mask))
+    if (!em__axis_mask(axes, a->spec.rank, "reverse", &mask))
         return em__scope_fail(scope);
     return em__build(scope, &(em__build_args){.op = EM__OP_REVERSE, .in = &a, .n_in = 1, .ints = &mask, .n_ints = 1});
 }
@@ -183,7 +167,7 @@ em_array *em_squeeze(em_scope *scope, em_array *a, em_axes axes)
     int64_t mask;
     if (!em__scope_ok(scope, &a, 1, "squeeze"))
         return NULL;
-    if (!axis_mask(axes, a->spec.rank, "squeeze", &mask))
+    if (!em__axis_mask(axes, a->spec.rank, "squeeze", &mask))
         return em__scope_fail(scope);
     em_dims dims = {0};
     for (int i = 0; i < a->spec.rank; i++) {

@@ -98,3 +98,29 @@ uint8_t em__f32_to_f8_e5m2(float f)
 {
     return (uint8_t)encode((double)f, e5m2);
 }
+
+uint8_t em__f64_to_f8_e4m3fn(double d)
+{
+    return (uint8_t)encode(d, e4m3fn);
+}
+
+uint8_t em__f64_to_f8_e5m2(double d)
+{
+    return (uint8_t)encode(d, e5m2);
+}
+
+double em__odd_from_u64(uint64_t x)
+{
+    if (x >> 53) /* the bits below the 53 highest become one */
+        for (int cut = 11; cut > 0; cut--)
+            if (x >> (52 + cut)) {
+                uint64_t low = x & ((1ull << cut) - 1);
+                return (double)((x >> cut | (low != 0)) << cut);
+            }
+    return (double)x;
+}
+
+double em__odd_from_s64(int64_t x)
+{
+    return x < 0 ? -em__odd_from_u64(0 - (uint64_t)x) : em__odd_from_u64((uint64_t)x);
+}

@@ -19,6 +19,13 @@ uint8_t em__f32_to_f8_e5m2(float f);
 /* One rounding from double: going through float would round twice. */
 uint16_t em__f64_to_f16(double d);
 uint16_t em__f64_to_bf16(double d);
+uint8_t em__f64_to_f8_e4m3fn(double d);
+uint8_t em__f64_to_f8_e5m2(double d);
+
+/* A 64-bit integer as a double whose last bit is set if anything was cut off: rounding that to a narrower float gives
+ * the integer rounded once. */
+double em__odd_from_u64(uint64_t x);
+double em__odd_from_s64(int64_t x);
 
 static inline float em__bf16_to_f32(uint16_t h)
 {

@@ -94,8 +94,8 @@ em_status em__infer_ARG(const em__apply *apply, em__spec *out)
         return em__infer_fail(apply, "axis %lld is empty", (long long)axis);
     out->dtype = EM_S64;
     for (int i = 0; i < in->rank; i++)
-        if (i != axis)
-            out->dims[out->rank++] = in->dims[i];
+        if (i != axis || apply->ints[2])
+            out->dims[out->rank++] = i == axis ? 1 : in->dims[i];
     return EM_OK;
 }
 

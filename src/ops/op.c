@@ -80,7 +80,10 @@ static bool accepted(em__accepts accepts, em_dtype_kind kind)
     case EM__ACCEPTS_ANY: return true;
     case EM__ACCEPTS_NUMERIC: return kind != EM_KIND_BOOL;
     case EM__ACCEPTS_REAL: return kind != EM_KIND_BOOL && kind != EM_KIND_COMPLEX;
+    case EM__ACCEPTS_ORDERED:
     case EM__ACCEPTS_FLOAT: return kind != EM_KIND_COMPLEX;
+    case EM__ACCEPTS_INEXACT:
+    case EM__ACCEPTS_COMPLEX: return true;
     case EM__ACCEPTS_INTEGER: return integer;
     case EM__ACCEPTS_BITS: return integer || kind == EM_KIND_BOOL;
     }
@@ -89,14 +92,28 @@ static bool accepted(em__accepts accepts, em_dtype_kind kind)
 
 em_status em__op_operand_dtype(em__op op, em_dtype dtype, em_dtype *want)
 {
-    static const char *const classes[] = {"any dtype", "a number",   "a real number",
-                                          "a number",  "an integer", "an integer or pred"};
+    static const char *const classes[] = {"any dtype",     "anything but complex", "a number",
+                                          "a real number", "a real number",        "a number",
+                                          "a number",      "an integer",           "an integer or pred"};
     em__accepts accepts = table[op].accepts;
     em_dtype_kind kind = em_dtype_get_kind(dtype);
     EM__FAIL_IF(!accepted(accepts, kind), EM_ERROR_INVALID_ARGUMENT, "%s: operand is %s, the op takes %s",
                 table[op].name, em_dtype_name(dtype), classes[accepts]);
-    *want = accepts == EM__ACCEPTS_FLOAT && kind != EM_KIND_FLOAT ? EM_F32 : dtype;
+    bool inexact = accepts == EM__ACCEPTS_FLOAT || accepts == EM__ACCEPTS_INEXACT;
+    *want = accepts == EM__ACCEPTS_COMPLEX    ? em__complex_dtype(dtype)
+            : inexact && kind < EM_KIND_FLOAT ? EM_F32
+                                              : dtype;
     return EM_OK;
+}
+
+em_dtype em__real_dtype(em_dtype dtype)
+{
+    return dtype == EM_C64 ? EM_F32 : dtype == EM_C128 ? EM_F64 : dtype;
+}
+
+em_dtype em__complex_dtype(em_dtype dtype)
+{
+    return dtype == EM_F64 || dtype == EM_C128 ? EM_C128 : EM_C64;
 }
 
 static em_dtype integer_of(em_dtype_kind kind, size_t bytes)
@@ -116,15 +133,17 @@ em_dtype em__promote(em_dtype a, em_dtype b)
     if (ka > kb) /* kinds ascend: bool, unsigned, signed, float, complex */
         return em__promote(b, a);
     if (kb == EM_KIND_COMPLEX)
-        return b == EM_C128 || a == EM_C128 || a == EM_F64 ? EM_C128 : EM_C64;
+        return a == EM_F64 || a == EM_C128 ? EM_C128 : b;
     if (kb == EM_KIND_FLOAT) {
         if (ka != EM_KIND_FLOAT)
             return b;
-        return na == nb ? (na == 1 ? EM_F16 : EM_F32) : na > nb ? a : b; /* f16 with bf16: neither holds the other */
+        if (a == EM_BF16 || b == EM_BF16) /* any other float of at most its width comes before bf16 */
+            return a == EM_BF16 ? b : a;
+        return na == nb ? EM_F16 : na > nb ? a : b; /* of one width: the two f8 */
     }
     if (ka == kb || ka == EM_KIND_BOOL)
         return na > nb && ka == kb ? a : b;
-    size_t wide = na < nb ? nb : na * 2; /* unsigned with signed: a signed type that holds both, at most s64 */
+    size_t wide = na < nb ? nb : na * 2;
     return integer_of(EM_KIND_SIGNED, wide > 8 ? 8 : wide);
 }
 

@@ -5,9 +5,9 @@
  * Attributes travel as two flat lists, so that a node of any op is one small allocation and encodes as it lies:
  *
  *   op              ints                                                         floats
- *   CAST            dtype
+ *   CAST, BITCAST   dtype
  *   reductions      keep, bit mask of axes
- *   ARGMAX, ARGMIN  axis
+ *   ARGMAX, ARGMIN  axis, last of equals, keep
  *   RESHAPE         dims...              BROADCAST_TO  dims...
  *   TRANSPOSE       permutation...       REVERSE       bit mask of axes
  *   SLICE           start..., stop..., stride...
@@ -72,9 +72,12 @@ enum {
 /* Classes of dtypes that an op accepts. */
 typedef enum em__accepts {
     EM__ACCEPTS_ANY,
+    EM__ACCEPTS_ORDERED,
     EM__ACCEPTS_NUMERIC,
     EM__ACCEPTS_REAL,
     EM__ACCEPTS_FLOAT,
+    EM__ACCEPTS_INEXACT,
+    EM__ACCEPTS_COMPLEX,
     EM__ACCEPTS_INTEGER,
     EM__ACCEPTS_BITS,
 } em__accepts;
@@ -116,8 +119,15 @@ em_status em__op_infer(const em__apply *apply, em__spec *out);
  * EM_ERROR_INVALID_ARGUMENT when the op can't take it. */
 em_status em__op_operand_dtype(em__op op, em_dtype dtype, em_dtype *want);
 
-/* Nx.Type.merge. */
+/* Nx.Type.merge: complex beats float beats bf16 beats signed beats unsigned; of one kind the wider wins; unsigned with
+ * signed is a signed type that holds both (at most s64); f64 with c64 is c128. So f16 with bf16 is f16, and a half or
+ * f8 with an integer stays what it is. Nx lets the operands' order decide between f8_e4m3fn and another float; here the
+ * wider wins, and f16, which holds both, for the two f8. pred (no dtype of Nx's) gives way to everything. */
 em_dtype em__promote(em_dtype a, em_dtype b);
+
+/* The dtype of a complex dtype's parts (any other dtype: itself); the complex dtype that holds a dtype. */
+em_dtype em__real_dtype(em_dtype dtype);
+em_dtype em__complex_dtype(em_dtype dtype);
 
 /* The dtype in which sums and products are taken: integers under 32 bits are widened to 32, as Nx does. */
 em_dtype em__sum_dtype(em_dtype dtype);

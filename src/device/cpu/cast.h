@@ -3,8 +3,7 @@
  * f8 are null.
  *
  * Float to integer truncates toward zero and saturates, NaN is 0. Integer to a narrower one keeps the low bits. To pred
- * is x != 0 (NaN is true); from pred is 0 or 1. To a float rounds once to nearest even; integers of 64 bits on their
- * way to f16 or bf16 pass through f64 first.
+ * is x != 0 (NaN is true); from pred is 0 or 1. To a float rounds once to nearest even.
  */
 #ifndef EM_DEVICE_CPU_CAST_H
 #define EM_DEVICE_CPU_CAST_H

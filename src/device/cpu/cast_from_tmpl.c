@@ -2,7 +2,8 @@
  * From one plain type to all plain types, and to the halves through f32 or f64. Included once a type with T the
  * element, FN(name), DTYPE, and
  *   CONVERT(to, TO, x)   x as a TO
- *   WIDE                 1 if f32 does not hold every T: then the halves are reached through f64
+ *   WIDE                 1 if f32 does not hold every T: then the halves are reached through f64, by
+ *   NARROWING(x)         x as a double that rounds on to a half as x itself would
  */
 #define LOOP(to, TO, D)                                                                                                \
     static void FN(to_##to)(void *out, const void *in, size_t n)                                                       \
@@ -29,7 +30,7 @@ static void FN(to_f16)(void *out, const void *in, size_t n)
     const T *x = in;
     uint16_t *y = out;
     for (size_t i = 0; i < n; i++)
-        y[i] = em__f64_to_f16((double)x[i]);
+        y[i] = em__f64_to_f16(NARROWING(x[i]));
 }
 
 static void FN(to_bf16)(void *out, const void *in, size_t n)
@@ -37,7 +38,7 @@ static void FN(to_bf16)(void *out, const void *in, size_t n)
     const T *x = in;
     uint16_t *y = out;
     for (size_t i = 0; i < n; i++)
-        y[i] = em__f64_to_bf16((double)x[i]);
+        y[i] = em__f64_to_bf16(NARROWING(x[i]));
 }
 #else
 static void FN(to_f16)(void *out, const void *in, size_t n)
@@ -66,3 +67,4 @@ static void FN(fill)(em__cast *k)
 #undef DTYPE
 #undef CONVERT
 #undef WIDE
+#undef NARROWING

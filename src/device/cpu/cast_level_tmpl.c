@@ -108,6 +108,7 @@ static inline double saturate_f64(double x)
 #define DTYPE EM_U32
 #define CONVERT(to, TO, x) ((TO)(x))
 #define WIDE 1
+#define NARROWING(x) ((double)(x))
 #include "device/cpu/cast_from_tmpl.c"
 
 #define T uint64_t
@@ -115,6 +116,7 @@ static inline double saturate_f64(double x)
 #define DTYPE EM_U64
 #define CONVERT(to, TO, x) ((TO)(x))
 #define WIDE 1
+#define NARROWING(x) em__odd_from_u64(x)
 #include "device/cpu/cast_from_tmpl.c"
 
 #define T int8_t
@@ -136,6 +138,7 @@ static inline double saturate_f64(double x)
 #define DTYPE EM_S32
 #define CONVERT(to, TO, x) ((TO)(x))
 #define WIDE 1
+#define NARROWING(x) ((double)(x))
 #include "device/cpu/cast_from_tmpl.c"
 
 #define T int64_t
@@ -143,6 +146,7 @@ static inline double saturate_f64(double x)
 #define DTYPE EM_S64
 #define CONVERT(to, TO, x) ((TO)(x))
 #define WIDE 1
+#define NARROWING(x) em__odd_from_s64(x)
 #include "device/cpu/cast_from_tmpl.c"
 
 #define T float
@@ -157,6 +161,7 @@ static inline double saturate_f64(double x)
 #define DTYPE EM_F64
 #define CONVERT(to, TO, x) saturate_##to((double)(x))
 #define WIDE 1
+#define NARROWING(x) ((double)(x))
 #include "device/cpu/cast_from_tmpl.c"
 
 #define T uint8_t

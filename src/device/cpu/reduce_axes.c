@@ -57,7 +57,8 @@ static em_status run_arg(em_device *device, const em__call *call)
     split s;
     split_axes(&call->in[0].spec, (int64_t)1 << call->ints[0], &s);
     em__reduce_arg(cpu->reduce, cpu->pool, call->op == EM__OP_ARGMAX ? EM__ARG_MAX : EM__ARG_MIN,
-                   call->in[0].spec.dtype, call->out.data, call->in[0].data, s.outer, s.reduce, s.inner, false);
+                   call->in[0].spec.dtype, call->out.data, call->in[0].data, s.outer, s.reduce, s.inner,
+                   call->ints[1] != 0);
     return EM_OK;
 }
 

@@ -21,6 +21,8 @@ static const em__kernel_fn kernels[EM__OP_COUNT] = {
 #undef EM_OP
     [EM__OP_SELECT] = em__ref_select,
     [EM__OP_CAST] = em__ref_cast,
+    [EM__OP_BITCAST] = em__ref_copy,
+    [EM__OP_MAKE_COMPLEX] = em__ref_make_complex,
     [EM__OP_ARGMAX] = em__ref_arg,
     [EM__OP_ARGMIN] = em__ref_arg,
     [EM__OP_COPY] = em__ref_copy,
@@ -147,8 +149,8 @@ void em__ref_store(em_dtype dtype, void *data, int64_t i, em__value v)
     case EM_S16: ((int16_t *)data)[i] = (int16_t)v.s; break;
     case EM_S32: ((int32_t *)data)[i] = (int32_t)v.s; break;
     case EM_S64: ((int64_t *)data)[i] = v.s; break;
-    case EM_F8_E4M3FN: ((uint8_t *)data)[i] = em__f32_to_f8_e4m3fn((float)v.f); break;
-    case EM_F8_E5M2: ((uint8_t *)data)[i] = em__f32_to_f8_e5m2((float)v.f); break;
+    case EM_F8_E4M3FN: ((uint8_t *)data)[i] = em__f64_to_f8_e4m3fn(v.f); break;
+    case EM_F8_E5M2: ((uint8_t *)data)[i] = em__f64_to_f8_e5m2(v.f); break;
     case EM_F16: ((uint16_t *)data)[i] = em__f64_to_f16(v.f); break;
     case EM_BF16: ((uint16_t *)data)[i] = em__f64_to_bf16(v.f); break;
     case EM_F32: ((float *)data)[i] = (float)v.f; break;

@@ -40,6 +40,7 @@ EM__REF_DECLARE(unary);
 EM__REF_DECLARE(binary);
 EM__REF_DECLARE(select);
 EM__REF_DECLARE(cast);
+EM__REF_DECLARE(make_complex);
 EM__REF_DECLARE(reduce);
 EM__REF_DECLARE(arg);
 EM__REF_DECLARE(copy);
@@ -77,5 +78,9 @@ EM__REF_DECLARE(chain);
 
 /* The double-precision function of a unary float op; shared with fused_linear's activation. */
 double em__ref_unary_real(em__op op, double x);
+
+/* The complex forms of elementwise ops. */
+em__value em__ref_unary_complex(em__op op, em__value v);
+em__value em__ref_binary_complex(em__op op, em__value a, em__value b);
 
 #endif

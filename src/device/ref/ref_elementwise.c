@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "core/error.h"
+#include "core/float16.h"
 #include "device/ref/ref.h"
 
 /* Inverse error function: Newton steps on erf from a rational start (Winitzki 2008), to double precision. */
@@ -41,15 +42,19 @@ double em__ref_unary_real(em__op op, double x)
     case EM__OP_FLOOR: return floor(x);
     case EM__OP_CEIL: return ceil(x);
     case EM__OP_ROUND: return round(x);
+    case EM__OP_RINT: return rint(x);
+    case EM__OP_TRUNC: return trunc(x);
     case EM__OP_RECIPROCAL: return 1 / x;
     case EM__OP_SQRT: return sqrt(x);
     case EM__OP_RSQRT: return 1 / sqrt(x);
     case EM__OP_CBRT: return cbrt(x);
     case EM__OP_EXP: return exp(x);
+    case EM__OP_EXP2: return exp2(x);
     case EM__OP_EXPM1: return expm1(x);
     case EM__OP_LOG: return log(x);
     case EM__OP_LOG1P: return log1p(x);
     case EM__OP_LOG2: return log2(x);
+    case EM__OP_LOG10: return log10(x);
     case EM__OP_SIN: return sin(x);
     case EM__OP_COS: return cos(x);
     case EM__OP_TAN: return tan(x);
@@ -71,14 +76,18 @@ double em__ref_unary_real(em__op op, double x)
     case EM__OP_GELU: return x == -INFINITY ? -0.0 : 0.5 * x * erfc(-x * M_SQRT1_2);
     case EM__OP_GELU_TANH:
         return x == -INFINITY ? -0.0 : 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    case EM__OP_REAL: return x;
+    case EM__OP_IMAG: return 0;
+    case EM__OP_PHASE: return isnan(x) ? x : signbit(x) ? M_PI : 0;
     default: return NAN;
     }
 }
 
 /* Integer forms; two's complement, wrapping. The value is carried as u64 and stored truncated. */
-static uint64_t unary_integer(em__op op, bool is_signed, uint64_t x)
+static uint64_t unary_integer(em__op op, bool is_signed, int bits, uint64_t x)
 {
     int64_t s = (int64_t)x;
+    uint64_t low = x & UINT64_MAX >> (64 - bits);
     switch (op) {
     case EM__OP_NEG: return 0 - x;
     case EM__OP_ABS: return is_signed && s < 0 ? 0 - x : x;
@@ -86,8 +95,33 @@ static uint64_t unary_integer(em__op op, bool is_signed, uint64_t x)
     case EM__OP_SQUARE: return x * x;
     case EM__OP_RELU: return is_signed && s < 0 ? 0 : x;
     case EM__OP_BITWISE_NOT: return ~x;
-    default: return x; /* floor, ceil, round */
+    case EM__OP_POPULATION_COUNT: return (uint64_t)__builtin_popcountll(low);
+    case EM__OP_COUNT_LEADING_ZEROS: return (uint64_t)(low ? __builtin_clzll(low) - (64 - bits) : bits);
+    default: return x; /* floor, ceil, round, rint, trunc */
     }
+}
+
+static em__value unary_value(em__op op, em_dtype dtype, em__value v)
+{
+    em_dtype_kind kind = em_dtype_get_kind(dtype);
+    bool inexact = kind == EM_KIND_FLOAT || kind == EM_KIND_COMPLEX;
+    em__value r = {0};
+    if (op == EM__OP_LOGICAL_NOT)
+        r.u = inexact ? v.f == 0 && v.imag == 0 : (v.u | (uint64_t)v.s) == 0;
+    else if (op == EM__OP_IS_NAN)
+        r.u = inexact && (isnan(v.f) || isnan(v.imag));
+    else if (op == EM__OP_IS_INF)
+        r.u = inexact && (isinf(v.f) || isinf(v.imag));
+    else if (op == EM__OP_IS_FINITE)
+        r.u = !inexact || (isfinite(v.f) && isfinite(v.imag));
+    else if (kind == EM_KIND_FLOAT)
+        r.f = em__ref_unary_real(op, v.f);
+    else if (kind == EM_KIND_COMPLEX)
+        r = em__ref_unary_complex(op, v);
+    else
+        r.s = (int64_t)(r.u = unary_integer(op, kind == EM_KIND_SIGNED, (int)em_dtype_size(dtype) * 8,
+                                            v.u | (uint64_t)v.s));
+    return r;
 }
 
 em_status em__ref_unary(em_device *device, const em__call *call)
@@ -95,28 +129,20 @@ em_status em__ref_unary(em_device *device, const em__call *call)
     (void)device;
     const em__tensor *a = &call->in[0];
     em_dtype dtype = a->spec.dtype;
-    em_dtype_kind kind = em_dtype_get_kind(dtype);
     em__walk walk = {.spec = &call->out.spec};
     int64_t size = em__spec_size(&call->out.spec);
     for (int64_t i = 0; i < size; i++, em__walk_next(&walk)) {
-        em__value v = em__ref_load(dtype, a->data, em__walk_offset(&walk, a)), r = {0};
-        bool real = kind == EM_KIND_FLOAT || kind == EM_KIND_COMPLEX;
-        if (call->op == EM__OP_LOGICAL_NOT)
-            r.u = real ? v.f == 0 && v.imag == 0 : (v.u | (uint64_t)v.s) == 0;
-        else if (call->op == EM__OP_IS_NAN)
-            r.u = real && (isnan(v.f) || isnan(v.imag));
-        else if (call->op == EM__OP_IS_INF)
-            r.u = real && (isinf(v.f) || isinf(v.imag));
-        else if (kind == EM_KIND_FLOAT)
-            r.f = em__ref_unary_real(call->op, v.f);
-        else if (kind == EM_KIND_COMPLEX)
-            return em__fail(EM_ERROR_UNSUPPORTED, "%s: complex operands are not implemented",
-                            em__op_get(call->op)->name);
-        else
-            r.s = (int64_t)(r.u = unary_integer(call->op, kind == EM_KIND_SIGNED, v.u | (uint64_t)v.s));
-        em__ref_store(call->out.spec.dtype, call->out.data, i, r);
+        em__value v = em__ref_load(dtype, a->data, em__walk_offset(&walk, a));
+        em__ref_store(call->out.spec.dtype, call->out.data, i, unary_value(call->op, dtype, v));
     }
     return EM_OK;
+}
+
+/* log(exp(a) + exp(b)); equal infinities are not subtracted. */
+static double log_add_exp(double a, double b)
+{
+    double top = a > b ? a : b;
+    return a == b ? a + M_LN2 : isnan(a - b) ? a - b : top + log1p(exp(-fabs(a - b)));
 }
 
 static double binary_real(em__op op, double a, double b)
@@ -134,6 +160,8 @@ static double binary_real(em__op op, double a, double b)
     case EM__OP_SWIGLU: return em__ref_unary_real(EM__OP_SILU, a) * b;
     case EM__OP_GEGLU: return em__ref_unary_real(EM__OP_GELU, a) * b;
     case EM__OP_GEGLU_TANH: return em__ref_unary_real(EM__OP_GELU_TANH, a) * b;
+    case EM__OP_HYPOT: return hypot(a, b);
+    case EM__OP_LOGADDEXP: return log_add_exp(a, b);
     default: return NAN;
     }
 }
@@ -217,6 +245,10 @@ static em__value binary_value(em__op op, em_dtype dtype, em__value a, em__value 
     bool x = truth(kind, a), y = truth(kind, b);
     if (op == EM__OP_LOGICAL_AND || op == EM__OP_LOGICAL_OR || op == EM__OP_LOGICAL_XOR) {
         r.u = op == EM__OP_LOGICAL_AND ? x && y : op == EM__OP_LOGICAL_OR ? x || y : x != y;
+    } else if (kind == EM_KIND_COMPLEX && (op == EM__OP_EQUAL || op == EM__OP_NOT_EQUAL)) {
+        r.u = (a.f == b.f && a.imag == b.imag) == (op == EM__OP_EQUAL);
+    } else if (kind == EM_KIND_COMPLEX) {
+        r = em__ref_binary_complex(op, a, b);
     } else if (em__op_get(op)->infer == em__infer_COMPARE) {
         int order = kind == EM_KIND_FLOAT ? (a.f > b.f) - (a.f < b.f)
                     : is_signed           ? (a.s > b.s) - (a.s < b.s)
@@ -237,8 +269,6 @@ em_status em__ref_binary(em_device *device, const em__call *call)
     (void)device;
     const em__tensor *a = &call->in[0], *b = &call->in[1];
     em_dtype dtype = a->spec.dtype;
-    EM__FAIL_IF(em_dtype_get_kind(dtype) == EM_KIND_COMPLEX, EM_ERROR_UNSUPPORTED,
-                "%s: complex operands are not implemented", em__op_get(call->op)->name);
     em__walk walk = {.spec = &call->out.spec};
     int64_t size = em__spec_size(&call->out.spec);
     for (int64_t i = 0; i < size; i++, em__walk_next(&walk)) {
@@ -298,9 +328,11 @@ em_status em__ref_cast(em_device *device, const em__call *call)
             r = v;
             if (kf < EM_KIND_FLOAT)
                 r.f = kf == EM_KIND_SIGNED ? (double)v.s : (double)v.u;
-            /* A 64-bit integer must reach f32 in one rounding. */
-            if (to == EM_F32 && kf < EM_KIND_FLOAT)
+            /* A 64-bit integer must reach a narrow float in one rounding. */
+            if ((to == EM_F32 || to == EM_C64) && kf < EM_KIND_FLOAT)
                 r.f = (double)(kf == EM_KIND_SIGNED ? (float)v.s : (float)v.u);
+            else if (kf < EM_KIND_FLOAT && to != EM_F64 && to != EM_C128)
+                r.f = kf == EM_KIND_SIGNED ? em__odd_from_s64(v.s) : em__odd_from_u64(v.u);
         } else if (kf >= EM_KIND_FLOAT) {
             r = saturate(to, v.f);
         } else {

@@ -117,7 +117,10 @@ static void reduce_step(em__op op, em_dtype_kind kind, em__value *acc, em__value
         acc->s = (int64_t)acc->u;
         break;
     case EM__OP_PRODUCT:
-        acc->f *= v.f;
+        if (kind == EM_KIND_COMPLEX)
+            *acc = em__ref_binary_complex(EM__OP_MUL, *acc, v);
+        else
+            acc->f *= v.f;
         acc->u *= v.u | (uint64_t)v.s;
         acc->s = (int64_t)acc->u;
         break;
@@ -141,8 +144,6 @@ em_status em__ref_reduce(em_device *device, const em__call *call)
     (void)device;
     const em__tensor *in = &call->in[0];
     em_dtype_kind kind = em_dtype_get_kind(in->spec.dtype);
-    EM__FAIL_IF(kind == EM_KIND_COMPLEX && call->op == EM__OP_PRODUCT, EM_ERROR_UNSUPPORTED,
-                "product: complex operands are not implemented");
     em__spec outer = in->spec, inner = in->spec; /* reduced axes shrink to 1 in one, the others in the other */
     for (int d = 0; d < in->spec.rank; d++)
         *(call->ints[1] >> d & 1 ? &outer.dims[d] : &inner.dims[d]) = 1;
@@ -160,14 +161,14 @@ em_status em__ref_reduce(em_device *device, const em__call *call)
     return EM_OK;
 }
 
-/* True when v is a better maximum (minimum) than best: strictly, and NaN before all else. */
-static bool better(em__op op, em_dtype_kind kind, em__value v, em__value best)
+/* True when v is a better maximum (minimum) than best: NaN before all else, `last`: equals too. */
+static bool better(em__op op, em_dtype_kind kind, bool last, em__value v, em__value best)
 {
     if (kind == EM_KIND_FLOAT && (isnan(v.f) || isnan(best.f)))
         return isnan(v.f) && !isnan(best.f);
     bool less = kind == EM_KIND_FLOAT ? v.f < best.f : kind == EM_KIND_SIGNED ? v.s < best.s : v.u < best.u;
     bool more = kind == EM_KIND_FLOAT ? v.f > best.f : kind == EM_KIND_SIGNED ? v.s > best.s : v.u > best.u;
-    return op == EM__OP_ARGMAX ? more : less;
+    return (op == EM__OP_ARGMAX ? more : less) || (last && !less && !more);
 }
 
 em_status em__ref_arg(em_device *device, const em__call *call)
@@ -184,7 +185,7 @@ em_status em__ref_arg(em_device *device, const em__call *call)
         em__value best = em__ref_load(in->spec.dtype, in->data, base);
         for (int64_t j = 1; j < in->spec.dims[axis]; j++) {
             em__value v = em__ref_load(in->spec.dtype, in->data, base + j * in->strides[axis]);
-            if (better(call->op, em_dtype_get_kind(in->spec.dtype), v, best)) {
+            if (better(call->op, em_dtype_get_kind(in->spec.dtype), call->ints[1] != 0, v, best)) {
                 best = v;
                 pick = j;
             }

@@ -1,9 +1,9 @@
 """The container of recorded ops, a family each: FAMILY.json lists the cases, FAMILY.bin holds every array they name.
 
 A case: {"op", "name", "attrs", "inputs", "outputs", "abs", "rel"}, what is empty or 0 left out; an array in it is [dtype, shape, offset] into
-FAMILY.bin (little endian, row-major, 16-byte aligned; bf16 as its 16 bits, pred as one byte 0 or 1), or null for an
+FAMILY.bin (little endian, row-major, 16-byte aligned; bf16 and f8 as their bits, pred as one byte 0 or 1), or null for an
 operand that is left out. An output element y agrees with the recorded r if y == r, or both are NaN, or both are finite
-and |y - r| <= abs + rel * |r|; both parts of a complex by themselves. The sign of a zero does not count, but for cases with "zero_sign": true. With
+and |y - r| <= abs + rel * |r|; of complex elements each part must, with |r| the modulus. The sign of a zero does not count, but for cases with "zero_sign": true. With
 "dtype_open": true the values count and the result's dtype does not.
 """
 import json
@@ -18,7 +18,11 @@ NUMPY = {"f64": np.float64, "f32": np.float32, "f16": np.float16, "bf16": np.flo
 EPSILON = {"f64": 2.0**-52, "f32": 2.0**-23, "f16": 2.0**-10, "bf16": 2.0**-7, "f8_e4m3fn": 2.0**-3,
            "f8_e5m2": 2.0**-2, "c64": 2.0**-23, "c128": 2.0**-52}
 FLOATS = ["f32", "f64", "f16", "bf16"]
-DENORMAL = {"f64": 5e-324, "f32": 1.5e-45, "f16": 6e-8, "bf16": 1e-40}
+DENORMAL = {"f64": 5e-324, "f32": 1.5e-45, "f16": 6e-8, "bf16": 1e-40, "f8_e4m3fn": 2.0**-9, "f8_e5m2": 2.0**-16}
+# The finite values of the positive codes 0, 1, 2...; then what lies beyond them.
+F8_VALUES = {"f8_e4m3fn": [(c & 7 | (8 if c >> 3 else 0)) * 2.0**(max(c >> 3, 1) - 10) for c in range(0x7F)],
+             "f8_e5m2": [(c & 3 | (4 if c >> 2 else 0)) * 2.0**(max(c >> 2, 1) - 17) for c in range(0x7C)]}
+F8_NAN = {"f8_e4m3fn": 0x7F, "f8_e5m2": 0x7E}
 
 
 def to_bf16(x):
@@ -35,8 +39,29 @@ def to_bf16(x):
     return rounded.astype(np.uint16)
 
 
+def to_f8(x, dtype):
+    """Nearest f8 (ties to even) of doubles. What rounds past the largest is infinite, of f8_e4m3fn NaN."""
+    x, values = np.asarray(x, np.float64), np.array(F8_VALUES[dtype])
+    step = values[-1] - values[-2]
+    middles = np.append((values[1:] + values[:-1]) / 2, values[-1] + step / 2)
+    size = np.abs(x)
+    code = np.searchsorted(middles, size, "left")
+    tie = (code < len(middles)) & (size == middles[np.minimum(code, len(middles) - 1)])
+    code = code + (tie & (code % 2 == 1))
+    code = np.where(np.isnan(x), F8_NAN[dtype], code)
+    return (code | np.where(np.signbit(x), 0x80, 0)).astype(np.uint8)
+
+
+def from_f8(code, dtype):
+    values = F8_VALUES[dtype] + [np.inf if dtype == "f8_e5m2" else np.nan]
+    values = np.array(values + [np.nan] * (128 - len(values)), np.float32)
+    return np.where(code & 0x80, -values[code & 0x7F], values[code & 0x7F])
+
+
 def rounded(x, dtype):
-    """x (doubles or integers) as numpy holds dtype; bf16 is held as f32 with a bf16's value."""
+    """x (doubles or integers) as numpy holds dtype; bf16 and f8 are held as f32 with such a value."""
+    if dtype in F8_VALUES:
+        return from_f8(to_f8(x, dtype), dtype)
     if dtype == "bf16":
         return (to_bf16(x).astype(np.uint32) << 16).view(np.float32)
     with np.errstate(all="ignore"):
@@ -49,7 +74,8 @@ class Book:
 
     def array(self, value, dtype):
         value = np.asarray(value)
-        raw = (to_bf16(value) if dtype == "bf16" else np.ascontiguousarray(rounded(value, dtype))).tobytes()
+        raw = (to_bf16(value) if dtype == "bf16" else to_f8(value, dtype) if dtype in F8_VALUES
+               else np.ascontiguousarray(rounded(value, dtype))).tobytes()
         place = self.places.get(raw)
         if place is None:
             self.blob += b"\0" * (-len(self.blob) % 16)

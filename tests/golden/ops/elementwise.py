@@ -156,7 +156,7 @@ def broadcast_and_promote(book):
         x, y = rounded(a, "f32").astype(float), rounded(b, "f32").astype(float)
         book.add(op, f"{op} broadcast", [(x, "f32"), (y, "f32")], [(f(x, y), "f32")], rel=EPSILON["f32"] / 2)
     small = np.array([1, 2, 3])
-    for da, db, out in (("f16", "bf16", "f32"), ("f16", "f32", "f32"), ("f32", "f64", "f64"), ("s32", "f32", "f32"),
+    for da, db, out in (("f16", "bf16", "f16"), ("f16", "f32", "f32"), ("f32", "f64", "f64"), ("s32", "f32", "f32"),
                         ("s64", "f16", "f16"), ("s64", "bf16", "bf16"), ("u8", "s32", "s32"), ("s32", "s64", "s64"),
                         ("u8", "f64", "f64"), ("u8", "s8", "s16"), ("u32", "s32", "s64")):
         book.add("add", f"add {da} {db}", [(small, da), (small, db)], [(small + small, out)])
