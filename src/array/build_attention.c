@@ -67,7 +67,7 @@ static bool attention_operands(em_scope *scope, em__op op, em_array **in)
     em_dtype dtype;
     if (!em__scope_ok(scope, in, 3, em__op_get(op)->name))
         return false;
-    dtype = em__promote(em__promote(in[0]->spec.dtype, in[1]->spec.dtype), in[2]->spec.dtype);
+    dtype = em__promote_fast(em__promote_fast(in[0]->spec.dtype, in[1]->spec.dtype), in[2]->spec.dtype);
     if (em__op_operand_dtype(op, dtype, &dtype) != EM_OK) {
         em__scope_fail(scope);
         return false;

@@ -122,7 +122,7 @@ static em_array *norm(em_scope *scope, em__op op, em_array *x, em_array *const *
         return NULL;
     em_dtype dtype = x->spec.dtype;
     for (int i = 0; i < n; i++)
-        dtype = optional[i] ? em__promote(dtype, optional[i]->spec.dtype) : dtype;
+        dtype = optional[i] ? em__promote_fast(dtype, optional[i]->spec.dtype) : dtype;
     if (em__op_operand_dtype(op, dtype, &dtype) != EM_OK)
         return em__scope_fail(scope);
     in[0] = em_cast(scope, x, dtype);

@@ -142,6 +142,6 @@ em_status em__infer_QUANTIZED_MATMUL(const em__apply *apply, em__spec *out)
     *out = *x;
     out->dims[out->rank - 1] = transpose ? rows : k;
     if (q.mode == EM_QUANT_AFFINE)
-        out->dtype = em__promote(x->dtype, apply->in[2]->dtype);
+        out->dtype = em__promote_fast(x->dtype, apply->in[2]->dtype);
     return EM_OK;
 }

@@ -147,6 +147,12 @@ em_dtype em__promote(em_dtype a, em_dtype b)
     return integer_of(EM_KIND_SIGNED, wide > 8 ? 8 : wide);
 }
 
+em_dtype em__promote_fast(em_dtype a, em_dtype b)
+{
+    bool both = (a == EM_F16 && b == EM_BF16) || (a == EM_BF16 && b == EM_F16);
+    return both ? EM_F32 : em__promote(a, b);
+}
+
 bool em__broadcast(const em__spec *a, const em__spec *b, em__spec *out)
 {
     out->rank = a->rank > b->rank ? a->rank : b->rank;

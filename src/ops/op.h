@@ -125,6 +125,9 @@ em_status em__op_operand_dtype(em__op op, em_dtype dtype, em_dtype *want);
  * wider wins, and f16, which holds both, for the two f8. pred (no dtype of Nx's) gives way to everything. */
 em_dtype em__promote(em_dtype a, em_dtype b);
 
+/* The same, but f16 with bf16 is f32, which holds both: of the fast ops and products with quantized weights. */
+em_dtype em__promote_fast(em_dtype a, em_dtype b);
+
 /* The dtype of a complex dtype's parts (any other dtype: itself); the complex dtype that holds a dtype. */
 em_dtype em__real_dtype(em_dtype dtype);
 em_dtype em__complex_dtype(em_dtype dtype);

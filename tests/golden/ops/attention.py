@@ -187,7 +187,7 @@ def gated(book):
 
 def norms(book):
     for x_dtype, w_dtype, out in (("bf16", "f32", "f32"), ("f16", "f32", "f32"), ("f32", "bf16", "f32"),
-                                  ("f16", "bf16", "f16"), ("bf16", "bf16", "bf16"), ("f16", "f16", "f16")):
+                                  ("f16", "bf16", "f32"), ("bf16", "bf16", "bf16"), ("f16", "f16", "f16")):
         x, w, b = normal((3, 2, 24), x_dtype, 2), normal((24,), w_dtype), normal((24,), w_dtype)
         rms = x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-6) * w
         layer = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5) * w + b
