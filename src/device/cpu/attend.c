@@ -84,12 +84,21 @@ static em__attention_args dense_args(const em__call *call)
     args.out_head = call->out.strides[1];
     args.out_token = call->out.strides[2];
     args.causal = call->ints[0] != 0;
-    if (call->ints[1]) {
+    args.window = call->ints[2];
+    args.softcap = (float)call->floats[1];
+    int next = 3;
+    if (call->ints[1] & 1) {
         em__spec scores = q->spec;
         scores.dims[3] = args.keys;
-        em__tensor mask = em__tensor_broadcast(&call->in[3], &scores);
+        em__tensor mask = em__tensor_broadcast(&call->in[next++], &scores);
         em__attention_mask m = {mask.data, mask.strides[0], mask.strides[1], mask.strides[2], mask.strides[3]};
         *(mask.spec.dtype == EM_PRED ? &args.allowed : &args.mask) = m;
+    }
+    if (call->ints[1] & 2)
+        args.sinks = call->in[next++].data;
+    if (call->ints[1] & 4) {
+        args.lengths = call->in[next].data;
+        args.length_stride = call->in[next].spec.rank ? call->in[next].strides[0] : 0;
     }
     return args;
 }
@@ -106,14 +115,12 @@ bool em__cpu_prepare_attention(em__cpu *cpu, const em__call *call, em__plan *pla
     bool segments = call->op == EM__OP_SDPA_SEGMENTS;
     if ((!segments && call->op != EM__OP_SDPA) || call->in[0].spec.dtype != EM_F32)
         return false;
-    if (!segments && (call->ints[1] & ~1 || call->ints[2] || call->floats[1] != 0))
-        return false;
     em__attention_args args = segments ? segments_args(call) : dense_args(call);
     plan->workers = em__attention_scratch_bytes(cpu->attention, &args);
     plan->kernel = segments ? run_segments : run_dense;
     plan->scratch = segments ? (size_t)call->in[3].spec.dims[0] * sizeof(int32_t) : 0;
-    plan->strided = 8 | (segments ? 0 : ~(uint64_t)15);
-    for (int i = 0; i < 3; i++) /* the elements of a head must be side by side */
+    plan->strided = segments || call->ints[1] & 1 ? 8 : 0; /* the mask; sinks and lengths are lists */
+    for (int i = 0; i < 3; i++)                            /* the elements of a head must be side by side */
         if (call->in[i].strides[call->in[i].spec.rank - 1] == 1)
             plan->strided |= (uint64_t)1 << i;
     return true;

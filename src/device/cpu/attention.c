@@ -46,6 +46,7 @@ typedef struct attention_head {
     float *packed_keys, *packed_values, *scores, *sums, *query, *add;
     em__softmax_state *states;
     int64_t packed_block; /* whose keys are packed; -1 for none */
+    int64_t first_block;  /* the first that this run of queries looks at */
 } attention_head;
 
 static int64_t min64(int64_t a, int64_t b)
@@ -106,6 +107,21 @@ static const float *relative_row(const attention_head *head, int64_t query, int6
     return args->relative + head->head * (2 * args->relative_span - 1) + args->relative_span - 1 - query + key;
 }
 
+/* The keys that a query sees lie in [first, end): past those that do not exist, and before those that a window hides. */
+static int64_t first_key(const attention_head *head, int64_t query)
+{
+    const int64_t window = head->plan->args->window;
+    return window ? max64(0, query + head->keys - head->queries - window + 1) : 0;
+}
+
+static int64_t visible_keys(const attention_head *head, int64_t query)
+{
+    const em__attention_args *args = head->plan->args;
+    const int64_t place = query + head->keys - head->queries;
+    int64_t end = args->causal ? min64(head->keys, place + 1) : head->keys;
+    return max64(0, args->window ? min64(end, place + args->window) : end);
+}
+
 /* What is added to the scores of one row, keys [key, key + n): straight from its source, or put together. */
 static const float *row_addend(const attention_head *head, int64_t query, int64_t key, int64_t n)
 {
@@ -113,9 +129,10 @@ static const float *row_addend(const attention_head *head, int64_t query, int64_
     const em__attention_mask *mask = &args->mask, *allowed = &args->allowed;
     const float *added = mask->data ? mask_row(head, mask, query, key) : NULL;
     const float *relative = args->relative ? relative_row(head, query, key) : NULL;
-    if (!allowed->data && !relative && (!added || mask->key == 1))
+    const int64_t hidden = min64(n, first_key(head, query) - key);
+    if (hidden <= 0 && !allowed->data && !relative && (!added || mask->key == 1))
         return added;
-    if (!allowed->data && !added)
+    if (hidden <= 0 && !allowed->data && !added)
         return relative;
     for (int64_t j = 0; j < n; j++) {
         float x = relative ? relative[j] : 0;
@@ -127,15 +144,9 @@ static const float *row_addend(const attention_head *head, int64_t query, int64_
         for (int64_t j = 0; j < n; j++)
             head->add[j] = row[j * allowed->key] ? head->add[j] : -INFINITY;
     }
+    for (int64_t j = 0; j < hidden; j++)
+        head->add[j] = -INFINITY;
     return head->add;
-}
-
-/* The number of keys that a query sees. */
-static int64_t visible_keys(const attention_head *head, int64_t query)
-{
-    if (!head->plan->args->causal)
-        return head->keys;
-    return max64(0, min64(head->keys, query + 1 + head->keys - head->queries));
 }
 
 static void pack_block(attention_head *head, int64_t block, int64_t n)
@@ -186,10 +197,14 @@ static void softmax_tile(const attention_head *head, int64_t query, int64_t row,
     for (int r = 0; r < rows; r++) {
         int64_t seen = max64(0, min64(n, visible_keys(head, query + r) - block));
         const float *add = seen > 0 ? row_addend(head, query + r, block, seen) : NULL;
-        float kept = plan->kernels->softmax(head->scores + r * plan->layout.score_stride, add, seen, n,
-                                            plan->args->scale, &head->states[row + r]);
+        float *scores = head->scores + r * plan->layout.score_stride, scale = plan->args->scale;
+        if (plan->args->softcap != 0) {
+            plan->kernels->cap(scores, seen, scale / plan->args->softcap, plan->args->softcap);
+            scale = 1;
+        }
+        float kept = plan->kernels->softmax(scores, add, seen, n, scale, &head->states[row + r]);
         float *out = head->sums + (row + r) * plan->layout.out_stride;
-        if (block > 0 && kept != 1)
+        if (block > head->first_block && kept != 1)
             plan->kernels->scale(out, out, kept, plan->layout.value_panels * PANEL);
     }
 }
@@ -228,8 +243,8 @@ static void run_block(attention_head *head, int64_t query, int64_t rows, int64_t
         if (n > 0) {
             score_tile(head, query + row, height, n);
             softmax_tile(head, query + row, row, height, block, n);
-            value_tile(head, row, height, n, block == 0);
-        } else if (block == 0) {
+            value_tile(head, row, height, n, block == head->first_block);
+        } else if (block == head->first_block) {
             memset(head->sums + row * layout->out_stride, 0, (size_t)(height * layout->out_stride) * sizeof(float));
         }
     }
@@ -242,7 +257,8 @@ static void run_rows(attention_head *head, int64_t query, int64_t rows)
     const float sink = args->sinks ? args->sinks[head->head] : -INFINITY;
     for (int64_t r = 0; r < rows; r++)
         head->states[r] = (em__softmax_state){.maximum = sink, .sum = args->sinks ? 1 : 0};
-    int64_t block = 0;
+    int64_t block = first_key(head, query) / plan->layout.block_keys * plan->layout.block_keys;
+    head->first_block = block;
     do {
         run_block(head, query, rows, block);
         block += plan->layout.block_keys;
@@ -264,6 +280,8 @@ static void find_head(attention_head *head, const attention_plan *plan, int64_t 
     head->head = h;
     head->queries = args->offsets ? args->offsets[b + 1] - begin : args->queries;
     head->keys = args->offsets ? head->queries : args->keys;
+    if (args->lengths)
+        head->keys = max64(0, min64(head->keys, args->lengths[b * args->length_stride]));
     head->q = args->q.data + dense * args->q.batch + begin * args->q.token + h * args->q.head;
     head->k = args->k.data + dense * args->k.batch + begin * args->k.token + kv * args->k.head;
     head->v = args->v.data + dense * args->v.batch + begin * args->v.token + kv * args->v.head;
@@ -295,7 +313,7 @@ static void run_task(void *context, int64_t index, int worker)
 static int64_t choose_part_rows(const attention_plan *plan, int64_t heads, int64_t longest)
 {
     const int64_t wanted = 4 * em__pool_size(plan->pool), rows = plan->kernels->gemm->tile_rows;
-    if (plan->args->causal)
+    if (plan->args->causal || plan->args->window)
         return PART_ROWS;
     if (heads >= wanted)
         return longest;

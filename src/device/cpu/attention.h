@@ -58,7 +58,11 @@ typedef struct em__attention_args {
     em__attention_mask allowed; /* of uint8_t; data NULL for none */
     const float *relative;      /* [heads, 2 * relative_span - 1], added at j - i + relative_span - 1; or NULL */
     int64_t relative_span;      /* no sequence is longer */
-    const float *sinks;         /* [heads]: a score that takes part in each row's sum and has no value; or NULL */
+    const int32_t *lengths;     /* dense: keys that exist, of sequence b at b * length_stride; NULL: all */
+    int64_t length_stride;
+    int64_t window;     /* 0 for none; query i sees keys j with |i + keys - queries - j| < window */
+    float softcap;      /* 0 for none; scores become softcap * tanh(score / softcap) before a mask */
+    const float *sinks; /* [heads]: a score that takes part in each row's sum and has no value; or NULL */
 } em__attention_args;
 
 /* Worker scratch that em__attention_f32 uses for these sizes. Reserving it beforehand makes the call free of

@@ -24,6 +24,9 @@ struct em__attention_kernels {
      * multiplied by. */
     float (*softmax)(float *scores, const float *add, int64_t n, int64_t filled, float scale, em__softmax_state *state);
 
+    /* scores[i] = cap * tanh(scores[i] * by), n of them */
+    void (*cap)(float *scores, int64_t n, float by, float cap);
+
     /* out[i] = x[i] * by; out may be x */
     void (*scale)(float *out, const float *x, float by, int64_t n);
 };

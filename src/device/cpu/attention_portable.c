@@ -27,6 +27,7 @@ void em__attention_kernels_portable(em__attention_kernels *kernels)
 {
     kernels->softmax = softmax_row;
     kernels->scale = scale_row;
+    kernels->cap = cap_row;
 }
 
 static em__attention_kernels families[EM__CPU_LEVEL_COUNT];

@@ -79,6 +79,15 @@ static float softmax_row(float *scores, const float *add, int64_t n, int64_t fil
     return kept;
 }
 
+static void cap_row(float *scores, int64_t n, float by, float cap)
+{
+    const vf factor = vf_set1(by), top = vf_set1(cap);
+    for (int64_t i = 0; i < n; i += VF_LANES) {
+        int count = n - i < VF_LANES ? (int)(n - i) : VF_LANES;
+        vf_store_n(scores + i, vf_mul(top, vf_tanh(vf_mul(vf_load_n(scores + i, count), factor))), count);
+    }
+}
+
 static void scale_row(float *out, const float *x, float by, int64_t n)
 {
     const vf factor = vf_set1(by);

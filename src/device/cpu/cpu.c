@@ -11,7 +11,8 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static const em__cpu_prepare_fn families[] = {em__cpu_prepare_map,    em__cpu_prepare_norm,      em__cpu_prepare_reduce,
                                               em__cpu_prepare_dot,    em__cpu_prepare_dot_half,  em__cpu_prepare_move,
-                                              em__cpu_prepare_gather, em__cpu_prepare_attention, em__cpu_prepare_chain};
+                                              em__cpu_prepare_gather, em__cpu_prepare_attention, em__cpu_prepare_rotary,
+                                              em__cpu_prepare_kv,     em__cpu_prepare_chain};
 
 static em_status describe(em_device *device, char *text, size_t size)
 {
@@ -71,6 +72,7 @@ static void start(void)
     cpu.level = em__cpu_get()->level;
     cpu.elementwise = em__elementwise_get();
     cpu.rows = em__rows_get();
+    cpu.rotary = em__rotary_get();
     cpu.reduce = em__reduce_get();
     cpu.cast = em__cast_get();
     cpu.copy = em__copy_get();

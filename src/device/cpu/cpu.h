@@ -12,6 +12,7 @@
 #include "device/cpu/elementwise.h"
 #include "device/cpu/gemm.h"
 #include "device/cpu/reduce.h"
+#include "device/cpu/rotary.h"
 #include "device/cpu/rows.h"
 #include "device/device.h"
 
@@ -21,6 +22,7 @@ typedef struct em__cpu {
     em__cpu_level level;
     const em__elementwise *elementwise;
     const em__rows *rows;
+    const em__rotary *rotary;
     const em__cast *cast;
     const em__copy *copy;
     const em__reduce *reduce;
@@ -42,6 +44,8 @@ bool em__cpu_prepare_norm(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_reduce(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_move(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_dot(em__cpu *cpu, const em__call *call, em__plan *plan);
+bool em__cpu_prepare_rotary(em__cpu *cpu, const em__call *call, em__plan *plan);
+bool em__cpu_prepare_kv(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_attention(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_chain(em__cpu *cpu, const em__call *call, em__plan *plan);
 

@@ -23,4 +23,5 @@ void em__attention_kernels_avx2(em__attention_kernels *kernels)
 {
     kernels->softmax = softmax_row;
     kernels->scale = scale_row;
+    kernels->cap = cap_row;
 }

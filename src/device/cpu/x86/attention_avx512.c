@@ -20,4 +20,5 @@ void em__attention_kernels_avx512(em__attention_kernels *kernels)
 {
     kernels->softmax = softmax_row;
     kernels->scale = scale_row;
+    kernels->cap = cap_row;
 }
