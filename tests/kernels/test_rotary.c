@@ -73,7 +73,8 @@ static void test_turns(void **state)
                     if (level == 0)
                         first = r;
                     if (memcmp(r.out, first.out, (size_t)(2 * half) * em_dtype_size(dtypes[d])))
-                        fail_msg("%s half %d form %d: level %d has other bits", em_dtype_name(dtypes[d]), (int)half, form, level);
+                        fail_msg("%s half %d form %d: level %d differs", em_dtype_name(dtypes[d]), (int)half, form,
+                                 level);
                 }
             }
 }

@@ -107,7 +107,7 @@ static const float *relative_row(const attention_head *head, int64_t query, int6
     return args->relative + head->head * (2 * args->relative_span - 1) + args->relative_span - 1 - query + key;
 }
 
-/* The keys that a query sees lie in [first, end): past those that do not exist, and before those that a window hides. */
+/* The keys that a query sees are [first, end). */
 static int64_t first_key(const attention_head *head, int64_t query)
 {
     const int64_t window = head->plan->args->window;

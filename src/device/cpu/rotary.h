@@ -14,8 +14,8 @@
 
 #include "core/cpu.h"
 
-/* One row of 2 * half features; out may be x. Tables hold `half` entries (a pair has one) or, with `full`, twice that: an
- * entry a feature. */
+/* One row of 2 * half features; out may be x. Tables hold `half` entries (a pair has one) or, with `full`, an entry a
+ * feature. */
 typedef void (*em__rotary_fn)(void *out, const void *x, const float *cosine, const float *sine, int64_t half,
                               bool full);
 

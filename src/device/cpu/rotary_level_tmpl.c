@@ -20,7 +20,7 @@ static void part(float *restrict even, float *restrict odd, const float *restric
     }
 }
 
-/* n <= BLOCK / 2 pairs. In separate streams: GCC turns a loop over pairs into fused multiply-adds, whatever it is told. */
+/* n <= BLOCK / 2 pairs. In separate streams: GCC makes a loop over pairs fused multiply-adds, whatever it is told. */
 static void turn_pairs(float *out, const float *x, const float *c, const float *s, int64_t n, bool full)
 {
     float a[BLOCK / 2], b[BLOCK / 2], tables[4][BLOCK / 2];

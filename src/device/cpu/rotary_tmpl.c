@@ -1,4 +1,4 @@
-/* Rows of one element type. Included once each for f32, f16 and bf16 with E, FN, LOAD, LOAD_N, STORE, STORE_N, DTYPE. */
+/* Rows of one element type. Included for f32, f16 and bf16 with E, FN, LOAD, LOAD_N, STORE, STORE_N, DTYPE. */
 
 static inline __attribute__((always_inline)) void FN(turn)(E *out, const E *x, const float *c, const float *s,
                                                            int64_t half, int64_t step, int64_t i, int n)
