@@ -1,0 +1,273 @@
+/*
+ * Sort and argsort: many short rows side by side in a sorting network, a row a lane; longer ones by radix, a row a
+ * worker; long ones one after another, each on all workers. Shapes alone choose.
+ */
+#include "device/cpu/order.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "device/cpu/order_rows.h"
+
+#define LONG_ROW ((int64_t)1 << 16) /* elements from which a row is sorted by all workers */
+#define ENCODE ((int64_t)1 << 14)   /* elements that become keys at a time */
+#define PAD 64
+
+static em__order best;
+static pthread_once_t best_once = PTHREAD_ONCE_INIT;
+
+void em__order_init(em__order *kernels, em__cpu_level level)
+{
+    em__order_fill_portable(kernels);
+#if defined(__x86_64__)
+    if (level >= EM__CPU_AVX512)
+        em__order_fill_avx512(kernels);
+    else if (level >= EM__CPU_AVX2)
+        em__order_fill_avx2(kernels);
+#else
+    (void)level;
+#endif
+}
+
+static void init_best(void)
+{
+    em__order_init(&best, em__cpu_get()->level);
+}
+
+const em__order *em__order_get(void)
+{
+    pthread_once(&best_once, init_best);
+    return &best;
+}
+
+static size_t align(size_t bytes)
+{
+    return (bytes + PAD - 1) / PAD * PAD;
+}
+
+/* Columns that a network sorts at a time; 0: rows are too long for it, or too few. */
+static int lanes_of(const em__order_job *job, bool indices)
+{
+    bool items = indices || job->wide;
+    int lanes = items ? job->kernels->lanes64 : job->kernels->lanes32;
+    int64_t most = job->kernels->lanes32 * 64;
+    return (indices && job->wide) || job->n > most || 2 * job->rows < lanes || job->n < 2 ? 0 : lanes;
+}
+
+/* Scratch of one row sorted by radix: keys, then keys or items, then indices, then counters. */
+typedef struct parts {
+    size_t keys, second, order, counters, all;
+} parts;
+
+static parts row_parts(const em__order_job *job, bool indices, int blocks)
+{
+    size_t n = (size_t)job->n, key = job->wide ? 8 : 4;
+    parts p = {.keys = 0, .second = align(n * key)};
+    p.order = p.second + align(n * (indices ? 16 : key));
+    p.counters = p.order + (indices && job->stride != 1 ? align(n * 8) : 0);
+    p.all = p.counters + align(em__radix_counters(job->n, blocks));
+    return p;
+}
+
+typedef struct encoding {
+    const em__order_job *job;
+    const char *row;
+    char *keys;
+    uint64_t base;
+    em__row_keys result;
+} encoding;
+
+static void encode_chunk(void *context, int64_t chunk, int worker)
+{
+    (void)worker;
+    encoding *e = context;
+    int64_t from = chunk * ENCODE, count = e->job->n - from < ENCODE ? e->job->n - from : ENCODE;
+    em__row_keys r = em__order_encode(e->job, e->row, from, count, e->keys + from * (e->job->wide ? 8 : 4), e->base);
+    __atomic_fetch_or(&e->result.vary, r.vary, __ATOMIC_RELAXED);
+    if (r.special)
+        __atomic_store_n(&e->result.special, true, __ATOMIC_RELAXED);
+}
+
+typedef struct decoding {
+    const em__order_job *job;
+    char *keys, *out;
+} decoding;
+
+static void decode_chunk(void *context, int64_t chunk, int worker)
+{
+    (void)worker;
+    const decoding *d = context;
+    int64_t from = chunk * ENCODE, count = d->job->n - from < ENCODE ? d->job->n - from : ENCODE;
+    em__order_decode(d->job, d->keys + from * (d->job->wide ? 8 : 4), count,
+                     d->out + from * d->job->stride * (int64_t)d->job->size);
+}
+
+static void run(em__pool *pool, em__pool_fn fn, void *context, int64_t chunks)
+{
+    if (pool)
+        em__pool_run(pool, fn, context, chunks);
+    else
+        for (int64_t i = 0; i < chunks; i++)
+            fn(context, i, 0);
+}
+
+size_t em__order_argsort_bytes(const em__order_job *job, int blocks)
+{
+    return row_parts(job, true, blocks).all;
+}
+
+/* Keys of the row at the front of scratch, and what they are like. */
+static em__row_keys encode_row(const em__order_job *job, em__pool *pool, const char *row, char *keys)
+{
+    encoding e = {job, row, keys, em__order_base(job, row), {0}};
+    run(pool, encode_chunk, &e, (job->n + ENCODE - 1) / ENCODE);
+    return e.result;
+}
+
+void em__order_argsort(const em__order_job *job, em__pool *pool, const char *row, int64_t *order, char *scratch)
+{
+    parts p = row_parts(job, true, em__radix_blocks(pool, job->n));
+    void *keys = scratch + p.keys, *items = scratch + p.second, *counters = scratch + p.counters;
+    uint64_t vary = encode_row(job, pool, row, keys).vary;
+    if (job->wide)
+        em__radix_argsort64(pool, keys, items, order, job->n, vary, counters);
+    else
+        em__radix_argsort32(pool, keys, items, order, job->n, (uint32_t)vary, counters);
+}
+
+/* One row by radix, on the pool or (NULL) alone. */
+static void sort_row(const em__order_job *job, em__pool *pool, int64_t r, char *scratch)
+{
+    int64_t at = em__order_at(job, r, job->n), n = job->n;
+    const char *row = job->in + at * (int64_t)job->size;
+    parts p = row_parts(job, job->indices != NULL, em__radix_blocks(pool, n));
+    if (job->indices) {
+        int64_t *order = job->stride == 1 ? job->indices + at : (int64_t *)(void *)(scratch + p.order);
+        em__order_argsort(job, pool, row, order, scratch);
+        for (int64_t i = 0; i < n && job->stride != 1; i++)
+            job->indices[at + i * job->stride] = order[i];
+        return;
+    }
+    void *keys = scratch + p.keys, *second = scratch + p.second, *counters = scratch + p.counters;
+    em__row_keys made = encode_row(job, pool, row, keys);
+    decoding d = {job, NULL, job->out + at * (int64_t)job->size};
+    d.keys = job->wide ? (char *)em__radix_sort64(pool, keys, second, n, made.vary, counters)
+                       : (char *)em__radix_sort32(pool, keys, second, n, (uint32_t)made.vary, counters);
+    run(pool, decode_chunk, &d, (n + ENCODE - 1) / ENCODE);
+    if (made.special)
+        em__order_restore(job, row, d.out);
+}
+
+static void row_chunk(void *context, int64_t r, int worker)
+{
+    const em__order_job *job = context;
+    sort_row(job, NULL, r, em__pool_scratch(job->cpu->pool, worker));
+}
+
+/* Keys [n] into column `lane` of the tile, with their indices as items; and back. */
+static void to_tile(const em__order_job *job, const void *keys, void *tile, int lanes, int lane)
+{
+    const uint32_t *narrow = keys;
+    uint64_t *wide = (uint64_t *)tile + lane;
+    for (int64_t i = 0; i < job->n; i++) {
+        if (job->indices)
+            wide[i * lanes] = (uint64_t)narrow[i] << 32 | (uint64_t)i;
+        else if (job->wide)
+            wide[i * lanes] = ((const uint64_t *)keys)[i];
+        else
+            ((uint32_t *)tile)[i * lanes + lane] = narrow[i];
+    }
+}
+
+static void from_tile(const em__order_job *job, const void *tile, void *keys, int lanes, int lane)
+{
+    for (int64_t i = 0; i < job->n; i++) {
+        if (job->wide)
+            ((uint64_t *)keys)[i] = ((const uint64_t *)tile)[i * lanes + lane];
+        else
+            ((uint32_t *)keys)[i] = ((const uint32_t *)tile)[i * lanes + lane];
+    }
+}
+
+static size_t tile_bytes(const em__order_job *job, int lanes)
+{
+    return align((size_t)(job->n * lanes) * 8) + align((size_t)job->n * 8);
+}
+
+/* `lanes` rows in a network. */
+static void tile_chunk(void *context, int64_t chunk, int worker)
+{
+    const em__order_job *job = context;
+    int lanes = lanes_of(job, job->indices != NULL), count;
+    int64_t first = chunk * lanes, left = job->rows - first;
+    char *tile = em__pool_scratch(job->cpu->pool, worker), *keys = tile + align((size_t)(job->n * lanes) * 8);
+    bool special[EM__ORDER_LANES] = {0};
+    count = left < lanes ? (int)left : lanes;
+    if (count < lanes)
+        memset(tile, 0, (size_t)(job->n * lanes) * (job->indices || job->wide ? 8 : 4));
+    for (int lane = 0; lane < count; lane++) {
+        const char *row = job->in + em__order_at(job, first + lane, job->n) * (int64_t)job->size;
+        special[lane] = em__order_encode(job, row, 0, job->n, keys, 0).special;
+        to_tile(job, keys, tile, lanes, lane);
+    }
+    if (job->indices || job->wide)
+        job->kernels->network64((uint64_t *)(void *)tile, job->n);
+    else
+        job->kernels->network32((uint32_t *)(void *)tile, job->n);
+    for (int lane = 0; lane < count; lane++) {
+        int64_t at = em__order_at(job, first + lane, job->n);
+        for (int64_t i = 0; i < job->n && job->indices; i++)
+            job->indices[at + i * job->stride] =
+                (int64_t)(((const uint64_t *)(const void *)tile)[i * lanes + lane] & UINT32_MAX);
+        if (job->indices)
+            continue;
+        from_tile(job, tile, keys, lanes, lane);
+        em__order_decode(job, keys, job->n, job->out + at * (int64_t)job->size);
+        if (special[lane])
+            em__order_restore(job, job->in + at * (int64_t)job->size, job->out + at * (int64_t)job->size);
+    }
+}
+
+static em_status run_sort(em_device *device, const em__call *call)
+{
+    em__cpu *cpu = em__cpu_of(device);
+    em__order_job job = em__order_job_of(cpu, call);
+    job.descending = call->ints[1] != 0;
+    if (call->op == EM__OP_ARGSORT)
+        job.indices = call->out.data;
+    else
+        job.out = call->out.data;
+    int lanes = lanes_of(&job, job.indices != NULL);
+    if (job.n == 0 || job.rows == 0)
+        return EM_OK;
+    if (lanes)
+        em__pool_run(cpu->pool, tile_chunk, &job, (job.rows + lanes - 1) / lanes);
+    else if (job.n < LONG_ROW)
+        em__pool_run(cpu->pool, row_chunk, &job, job.rows);
+    else
+        for (int64_t r = 0; r < job.rows; r++)
+            sort_row(&job, cpu->pool, r, job.scratch);
+    return EM_OK;
+}
+
+bool em__cpu_prepare_order(em__cpu *cpu, const em__call *call, em__plan *plan)
+{
+    if (call->op == EM__OP_TOP_K)
+        return em__cpu_prepare_top_k(cpu, call, plan);
+    if (call->op != EM__OP_SORT && call->op != EM__OP_ARGSORT)
+        return false;
+    em__order_job job = em__order_job_of(cpu, call);
+    bool indices = call->op == EM__OP_ARGSORT;
+    int lanes = lanes_of(&job, indices);
+    if (job.n > UINT32_MAX)
+        return false;
+    *plan = (em__plan){.kernel = run_sort};
+    if (lanes)
+        plan->workers = tile_bytes(&job, lanes);
+    else if (job.n < LONG_ROW)
+        plan->workers = row_parts(&job, indices, 1).all;
+    else
+        plan->scratch = row_parts(&job, indices, EM__RADIX_MOST_BLOCKS).all;
+    return true;
+}

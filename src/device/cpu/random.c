@@ -1,0 +1,103 @@
+/*
+ * Random bits on the pool: words go to where they belong at once, two halves of the result side by side. The last block
+ * of an odd number of words, and words cut by the result's end, are done apart.
+ */
+#include "device/cpu/random.h"
+
+#include <string.h>
+
+#include "core/error.h"
+#include "device/cpu/cpu.h"
+
+#define CHUNK 8192 /* blocks that one worker does at a time */
+#define PAIRS 256  /* blocks that are joined to 64-bit results at a time */
+
+em__threefry_fn em__threefry_get(em__cpu_level level)
+{
+#if defined(__x86_64__)
+    if (level >= EM__CPU_AVX512)
+        return em__threefry_avx512;
+    if (level >= EM__CPU_AVX2)
+        return em__threefry_avx2;
+#else
+    (void)level;
+#endif
+    return em__threefry_portable;
+}
+
+typedef struct work {
+    em__threefry_fn run;
+    uint32_t key[2];
+    char *out;
+    int64_t bytes; /* of the result */
+    int64_t words, half;
+} work;
+
+/* Blocks [from, to) of 64-bit results. */
+static void pairs(const work *w, int64_t from, int64_t to)
+{
+    uint32_t a[PAIRS], b[PAIRS];
+    uint64_t *out = (uint64_t *)(void *)w->out;
+    for (int64_t at = from; at < to; at += PAIRS) {
+        int64_t n = to - at < PAIRS ? to - at : PAIRS;
+        w->run(w->key, (uint32_t)at, (uint32_t)(at + w->half), n, a, b);
+        for (int64_t i = 0; i < n; i++)
+            out[at + i] = (uint64_t)a[i] << 32 | b[i];
+    }
+}
+
+static void wide_chunk(void *context, int64_t chunk, int worker)
+{
+    (void)worker;
+    const work *w = context;
+    int64_t end = (chunk + 1) * CHUNK;
+    pairs(w, chunk * CHUNK, end < w->half ? end : w->half);
+}
+
+/* Block i, of which a part may be behind the result's end. */
+static void edge(const work *w, int64_t i)
+{
+    uint32_t word[2];
+    w->run(w->key, (uint32_t)i, i + w->half < w->words ? (uint32_t)(i + w->half) : 0, 1, &word[0], &word[1]);
+    for (int k = 0; k < 2; k++) {
+        int64_t at = 4 * (i + k * w->half), left = w->bytes - at;
+        if (left > 0)
+            memcpy(w->out + at, &word[k], left < 4 ? (size_t)left : 4);
+    }
+}
+
+static void chunk(void *context, int64_t index, int worker)
+{
+    (void)worker;
+    const work *w = context;
+    int64_t from = index * CHUNK, to = from + CHUNK;
+    to = to < w->half - 1 ? to : w->half - 1;
+    if (to > from)
+        w->run(w->key, (uint32_t)from, (uint32_t)(from + w->half), to - from, (uint32_t *)(void *)w->out + from,
+               (uint32_t *)(void *)w->out + w->half + from);
+    if (w->half - 1 < from + CHUNK)
+        edge(w, w->half - 1);
+}
+
+static em_status run_threefry(em_device *device, const em__call *call)
+{
+    em__cpu *cpu = em__cpu_of(device);
+    const uint32_t *key = call->in[0].data;
+    work w = {.run = em__threefry_get(cpu->level), .key = {key[0], key[1]}, .out = call->out.data};
+    size_t size = em_dtype_size(call->out.spec.dtype);
+    w.bytes = em__spec_size(&call->out.spec) * (int64_t)size;
+    w.words = (w.bytes + 3) / 4;
+    w.half = (w.words + 1) / 2;
+    em__pool_run(cpu->pool, size == 8 ? wide_chunk : chunk, &w, (w.half + CHUNK - 1) / CHUNK);
+    return EM_OK;
+}
+
+bool em__cpu_prepare_random(em__cpu *cpu, const em__call *call, em__plan *plan)
+{
+    (void)cpu;
+    if (call->op != EM__OP_THREEFRY2X32)
+        return false;
+    /* Given counters come in twos: fold_in. The naive loop is right for them. */
+    *plan = (em__plan){.kernel = call->n_in == 1 ? run_threefry : em__ref_kernel(call->op)};
+    return true;
+}

@@ -1,0 +1,60 @@
+/*
+ * Template: threefry2x32 in vectors of LANES words, function THREEFRY. A block is a chain of 60 dependent operations,
+ * so SIDE vectors go side by side. The compiler's vector types serve every level.
+ */
+#include <string.h>
+
+#include "device/cpu/random.h"
+
+#define SIDE 4
+
+typedef uint32_t words __attribute__((vector_size(4 * LANES)));
+
+static inline __attribute__((always_inline)) void rounds(words *x, words *y, const int *by)
+{
+    for (int r = 0; r < 4; r++) {
+        for (int s = 0; s < SIDE; s++) {
+            x[s] += y[s];
+            y[s] = (y[s] << by[r] | y[s] >> (32 - by[r])) ^ x[s];
+        }
+    }
+}
+
+/* SIDE * LANES blocks. */
+static inline __attribute__((always_inline)) void blocks(const uint32_t *keys, uint32_t first, uint32_t second,
+                                                         uint32_t *a, uint32_t *b)
+{
+    static const int rotations[2][4] = {{13, 15, 26, 6}, {17, 29, 16, 24}};
+    words x[SIDE], y[SIDE], lane;
+    for (int i = 0; i < LANES; i++)
+        lane[i] = (uint32_t)i;
+    for (int s = 0; s < SIDE; s++) {
+        x[s] = lane + (first + (uint32_t)(s * LANES) + keys[0]);
+        y[s] = lane + (second + (uint32_t)(s * LANES) + keys[1]);
+    }
+#pragma GCC unroll 5
+    for (int i = 0; i < 5; i++) {
+        rounds(x, y, rotations[i % 2]);
+        for (int s = 0; s < SIDE; s++) {
+            x[s] += keys[(i + 1) % 3];
+            y[s] += keys[(i + 2) % 3] + (uint32_t)i + 1;
+        }
+    }
+    memcpy(a, x, sizeof x);
+    memcpy(b, y, sizeof y);
+}
+
+void THREEFRY(const uint32_t key[2], uint32_t first, uint32_t second, int64_t n, uint32_t *a, uint32_t *b)
+{
+    enum { STEP = SIDE * LANES };
+    const uint32_t keys[3] = {key[0], key[1], key[0] ^ key[1] ^ 0x1BD11BDA};
+    uint32_t last[2][STEP];
+    int64_t i = 0;
+    for (; i + STEP <= n; i += STEP)
+        blocks(keys, first + (uint32_t)i, second + (uint32_t)i, a + i, b + i);
+    if (i == n)
+        return;
+    blocks(keys, first + (uint32_t)i, second + (uint32_t)i, last[0], last[1]);
+    memcpy(a + i, last[0], (size_t)(n - i) * sizeof *a);
+    memcpy(b + i, last[1], (size_t)(n - i) * sizeof *b);
+}
