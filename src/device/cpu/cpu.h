@@ -43,6 +43,7 @@ bool em__cpu_prepare_gather(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_norm(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_reduce(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_move(em__cpu *cpu, const em__call *call, em__plan *plan);
+bool em__cpu_prepare_conv(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_dot(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_rotary(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_kv(em__cpu *cpu, const em__call *call, em__plan *plan);

@@ -1,0 +1,77 @@
+/*
+ * f32 convolutions on the CPU as implicit matrix products.
+ *
+ * Each image is staged once: padded, dilated, and with what a stride skips sorted apart, so that under any kernel tap
+ * neighbouring output pixels read neighbouring floats. A staged axis of stride s is [slot][index]: a slot holds the
+ * positions congruent to one of the phases (tap * dilation) % s that taps use, so that no position is staged in vain, and
+ * output o under tap t lies at slot(t) * length + (t * dilation) / s + o. Convolutions that need none of it read the input
+ * where it is.
+ *
+ * The product: rows are output channels (their weights lie as the kernel keeps them), columns output pixels, whose
+ * panels of EM__GEMM_PANEL are gathered from the staged image into a worker's scratch, a few at a time; depth is
+ * channel, then taps. So an output's bits are those of gemm.h: chunks of EM__GEMM_CHUNK products in ascending depth.
+ */
+#ifndef EM_DEVICE_CPU_CONV_H
+#define EM_DEVICE_CPU_CONV_H
+
+#include "device/cpu/gemm.h"
+#include "device/device.h"
+
+#define EM__CONV_AXES 3
+
+/* One spatial axis; missing ones have size 1 everywhere. */
+typedef struct em__conv_axis {
+    int64_t in, taps, out;
+    int64_t stride, low, input_dilation, kernel_dilation;
+    int64_t slots, length; /* staged */
+    int64_t pitch;         /* floats from one staged position to the next */
+} em__conv_axis;
+
+typedef struct em__conv_job {
+    em__cpu_level level;
+    const em__gemm_kernels *kernels;
+    em__pool *pool;
+    int64_t images;            /* of the result */
+    int64_t channels, outputs; /* of a group */
+    int64_t groups;
+    bool batch_groups; /* the groups are of images, not of channels */
+    em__conv_axis axis[EM__CONV_AXES];
+    int64_t depth, pixels, panels; /* channels x taps; of one output image; of all images */
+    int64_t plane;                 /* staged floats of one channel */
+    bool staged;                   /* otherwise the input is read in place */
+    int64_t some;                  /* images (of each group) staged at a time */
+    const float *input, *weights;
+    float *out, *stage;
+    int64_t *reach; /* [depth]: from a staged pixel's place under tap 0 of channel 0 to its place under each tap */
+} em__conv_job;
+
+/* The product's shape from the call; false when it isn't for these kernels. */
+bool em__conv_describe(const em__call *call, em__conv_job *job);
+
+/* Bytes of the call's scratch, and of each worker's. */
+size_t em__conv_memory(const em__conv_job *job);
+size_t em__conv_worker_memory(const em__conv_job *job);
+
+/* Fills job->reach. */
+void em__conv_find_reach(const em__conv_job *job);
+
+/* Stages images [first, first + count) of each group. */
+void em__conv_stage(const em__conv_job *job, int64_t first, int64_t count);
+
+/* Runs the whole convolution: `job` described, with input, weights and out set; `scratch` is the call's. */
+void em__conv_run(em__conv_job *job, void *scratch);
+
+/* Neighbouring floats of the staged image that become neighbouring columns of a panel. */
+typedef struct em__conv_run_of {
+    int64_t offset;
+    int column, count;
+} em__conv_run_of;
+
+/* Depth [0, k) of a panel: dst[k][EM__GEMM_PANEL], its runs at base + reach[k] + offset; columns without a run are 0. */
+typedef void (*em__conv_pack_fn)(float *dst, const float *base, const int64_t *reach, int64_t k,
+                                 const em__conv_run_of *runs, int n_runs);
+em__conv_pack_fn em__conv_pack_get(em__cpu_level level);
+void em__conv_pack_avx512(float *dst, const float *base, const int64_t *reach, int64_t k, const em__conv_run_of *runs,
+                          int n_runs);
+
+#endif

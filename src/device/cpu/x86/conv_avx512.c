@@ -1,0 +1,74 @@
+/* AVX-512: panels of a convolution gathered 16 columns at a time, each run a masked load. */
+#include <immintrin.h>
+
+#include "device/cpu/conv.h"
+
+/* The runs that reach into 16 columns, as loads of a whole vector of which only the mask's lanes are read. */
+typedef struct half_panel {
+    int n;
+    int64_t offset[16];
+    __mmask16 mask[16];
+} half_panel;
+
+static void find_half(half_panel *half, int first, const em__conv_run_of *runs, int n_runs)
+{
+    half->n = 0;
+    for (int r = 0; r < n_runs; r++) {
+        const int from = runs[r].column > first ? runs[r].column - first : 0;
+        const int end = runs[r].column + runs[r].count - first < 16 ? runs[r].column + runs[r].count - first : 16;
+        if (from >= 16 || end <= from)
+            continue;
+        half->mask[half->n] = (__mmask16)(((1u << end) - 1) & ~((1u << from) - 1));
+        half->offset[half->n++] = runs[r].offset - (runs[r].column - first);
+    }
+}
+
+/* The address of lane 0, which need not exist. */
+static inline const float *lane(const float *base, int64_t offset)
+{
+    return (const float *)((uintptr_t)base + (uintptr_t)offset * sizeof(float));
+}
+
+static inline __attribute__((always_inline)) void pack_half(float *dst, const float *base, const int64_t *reach,
+                                                            int64_t k, const half_panel *half, const int n)
+{
+    for (int64_t i = 0; i < k; i++) {
+        __m512 x = _mm512_setzero_ps();
+        for (int r = 0; r < n; r++)
+            x = _mm512_mask_loadu_ps(x, half->mask[r], lane(base, reach[i] + half->offset[r]));
+        _mm512_store_ps(dst + i * EM__GEMM_PANEL, x);
+    }
+}
+
+static void pack_any(float *dst, const float *base, const int64_t *reach, int64_t k, const half_panel *half)
+{
+    switch (half->n) {
+    case 1: pack_half(dst, base, reach, k, half, 1); break;
+    case 2: pack_half(dst, base, reach, k, half, 2); break;
+    case 3: pack_half(dst, base, reach, k, half, 3); break;
+    default: pack_half(dst, base, reach, k, half, half->n); break;
+    }
+}
+
+static void pack_whole(float *dst, const float *base, const int64_t *reach, int64_t k)
+{
+    for (int64_t i = 0; i < k; i++) {
+        const float *src = base + reach[i];
+        _mm512_store_ps(dst + i * EM__GEMM_PANEL, _mm512_loadu_ps(src));
+        _mm512_store_ps(dst + i * EM__GEMM_PANEL + 16, _mm512_loadu_ps(src + 16));
+    }
+}
+
+void em__conv_pack_avx512(float *dst, const float *base, const int64_t *reach, int64_t k, const em__conv_run_of *runs,
+                          int n_runs)
+{
+    half_panel left, right;
+    if (n_runs == 1 && runs[0].count == EM__GEMM_PANEL) {
+        pack_whole(dst, base + runs[0].offset, reach, k);
+        return;
+    }
+    find_half(&left, 0, runs, n_runs);
+    find_half(&right, 16, runs, n_runs);
+    pack_any(dst, base, reach, k, &left);
+    pack_any(dst + 16, base, reach, k, &right);
+}
