@@ -7,8 +7,8 @@
 /* The f32 kernels of the vector levels: the order of a product's additions is theirs (conv.h). */
 static void attach(em__conv_job *job, em__cpu *cpu)
 {
-    job->level = cpu->level;
-    job->kernels = em__gemm_kernels_get(cpu->level);
+    job->kernels = em__conv_kernels_get(cpu->level);
+    job->gemm = em__gemm_kernels_get(cpu->level);
     job->pool = cpu->pool;
 }
 

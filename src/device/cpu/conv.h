@@ -28,18 +28,19 @@ typedef struct em__conv_axis {
 } em__conv_axis;
 
 typedef struct em__conv_job {
-    em__cpu_level level;
-    const em__gemm_kernels *kernels;
+    const struct em__conv_kernels *kernels;
+    const em__gemm_kernels *gemm;
     em__pool *pool;
     int64_t images;            /* of the result */
     int64_t channels, outputs; /* of a group */
     int64_t groups;
     bool batch_groups; /* the groups are of images, not of channels */
     em__conv_axis axis[EM__CONV_AXES];
-    int64_t depth, pixels, panels; /* channels x taps; of one output image; of all images */
-    int64_t plane;                 /* staged floats of one channel */
-    bool staged;                   /* otherwise the input is read in place */
-    int64_t some;                  /* images (of each group) staged at a time */
+    int64_t depth, pixels; /* channels x taps; of one output image */
+    int64_t plane;         /* staged floats of one channel */
+    bool depthwise;        /* by em__conv_depth_run */
+    bool staged;           /* otherwise the input is read in place */
+    int64_t some;          /* images (of each group) staged at a time */
     const float *input, *weights;
     float *out, *stage;
     int64_t *reach; /* [depth]: from a staged pixel's place under tap 0 of channel 0 to its place under each tap */
@@ -61,17 +62,35 @@ void em__conv_stage(const em__conv_job *job, int64_t first, int64_t count);
 /* Runs the whole convolution: `job` described, with input, weights and out set; `scratch` is the call's. */
 void em__conv_run(em__conv_job *job, void *scratch);
 
+/* Convolutions of one channel a group (depthwise): by rows, without a product. Run by em__conv_run. */
+void em__conv_depth_run(const em__conv_job *job, int64_t first, int64_t count);
+
 /* Neighbouring floats of the staged image that become neighbouring columns of a panel. */
 typedef struct em__conv_run_of {
     int64_t offset;
     int column, count;
 } em__conv_run_of;
 
-/* Depth [0, k) of a panel: dst[k][EM__GEMM_PANEL], its runs at base + reach[k] + offset; columns without a run are 0. */
-typedef void (*em__conv_pack_fn)(float *dst, const float *base, const int64_t *reach, int64_t k,
-                                 const em__conv_run_of *runs, int n_runs);
-em__conv_pack_fn em__conv_pack_get(em__cpu_level level);
-void em__conv_pack_avx512(float *dst, const float *base, const int64_t *reach, int64_t k, const em__conv_run_of *runs,
-                          int n_runs);
+/* The kernels of a level. */
+typedef struct em__conv_kernels {
+    /* Depth [0, k) of a panel: dst[k][EM__GEMM_PANEL], its runs at base + reach[k] + offset; columns without a run are
+     * 0. */
+    void (*pack)(float *dst, const float *base, const int64_t *reach, int64_t k, const em__conv_run_of *runs,
+                 int n_runs);
+
+    /* dst[i] = src[2 * i] */
+    void (*every_second)(float *dst, const float *src, int64_t n);
+
+    /* out[x] = sum over taps t of weights[t] * src[reach[t] + x], in one chain of fused multiply-adds from 0 */
+    void (*depth_row)(float *out, const float *src, const float *weights, const int64_t *reach, int64_t taps,
+                      int64_t n);
+} em__conv_kernels;
+
+/* The kernels of a level, or of the best one this machine and this build have below it. Any thread, no cost. */
+const em__conv_kernels *em__conv_kernels_get(em__cpu_level level);
+
+void em__conv_fill_portable(em__conv_kernels *kernels);
+void em__conv_fill_avx2(em__conv_kernels *kernels);
+void em__conv_fill_avx512(em__conv_kernels *kernels);
 
 #endif

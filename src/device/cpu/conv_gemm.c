@@ -1,7 +1,7 @@
 /*
  * The product of an implicit-GEMM convolution (conv.h): a task is a block of output channels of one group x a range of
- * panels. Depth goes block by block; per block, GROUP panels are gathered into the worker's scratch, where they stay in
- * the second cache while every tile of channels meets them.
+ * panels. GROUP panels at a time, depth goes block by block: they are gathered into the worker's scratch, where they
+ * stay in the second cache while every tile of channels meets them.
  */
 #include "device/cpu/conv.h"
 
@@ -45,63 +45,56 @@ size_t em__conv_memory(const em__conv_job *job)
 
 size_t em__conv_worker_memory(const em__conv_job *job)
 {
-    return (size_t)(GROUP * BLOCK_DEPTH * PANEL + (copies_weights(job) ? BLOCK_ROWS * COPY_LD : 0)) * sizeof(float);
-}
-
-static void pack_portable(float *dst, const float *base, const int64_t *reach, int64_t k, const em__conv_run_of *runs,
-                          int n_runs)
-{
-    const bool holes = n_runs == 0 || runs[n_runs - 1].column + runs[n_runs - 1].count < PANEL;
-    for (int64_t i = 0; i < k; i++, dst += PANEL) {
-        if (holes)
-            memset(dst, 0, PANEL * sizeof *dst);
-        for (int r = 0; r < n_runs; r++)
-            memcpy(dst + runs[r].column, base + reach[i] + runs[r].offset, (size_t)runs[r].count * sizeof *dst);
-    }
-}
-
-em__conv_pack_fn em__conv_pack_get(em__cpu_level level)
-{
-#if defined(__x86_64__)
-    if (level >= EM__CPU_AVX512)
-        return em__conv_pack_avx512;
-#endif
-    (void)level;
-    return pack_portable;
+    const int64_t copy = copies_weights(job) ? BLOCK_ROWS * COPY_LD : 0;
+    return (size_t)(GROUP * (BLOCK_DEPTH + BLOCK_ROWS) * PANEL + copy) * sizeof(float);
 }
 
 typedef struct gemm_job {
     const em__conv_job *job;
-    em__conv_pack_fn pack;
-    int64_t first, count, panels; /* images (of each group) at work, and their panels */
+    int64_t first, count;   /* images (of each group) at work */
+    int64_t pixels, panels; /* of all of them: a panel may hold the end of one and the beginning of the next */
     em__gemm_cut cut;
 } gemm_job;
 
 typedef struct gemm_task {
     const gemm_job *gemm;
     int64_t group, row, rows; /* rows within the group */
-    int64_t panel, panel_end;
-    float *packed, *copy;
+    float *packed;
+    float *parts; /* [GROUP][BLOCK_ROWS][PANEL] */
+    float *copy;  /* of the weights */
     bool copies;
 } gemm_task;
 
-/* Where a panel lies: its image of those at work, and its first pixel. */
-static int64_t panel_image(const em__conv_job *job, int64_t panel, int64_t *pixel)
+/* Floats from one image of a group to its next, where panels are gathered from. */
+static int64_t image_pitch(const em__conv_job *job)
 {
-    const int64_t per_image = job->panels / job->images;
-    *pixel = panel % per_image * PANEL;
-    return panel / per_image;
+    const int64_t image = job->channels * job->plane;
+    return job->staged || job->batch_groups ? image : image * job->groups;
 }
 
-/* The runs of a panel's pixels: they break where a row of the output ends. */
-static int find_runs(const em__conv_job *job, int64_t pixel, em__conv_run_of *runs)
+/* Where the images at work of a group begin. */
+static const float *group_base(const gemm_job *gemm, int64_t group)
 {
+    const em__conv_job *job = gemm->job;
+    const int64_t image = job->channels * job->plane;
+    if (job->staged)
+        return job->stage + group * gemm->count * image;
+    const int64_t at = job->batch_groups ? group * job->images + gemm->first : gemm->first * job->groups + group;
+    return job->input + at * image;
+}
+
+/* The runs of a panel's pixels: they break where a row of the output or an image ends. */
+static int find_runs(const gemm_job *gemm, int64_t panel, em__conv_run_of *runs)
+{
+    const em__conv_job *job = gemm->job;
     const em__conv_axis *z = &job->axis[0], *y = &job->axis[1], *x = &job->axis[2];
-    const int columns = (int)em__gemm_min(job->pixels - pixel, PANEL);
+    const int64_t pixel = panel * PANEL, pitch = image_pitch(job);
+    const int columns = (int)em__gemm_min(gemm->pixels - pixel, PANEL);
     int n = 0;
     for (int column = 0; column < columns;) {
         const int64_t at_x = (pixel + column) % x->out, row = (pixel + column) / x->out;
-        const int64_t offset = row / y->out * z->pitch + row % y->out * y->pitch + at_x;
+        const int64_t at_z = row / y->out;
+        const int64_t offset = at_z / z->out * pitch + at_z % z->out * z->pitch + row % y->out * y->pitch + at_x;
         const int count = (int)em__gemm_min(x->out - at_x, columns - column);
         if (n > 0 && runs[n - 1].offset + runs[n - 1].count == offset)
             runs[n - 1].count += count;
@@ -112,30 +105,28 @@ static int find_runs(const em__conv_job *job, int64_t pixel, em__conv_run_of *ru
     return n;
 }
 
-static void pack_panel(const gemm_task *task, int64_t panel, int64_t k0, int64_t k, float *to)
+/* True when the panel's columns belong to one image. */
+static bool is_whole(const gemm_job *gemm, int64_t panel)
 {
-    const em__conv_job *job = task->gemm->job;
-    em__conv_run_of runs[PANEL];
-    int64_t pixel;
-    const int64_t image = panel_image(job, panel, &pixel), group = task->group;
-    const int n = find_runs(job, pixel, runs);
-    const float *base;
-    if (job->staged)
-        base = job->stage + (group * task->gemm->count + image) * job->channels * job->plane;
-    else if (job->batch_groups)
-        base = job->input + (group * job->images + task->gemm->first + image) * job->channels * job->plane;
-    else
-        base = job->input + ((task->gemm->first + image) * job->groups + group) * job->channels * job->plane;
-    task->gemm->pack(to, base, job->reach + k0, k, runs, n);
+    const int64_t pixel = panel * PANEL, last = em__gemm_min(pixel + PANEL, gemm->pixels) - 1;
+    return pixel / gemm->job->pixels == last / gemm->job->pixels;
 }
 
-/* All rows of the task against the packed panels [panel, panel_end). */
+/* The result under an output channel (of all groups) and a pixel of the images at work. */
+static float *result_at(const gemm_job *gemm, int64_t output, int64_t pixel)
+{
+    const em__conv_job *job = gemm->job;
+    const int64_t image = gemm->first + pixel / job->pixels, outputs = job->outputs * job->groups;
+    return job->out + (image * outputs + output) * job->pixels + pixel % job->pixels;
+}
+
+/* Panels [panel, panel_end) of the task: those that hold two images are gathered in task->parts. */
 static void multiply(const gemm_task *task, int64_t k0, int64_t k, int64_t panel, int64_t panel_end)
 {
-    const em__conv_job *job = task->gemm->job;
-    const int64_t tiles = em__gemm_ceil_div(task->rows, job->kernels->tile_rows);
-    const int64_t channels = job->outputs * job->groups;
-    em__gemm_tile tile = {.ldb = PANEL, .ldc = job->pixels, .k = k, .first = k0 == 0};
+    const gemm_job *gemm = task->gemm;
+    const em__conv_job *job = gemm->job;
+    const int64_t tiles = em__gemm_ceil_div(task->rows, job->gemm->tile_rows);
+    em__gemm_tile tile = {.ldb = PANEL, .k = k, .first = k0 == 0};
     for (int64_t i = 0; i < tiles; i++) {
         const int64_t from = em__gemm_part(task->rows, tiles, i);
         const int64_t row = task->group * job->outputs + task->row + from;
@@ -143,14 +134,29 @@ static void multiply(const gemm_task *task, int64_t k0, int64_t k, int64_t panel
         tile.lda = task->copies ? COPY_LD : job->depth;
         tile.a = task->copies ? task->copy + from * COPY_LD : job->weights + row * job->depth + k0;
         for (int64_t p = panel; p < panel_end; p++) {
-            int64_t pixel;
-            const int64_t image = panel_image(job, p, &pixel);
+            const bool whole = is_whole(gemm, p);
             tile.b = task->packed + (p - panel) * BLOCK_DEPTH * PANEL;
-            tile.c = job->out + ((task->gemm->first + image) * channels + row) * job->pixels + pixel;
-            tile.columns = (int)em__gemm_min(job->pixels - pixel, PANEL);
+            tile.c = whole ? result_at(gemm, row, p * PANEL) : task->parts + ((p - panel) * BLOCK_ROWS + from) * PANEL;
+            tile.ldc = whole ? job->pixels : PANEL;
+            tile.columns = (int)em__gemm_min(gemm->pixels - p * PANEL, PANEL);
             tile.prefetch = (const char *)tile.b;
-            job->kernels->tile(&tile);
+            job->gemm->tile(&tile);
         }
+    }
+}
+
+/* A finished panel of several images goes where they are. */
+static void hand_out(const gemm_task *task, int64_t panel, const float *parts)
+{
+    const gemm_job *gemm = task->gemm;
+    const em__conv_job *job = gemm->job;
+    const int64_t end = em__gemm_min((panel + 1) * PANEL, gemm->pixels);
+    for (int64_t pixel = panel * PANEL; pixel < end;) {
+        const int64_t count = em__gemm_min(job->pixels - pixel % job->pixels, end - pixel);
+        for (int64_t r = 0; r < task->rows; r++)
+            memcpy(result_at(gemm, task->group * job->outputs + task->row + r, pixel),
+                   parts + r * PANEL + pixel % PANEL, (size_t)count * sizeof *parts);
+        pixel += count;
     }
 }
 
@@ -162,6 +168,29 @@ static void copy_weights(const gemm_task *task, int64_t k0, int64_t k)
         memcpy(task->copy + r * COPY_LD, from + r * job->depth, (size_t)k * sizeof *from);
 }
 
+/* Panels [panel, end) through the whole depth. */
+static void run_group(const gemm_task *task, int64_t panel, int64_t end)
+{
+    const gemm_job *gemm = task->gemm;
+    const em__conv_job *job = gemm->job;
+    em__conv_run_of runs[GROUP][PANEL];
+    int n_runs[GROUP];
+    for (int64_t p = panel; p < end; p++)
+        n_runs[p - panel] = find_runs(gemm, p, runs[p - panel]);
+    for (int64_t k0 = 0; k0 < job->depth; k0 += BLOCK_DEPTH) {
+        const int64_t k = em__gemm_min(job->depth - k0, BLOCK_DEPTH);
+        if (task->copies)
+            copy_weights(task, k0, k);
+        for (int64_t p = panel; p < end; p++)
+            job->kernels->pack(task->packed + (p - panel) * BLOCK_DEPTH * PANEL, group_base(gemm, task->group),
+                               job->reach + k0, k, runs[p - panel], n_runs[p - panel]);
+        multiply(task, k0, k, panel, end);
+    }
+    for (int64_t p = panel; p < end; p++)
+        if (!is_whole(gemm, p))
+            hand_out(task, p, task->parts + (p - panel) * BLOCK_ROWS * PANEL);
+}
+
 static void run_task(void *context, int64_t index, int worker)
 {
     const gemm_job *gemm = context;
@@ -171,28 +200,19 @@ static void run_task(void *context, int64_t index, int worker)
     gemm_task task = {.gemm = gemm, .group = index / per_group, .copies = copies_weights(job)};
     task.row = em__gemm_part(job->outputs, gemm->cut.row_blocks, block);
     task.rows = em__gemm_part(job->outputs, gemm->cut.row_blocks, block + 1) - task.row;
-    task.panel = em__gemm_part(gemm->panels, gemm->cut.column_blocks, column);
-    task.panel_end = em__gemm_part(gemm->panels, gemm->cut.column_blocks, column + 1);
     task.packed = em__pool_scratch(job->pool, worker);
-    task.copy = task.packed + GROUP * BLOCK_DEPTH * PANEL;
-    for (int64_t k0 = 0; k0 < job->depth; k0 += BLOCK_DEPTH) {
-        const int64_t k = em__gemm_min(job->depth - k0, BLOCK_DEPTH);
-        if (task.copies)
-            copy_weights(&task, k0, k);
-        for (int64_t p = task.panel; p < task.panel_end; p += GROUP) {
-            const int64_t end = em__gemm_min(p + GROUP, task.panel_end);
-            for (int64_t i = p; i < end; i++)
-                pack_panel(&task, i, k0, k, task.packed + (i - p) * BLOCK_DEPTH * PANEL);
-            multiply(&task, k0, k, p, end);
-        }
-    }
+    task.parts = task.packed + GROUP * BLOCK_DEPTH * PANEL;
+    task.copy = task.parts + GROUP * BLOCK_ROWS * PANEL;
+    const int64_t panel_end = em__gemm_part(gemm->panels, gemm->cut.column_blocks, column + 1);
+    for (int64_t p = em__gemm_part(gemm->panels, gemm->cut.column_blocks, column); p < panel_end; p += GROUP)
+        run_group(&task, p, em__gemm_min(p + GROUP, panel_end));
 }
 
 static void run_images(const em__conv_job *job, int64_t first, int64_t count)
 {
-    gemm_job gemm = {.job = job, .first = first, .count = count, .pack = em__conv_pack_get(job->level)};
-    gemm.panels = job->panels / job->images * count;
-    const em__gemm_costs costs = {.tile_rows = job->kernels->tile_rows,
+    gemm_job gemm = {.job = job, .first = first, .count = count, .pixels = count * job->pixels};
+    gemm.panels = em__gemm_ceil_div(gemm.pixels, PANEL);
+    const em__gemm_costs costs = {.tile_rows = job->gemm->tile_rows,
                                   .per_row = 2 * job->depth,
                                   .per_tile = 80,
                                   .per_panel = 12 * job->depth,
@@ -212,6 +232,9 @@ void em__conv_run(em__conv_job *job, void *scratch)
         const int64_t count = em__gemm_min(job->some, job->images - first);
         if (job->staged)
             em__conv_stage(job, first, count);
-        run_images(job, first, count);
+        if (job->depthwise)
+            em__conv_depth_run(job, first, count);
+        else
+            run_images(job, first, count);
     }
 }

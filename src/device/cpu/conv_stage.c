@@ -79,7 +79,6 @@ bool em__conv_describe(const em__call *call, em__conv_job *job)
                                 0};
         plain = plain && is_plain(axis, conv.high[d]);
     }
-    job->staged = !plain;
     if (plain)
         merge_axes(job);
     job->depth = job->channels;
@@ -90,7 +89,9 @@ bool em__conv_describe(const em__call *call, em__conv_job *job)
         job->pixels *= job->axis[i].out;
         job->depth *= job->axis[i].taps;
     }
-    job->panels = (job->pixels + EM__GEMM_PANEL - 1) / EM__GEMM_PANEL * job->images;
+    /* One chain is what a product gives over a single chunk. */
+    job->depthwise = job->channels == 1 && job->depth <= EM__GEMM_CHUNK;
+    job->staged = !plain;
     return !em__spec_empty(out) && job->depth > 0;
 }
 
@@ -116,7 +117,7 @@ static void stage_dilated(const em__conv_axis *axis, float *dst, const float *sr
 }
 
 /* A staged row from the input's row `src`; NULL: zeros. */
-static void stage_row(const em__conv_axis *axis, float *dst, const float *src)
+static void stage_row(const em__conv_job *job, const em__conv_axis *axis, float *dst, const float *src)
 {
     for (int64_t slot = 0; slot < axis->slots; slot++, dst += axis->length) {
         const int64_t phase = phase_of(axis, slot), stride = axis->stride;
@@ -134,6 +135,8 @@ static void stage_row(const em__conv_axis *axis, float *dst, const float *src)
         const float *from = src + (first * stride + phase - axis->low);
         if (stride == 1)
             memcpy(dst + first, from, (size_t)(end - first) * sizeof *dst);
+        else if (stride == 2)
+            job->kernels->every_second(dst + first, from, end - first);
         else
             for (int64_t q = first; q < end; q++)
                 dst[q] = from[(q - first) * stride];
@@ -172,7 +175,7 @@ static void stage_plane(void *context, int64_t index, int worker)
         for (int64_t j = 0; j < y->slots * y->length; j++) {
             const int64_t at_y = source_index(y, j);
             const bool padding = at_z < 0 || at_y < 0;
-            stage_row(x, to + i * z->pitch + j * y->pitch, padding ? NULL : from + (at_z * y->in + at_y) * x->in);
+            stage_row(job, x, to + i * z->pitch + j * y->pitch, padding ? NULL : from + (at_z * y->in + at_y) * x->in);
         }
     }
 }

@@ -1,5 +1,5 @@
-/* AVX-512: panels of a convolution gathered 16 columns at a time, each run a masked load. */
-#include <immintrin.h>
+/* The convolution kernels at level avx512. Panels are gathered 16 columns at a time, each run a masked load. */
+#include "device/cpu/vecmath_avx512.h"
 
 #include "device/cpu/conv.h"
 
@@ -59,8 +59,8 @@ static void pack_whole(float *dst, const float *base, const int64_t *reach, int6
     }
 }
 
-void em__conv_pack_avx512(float *dst, const float *base, const int64_t *reach, int64_t k, const em__conv_run_of *runs,
-                          int n_runs)
+static void pack(float *dst, const float *base, const int64_t *reach, int64_t k, const em__conv_run_of *runs,
+                 int n_runs)
 {
     half_panel left, right;
     if (n_runs == 1 && runs[0].count == EM__GEMM_PANEL) {
@@ -72,3 +72,19 @@ void em__conv_pack_avx512(float *dst, const float *base, const int64_t *reach, i
     pack_any(dst, base, reach, k, &left);
     pack_any(dst + 16, base, reach, k, &right);
 }
+
+static void every_second(float *dst, const float *src, int64_t n)
+{
+    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    for (int64_t i = 0; i < n; i += 16) {
+        const int64_t left = n - i < 16 ? 2 * (n - i) - 1 : 31; /* floats to read */
+        const uint32_t mask = (1u << left) - 1;
+        const __m512 a = _mm512_maskz_loadu_ps((__mmask16)mask, src + 2 * i);
+        const __m512 b = _mm512_maskz_loadu_ps((__mmask16)(mask >> 16), src + 2 * i + 16);
+        _mm512_mask_storeu_ps(dst + i, vf_first((int)((left + 1) / 2)), _mm512_permutex2var_ps(a, even, b));
+    }
+}
+
+#define HAVE_PACK
+#define FILL em__conv_fill_avx512
+#include "device/cpu/conv_level_tmpl.c"

@@ -1,7 +1,7 @@
 /*
  * AVX-512 kernels of the matrix product. A tile is up to 14 rows x 32 columns: 28 sums, two vectors of B and one
  * broadcast of A fill the 32 registers; from 4 rows up the multiply-adds alone bound the loop, on cores with one
- * 512-bit pipe and with two.
+ * 512-bit pipe and with two. A panel's last half, where it is empty, is left out.
  */
 #include <immintrin.h>
 
@@ -34,7 +34,8 @@ ALWAYS void store_tile(__m512 sum[TILE_ROWS][2], float *x, int64_t stride, __mma
     }
 }
 
-ALWAYS void tile_body(const em__gemm_tile *t, const int rows)
+/* Of a panel with at most 16 columns only the first vector is computed: `wide` is false. */
+ALWAYS void tile_body(const em__gemm_tile *t, const int rows, const bool wide)
 {
     const __mmask32 mask = t->columns < EM__GEMM_PANEL ? (1u << t->columns) - 1 : ~0u;
     const int64_t lda = t->lda, ldb = t->ldb;
@@ -58,7 +59,7 @@ ALWAYS void tile_body(const em__gemm_tile *t, const int rows)
             sum[r][0] = sum[r][1] = _mm512_setzero_ps();
         }
         for (; k < end; k++) {
-            __m512 b0 = _mm512_loadu_ps(b), b1 = _mm512_loadu_ps(b + 16);
+            __m512 b0 = _mm512_loadu_ps(b), b1 = wide ? _mm512_loadu_ps(b + 16) : b0;
             _mm_prefetch(prefetch, _MM_HINT_T1);
             _mm_prefetch(prefetch + 64, _MM_HINT_T1);
             prefetch += t->prefetch_step;
@@ -67,7 +68,8 @@ ALWAYS void tile_body(const em__gemm_tile *t, const int rows)
             {
                 __m512 x = _mm512_set1_ps(a[r / 3][k + (r % 3) * lda]);
                 sum[r][0] = _mm512_fmadd_ps(x, b0, sum[r][0]);
-                sum[r][1] = _mm512_fmadd_ps(x, b1, sum[r][1]);
+                if (wide)
+                    sum[r][1] = _mm512_fmadd_ps(x, b1, sum[r][1]);
             }
         }
         if (before)
@@ -89,7 +91,11 @@ ALWAYS void tile_body(const em__gemm_tile *t, const int rows)
 #define TILE(rows)                                                                                                     \
     static void tile_##rows(const em__gemm_tile *tile)                                                                 \
     {                                                                                                                  \
-        tile_body(tile, rows);                                                                                         \
+        tile_body(tile, rows, true);                                                                                   \
+    }                                                                                                                  \
+    static void narrow_##rows(const em__gemm_tile *tile)                                                               \
+    {                                                                                                                  \
+        tile_body(tile, rows, false);                                                                                  \
     }
 TILE(1);
 TILE(2);
@@ -110,7 +116,13 @@ static void tile_avx512(const em__gemm_tile *tile)
 {
     static void (*const tiles[])(const em__gemm_tile *) = {tile_1, tile_2, tile_3,  tile_4,  tile_5,  tile_6,  tile_7,
                                                            tile_8, tile_9, tile_10, tile_11, tile_12, tile_13, tile_14};
-    tiles[tile->rows - 1](tile);
+    static void (*const narrow[])(const em__gemm_tile *) = {narrow_1,  narrow_2,  narrow_3,  narrow_4, narrow_5,
+                                                            narrow_6,  narrow_7,  narrow_8,  narrow_9, narrow_10,
+                                                            narrow_11, narrow_12, narrow_13, narrow_14};
+    if (tile->columns <= 16)
+        narrow[tile->rows - 1](tile);
+    else
+        tiles[tile->rows - 1](tile);
 }
 
 static void add_avx512(float *x, const float *y, int64_t n)
