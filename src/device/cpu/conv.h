@@ -62,8 +62,11 @@ void em__conv_stage(const em__conv_job *job, int64_t first, int64_t count);
 /* Runs the whole convolution: `job` described, with input, weights and out set; `scratch` is the call's. */
 void em__conv_run(em__conv_job *job, void *scratch);
 
-/* Convolutions of one channel a group (depthwise): by rows, without a product. Run by em__conv_run. */
-void em__conv_depth_run(const em__conv_job *job, int64_t first, int64_t count);
+/* Stages one channel from its plane in the input. */
+void em__conv_stage_plane(const em__conv_job *job, const float *from, float *to);
+
+/* Convolutions of one channel a group (depthwise): plane by plane, each staged in the worker's scratch. */
+void em__conv_depth_run(const em__conv_job *job);
 
 /* Neighbouring floats of the staged image that become neighbouring columns of a panel. */
 typedef struct em__conv_run_of {

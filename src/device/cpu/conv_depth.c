@@ -1,36 +1,35 @@
-/* Depthwise convolutions (conv.h): a task is one output plane, row by row. */
+/* Depthwise convolutions (conv.h): a task is one channel of an image, staged where it stays in the first caches, and the
+ * output planes that come of it, row by row. */
 #include "device/cpu/conv.h"
 
-typedef struct depth_job {
-    const em__conv_job *job;
-    int64_t first, count;
-} depth_job;
-
-/* Planes in the order of the result: [image][group][output]. */
-static void run_plane(void *context, int64_t index, int worker)
+static void run_plane(const em__conv_job *job, const float *from, const float *weights, float *to)
 {
-    const depth_job *depth = context;
-    const em__conv_job *job = depth->job;
     const em__conv_axis *z = &job->axis[0], *y = &job->axis[1], *x = &job->axis[2];
-    (void)worker;
-    const int64_t outputs = job->groups * job->outputs, output = index % outputs, group = output / job->outputs;
-    const int64_t image = index / outputs;
-    const float *from;
-    if (job->staged)
-        from = job->stage + (group * depth->count + image) * job->plane;
-    else if (job->batch_groups)
-        from = job->input + (group * job->images + depth->first + image) * job->plane;
-    else
-        from = job->input + ((depth->first + image) * job->groups + group) * job->plane;
-    float *to = job->out + ((depth->first + image) * outputs + output) * job->pixels;
     for (int64_t i = 0; i < z->out; i++)
         for (int64_t j = 0; j < y->out; j++, to += x->out)
-            job->kernels->depth_row(to, from + i * z->pitch + j * y->pitch, job->weights + output * job->depth,
-                                    job->reach, job->depth, x->out);
+            job->kernels->depth_row(to, from + i * z->pitch + j * y->pitch, weights, job->reach, job->depth, x->out);
 }
 
-void em__conv_depth_run(const em__conv_job *job, int64_t first, int64_t count)
+/* Channels in the order of the result: [image][group]. */
+static void run_channel(void *context, int64_t index, int worker)
 {
-    depth_job depth = {job, first, count};
-    em__pool_run(job->pool, run_plane, &depth, count * job->groups * job->outputs);
+    const em__conv_job *job = context;
+    const int64_t image = index / job->groups, group = index % job->groups;
+    const int64_t size = job->axis[0].in * job->axis[1].in * job->axis[2].in;
+    const float *from = job->input + (job->batch_groups ? group * job->images + image : index) * size;
+    if (job->staged) {
+        float *stage = em__pool_scratch(job->pool, worker);
+        em__conv_stage_plane(job, from, stage);
+        from = stage;
+    }
+    for (int64_t i = 0; i < job->outputs; i++) {
+        const int64_t output = group * job->outputs + i;
+        run_plane(job, from, job->weights + output * job->depth,
+                  job->out + (image * job->groups * job->outputs + output) * job->pixels);
+    }
+}
+
+void em__conv_depth_run(const em__conv_job *job)
+{
+    em__pool_run(job->pool, run_channel, (void *)job, job->images * job->groups);
 }

@@ -32,9 +32,9 @@ static bool copies_weights(const em__conv_job *job)
 static size_t stage_bytes(em__conv_job *job)
 {
     const size_t image = (size_t)(job->groups * job->channels * job->plane) * sizeof(float);
-    const int64_t fit = (int64_t)(STAGE_BYTES / image);
+    const int64_t fit = (int64_t)(STAGE_BYTES / (image ? image : 1));
     job->some = em__gemm_min(fit < 1 ? 1 : fit, job->images);
-    return job->staged ? rounded(image * (size_t)job->some) : 0;
+    return job->staged && !job->depthwise ? rounded(image * (size_t)job->some) : 0;
 }
 
 size_t em__conv_memory(const em__conv_job *job)
@@ -45,6 +45,8 @@ size_t em__conv_memory(const em__conv_job *job)
 
 size_t em__conv_worker_memory(const em__conv_job *job)
 {
+    if (job->depthwise)
+        return job->staged ? (size_t)job->plane * sizeof(float) : 0;
     const int64_t copy = copies_weights(job) ? BLOCK_ROWS * COPY_LD : 0;
     return (size_t)(GROUP * (BLOCK_DEPTH + BLOCK_ROWS) * PANEL + copy) * sizeof(float);
 }
@@ -228,13 +230,14 @@ void em__conv_run(em__conv_job *job, void *scratch)
     job->stage = scratch;
     job->reach = (int64_t *)(void *)((char *)scratch + staged);
     em__conv_find_reach(job);
+    if (job->depthwise) {
+        em__conv_depth_run(job);
+        return;
+    }
     for (int64_t first = 0; first < job->images; first += job->some) {
         const int64_t count = em__gemm_min(job->some, job->images - first);
         if (job->staged)
             em__conv_stage(job, first, count);
-        if (job->depthwise)
-            em__conv_depth_run(job, first, count);
-        else
-            run_images(job, first, count);
+        run_images(job, first, count);
     }
 }

@@ -157,19 +157,9 @@ typedef struct stage_job {
     int64_t first, count;
 } stage_job;
 
-/* Channel planes in the order of the staged images: [group][image][channel]. */
-static void stage_plane(void *context, int64_t index, int worker)
+void em__conv_stage_plane(const em__conv_job *job, const float *from, float *to)
 {
-    const stage_job *s = context;
-    const em__conv_job *job = s->job;
     const em__conv_axis *z = &job->axis[0], *y = &job->axis[1], *x = &job->axis[2];
-    (void)worker;
-    const int64_t channel = index % job->channels, image = index / job->channels % s->count + s->first;
-    const int64_t group = index / job->channels / s->count;
-    const int64_t source = job->batch_groups ? (group * job->images + image) * job->channels + channel
-                                             : (image * job->groups + group) * job->channels + channel;
-    const float *from = job->input + source * z->in * y->in * x->in;
-    float *to = job->stage + index * job->plane;
     for (int64_t i = 0; i < z->slots * z->length; i++) {
         const int64_t at_z = source_index(z, i);
         for (int64_t j = 0; j < y->slots * y->length; j++) {
@@ -178,6 +168,20 @@ static void stage_plane(void *context, int64_t index, int worker)
             stage_row(job, x, to + i * z->pitch + j * y->pitch, padding ? NULL : from + (at_z * y->in + at_y) * x->in);
         }
     }
+}
+
+/* Channel planes in the order of the staged images: [group][image][channel]. */
+static void stage_plane(void *context, int64_t index, int worker)
+{
+    const stage_job *s = context;
+    const em__conv_job *job = s->job;
+    (void)worker;
+    const int64_t channel = index % job->channels, image = index / job->channels % s->count + s->first;
+    const int64_t group = index / job->channels / s->count;
+    const int64_t source = job->batch_groups ? (group * job->images + image) * job->channels + channel
+                                             : (image * job->groups + group) * job->channels + channel;
+    const int64_t size = job->axis[0].in * job->axis[1].in * job->axis[2].in;
+    em__conv_stage_plane(job, job->input + source * size, job->stage + index * job->plane);
 }
 
 void em__conv_stage(const em__conv_job *job, int64_t first, int64_t count)
