@@ -38,6 +38,7 @@ static inline em__cpu *em__cpu_of(em_device *device)
 /* Each family's say on a call: true when it takes it, with the plan filled. */
 typedef bool (*em__cpu_prepare_fn)(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_map(em__cpu *cpu, const em__call *call, em__plan *plan);
+bool em__cpu_prepare_dot_any(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_dot_half(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_gather(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_norm(em__cpu *cpu, const em__call *call, em__plan *plan);

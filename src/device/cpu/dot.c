@@ -10,15 +10,10 @@
 #include "core/block.h"
 #include "core/error.h"
 #include "device/cpu/cpu.h"
-
-/* One operand as [batch][rows][depth] over memory; `even` when single strides describe rows and depth. */
-typedef struct operand {
-    int64_t rows, depth, row_stride, depth_stride;
-    bool even;
-} operand;
+#include "device/cpu/dot.h"
 
 typedef struct product {
-    operand a, b;
+    em__dot_operand a, b;
     int64_t batch;
     em__dot dot;
     bool copy_a, copy_b;
@@ -26,7 +21,7 @@ typedef struct product {
     size_t copy_a_bytes, copy_b_bytes, packed_bytes; /* of one batch element */
 } product;
 
-static bool listed(const int64_t *axes, int n, int axis)
+bool em__dot_listed(const int64_t *axes, int n, int axis)
 {
     for (int i = 0; i < n; i++)
         if (axes[i] == axis)
@@ -45,13 +40,14 @@ static bool fold(const em__tensor *t, int d, int64_t *size, int64_t *stride)
     return fits;
 }
 
-static operand describe(const em__tensor *t, const int64_t *contract, int n_contract, const int64_t *batch, int n_batch)
+em__dot_operand em__dot_describe(const em__tensor *t, const int64_t *contract, int n_contract, const int64_t *batch,
+                                 int n_batch)
 {
-    operand o = {.rows = 1, .depth = 1, .row_stride = 1, .depth_stride = 1, .even = true};
+    em__dot_operand o = {.rows = 1, .depth = 1, .row_stride = 1, .depth_stride = 1, .even = true};
     for (int i = 0; i < n_contract; i++)
         o.even &= fold(t, (int)contract[i], &o.depth, &o.depth_stride);
     for (int d = 0; d < t->spec.rank; d++)
-        if (!listed(contract, n_contract, d) && !listed(batch, n_batch, d))
+        if (!em__dot_listed(contract, n_contract, d) && !em__dot_listed(batch, n_batch, d))
             o.even &= fold(t, d, &o.rows, &o.row_stride);
     return o;
 }
@@ -86,8 +82,8 @@ static product analyse(const em__call *call)
     } else {
         p.dot = em__dot_decode(call->ints);
     }
-    p.a = describe(&call->in[0], p.dot.contract_a, p.dot.n_contract, p.dot.batch_a, p.dot.n_batch);
-    p.b = describe(&call->in[1], p.dot.contract_b, p.dot.n_contract, p.dot.batch_b, p.dot.n_batch);
+    p.a = em__dot_describe(&call->in[0], p.dot.contract_a, p.dot.n_contract, p.dot.batch_a, p.dot.n_batch);
+    p.b = em__dot_describe(&call->in[1], p.dot.contract_b, p.dot.n_contract, p.dot.batch_b, p.dot.n_batch);
     for (int i = 0; i < p.dot.n_batch; i++)
         p.batch *= call->in[0].spec.dims[p.dot.batch_a[i]];
     p.copy_a = !p.a.even || (p.a.depth_stride != 1 && p.a.depth > 1);
@@ -108,7 +104,7 @@ static em_status copy_operand(em_device *device, const em__tensor *t, const void
     em__tensor view = {.spec = {.dtype = t->spec.dtype}};
     memcpy(&view.data, &data, sizeof data);
     for (int d = 0; d < t->spec.rank; d++) {
-        if (listed(contract, n_contract, d) || listed(batch, n_batch, d))
+        if (em__dot_listed(contract, n_contract, d) || em__dot_listed(batch, n_batch, d))
             continue;
         view.spec.dims[view.spec.rank] = t->spec.dims[d];
         view.strides[view.spec.rank++] = t->strides[d];
@@ -145,7 +141,7 @@ static em_status pack_operand(em__cpu *cpu, const em__call *call, const product 
                               void *copy, float *to)
 {
     const em__tensor *b = &call->in[which];
-    operand o = describe(b, p->dot.contract_b, p->dot.n_contract, p->dot.batch_b, p->dot.n_batch);
+    em__dot_operand o = em__dot_describe(b, p->dot.contract_b, p->dot.n_contract, p->dot.batch_b, p->dot.n_batch);
     if (!o.even || (o.depth_stride != 1 && o.row_stride != 1 && o.depth > 1 && o.rows > 1)) {
         EM__TRY(copy_operand(&cpu->device, b, data, p->dot.contract_b, p->dot.n_contract, p->dot.batch_b,
                              p->dot.n_batch, copy));

@@ -1,0 +1,18 @@
+/* The operands of a contraction seen as batches of matrices. */
+#ifndef EM_DEVICE_CPU_DOT_H
+#define EM_DEVICE_CPU_DOT_H
+
+#include "device/device.h"
+
+/* One operand as [batch][rows][depth] over memory; `even` when single strides describe rows and depth. */
+typedef struct em__dot_operand {
+    int64_t rows, depth, row_stride, depth_stride;
+    bool even;
+} em__dot_operand;
+
+em__dot_operand em__dot_describe(const em__tensor *t, const int64_t *contract, int n_contract, const int64_t *batch,
+                                 int n_batch);
+
+bool em__dot_listed(const int64_t *axes, int n, int axis);
+
+#endif
