@@ -1,8 +1,8 @@
 /*
  * Times f32 convolutions on request: each line "IMAGES CHANNELS HEIGHT WIDTH OUTPUTS TAPS STRIDE PADDING GROUPS PROGRAM
  * MILLISECONDS" on standard input is answered by one line of JSON {"median_us", "best_us", "runs"}. Height 1 stands for
- * one spatial axis. PROGRAM 0 is what a caller pays eagerly: a fresh lazy array built, evaluated and dropped again; 1 is
- * the replay of a program whose kernel is a constant.
+ * one spatial axis. PROGRAM 0 is what a caller pays eagerly: a fresh lazy array built, evaluated and dropped again; 1
+ * is the replay of a program whose kernel is a constant.
  */
 #include <stdio.h>
 #include <stdlib.h>

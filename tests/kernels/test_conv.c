@@ -1,6 +1,6 @@
 /*
- * Convolutions in f32: every level this machine runs against ref, on random shapes, strides, pads, dilations and groups;
- * the same bits on one, two and three threads, and at every level with fused multiply-adds.
+ * Convolutions in f32: every level this machine runs against ref, on random shapes, strides, pads, dilations and
+ * groups; the same bits on one, two and three threads, and at every level with fused multiply-adds.
  */
 #include <math.h>
 #include <stdlib.h>

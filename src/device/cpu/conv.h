@@ -3,9 +3,9 @@
  *
  * Each image is staged once: padded, dilated, and with what a stride skips sorted apart, so that under any kernel tap
  * neighbouring output pixels read neighbouring floats. A staged axis of stride s is [slot][index]: a slot holds the
- * positions congruent to one of the phases (tap * dilation) % s that taps use, so that no position is staged in vain, and
- * output o under tap t lies at slot(t) * length + (t * dilation) / s + o. Convolutions that need none of it read the input
- * where it is.
+ * positions congruent to one of the phases (tap * dilation) % s that taps use, so that no position is staged in vain,
+ * and output o under tap t lies at slot(t) * length + (t * dilation) / s + o. Convolutions that need none of it read
+ * the input where it is.
  *
  * The product: rows are output channels (their weights lie as the kernel keeps them), columns output pixels, whose
  * panels of EM__GEMM_PANEL are gathered from the staged image into a worker's scratch, a few at a time; depth is

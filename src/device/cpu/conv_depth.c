@@ -1,5 +1,5 @@
-/* Depthwise convolutions (conv.h): a task is one channel of an image, staged where it stays in the first caches, and the
- * output planes that come of it, row by row. */
+/* Depthwise convolutions (conv.h): a task is one channel of an image, staged where it stays in the first caches, and
+ * the output planes that come of it, row by row. */
 #include "device/cpu/conv.h"
 
 static void run_plane(const em__conv_job *job, const float *from, const float *weights, float *to)

@@ -9,8 +9,6 @@
 static em__cpu cpu;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-<<<<<<< HEAD
-<<<<<<< HEAD
 static const em__cpu_prepare_fn families[] = {
     em__cpu_prepare_map,      em__cpu_prepare_norm, em__cpu_prepare_reduce, em__cpu_prepare_dot,
     em__cpu_prepare_dot_half, em__cpu_prepare_move, em__cpu_prepare_gather, em__cpu_prepare_attention,

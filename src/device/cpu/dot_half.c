@@ -1,6 +1,6 @@
 /*
- * Products of f16, bf16 and f8: operands are widened to f32, multiplied and accumulated in f32, and the result is rounded
- * once. A constant weight is widened when it is packed, so that a replay widens only the other operand.
+ * Products of f16, bf16 and f8: operands are widened to f32, multiplied and accumulated in f32, and the result is
+ * rounded once. A constant weight is widened when it is packed, so that a replay widens only the other operand.
  */
 #include "core/block.h"
 #include "core/error.h"

@@ -1,6 +1,6 @@
 /*
- * The driver of product.h: B is packed into panels, A made contiguous where it isn't, then tasks of rows x panels of one
- * product of the batch meet block after block of depth.
+ * The driver of product.h: B is packed into panels, A made contiguous where it isn't, then tasks of rows x panels of
+ * one product of the batch meet block after block of depth.
  */
 #include "device/cpu/product.h"
 

@@ -15,7 +15,8 @@ typedef struct em__product_piece {
     int width; /* of a panel, in elements of the kind */
 } em__product_piece;
 
-/* [steps][width], absent rows 0. A complex row becomes two columns and two steps an element: (re, im) over (-im, re). */
+/* [steps][width], absent rows 0. A complex row becomes two columns, and two steps an element: (re, im) over
+ * (-im, re). */
 void em__product_pack_panel(em_dtype dtype, const em__product_piece *piece, void *dst);
 
 /* [rows][steps]: a complex element is two, narrow integers go two into one. */

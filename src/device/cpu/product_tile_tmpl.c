@@ -1,7 +1,7 @@
 /*
  * One kind's tile: ROWS x 2 vectors of sums in registers, one broadcast of A and two vectors of B a step. Defines
- * tile_NAME. The including file gives NAME, ELEM, vec (LANES of ELEM), ROWS, SPLAT(x), MULADD(sum, a, b), and CHUNK, the
- * steps of one chain.
+ * tile_NAME. The including file gives NAME, ELEM, vec (LANES of ELEM), ROWS, SPLAT(x), MULADD(sum, a, b), and CHUNK,
+ * the steps of one chain.
  */
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
