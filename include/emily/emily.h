@@ -44,6 +44,7 @@
 #include <emily/windows.h>
 #include <emily/program.h>
 #include <emily/control.h>
+#include <emily/ir.h>
 #include <emily/stream.h>
 #include <emily/safetensors.h>
 #include <emily/tokenizer.h>

@@ -32,6 +32,7 @@ typedef struct em_compile_options {
     em_lane lane;
     em_device *device; /* NULL: the default */
     bool profile;      /* keep counts and times per op */
+    bool keep_ir;      /* keep the graph as traced, and so all captured arrays, to encode or print it (ir.h) */
     size_t donated;    /* inputs 0 .. donated - 1 are given up: a run may overwrite them */
 } em_compile_options;
 

@@ -62,6 +62,7 @@ static em_status compile_functions(em_program *program, const em__program_option
             if (!*function)
                 continue;
             em__program_options own = *options;
+            own.keep_ir = false;
             own.n_donated = em__control_donated(graph->nodes.data[i].op, graph->nodes.data[i].ints, j);
             EM__TRY(em__body_compiled((em__body *)*function, &own, &compiled));
             em__function_release(function);
@@ -96,7 +97,9 @@ em_status em__program_new(em__graph *graph, const em__program_options *options, 
     program->n_donated = options->n_donated < graph->n_inputs ? options->n_donated : graph->n_inputs;
     program->graph = *graph;
     *graph = (em__graph){0};
-    em_status status = build(program, options);
+    em_status status = options->keep_ir ? em__graph_copy(&program->source, &program->graph) : EM_OK;
+    if (status == EM_OK)
+        status = build(program, options);
     if (status != EM_OK) {
         em_program_free(program);
         return status;
@@ -105,11 +108,24 @@ em_status em__program_new(em__graph *graph, const em__program_options *options, 
     return EM_OK;
 }
 
+em_status em__compile_options(const em_compile_options *given, em__program_options *options, em_device **device)
+{
+    em_compile_options o = {.lane = EM_FUSE};
+    EM__TRY(em__options_copy(given, &o, sizeof o, "em_compile_options"));
+    EM__FAIL_IF(o.lane != EM_NATIVE && o.lane != EM_FUSE, EM_ERROR_INVALID_ARGUMENT, "compile: lane %d does not exist",
+                (int)o.lane);
+    *options =
+        (em__program_options){.lane = o.lane, .profile = o.profile, .n_donated = o.donated, .keep_ir = o.keep_ir};
+    *device = o.device ? o.device : em_device_default();
+    return *device ? EM_OK : em_last_status();
+}
+
 em_program *em_compile(em_trace_fn fn, void *user, const em_spec *inputs, size_t n_inputs, size_t n_outputs,
                        const em_compile_options *options)
 {
-    em_compile_options o = {.lane = EM_FUSE};
-    if (em__options_copy(options, &o, sizeof o, "em_compile_options") != EM_OK)
+    em__program_options o;
+    em_device *device;
+    if (em__compile_options(options, &o, &device) != EM_OK)
         return NULL;
     if (!fn || n_outputs == 0 || (n_inputs && !inputs) || n_inputs > MOST_VALUES || n_outputs > MOST_VALUES) {
         em__fail(EM_ERROR_INVALID_ARGUMENT,
@@ -117,20 +133,12 @@ em_program *em_compile(em_trace_fn fn, void *user, const em_spec *inputs, size_t
                  MOST_VALUES, n_inputs, n_outputs);
         return NULL;
     }
-    if (o.lane != EM_NATIVE && o.lane != EM_FUSE) {
-        em__fail(EM_ERROR_INVALID_ARGUMENT, "compile: lane %d does not exist", (int)o.lane);
-        return NULL;
-    }
-    if (!o.device)
-        o.device = em_device_default();
-    if (!o.device)
-        return NULL;
     uint64_t begin = em__now();
     em_program *program = NULL;
     em__graph graph = {0};
-    em_status status = em__graph_trace_function(&graph, o.device, NULL, fn, user, inputs, n_inputs, n_outputs, NULL);
+    em_status status = em__graph_trace_function(&graph, device, NULL, fn, user, inputs, n_inputs, n_outputs, NULL);
     if (status == EM_OK)
-        status = em__program_new(&graph, &(em__program_options){o.lane, o.profile, o.donated}, &program);
+        status = em__program_new(&graph, &o, &program);
     else
         em__graph_free(&graph);
     em__telemetry("compile", "", em__now() - begin);
@@ -154,6 +162,7 @@ void em_program_free(em_program *program)
     em__vec_free(&program->patches);
     em__block_free(program->arena, program->arena_bytes);
     em__graph_free(&program->graph);
+    em__graph_free(&program->source);
     pthread_mutex_destroy(&program->lock);
     em__free(program);
 }

@@ -28,6 +28,9 @@ em_status em__body_ready(em__body *body, size_t n_donated);
 /* How many inputs of function i of a control op, whose attributes these are, it may overwrite: the states of a body. */
 size_t em__control_donated(em__op op, const int64_t *ints, int i);
 
+/* Whether the functions of a control node take and give what the op runs them on; EM_ERROR_FORMAT. */
+em_status em__control_check(const em__graph *graph, const em__node *node);
+
 /* em__function.prepare of WHILE and COND. */
 em_status em__control_prepare(em_device *device, const em__call *call, em__plan *plan);
 

@@ -1,5 +1,5 @@
 /* The graph's own operations: growing, sweeping, verifying. */
-#include "graph/ir.h"
+#include "graph/function.h"
 
 #include <string.h>
 
@@ -133,25 +133,51 @@ em_status em__graph_sweep(em__graph *graph)
     return EM_OK;
 }
 
-static em_status verify_node(const em__graph *graph, const em__node *node, int index, const char *after)
+/* Calls the op's rule, after em__op_check if the node is of unknown origin. */
+static em_status infer_node(const em__graph *graph, const em__node *node, bool check, em__spec *spec)
 {
     const em__spec *few[16];
+    const em__spec **in = node->n_in <= 16 ? few : em__alloc((size_t)node->n_in * sizeof *in);
+    if (!in)
+        return EM_ERROR_OUT_OF_MEMORY;
+    for (int j = 0; j < node->n_in; j++)
+        in[j] = &graph->nodes.data[node->in[j]].spec;
+    em__apply apply = {node->op, node->n_in, in, node->n_ints, node->ints, node->n_floats, node->floats};
+    em_status status = check ? em__op_check(&apply) : EM_OK;
+    if (status == EM_OK)
+        status = em__op_infer(&apply, spec);
+    if (in != few)
+        em__free(in);
+    return status;
+}
+
+static em_status verify_node(const em__graph *graph, const em__node *node, int index, const char *after)
+{
+    em__spec spec;
+    char is[EM__SPEC_TEXT], should[EM__SPEC_TEXT];
     const char *name = em__op_get(node->op)->name;
     for (int j = 0; j < node->n_in; j++)
         EM__FAIL_IF(node->in[j] < 0 || node->in[j] >= index, EM_ERROR_INTERNAL,
                     "after %s: node %d (%s) reads node %d, which does not precede it", after, index, name, node->in[j]);
-    if (node->op == EM__OP_CONSTANT || node->n_in > 16)
+    if (node->op == EM__OP_CONSTANT)
         return EM_OK;
-    for (int j = 0; j < node->n_in; j++)
-        few[j] = &graph->nodes.data[node->in[j]].spec;
-    em__apply apply = {node->op, node->n_in, few, node->n_ints, node->ints, node->n_floats, node->floats};
-    em__spec spec;
-    char is[EM__SPEC_TEXT], should[EM__SPEC_TEXT];
-    EM__TRY(em__op_infer(&apply, &spec));
+    EM__TRY(infer_node(graph, node, false, &spec));
     EM__FAIL_IF(!em__spec_equal(&spec, &node->spec), EM_ERROR_INTERNAL, "after %s: node %d (%s) is %s, should be %s",
                 after, index, name, em__spec_print(&node->spec, is, sizeof is),
                 em__spec_print(&spec, should, sizeof should));
     return EM_OK;
+}
+
+em_status em__graph_check_node(const em__graph *graph, em__node *node)
+{
+    EM__TRY(infer_node(graph, node, true, &node->spec));
+    if (node->op == EM__OP_INPUT) {
+        int64_t index = node->ints[1];
+        EM__FAIL_IF(index < 0 || (size_t)index >= graph->n_inputs ||
+                        !em__spec_equal(&graph->inputs[index], &node->spec),
+                    EM_ERROR_FORMAT, "input %lld is not one of the program's %zu", (long long)index, graph->n_inputs);
+    }
+    return node->functions[0] ? em__control_check(graph, node) : EM_OK;
 }
 
 em_status em__graph_verify(const em__graph *graph, const char *after)

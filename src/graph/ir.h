@@ -76,6 +76,10 @@ em_status em__graph_sweep(em__graph *graph);
  * not, after pass `after`. */
 em_status em__graph_verify(const em__graph *graph, const char *after);
 
+/* Checks a node over nodes that the graph has, of unknown origin, and gives it its spec: em__op_check, the op's rule,
+ * inputs against the graph's, functions against what they will run on. */
+em_status em__graph_check_node(const em__graph *graph, em__node *node);
+
 /* Passes, each leaving a graph that verifies. */
 em_status em__pass_fold(em__graph *graph);         /* ops over constants -> a constant */
 em_status em__pass_cse(em__graph *graph);          /* equal ops over equal operands -> one */

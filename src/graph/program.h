@@ -49,8 +49,9 @@ typedef struct em__patch {
 } em__patch;
 
 struct em_program {
-    atomic_int refs; /* the caller's, and those of tasks that wait to run it */
-    em__graph graph; /* after the passes; owns constants and attribute lists */
+    atomic_int refs;  /* the caller's, and those of tasks that wait to run it */
+    em__graph graph;  /* after the passes; owns constants and attribute lists */
+    em__graph source; /* as traced, with keep_ir; else empty */
     em_device *device;
     em__spec *inputs, *outputs;
     size_t n_inputs, n_outputs;
@@ -70,7 +71,11 @@ typedef struct em__program_options {
     em_lane lane;
     bool profile;
     size_t n_donated;
+    bool keep_ir;
 } em__program_options;
+
+/* The public options checked, and the device; `given` may be NULL. */
+em_status em__compile_options(const em_compile_options *given, em__program_options *options, em_device **device);
 
 /* Compiles the graph, whose contents it takes over whatever happens. */
 em_status em__program_new(em__graph *graph, const em__program_options *options, em_program **out);

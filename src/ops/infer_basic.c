@@ -101,8 +101,11 @@ em_status em__infer_ARG(const em__apply *apply, em__spec *out)
 
 em_status em__infer_LEAF(const em__apply *apply, em__spec *out)
 {
-    if (apply->ints[0] < 0 || apply->ints[0] >= EM_DTYPE_COUNT)
-        return em__infer_fail(apply, "dtype %lld does not exist", (long long)apply->ints[0]);
+    if (apply->ints[0] < 0 || apply->ints[0] >= EM_DTYPE_COUNT || apply->n_ints > 2 + EM_MAX_RANK)
+        return em__infer_fail(apply, "dtype %lld of rank %d does not exist", (long long)apply->ints[0],
+                              apply->n_ints - 2);
+    if (apply->op == EM__OP_IOTA && apply->n_ints > 2 && (apply->ints[1] < 0 || apply->ints[1] >= apply->n_ints - 2))
+        return em__infer_fail(apply, "axis %lld is out of range", (long long)apply->ints[1]);
     out->dtype = (em_dtype)apply->ints[0];
     out->rank = apply->n_ints - 2;
     for (int i = 0; i < out->rank; i++)

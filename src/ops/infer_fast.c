@@ -26,6 +26,10 @@ static bool mark(const int64_t *axes, int n, int rank, unsigned *seen)
 em_status em__infer_DOT(const em__apply *apply, em__spec *out)
 {
     const em__spec *a = apply->in[0], *b = apply->in[1];
+    int64_t contract = apply->ints[0], batch = apply->ints[1];
+    if (contract < 0 || batch < 0 || contract > EM_MAX_RANK || batch > EM_MAX_RANK ||
+        apply->n_ints != 2 + 2 * (contract + batch))
+        return em__infer_fail(apply, "%d attributes are no pairs of axes", apply->n_ints);
     em__dot dot = em__dot_decode(apply->ints);
     unsigned in_a = 0, in_b = 0;
     if (!mark(dot.contract_a, dot.n_contract, a->rank, &in_a) || !mark(dot.batch_a, dot.n_batch, a->rank, &in_a) ||
@@ -66,6 +70,8 @@ em_status em__infer_SAME_AXIS(const em__apply *apply, em__spec *out)
 static em_status norm_rule(const em__apply *apply, int first, em__spec *out)
 {
     *out = *apply->in[0];
+    if (apply->n_in != first + (int)(apply->ints[0] & 1) + (int)(apply->ints[0] >> 1 & 1))
+        return em__infer_fail(apply, "weight or bias is missing or not asked for");
     if (out->rank == 0)
         return em__infer_fail(apply, "x needs an axis to normalise over");
     int64_t last = out->dims[out->rank - 1];
@@ -98,6 +104,8 @@ em_status em__infer_FUSED_LAYER_NORM(const em__apply *apply, em__spec *out)
 em_status em__infer_SDPA_SEGMENTS(const em__apply *apply, em__spec *out)
 {
     const em__spec *q = apply->in[0], *k = apply->in[1], *v = apply->in[2], *offsets = apply->in[3];
+    if (apply->n_in != 4 + (apply->ints[0] != 0))
+        return em__infer_fail(apply, "the bias is missing or not asked for");
     bool fits =
         q->rank == 3 && v->rank == 3 && em__spec_equal(q, k) && v->dims[0] == q->dims[0] && v->dims[1] == q->dims[1];
     if (!fits)
@@ -116,6 +124,8 @@ em_status em__infer_SDPA_SEGMENTS(const em__apply *apply, em__spec *out)
 em_status em__infer_SEGMENT_POOL(const em__apply *apply, em__spec *out)
 {
     const em__spec *x = apply->in[0], *offsets = apply->in[1];
+    if (apply->ints[0] < 0 || apply->ints[0] > EM_POOL_WEIGHTED)
+        return em__infer_fail(apply, "pooling %lld does not exist", (long long)apply->ints[0]);
     if (x->rank != 2 || offsets->rank != 1 || offsets->dtype != EM_S32 || offsets->dims[0] < 1)
         return em__infer_fail(apply, "x must be [tokens, size], offsets s32[segments + 1]");
     *out = *x;

@@ -7,6 +7,8 @@
 
 em_status em__infer_SHAPE(const em__apply *apply, em__spec *out)
 {
+    if (apply->n_ints > EM_MAX_RANK)
+        return em__infer_fail(apply, "rank %d is over %d", apply->n_ints, EM_MAX_RANK);
     out->dtype = apply->in[0]->dtype;
     out->rank = apply->n_ints;
     for (int i = 0; i < out->rank; i++)
@@ -39,6 +41,8 @@ em_status em__infer_TRANSPOSE(const em__apply *apply, em__spec *out)
 em_status em__infer_BROADCAST_TO(const em__apply *apply, em__spec *out)
 {
     em__spec want = {.dtype = apply->in[0]->dtype, .rank = apply->n_ints};
+    if (apply->n_ints > EM_MAX_RANK)
+        return em__infer_fail(apply, "rank %d is over %d", apply->n_ints, EM_MAX_RANK);
     for (int i = 0; i < want.rank; i++)
         want.dims[i] = apply->ints[i];
     char text[EM__SPEC_TEXT];

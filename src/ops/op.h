@@ -115,6 +115,12 @@ const em__op_info *em__op_get(em__op op);
  * Operands must have been promoted and cast already. */
 em_status em__op_infer(const em__apply *apply, em__spec *out);
 
+/* EM_ERROR_INVALID_ARGUMENT unless the numbers of operands and attributes are the op's, and dtypes such as builders
+ * leave: what must hold before em__op_infer may look at lists of unknown origin. EM_ERROR_UNSUPPORTED for an op that
+ * only passes make. */
+em_status em__op_check(const em__apply *apply);
+bool em__op_described(em__op op); /* whether em__op_check knows it */
+
 /* The dtype that an operand must be cast to before the op runs (integers to f32 for float ops);
  * EM_ERROR_INVALID_ARGUMENT when the op can't take it. */
 em_status em__op_operand_dtype(em__op op, em_dtype dtype, em_dtype *want);
