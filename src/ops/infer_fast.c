@@ -70,8 +70,6 @@ em_status em__infer_SAME_AXIS(const em__apply *apply, em__spec *out)
 static em_status norm_rule(const em__apply *apply, int first, em__spec *out)
 {
     *out = *apply->in[0];
-    if (apply->n_in != first + (int)(apply->ints[0] & 1) + (int)(apply->ints[0] >> 1 & 1))
-        return em__infer_fail(apply, "weight or bias is missing or not asked for");
     if (out->rank == 0)
         return em__infer_fail(apply, "x needs an axis to normalise over");
     int64_t last = out->dims[out->rank - 1];
@@ -104,8 +102,6 @@ em_status em__infer_FUSED_LAYER_NORM(const em__apply *apply, em__spec *out)
 em_status em__infer_SDPA_SEGMENTS(const em__apply *apply, em__spec *out)
 {
     const em__spec *q = apply->in[0], *k = apply->in[1], *v = apply->in[2], *offsets = apply->in[3];
-    if (apply->n_in != 4 + (apply->ints[0] != 0))
-        return em__infer_fail(apply, "the bias is missing or not asked for");
     bool fits =
         q->rank == 3 && v->rank == 3 && em__spec_equal(q, k) && v->dims[0] == q->dims[0] && v->dims[1] == q->dims[1];
     if (!fits)

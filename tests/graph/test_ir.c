@@ -193,17 +193,19 @@ static void test_functions_and_constants(void **state)
     em_scope_free(s);
 }
 
+#define TEXT 16384
+
 static void collect(const char *line, void *user)
 {
     char *text = user;
-    strcat(text, line);
-    strcat(text, "\n");
+    size_t length = strlen(text);
+    snprintf(text + length, TEXT - length, "%s\n", line);
 }
 
 static void test_print(void **state)
 {
     (void)state;
-    static char text[16384];
+    static char text[TEXT];
     em_scope *s = em_scope_new(NULL);
     for (int keep = 0; keep < 2; keep++) {
         em_program *p = looped_program(s, keep);
