@@ -1,0 +1,223 @@
+/*
+ * Products with quantized weights: for one row of x the rate at which the weight's bytes are read, and its share of the
+ * memory's read rate measured in the same run; for many rows the rate of multiply-adds, and its share of the dense
+ * product's. Weights lie in as many copies as exceed the caches. Use: kernels_quant [threads] [level]
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/block.h"
+#include "core/str.h"
+#include "device/cpu/gemm.h"
+#include "device/cpu/quant.h"
+
+#define ROUNDS 5
+#define ROUND_SECONDS 0.03
+#define COLD ((size_t)96 << 20)
+#define READ_FLOATS ((size_t)1 << 25)
+
+static em__pool *pool;
+static double read_rate;
+
+/* One thread is timed by the processor time that it got: other work on the machine then disturbs less. */
+static clockid_t bench_clock = CLOCK_MONOTONIC;
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(bench_clock, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+typedef float lanes __attribute__((vector_size(16)));
+
+typedef struct reading {
+    const float *data;
+    float sink[256][16];
+} reading;
+
+static void read_chunk(void *context, int64_t chunk, int worker)
+{
+    reading *r = context;
+    lanes sum[8];
+    memset(sum, 0, sizeof sum);
+    const float *p = r->data + (size_t)chunk * (READ_FLOATS / 64), *end = p + READ_FLOATS / 64;
+    for (; p < end; p += 32)
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; i++)
+            sum[i] += *(const lanes *)(const void *)(p + 4 * i);
+    for (int i = 0; i < 8; i++)
+        r->sink[worker][i] = sum[i][0];
+}
+
+static double measure_read(void)
+{
+    static reading r;
+    float *data = em__block_alloc(READ_FLOATS * sizeof(float));
+    double best = 0;
+    if (!data)
+        exit(1);
+    memset(data, 0, READ_FLOATS * sizeof(float));
+    r.data = data;
+    for (int i = 0; i < 20; i++) {
+        double start = now();
+        em__pool_run(pool, read_chunk, &r, 64);
+        double rate = (double)(READ_FLOATS * sizeof(float)) / (now() - start);
+        best = rate > best ? rate : best;
+    }
+    em__block_free(data, READ_FLOATS * sizeof(float));
+    return best;
+}
+
+typedef struct weights {
+    char *data;
+    size_t bytes, codes, scales; /* of one copy, and of its parts */
+    int copies;
+} weights;
+
+static weights make_weights(const em__quant_product *p)
+{
+    const int64_t rows = p->transpose ? p->n : p->k, length = p->transpose ? p->k : p->n;
+    weights w = {.codes = (size_t)(rows * length * p->scheme.bits / 8)};
+    w.scales = ((size_t)(rows * (length / p->scheme.group)) * em_dtype_size(p->scale_dtype) + 63) / 64 * 64;
+    w.bytes = w.codes + (p->scheme.mode == EM_QUANT_AFFINE ? 2 : 1) * w.scales;
+    w.copies = (int)(COLD / w.bytes) + 1;
+    w.data = em__block_alloc(w.bytes * (size_t)w.copies);
+    if (!w.data)
+        exit(1);
+    for (size_t i = 0; i < w.bytes * (size_t)w.copies; i++) /* small numbers, as codes and as scales */
+        w.data[i] = (char)(i % w.bytes < w.codes ? (int)(i * 37) : p->scale_dtype == EM_U8 ? 120 : i % 2 ? 0x3c : 0);
+    return w;
+}
+
+static void use_copy(em__quant_product *p, const weights *w, int copy)
+{
+    p->codes = w->data + w->bytes * (size_t)copy;
+    p->scales = (const char *)p->codes + w->codes;
+    p->biases = p->scheme.mode == EM_QUANT_AFFINE ? (const char *)p->scales + w->scales : NULL;
+}
+
+/* Seconds of one product, the best of several rounds. */
+static double time_product(em__quant_product *p, const weights *w, int copies)
+{
+    double best = 1e9;
+    for (int round = 0; round < ROUNDS; round++) {
+        int runs = 0;
+        double start = now(), spent;
+        do {
+            for (int i = 0; i < copies; i++) {
+                use_copy(p, w, i);
+                em__quant_run(p);
+            }
+            runs += copies;
+            spent = now() - start;
+        } while (spent < ROUND_SECONDS);
+        best = spent / runs < best ? spent / runs : best;
+    }
+    return best;
+}
+
+/* Multiply-adds a second of the dense product of this shape, packed weights. */
+static double dense_rate(const em__quant_product *p)
+{
+    const em__gemm_kernels *kernels = em__gemm_kernels_get(p->kernels->level);
+    size_t bytes = em__gemm_f32_packed_bytes(kernels, p->n, p->k);
+    float *a = em__block_alloc((size_t)(p->m * p->k) * 4), *b = em__block_alloc(bytes),
+          *c = em__block_alloc((size_t)(p->m * p->n) * 4);
+    if (!a || !b || !c)
+        exit(1);
+    memset(a, 0, (size_t)(p->m * p->k) * 4);
+    memset(b, 0, bytes);
+    em__gemm_args args = {.m = p->m, .n = p->n, .k = p->k, .a = a, .lda = p->k, .b = b, .c = c, .ldc = p->n};
+    double best = 1e9;
+    for (int round = 0; round < ROUNDS; round++) {
+        double start = now();
+        if (em__gemm_f32(kernels, pool, &args) != EM_OK)
+            exit(1);
+        double spent = now() - start;
+        best = spent < best ? spent : best;
+    }
+    em__block_free(a, (size_t)(p->m * p->k) * 4);
+    em__block_free(b, bytes);
+    em__block_free(c, (size_t)(p->m * p->n) * 4);
+    return 1 / best;
+}
+
+static void bench(const em__quant_kernels *kernels, em__quant scheme, int64_t m, int64_t k, int64_t n, em_dtype dtype,
+                  bool transpose)
+{
+    size_t memory, scratch;
+    const bool affine = scheme.mode == EM_QUANT_AFFINE;
+    em__quant_product p = {.kernels = kernels,
+                           .cast = em__cast_get(),
+                           .pool = pool,
+                           .scheme = scheme,
+                           .m = m,
+                           .n = n,
+                           .k = k,
+                           .transpose = transpose,
+                           .x_dtype = dtype,
+                           .y_dtype = dtype,
+                           .scale_dtype = affine ? dtype : EM_U8};
+    if (!em__quant_needs(&p, &memory, &scratch) || em__pool_reserve(pool, scratch) != EM_OK)
+        exit(1);
+    weights w = make_weights(&p);
+    void *x = em__block_alloc((size_t)(m * k) * 4), *y = em__block_alloc((size_t)(m * n) * 4);
+    p.memory = em__block_alloc(memory);
+    if (!x || !y || !p.memory)
+        exit(1);
+    memset(x, 0, (size_t)(m * k) * 4);
+    p.x = x;
+    p.y = y;
+    double cold = time_product(&p, &w, w.copies), warm = time_product(&p, &w, 1);
+    printf("%s %d g%-3d %-4s %s m %3d k %4d n %4d: %8.1f us", em_quant_mode_name(scheme.mode), (int)scheme.bits,
+           (int)scheme.group, em_dtype_name(dtype), transpose ? "wT" : "w ", (int)m, (int)k, (int)n, cold * 1e6);
+    if (m <= 16)
+        printf(", %5.1f GB/s, %3.0f %% of memory (%5.1f GB/s cached)\n", (double)w.bytes / cold * 1e-9,
+               100 * (double)w.bytes / cold / read_rate, (double)w.bytes / warm * 1e-9);
+    else
+        printf(", %6.1f GFLOP/s, %3.0f %% of dense f32\n", 2e-9 * (double)(m * k * n) / warm,
+               100 / warm / dense_rate(&p));
+    em__block_free(w.data, w.bytes * (size_t)w.copies);
+    em__block_free(x, (size_t)(m * k) * 4);
+    em__block_free(y, (size_t)(m * n) * 4);
+    em__block_free(p.memory, memory);
+}
+
+int main(int argc, char **argv)
+{
+    static const int64_t shapes[][2] = {{1024, 3072}, {4096, 4096}};
+    static const em__quant schemes[] = {{EM_QUANT_AFFINE, 64, 2}, {EM_QUANT_AFFINE, 64, 3}, {EM_QUANT_AFFINE, 64, 5},
+                                        {EM_QUANT_AFFINE, 64, 6}, {EM_QUANT_AFFINE, 64, 8}, {EM_QUANT_AFFINE, 32, 4},
+                                        {EM_QUANT_MXFP4, 32, 4},  {EM_QUANT_MXFP8, 32, 8},  {EM_QUANT_NVFP4, 16, 4}};
+    const em__quant four = {EM_QUANT_AFFINE, 64, 4};
+    em__cpu_level level = em__cpu_get()->level;
+    long long threads = 0;
+    for (int i = 0; argc > 2 && i < EM__CPU_LEVEL_COUNT; i++)
+        if (strcmp(argv[2], em__cpu_level_name(i)) == 0)
+            level = i;
+    if (argc > 1 && !em__parse_i64(argv[1], &threads))
+        return 2;
+    if (em__pool_new((int)threads, &pool) != EM_OK)
+        return 1;
+    bench_clock = em__pool_size(pool) == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC;
+    const em__quant_kernels *kernels = em__quant_kernels_get(level);
+    read_rate = measure_read();
+    printf("%s, %d threads, memory is read at %.1f GB/s\n", em__cpu_level_name(kernels->level), em__pool_size(pool),
+           read_rate * 1e-9);
+    for (int i = 0; i < 2; i++) {
+        for (int d = 0; d < 2; d++)
+            for (int t = 1; t >= 0; t--)
+                bench(kernels, four, 1, shapes[i][0], shapes[i][1], d ? EM_BF16 : EM_F32, t);
+        for (int64_t m = 2; m <= 16; m *= 2)
+            bench(kernels, four, m, shapes[i][0], shapes[i][1], EM_F32, true);
+        for (int t = 1; t >= 0; t--)
+            bench(kernels, four, 512, shapes[i][0], shapes[i][1], EM_F32, t);
+    }
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
+        bench(kernels, schemes[i], 1, 4096, 4096, EM_BF16, true);
+    em__pool_free(pool);
+    return 0;
+}

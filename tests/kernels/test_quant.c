@@ -1,0 +1,273 @@
+/*
+ * Products with quantized weights against ref, at every level this machine runs: all modes, bits and groups, tails of
+ * rows and columns, dtypes; and the promises of quant.h about bits: the same for any thread count, any company of rows,
+ * and both vector widths.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/expect.h"
+#include "harness/levels.h"
+#include "harness/rng.h"
+
+#include "core/block.h"
+#include "core/float16.h"
+#include "device/cpu/quant.h"
+#include "device/device.h"
+
+static em__pool *pools[2]; /* of one thread, of three */
+
+static const em__quant schemes[] = {{EM_QUANT_AFFINE, 64, 2},  {EM_QUANT_AFFINE, 64, 3}, {EM_QUANT_AFFINE, 64, 4},
+                                    {EM_QUANT_AFFINE, 64, 5},  {EM_QUANT_AFFINE, 64, 6}, {EM_QUANT_AFFINE, 64, 8},
+                                    {EM_QUANT_AFFINE, 16, 4},  {EM_QUANT_AFFINE, 32, 3}, {EM_QUANT_AFFINE, 96, 4},
+                                    {EM_QUANT_AFFINE, 128, 6}, {EM_QUANT_MXFP4, 32, 4},  {EM_QUANT_MXFP8, 32, 8},
+                                    {EM_QUANT_NVFP4, 16, 4},   {EM_QUANT_AFFINE, 32, 8}, {EM_QUANT_AFFINE, 128, 5}};
+#define SCHEMES (sizeof schemes / sizeof *schemes)
+
+/* Operands of one product in allocations of their exact size, so that a sanitizer sees a byte too far. */
+typedef struct operands {
+    em__quant_product p;
+    void *x, *codes, *scales, *biases, *y;
+    size_t y_bytes;
+} operands;
+
+static void *filled(rng *r, em_dtype dtype, int64_t count)
+{
+    void *data = malloc((size_t)count * em_dtype_size(dtype) + 1);
+    assert_non_null(data);
+    for (int64_t i = 0; i < count; i++) {
+        float v = (float)rng_normal(r);
+        if (dtype == EM_F32)
+            ((float *)data)[i] = v;
+        else if (dtype == EM_U32)
+            ((uint32_t *)data)[i] = (uint32_t)rng_u64(r);
+        else if (dtype == EM_U8)
+            ((uint8_t *)data)[i] = (uint8_t)(100 + rng_below(r, 30));
+        else
+            ((uint16_t *)data)[i] = dtype == EM_F16 ? em__f32_to_f16(v) : em__f32_to_bf16(v);
+    }
+    return data;
+}
+
+static operands make(rng *r, em__quant scheme, bool transpose, const int64_t *mnk, em_dtype x, em_dtype scale)
+{
+    const bool affine = scheme.mode == EM_QUANT_AFFINE;
+    operands o = {.p = {.cast = em__cast_get(), .scheme = scheme, .transpose = transpose, .x_dtype = x}};
+    o.p.m = mnk[0];
+    o.p.n = mnk[1];
+    o.p.k = mnk[2];
+    o.p.scale_dtype = affine ? scale : EM_U8;
+    o.p.y_dtype = affine ? em__promote(x, scale) : x;
+    const int64_t rows = transpose ? o.p.n : o.p.k, length = transpose ? o.p.k : o.p.n;
+    o.p.x = o.x = filled(r, x, o.p.m * o.p.k);
+    o.p.codes = o.codes = filled(r, EM_U32, rows * length * scheme.bits / 32);
+    o.p.scales = o.scales = filled(r, o.p.scale_dtype, rows * (length / scheme.group));
+    o.p.biases = o.biases = affine ? filled(r, o.p.scale_dtype, rows * (length / scheme.group)) : NULL;
+    o.y_bytes = (size_t)(o.p.m * o.p.n) * em_dtype_size(o.p.y_dtype);
+    o.p.y = o.y = malloc(o.y_bytes + 1);
+    return o;
+}
+
+static void drop(operands *o)
+{
+    free(o->x);
+    free(o->codes);
+    free(o->scales);
+    free(o->biases);
+    free(o->y);
+}
+
+static void run(operands *o, const em__quant_kernels *kernels, em__pool *pool)
+{
+    size_t memory, scratch;
+    o->p.kernels = kernels;
+    o->p.pool = pool;
+    assert_true(em__quant_needs(&o->p, &memory, &scratch));
+    assert_int_equal(em__pool_reserve(pool, scratch), EM_OK);
+    o->p.memory = em__block_alloc(memory);
+    assert_non_null(o->p.memory);
+    memset(o->y, 0xff, o->y_bytes);
+    em__quant_run(&o->p);
+    em__block_free(o->p.memory, memory);
+}
+
+static em__tensor matrix(const void *data, em_dtype dtype, int64_t rows, int64_t columns)
+{
+    em__tensor t = {.spec = {.dtype = dtype, .rank = 2, .dims = {rows, columns}}};
+    memcpy(&t.data, &data, sizeof data);
+    em__tensor_contiguous(&t);
+    return t;
+}
+
+/* What a weight may be at most, roughly. */
+static double largest_weight(const em__quant *q)
+{
+    return q->mode == EM_QUANT_AFFINE  ? 4.0 * (1 << q->bits)
+           : q->mode == EM_QUANT_NVFP4 ? 480 * 6
+           : q->bits == 8              ? 1800
+                                       : 24;
+}
+
+static void expect_product(const operands *o, const float *want, const char *what)
+{
+    const em_dtype dtype = o->p.y_dtype;
+    const double slack = 2e-7 * (double)o->p.k * largest_weight(&o->p.scheme);
+    const double half = dtype == EM_F32 ? 0 : dtype == EM_F16 ? 0x1p-11 : 0x1p-8;
+    for (int64_t i = 0; i < o->p.m * o->p.n; i++) {
+        double got = expect_element(dtype, o->y, (size_t)i), r = (double)want[i];
+        if (dtype == EM_F16 && fabs(r) > 65000)
+            continue;
+        if (!(fabs(got - r) <= slack + half * fabs(r)))
+            fail_msg("%s: m %d n %d k %d: element %d is %.9g, expected %.9g", what, (int)o->p.m, (int)o->p.n,
+                     (int)o->p.k, (int)i, got, r);
+    }
+}
+
+static float *by_ref(const operands *o)
+{
+    const em__quant_product *p = &o->p;
+    const int64_t rows = p->transpose ? p->n : p->k, length = p->transpose ? p->k : p->n;
+    const int64_t ints[] = {p->scheme.mode, p->scheme.group, p->scheme.bits, p->transpose};
+    em__tensor in[4] = {matrix(p->x, p->x_dtype, p->m, p->k),
+                        matrix(p->codes, EM_U32, rows, length * p->scheme.bits / 32),
+                        matrix(p->scales, p->scale_dtype, rows, length / p->scheme.group),
+                        matrix(p->biases, p->scale_dtype, rows, length / p->scheme.group)};
+    float *want = malloc((size_t)(p->m * p->n) * sizeof *want + 1);
+    em__call call = {.op = EM__OP_QUANTIZED_MATMUL, .n_in = p->biases ? 4 : 3, .in = in, .ints = ints, .n_ints = 4};
+    call.out = matrix(want, EM_F32, p->m, p->n);
+    assert_int_equal(em__ref_kernel(call.op)(NULL, &call), EM_OK);
+    return want;
+}
+
+static void check(operands *o)
+{
+    float *want = by_ref(o);
+    void *best = malloc(o->y_bytes + 1);
+    for (int level = 0; level <= (int)levels_best(); level++) {
+        char what[96];
+        snprintf(what, sizeof what, "%s, %s, group %d, bits %d, transpose %d", em__cpu_level_name((em__cpu_level)level),
+                 em_quant_mode_name(o->p.scheme.mode), (int)o->p.scheme.group, (int)o->p.scheme.bits, o->p.transpose);
+        run(o, em__quant_kernels_get((em__cpu_level)level), pools[1]);
+        expect_product(o, want, what);
+        if (level > EM__CPU_AVX2)
+            EXPECT_SAME_BITS(EM_U8, o->y, best, o->y_bytes);
+        memcpy(best, o->y, o->y_bytes);
+        run(o, em__quant_kernels_get((em__cpu_level)level), pools[0]);
+        EXPECT_SAME_BITS(EM_U8, o->y, best, o->y_bytes);
+    }
+    free(best);
+    free(want);
+}
+
+static int64_t least_row(const em__quant *q)
+{
+    int64_t row = q->group;
+    while (row % 32 * q->bits % 32)
+        row += q->group;
+    return row;
+}
+
+static void every_scheme(void **state)
+{
+    (void)state;
+    static const int64_t rows[] = {1, 2, 3, 4, 5, 7, 9}, others[] = {1, 3, 4, 17, 35};
+    rng r = {1};
+    for (size_t s = 0; s < SCHEMES; s++)
+        for (int i = 0; i < 12; i++) {
+            const int64_t length = least_row(&schemes[s]) * (1 + i % 3), other = others[i % 5], m = rows[i % 7];
+            operands o = make(&r, schemes[s], true, (int64_t[]){m, other, length}, EM_F32, EM_F32);
+            check(&o);
+            drop(&o);
+            o = make(&r, schemes[s], false, (int64_t[]){m, length, other}, EM_F32, EM_F32);
+            check(&o);
+            drop(&o);
+        }
+}
+
+static void every_dtype(void **state)
+{
+    (void)state;
+    static const em_dtype dtypes[] = {EM_F32, EM_F16, EM_BF16};
+    rng r = {2};
+    for (int i = 0; i < 9; i++)
+        for (size_t s = 2; s < SCHEMES; s += 5) {
+            const int64_t length = 2 * least_row(&schemes[s]);
+            operands o = make(&r, schemes[s], true, (int64_t[]){3, 9, length}, dtypes[i % 3], dtypes[i / 3]);
+            check(&o);
+            drop(&o);
+            o = make(&r, schemes[s], false, (int64_t[]){3, length, 9}, dtypes[i % 3], dtypes[i / 3]);
+            check(&o);
+            drop(&o);
+        }
+}
+
+/* Depths over a chunk, more rows than a block, tails of tiles. */
+static void large_ones(void **state)
+{
+    (void)state;
+    rng r = {3};
+    static const int64_t shapes[][3] = {{1, 130, 2112}, {33, 67, 1088}, {101, 37, 128}, {2, 500, 192}};
+    for (size_t i = 0; i < 4; i++)
+        for (int transpose = 0; transpose < 2; transpose++) {
+            const int64_t *s = shapes[i];
+            operands o = make(&r, schemes[2], transpose,
+                              (int64_t[]){s[0], transpose ? s[1] : s[2], transpose ? s[2] : s[1]}, EM_F32, EM_F32);
+            check(&o);
+            drop(&o);
+        }
+}
+
+/* A row alone has the bits that it has among others. */
+static void rows_are_independent(void **state)
+{
+    (void)state;
+    rng r = {4};
+    for (size_t s = 0; s < SCHEMES; s++)
+        for (int transpose = 0; transpose < 2; transpose++)
+            for (int level = 0; level <= (int)levels_best(); level++) {
+                const em__quant_kernels *kernels = em__quant_kernels_get((em__cpu_level)level);
+                const int64_t length = 3 * least_row(&schemes[s]);
+                operands o = make(&r, schemes[s], transpose,
+                                  (int64_t[]){13, transpose ? 21 : length, transpose ? length : 150}, EM_F32, EM_F32);
+                run(&o, kernels, pools[1]);
+                float *all = o.y;
+                for (int64_t m = 1; m <= 5; m++) {
+                    operands one = o;
+                    one.y = one.p.y = malloc(o.y_bytes);
+                    one.p.m = m;
+                    one.p.x = (const float *)o.p.x + 7 * o.p.k;
+                    run(&one, kernels, pools[0]);
+                    EXPECT_SAME_BITS(EM_F32, one.y, all + 7 * o.p.n, (size_t)(m * o.p.n));
+                    free(one.y);
+                }
+                drop(&o);
+            }
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    levels_report();
+    return em__pool_new(1, &pools[0]) != EM_OK || em__pool_new(3, &pools[1]) != EM_OK;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    em__pool_free(pools[0]);
+    em__pool_free(pools[1]);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_scheme),
+        cmocka_unit_test(every_dtype),
+        cmocka_unit_test(large_ones),
+        cmocka_unit_test(rows_are_independent),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
