@@ -49,7 +49,6 @@ typedef struct em__plan {
     size_t workers;   /* bytes of scratch that each of the device's threads needs: prepare has seen to them */
     uint64_t strided; /* bit i: operand i may have any strides; otherwise it must be row-major without holes */
     uint64_t inplace; /* bit i: the result may lie where operand i lies, when that is row-major and as large */
-    bool updates;     /* with inplace: the kernel then leaves alone what it does not change (put_slice) */
     bool fallback;    /* runs by the general, slow path: counted and reported */
 } em__plan;
 

@@ -21,6 +21,7 @@ typedef struct schedule {
     int *root;     /* of a view: the node whose memory it shows; else itself */
     int *last_use; /* of a root: the last node that reads it or a view of it; EM__KEPT for outputs */
     int node;      /* the one being scheduled */
+    size_t copies; /* storages from this on are copies made for it */
 } schedule;
 
 #define EM__KEPT INT_MAX
@@ -105,20 +106,21 @@ static em_status schedule_view(schedule *s, const em__node *node, value *out)
 
 /* Whether operand i's memory, which nothing reads after this node, can take the result: an arena range of the right
  * size, or an input that the caller lets go and that the kernel updates. */
-static bool can_overwrite(const schedule *s, const em__node *node, const em__call *call, const em__place *in,
-                          const em__plan *plan, int i)
+static bool can_overwrite(const schedule *s, const em__node *node, const em__call *call, const em__place *in, int i)
 {
     em_program *program = s->program;
+    bool update = em__op_get(node->op)->traits & EM__TRAIT_UPDATE;
     const em__storage *storage = &program->storages.data[in[i].storage];
     bool arena = storage->kind == EM__AT_ARENA && storage->size == bytes_of(&node->spec);
-    bool given = storage->kind == EM__AT_INPUT && plan->updates && (size_t)storage->index < program->n_donated &&
+    bool given = storage->kind == EM__AT_INPUT && update && (size_t)storage->index < program->n_donated &&
                  bytes_of(&program->inputs[storage->index]) == bytes_of(&node->spec);
     if (!(arena || given) || in[i].offset != 0 || !em__tensor_is_contiguous(&call->in[i]) ||
-        s->last_use[s->root[node->in[i]]] > s->node || bytes_of(&call->in[i].spec) != bytes_of(&node->spec))
+        (s->last_use[s->root[node->in[i]]] > s->node && (size_t)in[i].storage < s->copies) ||
+        bytes_of(&call->in[i].spec) != bytes_of(&node->spec))
         return false;
     for (int j = 0; j < call->n_in; j++) /* another view of the same memory would be read after it was written */
         if (j != i && in[j].storage == in[i].storage &&
-            (plan->updates || in[j].offset != 0 || !em__tensor_is_contiguous(&call->in[j]) ||
+            (update || in[j].offset != 0 || !em__tensor_is_contiguous(&call->in[j]) ||
              bytes_of(&call->in[j].spec) != bytes_of(&node->spec)))
             return false;
     return true;
@@ -128,9 +130,10 @@ static bool can_overwrite(const schedule *s, const em__node *node, const em__cal
 static em_status place_result(schedule *s, const em__node *node, const em__call *call, const em__place *in,
                               const em__plan *plan, em__place *out)
 {
+    uint64_t inplace = em__op_get(node->op)->traits & EM__TRAIT_UPDATE ? 1 : plan->inplace;
     *out = (em__place){0};
     for (int i = 0; i < call->n_in && i < 64; i++)
-        if (plan->inplace >> i & 1 && bytes_of(&node->spec) && can_overwrite(s, node, call, in, plan, i)) {
+        if (inplace >> i & 1 && bytes_of(&node->spec) && can_overwrite(s, node, call, in, i)) {
             out->storage = in[i].storage;
             if (s->program->storages.data[in[i].storage].kind == EM__AT_INPUT)
                 s->program->written[s->program->storages.data[in[i].storage].index] = true;
@@ -146,6 +149,7 @@ static em_status lowered_step(schedule *s, const em__node *node, em__call *call,
     em__lowered lowered;
     em__packed *packed = NULL;
     int scratch = -1;
+    s->copies = program->storages.length;
     EM__TRY(em__lower(program->device, call, &lowered));
     EM__TRY(em__packed_acquire(program->device, call, constants, &packed));
     em_status status = EM_OK;

@@ -1,9 +1,11 @@
 /* Loops and branches: values, captures, nesting, lanes, errors, and what is run and allocated. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <emily/control.h>
 #include <emily/memory.h>
+#include <emily/indexing.h>
 #include <emily/ops.h>
 
 #include "core/alloc.h"
@@ -262,6 +264,103 @@ static void test_replay_allocates_nothing(void **state)
     em_program_free(p);
 }
 
+/* A cache that each turn writes a row of, and a state that swaps with another. */
+static em_status not_full(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    (void)user;
+    out[0] = em_less(s, in[0], integer(s, 8));
+    return EM_OK;
+}
+
+static em_status write_row(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    (void)user;
+    em_array *row = em_broadcast_to(s, em_add(s, em_cast(s, in[0], EM_F32), in[2]), em_shape(1, 4));
+    out[0] = em_add(s, in[0], integer(s, 1));
+    out[1] = em_put_slice(s, in[1], row, (em_array *[]){in[0], integer(s, 0)});
+    out[2] = in[3];
+    out[3] = in[2];
+    return EM_OK;
+}
+
+static em_status filled(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    em_array *results[4], *states[] = {integer(s, 0), in[0], em_scalar(s, EM_F32, 0.5), em_scalar(s, EM_F32, 0.25)};
+    (void)user;
+    em_status status = em_while(s, not_full, write_row, NULL, states, 4, results);
+    out[0] = results[1];
+    out[1] = results[2];
+    return status;
+}
+
+static void test_updates_in_place(void **state)
+{
+    (void)state;
+    float cache[10][4] = {{0}}, want[10][4] = {{0}};
+    em_scope *s = em_scope_new(NULL);
+    for (int i = 0; i < 8; i++)
+        for (int j = 0; j < 4; j++)
+            want[i][j] = (float)i + (i % 2 ? 0.25f : 0.5f);
+    em_array *x = em_constant_f32(s, &cache[0][0], em_shape(10, 4)), *eager[2], *replayed[2];
+    EXPECT_OK(filled(s, &x, eager, NULL));
+    assert_memory_equal(em_array_data(eager[0]), want, sizeof want);
+    assert_float_equal(*(const float *)em_array_data(eager[1]), 0.5, 0);
+    const em_spec spec = {EM_F32, {2, {10, 4}}};
+    em_program *p = em_compile(filled, NULL, &spec, 1, 2, NULL);
+    assert_non_null(p);
+    EXPECT_OK(em_run(p, &x, replayed));
+    assert_memory_equal(em_array_data(replayed[0]), want, sizeof want);
+    em_array_release(&replayed[0]);
+    em_array_release(&replayed[1]);
+    em_program_free(p);
+    em_scope_free(s);
+}
+
+static em_status write_once(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    (void)user;
+    out[0] = em_put_slice(s, in[0], em_broadcast_to(s, in[2], em_shape(1, 4)), (em_array *[]){in[1], integer(s, 0)});
+    out[1] = em_add(s, in[1], integer(s, 1));
+    return EM_OK;
+}
+
+/* A donated cache keeps its memory from run to run; one that somebody else holds is copied. */
+static void test_donated(void **state)
+{
+    (void)state;
+    const em_spec specs[] = {{EM_F32, {2, {10, 4}}}, {EM_S32, {0}}, {EM_F32, {0}}};
+    const em_compile_options options = {.struct_size = sizeof options, .lane = EM_NATIVE, .donated = 1};
+    em_program *p = em_compile(write_once, NULL, specs, 3, 2, &options);
+    assert_non_null(p);
+    assert_true(em_program_updates(p, 0));
+    assert_false(em_program_updates(p, 1));
+    float cache[10][4] = {{0}}, value = 3;
+    int32_t at = 7, next, *other = malloc(sizeof cache);
+    EXPECT_OK(em_run_raw(p, (const void *[]){cache, &at, &value}, (void *[]){cache, &next}));
+    assert_float_equal(cache[7][2], 3, 0);
+    assert_int_equal(next, 8);
+    EXPECT_ERROR(em_run_raw(p, (const void *[]){cache, &at, &value}, (void *[]){other, &next}),
+                 EM_ERROR_INVALID_ARGUMENT, "in place");
+    free(other);
+    em_scope *s = em_scope_new(NULL);
+    em_array *shared = em_constant_f32(s, &cache[0][0], em_shape(10, 4)), *out[2], *again[2];
+    em_array *held = em_array_retain(shared);
+    EXPECT_OK(em_run(p, (em_array *[]){shared, integer(s, 1), em_scalar(s, EM_F32, 5)}, out));
+    assert_float_equal(((const float *)em_array_data(held))[4], 0, 0);
+    assert_float_equal(((const float *)em_array_data(out[0]))[4], 5, 0);
+    const void *memory = em_array_data(out[0]);
+    EXPECT_OK(em_run(p, (em_array *[]){out[0], out[1], em_scalar(s, EM_F32, 6)}, again));
+    assert_ptr_equal(em_array_data(again[0]), memory);
+    assert_float_equal(((const float *)em_array_data(again[0]))[8], 6, 0);
+    em_array_release(&held);
+    for (int i = 0; i < 2; i++) {
+        em_array_release(&out[i]);
+        em_array_release(&again[i]);
+    }
+    em_scope_free(s);
+    em_program_free(p);
+}
+
 static em_status build_and_run(void *context)
 {
     float x = 0.5f;
@@ -301,6 +400,8 @@ int main(void)
         cmocka_unit_test(test_only_the_taken_branch_runs),
         cmocka_unit_test(test_replay_allocates_nothing),
         cmocka_unit_test(test_every_allocation_fails_once),
+        cmocka_unit_test(test_updates_in_place),
+        cmocka_unit_test(test_donated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,7 @@ em_status em__ref_copy(em_device *device, const em__call *call)
 {
     (void)device;
     em__walk walk = {.spec = &call->out.spec};
-    int64_t size = em__spec_size(&call->out.spec);
+    int64_t size = call->out.data == call->in[0].data ? 0 : em__spec_size(&call->out.spec); /* in place: it is there */
     for (int64_t i = 0; i < size; i++, em__walk_next(&walk))
         em__ref_move(&call->in[0], em__walk_offset(&walk, &call->in[0]), call->out.data, i);
     return EM_OK;
