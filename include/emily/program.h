@@ -79,6 +79,11 @@ EM_API void em_program_get_stats(const em_program *program, em_program_stats *st
  * gets each line without a newline, valid during the call, and must not use the program. */
 EM_API void em_program_describe(em_program *program, void (*emit)(const char *line, void *user), void *user);
 
+/* What the fuse lane made of ops that were written out: a line "rms_norm: 24" for each pattern that it found, then a
+ * line "near miss: rms_norm: mean over axis 1 of 3 is not the last axis" for what was nearly one (32 at most; the
+ * log has all at level info). A program of another lane has none. As for em_program_describe. */
+EM_API void em_program_patterns(em_program *program, void (*emit)(const char *line, void *user), void *user);
+
 #ifdef __cplusplus
 }
 #endif

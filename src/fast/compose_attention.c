@@ -89,7 +89,7 @@ em_array *em__compose_sdpa(em_scope *s, const em__fast_call *call)
     if (mask && em_array_dtype(mask) == EM_PRED)
         allowed = mask;
     else if (mask)
-        scores = em_add(s, scores, mask);
+        scores = em_add(s, scores, em_cast(s, mask, em_array_dtype(q)));
     em_array *seen = seen_keys(s, call, lengths, lq, lk);
     if (seen)
         allowed = both(s, allowed, seen);

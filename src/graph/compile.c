@@ -18,6 +18,7 @@ typedef struct pass {
 static const pass passes[] = {
     {"fold", em__pass_fold, false},
     {"cse", em__pass_cse, false},
+    {"patterns", em__pass_patterns, true},
     {"fuse_linear", em__pass_fuse_linear, true},
     {"merge_linear", em__pass_merge_linear, true},
     {"fuse_norm", em__pass_fuse_norm, true},

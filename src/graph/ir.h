@@ -31,6 +31,7 @@ typedef struct em__graph {
     int *outputs;
     em__spec *inputs; /* in the arena */
     size_t n_inputs, n_outputs;
+    struct em__pattern_report *patterns; /* in the arena: what the matcher found; NULL when it did not run */
 } em__graph;
 
 void em__graph_free(em__graph *graph); /* the contents; a zeroed graph is fine */
@@ -83,6 +84,7 @@ em_status em__graph_check_node(const em__graph *graph, em__node *node);
 /* Passes, each leaving a graph that verifies. */
 em_status em__pass_fold(em__graph *graph);         /* ops over constants -> a constant */
 em_status em__pass_cse(em__graph *graph);          /* equal ops over equal operands -> one */
+em_status em__pass_patterns(em__graph *graph);     /* fast ops written out -> the fast ops */
 em_status em__pass_fuse_linear(em__graph *graph);  /* dot + bias + activation + residual -> one product */
 em_status em__pass_merge_linear(em__graph *graph); /* products of one x -> one wider product, sliced */
 em_status em__pass_fuse_norm(em__graph *graph);    /* layer_norm(x + residual) -> one kernel */

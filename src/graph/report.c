@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "graph/function.h"
+#include "graph/passes/patterns/patterns.h"
 #include "ops/chain.h"
 
 static void add_stats(const em_program *program, em_program_stats *stats)
@@ -54,6 +55,11 @@ static void describe_step(const em__step *step, char *text, size_t size)
                       call->ints[1] & 2 ? " + residual" : "");
     if (call->op == EM__OP_FUSED_CHAIN && (size_t)n < size)
         n += describe_chain(call, text + n, size - (size_t)n);
+    if (call->op == EM__OP_SDPA && (size_t)n < size)
+        n += snprintf(text + n, size - (size_t)n, "%s%s%s%s%s%s", call->ints[0] ? "  causal" : "",
+                      call->ints[1] & 1 ? "  mask" : "", call->ints[1] & 2 ? "  sinks" : "",
+                      call->ints[1] & 4 ? "  lengths" : "", call->ints[2] ? "  window" : "",
+                      call->floats[1] != 0 ? "  softcap" : "");
     if (step->fallback && (size_t)n < size)
         n += snprintf(text + n, size - (size_t)n, "  (fallback)");
     if (step->count && (size_t)n < size)
@@ -93,5 +99,38 @@ void em_program_describe(em_program *program, void (*emit)(const char *line, voi
         return;
     pthread_mutex_lock(&program->lock);
     describe(program, &(listener){emit, user, 0});
+    pthread_mutex_unlock(&program->lock);
+}
+
+/* Adds up what was found in the program and in its functions; near misses are given out as they come. */
+static void collect_patterns(const em_program *program, int *matched, const listener *to)
+{
+    char text[384];
+    const em__pattern_report *report = program->graph.patterns;
+    for (int k = 0; report && k < EM__PATTERN_COUNT; k++)
+        matched[k] += report->matched[k];
+    for (int k = 0; report && to && k < report->n_misses; k++) {
+        snprintf(text, sizeof text, "near miss: %s", report->misses[k]);
+        to->emit(text, to->user);
+    }
+    for (size_t i = 0; i < program->steps.length; i++)
+        for (int j = 0; j < EM__FUNCTIONS && program->steps.data[i].call.functions; j++)
+            collect_patterns(((const em__body *)program->steps.data[i].call.functions[j])->program, matched, to);
+}
+
+void em_program_patterns(em_program *program, void (*emit)(const char *line, void *user), void *user)
+{
+    int matched[EM__PATTERN_COUNT] = {0}, again[EM__PATTERN_COUNT] = {0};
+    char text[64];
+    if (!program || !emit)
+        return;
+    pthread_mutex_lock(&program->lock);
+    collect_patterns(program, matched, NULL);
+    for (int k = 0; k < EM__PATTERN_COUNT; k++)
+        if (matched[k]) {
+            snprintf(text, sizeof text, "%s: %d", em__pattern_name((em__pattern)k), matched[k]);
+            emit(text, user);
+        }
+    collect_patterns(program, again, &(listener){emit, user, 0});
     pthread_mutex_unlock(&program->lock);
 }

@@ -78,8 +78,8 @@ static em_status check_mask(const em__apply *apply, const em__spec *mask)
 {
     em__spec scores = *apply->in[0], both = {0};
     scores.dims[3] = apply->in[1]->dims[2];
-    if (mask->dtype != EM_PRED && mask->dtype != scores.dtype)
-        return em__infer_fail(apply, "the mask must be pred or of q's dtype");
+    if (mask->dtype != EM_PRED && mask->dtype != EM_F32 && mask->dtype != scores.dtype)
+        return em__infer_fail(apply, "the mask must be pred, f32 or of q's dtype");
     both.dtype = scores.dtype;
     if (mask->rank > 4 || !em__broadcast(mask, &scores, &both) || !em__spec_equal(&both, &scores))
         return em__infer_fail(apply, "the mask does not broadcast to [batch, heads, queries, keys]");

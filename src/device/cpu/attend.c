@@ -110,10 +110,67 @@ static em_status run_dense(em_device *device, const em__call *call)
     return em__attention_f32(cpu->attention, cpu->pool, &args);
 }
 
+/* Half operands are widened, and the result narrowed: parts of the scratch, in floats. */
+typedef struct widened {
+    int64_t at[4], out, total; /* q, k, v, a half mask */
+} widened;
+
+static widened widen(const em__call *call)
+{
+    widened w = {0};
+    bool mask = call->ints[1] & 1 && call->in[3].spec.dtype == call->in[0].spec.dtype;
+    for (int i = 0; i < (mask ? 4 : 3); i++) {
+        w.at[i] = w.total;
+        w.total += (em__spec_size(&call->in[i].spec) + 15) / 16 * 16;
+    }
+    w.out = w.total;
+    w.total += em__spec_size(&call->out.spec);
+    return w;
+}
+
+static em_status run_half(em_device *device, const em__call *call)
+{
+    em__cpu *cpu = em__cpu_of(device);
+    em__call wide = *call;
+    em__tensor in[6];
+    const em_dtype half = call->in[0].spec.dtype;
+    const widened w = widen(call);
+    float *scratch = call->scratch;
+    for (int i = 0; i < call->n_in; i++) {
+        in[i] = call->in[i];
+        if (i > 3 || in[i].spec.dtype != half)
+            continue;
+        in[i].data = scratch + w.at[i];
+        in[i].spec.dtype = EM_F32;
+        em__cast_run(cpu->cast, cpu->pool, half, EM_F32, in[i].data, call->in[i].data,
+                     (size_t)em__spec_size(&in[i].spec));
+    }
+    wide.in = in;
+    wide.out.data = scratch + w.out;
+    em__attention_args args = dense_args(&wide);
+    EM__TRY(em__attention_f32(cpu->attention, cpu->pool, &args));
+    em__cast_run(cpu->cast, cpu->pool, EM_F32, half, call->out.data, wide.out.data,
+                 (size_t)em__spec_size(&call->out.spec));
+    return EM_OK;
+}
+
+static bool prepare_half(em__cpu *cpu, const em__call *call, em__plan *plan)
+{
+    em__attention_args args = dense_args(call);
+    plan->workers = em__attention_scratch_bytes(cpu->attention, &args);
+    plan->kernel = run_half;
+    plan->scratch = (size_t)widen(call).total * sizeof(float);
+    plan->strided = call->ints[1] & 1 && call->in[3].spec.dtype != call->in[0].spec.dtype ? 8 : 0;
+    return true;
+}
+
 bool em__cpu_prepare_attention(em__cpu *cpu, const em__call *call, em__plan *plan)
 {
     bool segments = call->op == EM__OP_SDPA_SEGMENTS;
-    if ((!segments && call->op != EM__OP_SDPA) || call->in[0].spec.dtype != EM_F32)
+    em_dtype dtype = call->in[0].spec.dtype;
+    if (call->op == EM__OP_SDPA && (dtype == EM_F16 || dtype == EM_BF16))
+        return prepare_half(cpu, call, plan);
+    if ((!segments && call->op != EM__OP_SDPA) || dtype != EM_F32)
         return false;
     em__attention_args args = segments ? segments_args(call) : dense_args(call);
     plan->workers = em__attention_scratch_bytes(cpu->attention, &args);

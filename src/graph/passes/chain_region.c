@@ -168,7 +168,7 @@ static int find_reduction(const em__graph *graph, int root)
 bool em__region_grow(em__region *r, const em__graph *graph, em__region_marks *marks, int root, int most)
 {
     const em__node *node = &graph->nodes.data[root];
-    if (!is_op(graph, node) || marks->slot[root])
+    if (!is_op(graph, node) || marks->slot[root] || (em__chain_reduces(node->op) && !reduced_axes(graph, node)))
         return false;
     int reduction = find_reduction(graph, root);
     if (reduction >= 0) {
