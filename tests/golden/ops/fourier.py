@@ -23,7 +23,7 @@ def add(book, op, x, dtype, out, out_dtype, attrs, name=""):
     size = max(np.sqrt(np.mean(np.abs(out) ** 2)), 1e-30) if out.size else 1.0
     n = max(2, x.size)
     book.add(op, f"{op} {name}{dtype} {list(x.shape)} {attrs}", [(x, dtype)], [(out, out_dtype)], attrs,
-             abs=2 * UNIT[dtype] * size * np.sqrt(np.log2(n)) + (UNIT[dtype] * size if op == "irfft" else 0))
+             abs=3 * UNIT[dtype] * size * np.sqrt(np.log2(n)) + (UNIT[dtype] * size if op == "irfft" else 0))
 
 
 def one(book, dtype, shape, axis, n):
