@@ -416,6 +416,9 @@ static void test_batched(void **state)
                           1 + next_random() % 50, next_random() % 60, pools[i % 4]);
         for (int i = 0; kernels && i < 8; i++)
             check_batched(kernels, 1, 2, 200 + i, 300, 400, pools[1]);
+        for (int i = 0; kernels && i < 40; i++) /* few rows, or one column, of long and wide operands */
+            check_batched(kernels, 1, 1 + next_random() % 2, 1 + next_random() % (i % 4 ? 8 : 300),
+                          i % 4 ? 1 + next_random() % 400 : 1, 1 + next_random() % 300, pools[i % 4]);
         if (kernels)
             check_batched(kernels, 0, 3, 5, 5, 5, pools[1]);
     }

@@ -1,14 +1,18 @@
 /*
  * Batches of products over strided operands, brought to what gemm.c runs: rows of A contiguous, B packed.
  *
- * When the packed operands of one product fit SMALL_BYTES, each is one task: pack and multiply in the worker's scratch.
+ * Small products whose B has contiguous columns run where they lie (gemm_small.h), many in a task, or one cut by its
+ * columns. When the packed operands of one product fit SMALL_BYTES, each is one task: pack and multiply in the worker's
+ * scratch.
  * Otherwise the products go one after the other, each packed into the caller's memory and multiplied by the whole
  * pool.
  */
 #include <string.h>
 
 #include "core/error.h"
+#include "device/cpu/gemm_cut.h"
 #include "device/cpu/gemm_kernels.h"
+#include "device/cpu/gemm_small.h"
 
 #define SMALL_BYTES ((size_t)384 << 10)
 #define PANEL EM__GEMM_PANEL
@@ -21,11 +25,6 @@ typedef struct batch_job {
     bool copy_a;
     size_t packed_bytes, copy_bytes; /* of B and of A, multiples of 64 */
 } batch_job;
-
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 static const float *operand_at(const em__gemm_batch *args, const em__gemm_operand *operand, int64_t index)
 {
@@ -41,10 +40,10 @@ static const float *operand_at(const em__gemm_batch *args, const em__gemm_operan
 static void turn_strip(const batch_job *job, float *dst, const float *a, int64_t depth)
 {
     const em__gemm_batch *args = job->args;
-    const int count = (int)min64(PANEL, args->k - depth);
+    const int count = (int)em__gemm_min(PANEL, args->k - depth);
     _Alignas(64) float turned[TURN_ROWS * PANEL];
     for (int64_t row = 0; row < args->m; row += TURN_ROWS) {
-        const int64_t rows = min64(TURN_ROWS, args->m - row);
+        const int64_t rows = em__gemm_min(TURN_ROWS, args->m - row);
         job->kernels->pack_rows(turned, a + depth * args->a.depth + row, args->a.depth, count, rows, false);
         for (int64_t r = 0; r < rows; r++)
             memcpy(dst + (row + r) * args->k + depth, turned + r * PANEL, (size_t)count * sizeof *dst);
@@ -54,7 +53,7 @@ static void turn_strip(const batch_job *job, float *dst, const float *a, int64_t
 static void gather_strip(const batch_job *job, float *dst, const float *a, int64_t depth)
 {
     const em__gemm_batch *args = job->args;
-    const int64_t end = min64(args->k, depth + PANEL);
+    const int64_t end = em__gemm_min(args->k, depth + PANEL);
     for (int64_t row = 0; row < args->m; row++)
         for (int64_t i = depth; i < end; i++)
             dst[row * args->k + i] = a[row * args->a.row + i * args->a.depth];
@@ -95,6 +94,130 @@ static void run_small(void *context, int64_t index, int worker)
     const em__gemm_args product = product_args(job, index, job->copy_a ? copy : a, packed);
     em__gemm_f32_inline(job->kernels, job->pool, &product);
 }
+
+/* A single column is a single row, the sides exchanged: a row of B can be read in steps. */
+static em__gemm_batch as_rows(const em__gemm_batch *args)
+{
+    em__gemm_batch turned = *args;
+    if (args->n != 1 || args->m == 1)
+        return turned;
+    turned.m = 1;
+    turned.n = args->m;
+    turned.a = args->b;
+    turned.b = args->a;
+    return turned;
+}
+
+#define TASK_WORK ((int64_t)1 << 19) /* multiply-adds of a task, more or less: some 10 us */
+#define LEAST_COLUMNS 128
+
+typedef struct direct_job {
+    const em__gemm_batch *args;
+    em__gemm_small_fn small;
+    int64_t count, each; /* products; of a task */
+    int64_t cuts;        /* of the columns, when a task has one product */
+} direct_job;
+
+/* Products whose B is read in place; the shape alone decides. Matrix units have an order of their own. */
+static bool is_direct(const em__gemm_kernels *kernels, const em__gemm_batch *args)
+{
+    if (kernels->split || !em__gemm_small_f32(kernels->level) || args->k == 0)
+        return false;
+    if (args->b.row != 1 && args->n > 1)
+        return false;
+    return args->m <= EM__GEMM_SMALL_ROWS || args->k * args->n <= EM__GEMM_SMALL_BYTES / (int64_t)sizeof(float);
+}
+
+static void run_direct(void *context, int64_t task, int worker)
+{
+    const direct_job *job = context;
+    const em__gemm_batch *args = job->args;
+    (void)worker;
+    const int64_t first = task / job->cuts * job->each, end = em__gemm_min(first + job->each, job->count);
+    const int64_t blocks = (args->n + LEAST_COLUMNS - 1) / LEAST_COLUMNS, cut = task % job->cuts;
+    const int64_t column = em__gemm_min(args->n, blocks * cut / job->cuts * LEAST_COLUMNS);
+    const int64_t column_end = em__gemm_min(args->n, blocks * (cut + 1) / job->cuts * LEAST_COLUMNS);
+    for (int64_t i = first; i < end; i++) {
+        const em__gemm_small product = {.m = args->m,
+                                        .n = column_end - column,
+                                        .k = args->k,
+                                        .a = operand_at(args, &args->a, i),
+                                        .row = args->a.row,
+                                        .depth = args->a.depth,
+                                        .b = operand_at(args, &args->b, i) + column,
+                                        .ldb = args->b.depth,
+                                        .c = args->c + i * args->m * args->n + column,
+                                        .ldc = args->n};
+        job->small(&product);
+    }
+}
+
+static void run_all_direct(const batch_job *job, int64_t count)
+{
+    const em__gemm_batch *args = job->args;
+    direct_job direct = {.args = args, .small = em__gemm_small_f32(job->kernels->level), .count = count};
+    const int64_t work = args->m * args->n * args->k, blocks = (args->n + LEAST_COLUMNS - 1) / LEAST_COLUMNS;
+    direct.each = work >= TASK_WORK ? 1
+                                    : em__gemm_min(TASK_WORK / work, (count + 2 * em__pool_size(job->pool) - 1) /
+                                                                         (2 * em__pool_size(job->pool)));
+    direct.cuts = direct.each > 1 || work < 65536 ? 1 : em__gemm_min(blocks, 2 * em__pool_size(job->pool));
+    em__pool_run(job->pool, run_direct, &direct, (count + direct.each - 1) / direct.each * direct.cuts);
+}
+
+/* Few rows against a B whose depth is contiguous: its panels pass through the first cache, chunk by chunk. */
+static bool is_passing(const em__gemm_kernels *kernels, const em__gemm_batch *args)
+{
+    return !kernels->split && args->b.depth == 1 && args->k > 0 && args->m <= em__gemm_min(kernels->tile_rows, 7) &&
+           (args->a.depth == 1 || args->k == 1);
+}
+
+typedef struct passing_job {
+    const batch_job *batch;
+    int64_t panels, each; /* of a product; of a task */
+} passing_job;
+
+static void pass_panel(const batch_job *job, int64_t index, int64_t panel, float *room)
+{
+    const em__gemm_batch *args = job->args;
+    const int64_t column = panel * PANEL;
+    const float *b = operand_at(args, &args->b, index) + column * args->b.row;
+    em__gemm_tile tile = {.a = operand_at(args, &args->a, index),
+                          .lda = args->a.row,
+                          .b = room,
+                          .ldb = PANEL,
+                          .c = args->c + index * args->m * args->n + column,
+                          .ldc = args->n,
+                          .rows = (int)args->m,
+                          .columns = (int)em__gemm_min(args->n - column, PANEL),
+                          .prefetch = (const char *)room};
+    for (int64_t k = 0; k < args->k; k += EM__GEMM_CHUNK) {
+        tile.k = em__gemm_min(args->k - k, EM__GEMM_CHUNK);
+        tile.first = k == 0;
+        job->kernels->pack_rows(room, b + k, args->b.row, tile.columns, tile.k, false);
+        job->kernels->tile(&tile);
+        tile.a += tile.k;
+    }
+}
+
+static void run_passing(void *context, int64_t task, int worker)
+{
+    const passing_job *job = context;
+    const int64_t tasks = (job->panels + job->each - 1) / job->each, index = task / tasks;
+    const int64_t first = task % tasks * job->each, end = em__gemm_min(first + job->each, job->panels);
+    for (int64_t panel = first; panel < end; panel++)
+        pass_panel(job->batch, index, panel, em__pool_scratch(job->batch->pool, worker));
+}
+
+static void run_all_passing(const batch_job *job, int64_t count)
+{
+    const em__gemm_batch *args = job->args;
+    passing_job passing = {.batch = job, .panels = (args->n + PANEL - 1) / PANEL};
+    passing.each = em__gemm_ceil_div(TASK_WORK / 4, PANEL * args->k);
+    passing.each = em__gemm_min(passing.each, passing.panels);
+    em__pool_run(job->pool, run_passing, &passing, count * em__gemm_ceil_div(passing.panels, passing.each));
+}
+
+#define PASSING_BYTES (EM__GEMM_CHUNK * PANEL * sizeof(float))
 
 typedef struct strip_job {
     const batch_job *job;
@@ -145,24 +268,44 @@ static bool side_by_side(const batch_job *job, int64_t count)
     return count > 1 && job->packed_bytes + job->copy_bytes <= SMALL_BYTES;
 }
 
-bool em__gemm_f32_batched_needs(const em__gemm_kernels *kernels, const em__gemm_batch *args, size_t *memory,
+bool em__gemm_f32_batched_needs(const em__gemm_kernels *kernels, const em__gemm_batch *given, size_t *memory,
                                 size_t *scratch)
 {
     batch_job job;
+    const em__gemm_batch turned = as_rows(given), *args = &turned;
     int64_t count = describe(kernels, NULL, args, &job);
     size_t bytes = job.packed_bytes + job.copy_bytes;
+    if (is_direct(kernels, args)) {
+        *memory = *scratch = 0;
+        return true;
+    }
+    if (is_passing(kernels, args)) {
+        *memory = 0;
+        *scratch = PASSING_BYTES;
+        return true;
+    }
     bool small = side_by_side(&job, count);
     *memory = small || count == 0 ? 0 : bytes;
     *scratch = em__gemm_scratch_bytes(kernels, args->k) + (small ? bytes : 0);
     return count == 0 || job.packed_bytes > 0 || args->k == 0;
 }
 
-em_status em__gemm_f32_batched(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_batch *args)
+em_status em__gemm_f32_batched(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_batch *given)
 {
     batch_job job;
+    const em__gemm_batch turned = as_rows(given), *args = &turned;
     int64_t count = describe(kernels, pool, args, &job);
     if (count == 0)
         return EM_OK;
+    if (is_direct(kernels, args)) {
+        run_all_direct(&job, count);
+        return EM_OK;
+    }
+    if (is_passing(kernels, args)) {
+        EM__TRY(em__pool_reserve(pool, PASSING_BYTES));
+        run_all_passing(&job, count);
+        return EM_OK;
+    }
     EM__FAIL_IF(job.packed_bytes == 0 && args->k > 0, EM_ERROR_OUT_OF_MEMORY,
                 "matmul: a right side of %lld x %lld is larger than memory", (long long)args->k, (long long)args->n);
     if (!side_by_side(&job, count))

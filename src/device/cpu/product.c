@@ -8,9 +8,10 @@
 
 #include "core/alloc.h"
 #include "device/cpu/gemm_cut.h"
+#include "device/cpu/gemm_small.h"
 #include "device/cpu/product_pack.h"
 
-#define BLOCK_BYTES 2048 /* of depth of one row: a panel's block stays in the first cache */
+#define BLOCK EM__PRODUCT_CHUNK /* steps of depth at a time: of a panel and of a tile they stay in the first cache */
 #define BLOCK_ROWS 112
 #define MOST_ROWS 16 /* of any tile */
 #define MOST_COLUMNS 32
@@ -68,7 +69,7 @@ static plan make_plan(const em__product *product, em__cpu_level level)
         p.steps = (p.steps + 1) / 2;
     p.copies_a = p.kind == EM__PRODUCT_PAIRS || (product->a.depth != 1 && product->k > 1);
     p.panels = em__gemm_ceil_div(p.columns, p.kernel->columns);
-    p.block = p.kind == EM__PRODUCT_PAIRS ? (p.steps > 1 ? p.steps : 1) : BLOCK_BYTES / (int64_t)p.size;
+    p.block = p.kind == EM__PRODUCT_PAIRS ? (p.steps > 1 ? p.steps : 1) : BLOCK;
     for (int i = 0; i < product->rank; i++)
         p.count *= product->dims[i];
     return p;
@@ -86,16 +87,6 @@ static bool sizes(const plan *p, size_t *a, size_t *b)
     *a = p->copies_a ? (*a + 63) / 64 * 64 : 0;
     *b = (*b + 63) / 64 * 64;
     return *a < SIZE_MAX / 4 && *b < SIZE_MAX / 4;
-}
-
-bool em__product_memory(const em__product *product, em__cpu_level level, size_t *bytes)
-{
-    size_t a, b;
-    const plan p = make_plan(product, level);
-    if (!sizes(&p, &a, &b))
-        return false;
-    *bytes = a + b;
-    return true;
 }
 
 /* A side's first element in product `index` of the batch. */
@@ -224,12 +215,76 @@ static void run_task(void *context, int64_t index, int worker)
         multiply(&t);
 }
 
+#define TASK_WORK ((int64_t)1 << 18) /* multiply-adds of a task of small products, more or less */
+#define STRIP 64                     /* columns of a task of one product with few rows, at least */
+
+/* Products of f64 whose B has contiguous columns and is small, or is read once: gemm_small.h. */
+static bool is_direct(const em__product *product, em__cpu_level level)
+{
+    return product->dtype == EM_F64 && em__gemm_small_f64(level) && product->b.row == 1 &&
+           (product->m <= EM__GEMM_SMALL_ROWS || product->k * product->n <= EM__GEMM_SMALL_BYTES / 8);
+}
+
+typedef struct direct_job {
+    plan *p;
+    em__gemm_small_fn small;
+    int64_t each, cuts; /* products of a task, or tasks of a product */
+} direct_job;
+
+static void run_direct(void *context, int64_t index, int worker)
+{
+    const direct_job *job = context;
+    const em__product *product = job->p->product;
+    (void)worker;
+    const int64_t first = index / job->cuts * job->each, end = em__gemm_min(first + job->each, job->p->count);
+    const int64_t column = em__gemm_part(product->n, job->cuts, index % job->cuts);
+    for (int64_t i = first; i < end; i++) {
+        const em__gemm_small small = {.m = product->m,
+                                      .n = em__gemm_part(product->n, job->cuts, index % job->cuts + 1) - column,
+                                      .k = product->k,
+                                      .a = side_at(job->p, &product->a, i),
+                                      .row = product->a.row,
+                                      .depth = product->a.depth,
+                                      .b = side_at(job->p, &product->b, i) + column * (int64_t)sizeof(double),
+                                      .ldb = product->b.depth,
+                                      .c = (double *)product->c + i * product->m * product->n + column,
+                                      .ldc = product->n};
+        job->small(&small);
+    }
+}
+
+static void run_all_direct(plan *p, em__cpu_level level, em__pool *pool)
+{
+    const em__product *product = p->product;
+    const int64_t work = product->m * product->n * (product->k > 0 ? product->k : 1), threads = em__pool_size(pool);
+    direct_job job = {.p = p, .small = em__gemm_small_f64(level), .each = 1, .cuts = 1};
+    if (work < TASK_WORK)
+        job.each = em__gemm_min(TASK_WORK / work, em__gemm_ceil_div(p->count, 2 * threads));
+    else
+        job.cuts = em__gemm_min(em__gemm_ceil_div(product->n, STRIP), 2 * threads);
+    em__pool_run(pool, run_direct, &job, em__gemm_ceil_div(p->count, job.each) * job.cuts);
+}
+
+bool em__product_memory(const em__product *product, em__cpu_level level, size_t *bytes)
+{
+    size_t a, b;
+    const plan p = make_plan(product, level);
+    if (!sizes(&p, &a, &b))
+        return false;
+    *bytes = is_direct(product, level) ? 0 : a + b;
+    return true;
+}
+
 void em__product_run(const em__product *product, em__cpu_level level, em__pool *pool)
 {
     size_t a, b;
     plan p = make_plan(product, level);
     if (p.count == 0 || product->m == 0 || product->n == 0 || !sizes(&p, &a, &b))
         return;
+    if (is_direct(product, level)) {
+        run_all_direct(&p, level, pool);
+        return;
+    }
     p.a = product->memory;
     p.b = p.a + a;
     em__pool_run(pool, pack_panel, &p, p.count * p.panels);

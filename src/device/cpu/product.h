@@ -25,7 +25,7 @@
 #include "core/cpu.h"
 #include "core/pool.h"
 
-#define EM__PRODUCT_CHUNK 256
+#define EM__PRODUCT_CHUNK 128
 
 typedef enum em__product_kind {
     EM__PRODUCT_F32,
