@@ -133,6 +133,34 @@ static void the_driver_cuts_without_a_trace(void **state)
     free(x), free(got), free(want);
 }
 
+/* Every f8 code there and back, and f32 of all sizes, ties and their neighbours among them. */
+static void f8_as_the_scalar_functions(void **state)
+{
+    (void)state;
+    const em__cast *k = &tables[levels_best()];
+    rng r = {3};
+    for (uint32_t i = 0; i < 1u << 21; i++) {
+        uint32_t bits = i < 1u << 20 ? i << 12 : (uint32_t)rng_u64(&r), near[3] = {bits - 1, bits, bits + 1};
+        float x[3];
+        uint8_t four[3], five[3];
+        memcpy(x, near, sizeof x);
+        em__cast_run(k, NULL, EM_F32, EM_F8_E4M3FN, four, x, 3);
+        em__cast_run(k, NULL, EM_F32, EM_F8_E5M2, five, x, 3);
+        for (int j = 0; j < 3; j++)
+            if (four[j] != em__f32_to_f8_e4m3fn(x[j]) || five[j] != em__f32_to_f8_e5m2(x[j]))
+                fail_msg("%.9g: got %02x and %02x", (double)x[j], four[j], five[j]);
+    }
+    for (int i = 0; i < 256; i++) {
+        uint8_t code = (uint8_t)i;
+        float four, five;
+        em__cast_run(k, NULL, EM_F8_E4M3FN, EM_F32, &four, &code, 1);
+        em__cast_run(k, NULL, EM_F8_E5M2, EM_F32, &five, &code, 1);
+        float want[2] = {em__f8_e4m3fn_to_f32(code), em__f8_e5m2_to_f32(code)};
+        assert_memory_equal(&four, &want[0], sizeof four);
+        assert_memory_equal(&five, &want[1], sizeof five);
+    }
+}
+
 static int make_tables(void **state)
 {
     (void)state;
@@ -147,6 +175,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_pair_converts),
         cmocka_unit_test(the_driver_cuts_without_a_trace),
+        cmocka_unit_test(f8_as_the_scalar_functions),
     };
     return cmocka_run_group_tests(tests, make_tables, NULL);
 }

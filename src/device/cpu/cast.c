@@ -9,6 +9,7 @@
 #define CHUNK 32768       /* elements that one worker takes at a time */
 #define SERIAL (96 << 10) /* bytes read and written up to which the caller does it alone */
 #define STREAM_BLOCK 1024 /* bytes of results computed before they are copied past the caches */
+#define BETWEEN 512       /* elements between two conversions */
 
 static em__cast best;
 static pthread_once_t best_once = PTHREAD_ONCE_INIT;
@@ -17,6 +18,7 @@ void em__cast_init(em__cast *kernels, em__cpu_level level)
 {
     memset(kernels, 0, sizeof *kernels);
     em__cast_fill_portable(kernels);
+    em__cast_fill_parts(kernels);
     kernels->level = EM__CPU_PORTABLE;
 #if defined(__x86_64__)
     if (level >= EM__CPU_AVX2) {
@@ -44,12 +46,26 @@ const em__cast *em__cast_get(void)
 }
 
 typedef struct job {
-    em__cast_fn fn;
+    em__cast_fn fn, second; /* second: NULL, or what takes the first one's results on */
     uint8_t *out;
     const uint8_t *in;
     size_t out_size, in_size, n;
     int stream;
 } job;
+
+static void convert(const job *j, uint8_t *out, const uint8_t *in, size_t n)
+{
+    if (!j->second) {
+        j->fn(out, in, n);
+        return;
+    }
+    _Alignas(64) double block[BETWEEN];
+    for (size_t i = 0; i < n; i += BETWEEN) {
+        size_t count = n - i < BETWEEN ? n - i : BETWEEN;
+        j->fn(block, in + i * j->in_size, count);
+        j->second(out + i * j->out_size, block, count);
+    }
+}
 
 static void run_chunk(void *context, int64_t chunk, int worker)
 {
@@ -57,14 +73,14 @@ static void run_chunk(void *context, int64_t chunk, int worker)
     const job *j = context;
     size_t from = (size_t)chunk * CHUNK, to = j->n - from < CHUNK ? j->n : from + CHUNK;
     if (!j->stream) {
-        j->fn(j->out + from * j->out_size, j->in + from * j->in_size, to - from);
+        convert(j, j->out + from * j->out_size, j->in + from * j->in_size, to - from);
         return;
     }
     _Alignas(64) uint8_t block[STREAM_BLOCK];
     size_t most = STREAM_BLOCK / j->out_size;
     for (size_t i = from; i < to; i += most) {
         size_t count = to - i < most ? to - i : most;
-        j->fn(block, j->in + i * j->in_size, count);
+        convert(j, block, j->in + i * j->in_size, count);
         em__stream_copy(j->out + i * j->out_size, block, count * j->out_size);
     }
     em__stream_end();
@@ -73,12 +89,14 @@ static void run_chunk(void *context, int64_t chunk, int worker)
 void em__cast_run(const em__cast *kernels, em__pool *pool, em_dtype from, em_dtype to, void *out, const void *in,
                   size_t n)
 {
-    job j = {.fn = kernels->fn[from][to], .out = out, .in = in, .n = n};
+    em_dtype between = em__cast_between(kernels, from, to);
+    job j = {.fn = kernels->fn[from][between], .out = out, .in = in, .n = n};
+    j.second = between == to ? NULL : kernels->fn[between][to];
     j.out_size = em_dtype_size(to);
     j.in_size = em_dtype_size(from);
     size_t bytes = n * (j.out_size + j.in_size);
     if (!pool || bytes <= SERIAL) {
-        j.fn(out, in, n);
+        convert(&j, out, in, n);
         return;
     }
     j.stream = bytes >= em__cpu_get()->l3;
