@@ -107,6 +107,18 @@ static int is_test(em__binary_op op)
     return em__binary_out_size(op, EM_F64) == 1;
 }
 
+/* Bit by bit. */
+static wide count_int(em__unary_op op, em_dtype dtype, wide x)
+{
+    int bits = 8 * (int)em_dtype_size(dtype), ones = 0, highest = -1;
+    for (int i = 0; i < bits; i++)
+        if ((uint64_t)x >> i & 1) {
+            ones++;
+            highest = i;
+        }
+    return op == EM__UNARY_POPULATION_COUNT ? ones : bits - 1 - highest;
+}
+
 static wide unary_int(em__unary_op op, em_dtype dtype, wide x)
 {
     switch (op) {
@@ -119,7 +131,10 @@ static wide unary_int(em__unary_op op, em_dtype dtype, wide x)
     case EM__UNARY_LOGICAL_NOT: return x == 0;
     case EM__UNARY_IS_NAN:
     case EM__UNARY_IS_INF: return 0;
-    default: return x; /* floor, ceil, round */
+    case EM__UNARY_IS_FINITE: return 1;
+    case EM__UNARY_POPULATION_COUNT:
+    case EM__UNARY_COUNT_LEADING_ZEROS: return count_int(op, dtype, x);
+    default: return x; /* floor, ceil, round, rint, trunc */
     }
 }
 
@@ -185,11 +200,14 @@ static double unary_float(em__unary_op op, double x)
         [EM__UNARY_COS] = cos,     [EM__UNARY_TAN] = tan,     [EM__UNARY_ASIN] = asin,   [EM__UNARY_ACOS] = acos,
         [EM__UNARY_ATAN] = atan,   [EM__UNARY_SINH] = sinh,   [EM__UNARY_COSH] = cosh,   [EM__UNARY_TANH] = tanh,
         [EM__UNARY_ASINH] = asinh, [EM__UNARY_ACOSH] = acosh, [EM__UNARY_ATANH] = atanh, [EM__UNARY_ERF] = erf,
-        [EM__UNARY_ERFC] = erfc,
+        [EM__UNARY_ERFC] = erfc,   [EM__UNARY_RINT] = rint,   [EM__UNARY_TRUNC] = trunc, [EM__UNARY_EXP2] = exp2,
+        [EM__UNARY_LOG10] = log10,
     };
     if (libm[op])
         return libm[op](x);
     switch (op) {
+    case EM__UNARY_REAL: return x;
+    case EM__UNARY_PHASE: return isnan(x) ? x : signbit(x) ? acos(-1.0) : 0;
     case EM__UNARY_NEG: return -x;
     case EM__UNARY_SIGN: return x > 0 ? 1 : x < 0 ? -1 : x;
     case EM__UNARY_SQUARE: return x * x;
@@ -215,6 +233,8 @@ static double binary_float(em__binary_op op, double a, double b)
     case EM__BINARY_REMAINDER: return fmod(a, b);
     case EM__BINARY_POW: return pow(a, b);
     case EM__BINARY_ATAN2: return atan2(a, b);
+    case EM__BINARY_HYPOT: return hypot(a, b);
+    case EM__BINARY_LOGADDEXP: return em__logaddexp(a, b); /* its oracle is recorded */
     case EM__BINARY_SWIGLU: return unary_float(EM__UNARY_SILU, a) * b;
     case EM__BINARY_GEGLU: return unary_float(EM__UNARY_GELU, a) * b;
     case EM__BINARY_GEGLU_TANH: return unary_float(EM__UNARY_GELU_TANH, a) * b;
@@ -261,7 +281,10 @@ static void check_unary_float(const em__elementwise *k, em__unary_op op, em_dtyp
         for (size_t i = 0; i < n; i++) {
             double value = expect_element(dtype, x, i);
             if (em__unary_out_size(op, dtype) == 1) {
-                int want = op == EM__UNARY_IS_NAN ? isnan(value) : op == EM__UNARY_IS_INF ? !!isinf(value) : value == 0;
+                int want = op == EM__UNARY_IS_NAN      ? isnan(value)
+                           : op == EM__UNARY_IS_INF    ? !!isinf(value)
+                           : op == EM__UNARY_IS_FINITE ? !!isfinite(value)
+                                                       : value == 0;
                 assert_int_equal(((uint8_t *)out)[i], want);
             } else if (op != EM__UNARY_ERF_INV) {
                 expect_float(dtype, out, i, unary_float(op, value), value, "unary");
@@ -305,7 +328,7 @@ static void floats_are_close(void **state)
                 if (tables[level].unary[op][floats[d]])
                     check_unary_float(&tables[level], (em__unary_op)op, floats[d], &r);
             for (int op = 0; op < EM__BINARY_COUNT; op++)
-                for (int m = 0; m < 4 && tables[level].binary[op][floats[d]]; m++)
+                for (int m = 0; m < 4 && tables[level].binary[op][floats[d]] && op != EM__BINARY_MAKE_COMPLEX; m++)
                     check_binary_float(&tables[level], (em__binary_op)op, floats[d], modes[m], &r);
         }
     }
@@ -333,7 +356,7 @@ static void avx2_and_avx512_give_the_same_bits(void **state)
             EXPECT_CLOSE(dtype, y, x, 512, 0.0, 0.0);
         }
         for (int op = 0; op < EM__BINARY_COUNT; op++) {
-            if (!narrow->binary[op][dtype] || is_test((em__binary_op)op))
+            if (!narrow->binary[op][dtype] || is_test((em__binary_op)op) || op == EM__BINARY_MAKE_COMPLEX)
                 continue;
             rng_fill_edges(&r, dtype, a, 512);
             rng_fill_edges(&r, dtype, b, 512);
@@ -362,7 +385,7 @@ static void select_and_clip(void **state)
 {
     (void)state;
     rng r = {4};
-    uint64_t a[MOST], b[MOST], out[MOST];
+    uint64_t a[MOST * 2], b[MOST * 2], out[MOST * 2];
     uint8_t pred[MOST];
     for (int level = 0; level <= (int)levels_best(); level++) {
         for (int d = 0; d < EM_DTYPE_COUNT; d++) {
@@ -372,10 +395,10 @@ static void select_and_clip(void **state)
                 continue;
             for (size_t n = 0; n <= MOST; n++) {
                 em__mode mode = modes[n % 4];
-                for (size_t i = 0; i < MOST; i++) {
+                for (size_t i = 0; i < MOST * 2; i++) {
                     a[i] = rng_u64(&r);
                     b[i] = rng_u64(&r);
-                    pred[i] = (uint8_t)(rng_below(&r, 2) * 3);
+                    pred[i / 2] = (uint8_t)(rng_below(&r, 2) * 3);
                 }
                 select(out, pred, a, b, n, mode);
                 for (size_t i = 0; i < n; i++) {

@@ -1,9 +1,10 @@
 /*
  * Conversions between dtypes, contiguous. pred, u8..u64, s8..s64, f16, bf16, f32, f64: a kernel for every pair. f8 and
- * complex have kernels from and to the floats beside them; their other slots are null, and em__cast_run takes two steps.
+ * complex have kernels from and to the floats beside them; their other slots are null, and em__cast_run takes two
+ * steps.
  *
- * Float to integer truncates toward zero and saturates, NaN is 0. Integer to a narrower one keeps the low bits. To pred
- * is x != 0 (NaN is true); from pred is 0 or 1. To a float rounds once to nearest even.
+ * Float to integer truncates toward zero and saturates, NaN is 0. Integer to a narrower one keeps the low bits. To
+ * pred is x != 0 (NaN is true); from pred is 0 or 1. To a float rounds once to nearest even.
  */
 #ifndef EM_DEVICE_CPU_CAST_H
 #define EM_DEVICE_CPU_CAST_H

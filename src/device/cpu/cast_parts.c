@@ -1,6 +1,6 @@
 /*
- * Conversions of f8 and complex from and to the floats beside them; with these every pair of dtypes is one conversion or
- * two (em__cast_run). Plain loops at level portable for all levels: the vectoriser has what it needs.
+ * Conversions of f8 and complex from and to the floats beside them; with these every pair of dtypes is one conversion
+ * or two (em__cast_run). Plain loops at level portable for all levels: the vectoriser has what it needs.
  */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("O3")

@@ -34,11 +34,18 @@ static void fill(uint8_t *to, const uint8_t *from, int size, int64_t n)
             p[i] = v;
         break;
     }
-    default: {
+    case 8: {
         uint64_t v, *p = (uint64_t *)(void *)to;
         memcpy(&v, from, 8);
         for (int64_t i = 0; i < n; i++)
             p[i] = v;
+        break;
+    }
+    default: {
+        uint64_t v[2], *p = (uint64_t *)(void *)to;
+        memcpy(v, from, sizeof v);
+        for (int64_t i = 0; i < 2 * n; i++)
+            p[i] = v[i % 2];
         break;
     }
     }

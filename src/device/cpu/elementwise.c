@@ -11,9 +11,13 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <string.h>
 
+#include "device/cpu/cast.h"
+
 #define STREAM_BLOCK 1024 /* bytes of results computed before they are copied out */
+#define F8_BLOCK 512      /* elements of f8 that are f32 at a time */
 
 static em__elementwise best;
 static pthread_once_t best_once = PTHREAD_ONCE_INIT;
@@ -21,6 +25,7 @@ static pthread_once_t best_once = PTHREAD_ONCE_INIT;
 void em__elementwise_init(em__elementwise *kernels, em__cpu_level level)
 {
     memset(kernels, 0, sizeof *kernels);
+    em__elementwise_fill_complex(kernels);
     em__elementwise_fill_portable(kernels);
     kernels->level = EM__CPU_PORTABLE;
 #if defined(__x86_64__)
@@ -57,6 +62,9 @@ size_t em__unary_out_size(em__unary_op op, em_dtype dtype)
 #define EM__UNARY_TEST(NAME, name) [EM__UNARY_##NAME] = 1,
 #include "device/cpu/elementwise_ops.def"
     };
+    bool part = op == EM__UNARY_ABS || op == EM__UNARY_REAL || op == EM__UNARY_IMAG || op == EM__UNARY_PHASE;
+    if (part && em_dtype_get_kind(dtype) == EM_KIND_COMPLEX)
+        return em_dtype_size(dtype) / 2;
     return test[op] ? 1 : em_dtype_size(dtype);
 }
 
@@ -66,6 +74,8 @@ size_t em__binary_out_size(em__binary_op op, em_dtype dtype)
 #define EM__BINARY_TEST(NAME, name) [EM__BINARY_##NAME] = 1,
 #include "device/cpu/elementwise_ops.def"
     };
+    if (op == EM__BINARY_MAKE_COMPLEX)
+        return em_dtype_size(dtype) * 2;
     return test[op] ? 1 : em_dtype_size(dtype);
 }
 
@@ -85,6 +95,8 @@ typedef struct job {
     size_t n, chunk;
     em__mode mode;
     int stream;
+    em_dtype f8; /* of the operands, when they go through f32; else PRED */
+    bool test;   /* then: the result is pred */
 } job;
 
 static void piece_unary(const job *j, void *out, const uint8_t *const in[3], size_t n)
@@ -107,12 +119,33 @@ static void piece_clip(const job *j, void *out, const uint8_t *const in[3], size
     j->fn.clip(out, in[0], in[1], in[2], n);
 }
 
+/* f8 operands become f32 block by block, and what comes of them f8 again. */
+static void run_f8(const job *j, uint8_t *out, const uint8_t *const in[3], size_t n)
+{
+    const em__cast *cast = em__cast_get();
+    em__cast_fn widen = cast->fn[j->f8][EM_F32], narrow = cast->fn[EM_F32][j->f8];
+    _Alignas(64) float wide[2][F8_BLOCK], result[F8_BLOCK];
+    const uint8_t *block[3] = {(const uint8_t *)wide[0], (const uint8_t *)wide[1], NULL};
+    for (size_t at = 0; at < n; at += F8_BLOCK) {
+        size_t count = n - at < F8_BLOCK ? n - at : F8_BLOCK;
+        for (int i = 0; i < 2 && in[i]; i++)
+            if (j->step[i] || at == 0)
+                widen(wide[i], in[i] + at * j->step[i], j->step[i] ? count : 1);
+        j->piece(j, j->test ? (void *)(out + at) : result, block, count);
+        if (!j->test)
+            narrow(out + at, result, count);
+    }
+}
+
 static void run_part(const job *j, void *out, size_t from, size_t n)
 {
     const uint8_t *in[3];
     for (int i = 0; i < 3; i++)
         in[i] = j->step[i] ? j->in[i] + from * j->step[i] : j->in[i];
-    j->piece(j, out, in, n);
+    if (j->f8)
+        run_f8(j, out, in, n);
+    else
+        j->piece(j, out, in, n);
 }
 
 static void run_chunk(void *context, int64_t chunk, int worker)
@@ -153,7 +186,10 @@ static void run_job(const em__elementwise *kernels, em__pool *pool, job *j, int 
 void em__elementwise_unary(const em__elementwise *kernels, em__pool *pool, em__unary_op op, em_dtype dtype, void *out,
                            const void *in, size_t n)
 {
-    job j = {.piece = piece_unary, .fn.unary = kernels->unary[op][dtype], .out = out, .in = {in}, .n = n};
+    em_dtype by = em__elementwise_by(dtype);
+    job j = {.piece = piece_unary, .fn.unary = kernels->unary[op][by], .out = out, .in = {in}, .n = n};
+    j.f8 = by == dtype ? EM_PRED : dtype;
+    j.test = em__unary_out_size(op, by) == 1;
     j.out_size = em__unary_out_size(op, dtype);
     j.step[0] = em_dtype_size(dtype);
     run_job(kernels, pool, &j, op < EM__UNARY_RECIPROCAL || j.out_size == 1);
@@ -162,7 +198,10 @@ void em__elementwise_unary(const em__elementwise *kernels, em__pool *pool, em__u
 void em__elementwise_binary(const em__elementwise *kernels, em__pool *pool, em__binary_op op, em_dtype dtype, void *out,
                             const void *a, const void *b, size_t n, em__mode mode)
 {
-    job j = {.piece = piece_binary, .fn.binary = kernels->binary[op][dtype], .out = out, .in = {a, b}, .n = n};
+    em_dtype by = em__elementwise_by(dtype);
+    job j = {.piece = piece_binary, .fn.binary = kernels->binary[op][by], .out = out, .in = {a, b}, .n = n};
+    j.f8 = by == dtype ? EM_PRED : dtype;
+    j.test = em__binary_out_size(op, by) == 1;
     size_t size = em_dtype_size(dtype);
     j.out_size = em__binary_out_size(op, dtype);
     j.step[0] = mode & EM__SCALAR_A ? 0 : size;

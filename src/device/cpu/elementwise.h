@@ -2,8 +2,9 @@
  * Elementwise kernels of the CPU: raw loops over contiguous elements, by op and dtype, with no tensor type above them.
  *
  * Outputs may be the very memory of an input of the same element size, but not overlap it otherwise. A null slot means
- * that the op has no meaning for the dtype (or that the dtype is complex or f8): cast first. pred is a byte, 0 or 1;
- * inputs count any nonzero byte as true. f16 and bf16 are computed in f32 and rounded once.
+ * that the op has no meaning for the dtype. f8 has no slots: the drivers take it through the f32 kernels, block by
+ * block. pred is a byte, 0 or 1; inputs count any nonzero byte as true. f16, bf16 and f8 are computed in f32 and
+ * rounded once; complex has one set of kernels for all levels.
  *
  * f32, f16 and bf16 results have the same bits at AVX2 and AVX-512. An element's result never depends on where in the
  * array it stands, so any cut into chunks gives the same bits.
@@ -24,6 +25,7 @@ typedef enum em__unary_op {
 #define EM__UNARY_FLOAT(NAME, name) EM__UNARY_##NAME,
 #define EM__UNARY_INT(NAME, name) EM__UNARY_##NAME,
 #define EM__UNARY_TEST(NAME, name) EM__UNARY_##NAME,
+#define EM__UNARY_COMPLEX(NAME, name) EM__UNARY_##NAME,
 #include "device/cpu/elementwise_ops.def"
     EM__UNARY_COUNT
 } em__unary_op;
@@ -33,6 +35,7 @@ typedef enum em__binary_op {
 #define EM__BINARY_FLOAT(NAME, name) EM__BINARY_##NAME,
 #define EM__BINARY_INT(NAME, name) EM__BINARY_##NAME,
 #define EM__BINARY_TEST(NAME, name) EM__BINARY_##NAME,
+#define EM__BINARY_PARTS(NAME, name) EM__BINARY_##NAME,
 #include "device/cpu/elementwise_ops.def"
     EM__BINARY_COUNT
 } em__binary_op;
@@ -64,12 +67,19 @@ void em__elementwise_init(em__elementwise *kernels, em__cpu_level level);
 /* The table of em__cpu_get()->level. Any thread. */
 const em__elementwise *em__elementwise_get(void);
 
-/* Bytes of an element of the result: 1 for the ops that give pred, else the dtype's. */
+/* The dtype whose kernels compute a dtype: f32 for f8, else the dtype itself. */
+static inline em_dtype em__elementwise_by(em_dtype dtype)
+{
+    return dtype == EM_F8_E4M3FN || dtype == EM_F8_E5M2 ? EM_F32 : dtype;
+}
+
+/* Bytes of an element of the result: 1 for the ops that give pred, those of the parts where an op takes complex numbers
+ * apart or puts them together, else the dtype's. */
 size_t em__unary_out_size(em__unary_op op, em_dtype dtype);
 size_t em__binary_out_size(em__binary_op op, em_dtype dtype);
 
-/* Run one op over n elements on the pool, in chunks; small n on the caller. `pool` may be NULL. The slot must not be
- * null. Nothing is allocated. Results do not depend on the pool's size. */
+/* Run one op over n elements on the pool, in chunks; small n on the caller. `pool` may be NULL. The slot (of f8: f32's)
+ * must not be null. Nothing is allocated. Results do not depend on the pool's size. */
 void em__elementwise_unary(const em__elementwise *kernels, em__pool *pool, em__unary_op op, em_dtype dtype, void *out,
                            const void *in, size_t n);
 void em__elementwise_binary(const em__elementwise *kernels, em__pool *pool, em__binary_op op, em_dtype dtype, void *out,
@@ -87,10 +97,17 @@ void em__stream_end(void);
 /* The functions without a place in libm. */
 double em__erf_inv(double x);
 float em__erf_inv_f32(float x);
+double em__logaddexp(double a, double b);
+float em__logaddexp_f32(float a, float b);
 
 /* The levels' own parts of em__elementwise_init. */
+void em__elementwise_fill_complex(em__elementwise *kernels); /* for all levels */
 void em__elementwise_fill_portable(em__elementwise *kernels);
 void em__elementwise_fill_avx2(em__elementwise *kernels);
 void em__elementwise_fill_avx512(em__elementwise *kernels);
+/* f64 and integers, which these call: a file of their own, so that a build has more to do at a time. */
+void em__elementwise_plain_portable(em__elementwise *kernels);
+void em__elementwise_plain_avx2(em__elementwise *kernels);
+void em__elementwise_plain_avx512(em__elementwise *kernels);
 
 #endif

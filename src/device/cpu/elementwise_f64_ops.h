@@ -41,6 +41,57 @@ static inline double f64_round(double x)
     return trunc(x + copysign(0x1.fffffffffffffp-2, x));
 }
 
+static inline double f64_rint(double x)
+{
+    return rint(x);
+}
+
+static inline double f64_trunc(double x)
+{
+    return trunc(x);
+}
+
+static inline double f64_real(double x)
+{
+    return x;
+}
+
+static inline double f64_imag(double x)
+{
+    (void)x;
+    return 0.0;
+}
+
+static inline double f64_phase(double x)
+{
+    return x != x ? x : copysign(1.0, x) < 0.0 ? 3.14159265358979323846 : 0.0;
+}
+
+static inline double f64_exp2(double x)
+{
+    return exp2(x);
+}
+
+static inline double f64_log10(double x)
+{
+    return log10(x);
+}
+
+static inline double f64_hypot(double a, double b)
+{
+    return hypot(a, b);
+}
+
+static inline double f64_logaddexp(double a, double b)
+{
+    return em__logaddexp(a, b);
+}
+
+static inline uint8_t f64_is_finite(double x)
+{
+    return fabs(x) < (double)INFINITY;
+}
+
 static inline double f64_relu(double x)
 {
     return 0.0 > x ? 0.0 : x;

@@ -40,6 +40,32 @@ static inline T OP(round)(T x)
     return x;
 }
 
+static inline T OP(rint)(T x)
+{
+    return x;
+}
+
+static inline T OP(trunc)(T x)
+{
+    return x;
+}
+
+static inline T OP(population_count)(T x)
+{
+    return (T)__builtin_popcountll((unsigned long long)(U)x);
+}
+
+static inline T OP(count_leading_zeros)(T x)
+{
+    return (T)((U)x ? __builtin_clzll((unsigned long long)(U)x) - (64 - BITS) : BITS);
+}
+
+static inline uint8_t OP(is_finite)(T x)
+{
+    (void)x;
+    return 1;
+}
+
 static inline T OP(relu)(T x)
 {
     return x > 0 ? x : 0;

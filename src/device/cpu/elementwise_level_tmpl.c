@@ -1,12 +1,12 @@
 /*
- * All elementwise kernels of one level. Included by elementwise_portable.c and x86/elementwise_{avx2,avx512}.c after
- * the level's vecmath header, with FILL the name of the function that puts them into a table.
+ * The elementwise kernels of one level, those that compute in vectors of f32 and those that only choose. Included by
+ * elementwise_portable.c and x86/elementwise_{avx2,avx512}.c after the level's vecmath header, with FILL the name of
+ * the function that puts all of the level's into a table, and PLAIN that of elementwise_plain_tmpl.c's.
  */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("O3") /* the plain loops below are written for the vectoriser */
 #endif
 
-#include "device/cpu/elementwise_f64_ops.h"
 #include "device/cpu/elementwise_modes.h"
 #include "device/cpu/elementwise_vf_ops.h"
 
@@ -39,85 +39,6 @@
 #define ONE(p) em__bf16_to_f32(*(p))
 #define DTYPE EM_BF16
 #include "device/cpu/elementwise_vf_tmpl.c"
-
-#define T double
-#define FN(name) f64_##name##_loop
-#define OP(name) f64_##name
-#define DTYPE EM_F64
-#define INTEGER 0
-#include "device/cpu/elementwise_scalar_tmpl.c"
-
-#define T uint8_t
-#define U uint8_t
-#define W uint32_t
-#define SIGNED 0
-#define FN(name) u8_##name##_loop
-#define OP(name) u8_##name
-#define DTYPE EM_U8
-#include "device/cpu/elementwise_int_tmpl.c"
-
-#define T uint16_t
-#define U uint16_t
-#define W uint32_t
-#define SIGNED 0
-#define FN(name) u16_##name##_loop
-#define OP(name) u16_##name
-#define DTYPE EM_U16
-#include "device/cpu/elementwise_int_tmpl.c"
-
-#define T uint32_t
-#define U uint32_t
-#define W uint32_t
-#define SIGNED 0
-#define FN(name) u32_##name##_loop
-#define OP(name) u32_##name
-#define DTYPE EM_U32
-#include "device/cpu/elementwise_int_tmpl.c"
-
-#define T uint64_t
-#define U uint64_t
-#define W uint64_t
-#define SIGNED 0
-#define FN(name) u64_##name##_loop
-#define OP(name) u64_##name
-#define DTYPE EM_U64
-#include "device/cpu/elementwise_int_tmpl.c"
-
-#define T int8_t
-#define U uint8_t
-#define W uint32_t
-#define SIGNED 1
-#define FN(name) s8_##name##_loop
-#define OP(name) s8_##name
-#define DTYPE EM_S8
-#include "device/cpu/elementwise_int_tmpl.c"
-
-#define T int16_t
-#define U uint16_t
-#define W uint32_t
-#define SIGNED 1
-#define FN(name) s16_##name##_loop
-#define OP(name) s16_##name
-#define DTYPE EM_S16
-#include "device/cpu/elementwise_int_tmpl.c"
-
-#define T int32_t
-#define U uint32_t
-#define W uint32_t
-#define SIGNED 1
-#define FN(name) s32_##name##_loop
-#define OP(name) s32_##name
-#define DTYPE EM_S32
-#include "device/cpu/elementwise_int_tmpl.c"
-
-#define T int64_t
-#define U uint64_t
-#define W uint64_t
-#define SIGNED 1
-#define FN(name) s64_##name##_loop
-#define OP(name) s64_##name
-#define DTYPE EM_S64
-#include "device/cpu/elementwise_int_tmpl.c"
 
 #define T uint8_t
 #define FN(name) size1_##name
@@ -157,24 +78,16 @@ static void fill_select(em__elementwise *k)
                            : size == 2 ? size2_select
                            : size == 4 ? size4_select
                            : size == 8 ? size8_select
-                                       : NULL;
+                                       : k->select[dtype];
     }
 }
 
 void FILL(em__elementwise *k)
 {
+    PLAIN(k);
     f32_fill_loop(k);
     f16_fill_loop(k);
     bf16_fill_loop(k);
-    f64_fill_loop(k);
-    u8_fill_loop(k);
-    u16_fill_loop(k);
-    u32_fill_loop(k);
-    u64_fill_loop(k);
-    s8_fill_loop(k);
-    s16_fill_loop(k);
-    s32_fill_loop(k);
-    s64_fill_loop(k);
     fill_pred(k);
     fill_select(k);
 }

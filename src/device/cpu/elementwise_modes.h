@@ -30,7 +30,7 @@ static inline void em__run_modes(void *out, size_t out_size, const void *a, cons
         fn(out, a, b, n);
         return;
     }
-    _Alignas(64) uint8_t block_a[EM__MODE_BLOCK * 8], block_b[EM__MODE_BLOCK * 8];
+    _Alignas(64) uint8_t block_a[EM__MODE_BLOCK * 16], block_b[EM__MODE_BLOCK * 16];
     size_t most = n < EM__MODE_BLOCK ? n : EM__MODE_BLOCK;
     const uint8_t *pa = mode & EM__SCALAR_A ? em__repeat(block_a, a, size, most) : a;
     const uint8_t *pb = mode & EM__SCALAR_B ? em__repeat(block_b, b, size, most) : b;

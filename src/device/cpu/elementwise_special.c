@@ -1,5 +1,5 @@
 /*
- * What libm lacks: the inverse of erf, and copies that go past the caches.
+ * What libm lacks: the inverse of erf, log(exp + exp), and copies that go past the caches.
  */
 #include <math.h>
 #include <string.h>
@@ -70,4 +70,18 @@ double em__erf_inv(double y)
 float em__erf_inv_f32(float x)
 {
     return (float)em__erf_inv((double)x);
+}
+
+/* The larger plus what the smaller adds; equal infinities are not subtracted. */
+double em__logaddexp(double a, double b)
+{
+    double top = a > b ? a : b;
+    if (a == b)
+        return a + 0.69314718055994530942;
+    return a - b != a - b ? a - b : top + log1p(exp(-fabs(a - b)));
+}
+
+float em__logaddexp_f32(float a, float b)
+{
+    return (float)em__logaddexp((double)a, (double)b);
 }

@@ -27,6 +27,29 @@ static inline vf vf_round(vf x)
     return vf_trunc(vf_add(x, vf_copysign(vf_set1(0x1.fffffep-2f), x)));
 }
 
+static inline vf vf_rint(vf x)
+{
+    return vf_round_even(x);
+}
+
+static inline vf vf_real(vf x)
+{
+    return x;
+}
+
+static inline vf vf_imag(vf x)
+{
+    (void)x;
+    return vf_set1(0.0f);
+}
+
+/* The phase of a real number: 0, pi where the sign is set, NaN of NaN. */
+static inline vf vf_phase(vf x)
+{
+    vm below = vf_lt(vf_copysign(vf_set1(1.0f), x), vf_set1(0.0f));
+    return vf_select(vf_is_nan(x), x, vf_select(below, vf_set1(3.14159265f), vf_set1(0.0f)));
+}
+
 static inline vf vf_relu(vf x)
 {
     return vf_max(vf_set1(0.0f), x);
@@ -40,6 +63,16 @@ static inline vf vf_reciprocal(vf x)
 static inline vf vf_cbrt(vf x)
 {
     return vf_map(x, cbrtf);
+}
+
+static inline vf vf_exp2(vf x)
+{
+    return vf_map(x, exp2f);
+}
+
+static inline vf vf_log10(vf x)
+{
+    return vf_map(x, log10f);
 }
 
 static inline vf vf_log2(vf x)
@@ -112,6 +145,16 @@ static inline vf vf_atan2(vf a, vf b)
     return vf_map2(a, b, atan2f);
 }
 
+static inline vf vf_hypot(vf a, vf b)
+{
+    return vf_map2(a, b, hypotf);
+}
+
+static inline vf vf_logaddexp(vf a, vf b)
+{
+    return vf_map2(a, b, em__logaddexp_f32);
+}
+
 static inline vf vf_swiglu(vf a, vf b)
 {
     return vf_mul(vf_silu(a), b);
@@ -150,6 +193,11 @@ static inline vm vf_logical_not(vf x)
 static inline vm vf_is_inf(vf x)
 {
     return vf_eq(vf_abs(x), vf_set1(VF_INFINITY));
+}
+
+static inline vm vf_is_finite(vf x)
+{
+    return vf_lt(vf_abs(x), vf_set1(VF_INFINITY));
 }
 
 static inline vm vf_logical_and(vf a, vf b)

@@ -15,6 +15,7 @@ static const signed char unary_row[EM__OP_COUNT] = {
 #define EM__UNARY_FLOAT(NAME, name) [EM__OP_##NAME] = EM__UNARY_##NAME + 1,
 #define EM__UNARY_INT(NAME, name) [EM__OP_##NAME] = EM__UNARY_##NAME + 1,
 #define EM__UNARY_TEST(NAME, name) [EM__OP_##NAME] = EM__UNARY_##NAME + 1,
+#define EM__UNARY_COMPLEX(NAME, name) [EM__OP_##NAME] = EM__UNARY_##NAME + 1,
 #include "device/cpu/elementwise_ops.def"
 };
 
@@ -23,6 +24,7 @@ static const signed char binary_row[EM__OP_COUNT] = {
 #define EM__BINARY_FLOAT(NAME, name) [EM__OP_##NAME] = EM__BINARY_##NAME + 1,
 #define EM__BINARY_INT(NAME, name) [EM__OP_##NAME] = EM__BINARY_##NAME + 1,
 #define EM__BINARY_TEST(NAME, name) [EM__OP_##NAME] = EM__BINARY_##NAME + 1,
+#define EM__BINARY_PARTS(NAME, name) [EM__OP_##NAME] = EM__BINARY_##NAME + 1,
 #include "device/cpu/elementwise_ops.def"
 };
 
@@ -71,12 +73,29 @@ typedef struct map {
     int64_t rows, rows_per_chunk;
 } map;
 
-static void run_span(const map *m, void *out, const void *const *in, size_t n)
+/* The drivers know what to do with f8. */
+static void run_driver(const map *m, em__pool *pool, void *out, const void *const *in, size_t n)
 {
     const em__call *call = m->call;
     const em__elementwise *k = m->cpu->elementwise;
     em_dtype dtype = call->in[call->n_in - 1].spec.dtype;
     if (call->op == EM__OP_SELECT)
+        em__elementwise_select(k, pool, dtype, out, in[0], in[1], in[2], n, mode_of(&m->f, 1));
+    else if (call->n_in == 1)
+        em__elementwise_unary(k, pool, (em__unary_op)(unary_row[call->op] - 1), dtype, out, in[0], n);
+    else
+        em__elementwise_binary(k, pool, (em__binary_op)(binary_row[call->op] - 1), dtype, out, in[0], in[1], n,
+                               mode_of(&m->f, 0));
+}
+
+static void run_span(const map *m, void *out, const void *const *in, size_t n)
+{
+    const em__call *call = m->call;
+    const em__elementwise *k = m->cpu->elementwise;
+    em_dtype dtype = call->in[call->n_in - 1].spec.dtype;
+    if (em__elementwise_by(dtype) != dtype)
+        run_driver(m, NULL, out, in, n);
+    else if (call->op == EM__OP_SELECT)
         k->select[dtype](out, in[0], in[1], in[2], n, mode_of(&m->f, 1));
     else if (call->n_in == 1)
         k->unary[unary_row[call->op] - 1][dtype](out, in[0], n);
@@ -105,31 +124,16 @@ static void run_rows(void *context, int64_t chunk, int worker)
     }
 }
 
-static void run_whole(const map *m)
-{
-    const em__call *call = m->call;
-    const em__elementwise *k = m->cpu->elementwise;
-    em__pool *pool = m->cpu->pool;
-    const em__tensor *in = call->in;
-    em_dtype dtype = in[call->n_in - 1].spec.dtype;
-    size_t n = (size_t)m->f.dims[0];
-    if (call->op == EM__OP_SELECT)
-        em__elementwise_select(k, pool, dtype, call->out.data, in[0].data, in[1].data, in[2].data, n,
-                               mode_of(&m->f, 1));
-    else if (call->n_in == 1)
-        em__elementwise_unary(k, pool, (em__unary_op)(unary_row[call->op] - 1), dtype, call->out.data, in[0].data, n);
-    else
-        em__elementwise_binary(k, pool, (em__binary_op)(binary_row[call->op] - 1), dtype, call->out.data, in[0].data,
-                               in[1].data, n, mode_of(&m->f, 0));
-}
-
 static em_status run_map(em_device *device, const em__call *call)
 {
     map m = {.cpu = em__cpu_of(device), .call = call, .f = fold(call)};
     if (em__spec_size(&call->out.spec) == 0)
         return EM_OK;
     if (m.f.rank == 1) {
-        run_whole(&m);
+        const void *in[MOST_OPERANDS];
+        for (int i = 0; i < call->n_in; i++)
+            in[i] = call->in[i].data;
+        run_driver(&m, m.cpu->pool, call->out.data, in, (size_t)m.f.dims[0]);
         return EM_OK;
     }
     m.rows = 1;
@@ -145,6 +149,7 @@ static bool has_kernel(const em__elementwise *k, const em__call *call)
     em_dtype dtype = call->n_in ? call->in[call->n_in - 1].spec.dtype : EM_PRED;
     if (call->op == EM__OP_SELECT)
         return k->select[dtype] != NULL;
+    dtype = em__elementwise_by(dtype);
     if (call->n_in == 1 && unary_row[call->op])
         return k->unary[unary_row[call->op] - 1][dtype] != NULL;
     return call->n_in == 2 && binary_row[call->op] && k->binary[binary_row[call->op] - 1][dtype] != NULL;

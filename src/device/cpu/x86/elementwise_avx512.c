@@ -4,4 +4,5 @@
 #include "core/float16.h"
 
 #define FILL em__elementwise_fill_avx512
+#define PLAIN em__elementwise_plain_avx512
 #include "device/cpu/elementwise_level_tmpl.c"
