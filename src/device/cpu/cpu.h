@@ -59,6 +59,17 @@ bool em__cpu_prepare_chain(em__cpu *cpu, const em__call *call, em__plan *plan);
 /* Whether a FUSED_CHAIN may hold the op: see device.h. */
 bool em__cpu_chains(em_device *device, em__op op, em_dtype from, em_dtype to);
 
+/* Parts of these: what the first kernels of a family do not take. */
+bool em__cpu_prepare_reduce_wide(em__cpu *cpu, const em__call *call, em__plan *plan);
+bool em__cpu_prepare_softmax_axis(em__cpu *cpu, const em__call *call, em__plan *plan);
+bool em__cpu_prepare_iota(em__cpu *cpu, const em__call *call, em__plan *plan);
+
+/* A shape around the axes of `mask`; false when these stand apart. */
+typedef struct em__reduce_split {
+    size_t outer, reduce, inner;
+} em__reduce_split;
+bool em__cpu_split_axes(const em__spec *spec, int64_t mask, em__reduce_split *out);
+
 /* The op as a pass over finished rows of a product, with the bits of the elementwise kernel; NULL for COPY. */
 em__gemm_activation em__cpu_activation(const em__cpu *cpu, em__op op);
 

@@ -74,7 +74,6 @@ static em_status run_cast(em_device *device, const em__call *call)
 
 bool em__cpu_prepare_move(em__cpu *cpu, const em__call *call, em__plan *plan)
 {
-    (void)cpu;
     *plan = (em__plan){.strided = UINT64_MAX};
     switch (call->op) {
     case EM__OP_COPY: plan->kernel = run_copy; return true;
@@ -83,6 +82,7 @@ bool em__cpu_prepare_move(em__cpu *cpu, const em__call *call, em__plan *plan)
         return call->n_in <= 64; /* operands further on may not be strided */
     case EM__OP_PAD: plan->kernel = run_pad; return true;
     case EM__OP_CAST: *plan = (em__plan){.kernel = run_cast}; return true;
+    case EM__OP_IOTA: return em__cpu_prepare_iota(cpu, call, plan);
     case EM__OP_BITCAST: plan->kernel = run_copy; return true;
     default: return false;
     }

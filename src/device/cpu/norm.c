@@ -52,7 +52,8 @@ bool em__cpu_prepare_norm(em__cpu *cpu, const em__call *call, em__plan *plan)
     switch (call->op) {
     case EM__OP_SOFTMAX:
         *plan = (em__plan){.kernel = run_softmax};
-        return call->ints[0] == call->out.spec.rank - 1 && cpu->rows->softmax[EM__SOFTMAX][dtype];
+        return (call->ints[0] == call->out.spec.rank - 1 && cpu->rows->softmax[EM__SOFTMAX][dtype]) ||
+               em__cpu_prepare_softmax_axis(cpu, call, plan);
     case EM__OP_LAYER_NORM:
     case EM__OP_FUSED_LAYER_NORM:
         *plan = (em__plan){.kernel = run_norm};
