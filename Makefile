@@ -36,9 +36,11 @@ format:         ## clang-format over the tree
 	@sh tools/format.sh
 bless-symbols: all ## rewrite the list of exported names
 	@cmake --build $(BUILD) --target bless-symbols
+ops-page: all   ## rewrite docs/ops.md: which op takes which dtype, and how
+	@cmake --build $(BUILD) --target ops-page
 clean:          ## remove every build
 	rm -rf build build-*
 help:           ## this list
 	@sed -n 's/^\([a-z][a-z -]*\):.*## \(.*\)/\1	\2/p' Makefile | expand -t 24
 
-.PHONY: all deps demo test bench install debug asan ubsan tsan fuzz format bless-symbols clean help
+.PHONY: all deps demo test bench install debug asan ubsan tsan fuzz format bless-symbols ops-page clean help
