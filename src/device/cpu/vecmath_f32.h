@@ -192,11 +192,12 @@ static inline vf vf_erf(vf x)
     return vf_copysign(vf_fma(p, h, vf_max(vf_table16(c[0], j), h)), x);
 }
 
-/* exp(-|x|), and the numerator that makes numerator / (1 + e) the logistic function of x. */
+/* exp(-|x|), and the numerator that makes numerator / (1 + e) the logistic function of x. Of NaN it is 1: a product of
+ * two NaNs would have the sign of either, as the compiler turned it. */
 static inline vf vf__logistic(vf x, vf *e)
 {
     *e = vf_exp_bounded(vf_neg(vf_min(vf_set1(104.0f), vf_abs(x))));
-    return vf_select(vf_le(vf_set1(0.0f), x), vf_set1(1.0f), *e);
+    return vf_select(vf_lt(x, vf_set1(0.0f)), *e, vf_set1(1.0f));
 }
 
 static inline vf vf_sigmoid(vf x)
