@@ -55,6 +55,15 @@ typedef enum em_quant_mode {
 /* "affine", "mxfp4", "mxfp8", "nvfp4"; "?" for another value. Static memory. */
 EM_API const char *em_quant_mode_name(em_quant_mode mode);
 
+/* How em_triangular_solve reads a; flags to be or-ed. 0: a x = b, a lower. */
+typedef enum em_triangle {
+    EM_TRIANGLE_UPPER = 1,
+    EM_TRIANGLE_TRANSPOSE = 2, /* a^T x = b */
+    EM_TRIANGLE_ADJOINT = 4,   /* a^H x = b */
+    EM_TRIANGLE_RIGHT = 8,     /* x a = b; b [.., k, n] */
+    EM_TRIANGLE_UNIT = 16      /* the diagonal is 1 and not read */
+} em_triangle;
+
 #ifdef __cplusplus
 }
 #endif

@@ -42,6 +42,7 @@
 #include <emily/quantize.h>
 #include <emily/indexing.h>
 #include <emily/windows.h>
+#include <emily/linalg.h>
 #include <emily/program.h>
 #include <emily/control.h>
 #include <emily/ir.h>

@@ -24,6 +24,9 @@
  *                   operands [N, C, spatial...], [O, C / feature groups, spatial...]
  *   QUANTIZE, DEQUANTIZE    em_quant_mode, group, bits
  *   QUANTIZED_MATMUL        em_quant_mode, group, bits, transpose; operands x, codes, scales, biases of affine
+ *   QR              complete             CHOLESKY      upper
+ *   EIGH            vectors too          SVD           EM__SVD_* of ops/linalg.h
+ *   TRIANGULAR_SOLVE  em_triangle
  *   LAYER_NORM, RMS_NORM                 mask of optional operands present       eps
  *   ROPE            dims, interleaved, mask: offset 1, freqs 2; axis of positions   base, scale
  *   ROTARY          dims, interleaved; operands x, cos, sin

@@ -3,6 +3,7 @@
 
 #include "core/alloc.h"
 #include "core/error.h"
+#include "ops/linalg.h"
 #include "ops/op.h"
 #include "ops/quant.h"
 
@@ -46,10 +47,9 @@ static int parts_COND(const em__apply *apply, em__spec *parts)
 }
 
 static const parts_fn rules[EM__OP_COUNT] = {
-    [EM__OP_WHILE] = parts_WHILE,
-    [EM__OP_COND] = parts_COND,
-    [EM__OP_TOP_K] = em__parts_top_k,
-    [EM__OP_QUANTIZE] = em__parts_quantize,
+    [EM__OP_WHILE] = parts_WHILE,           [EM__OP_COND] = parts_COND,   [EM__OP_TOP_K] = em__parts_top_k,
+    [EM__OP_QUANTIZE] = em__parts_quantize, [EM__OP_LU] = em__parts_lu,   [EM__OP_QR] = em__parts_qr,
+    [EM__OP_EIGH] = em__parts_eigh,         [EM__OP_SVD] = em__parts_svd,
 };
 
 int em__op_parts(const em__apply *apply, em__spec *parts)

@@ -30,8 +30,8 @@ em_dtype apply_dtype(const book_case *c)
     return dtype;
 }
 
-static const apply_row *const tables[] = {apply_shape, apply_fast,  apply_order, apply_random,
-                                          apply_conv,  apply_quant, apply_index, apply_dtypes};
+static const apply_row *const tables[] = {apply_shape, apply_fast,  apply_order,  apply_random, apply_conv,
+                                          apply_quant, apply_index, apply_dtypes, apply_linalg};
 
 /* The builders that ops.def generates are called through it, so that a new row needs nothing here. */
 em_array *apply_case(em_scope *s, const book_case *c, em_array *const *in)

@@ -13,7 +13,7 @@ typedef struct apply_row {
 } apply_row;
 
 extern const apply_row apply_shape[], apply_fast[], apply_order[], apply_random[], apply_conv[], apply_quant[],
-    apply_index[], apply_dtypes[];
+    apply_index[], apply_dtypes[], apply_linalg[];
 
 /* Attributes as builders take them. */
 em_axes apply_axes(const book_case *c, const char *key);

@@ -65,6 +65,7 @@ EM__REF_DECLARE(conv);
 EM__REF_DECLARE(quantize);
 EM__REF_DECLARE(dequantize);
 EM__REF_DECLARE(quantized_matmul);
+EM__REF_DECLARE(linalg);
 EM__REF_DECLARE(softmax);
 EM__REF_DECLARE(norm);
 EM__REF_DECLARE(rope);
