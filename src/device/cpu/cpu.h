@@ -53,6 +53,7 @@ bool em__cpu_prepare_top_k(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_fourier(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_random(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_quant(em__cpu *cpu, const em__call *call, em__plan *plan);
+bool em__cpu_prepare_linalg(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_attention(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_chain(em__cpu *cpu, const em__call *call, em__plan *plan);
 
