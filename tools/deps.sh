@@ -4,7 +4,8 @@
 # deps.sh list      prints them all
 set -eu
 
-# package, and the command, pkg-config module or header that shows it is there; `demo` alone is not needed to build
+# package, and the command, pkg-config module or header that shows it is there; `demo` and `fast` are not
+# needed to build
 needed='
 gcc            command cc
 g++            command c++
@@ -20,12 +21,14 @@ libcurl4-openssl-dev module libcurl
 liblapacke-dev module lapacke
 libmicrohttpd-dev module libmicrohttpd
 python3-pip    demo    pip3
+libopenblas0-pthread fast libopenblas.so.0
 '
 
 is_there() {
     case $1 in
     command) command -v "$2" ;;
     demo) [ "$mode" = check ] || command -v "$2" ;;
+    fast) [ "$mode" = check ] || /sbin/ldconfig -p | grep -F "$2" ;;
     module) command -v pkg-config && pkg-config --exists "$2" ;;
     header) echo "#include <$2>" | cc -E - ;;
     esac >/dev/null 2>&1
