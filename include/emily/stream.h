@@ -63,7 +63,8 @@ EM_API em_status em_stream_eval(em_stream *stream, em_array *const *arrays, size
 
 /* em_run: `inputs` are retained until after the callback; the program lives as long as the task, whoever frees it.
  * Before the callback outputs[i] are set to new arrays that the caller owns, or all to NULL when it did not succeed:
- * `outputs` itself must stay until then. */
+ * `outputs` itself must stay until then. An input that the program updates in place is copied first, unless the task is
+ * its only owner by the time it runs. */
 EM_API em_status em_stream_run(em_stream *stream, em_program *program, em_array *const *inputs, em_array **outputs,
                                em_done_fn done, void *user, em_ticket *ticket);
 

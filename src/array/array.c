@@ -141,6 +141,7 @@ em_array *em__array_over(em_device *device, const em__spec *spec, em__buffer *bu
     em__tensor_contiguous(&layout);
     memcpy(array->strides, layout.strides, sizeof array->strides);
     array->buffer = buffer;
+    atomic_init(&array->settled, true);
     return array;
 }
 

@@ -52,6 +52,7 @@ struct em_array {
     int level; /* how deep in functions under trace it was made: 0 outside of all */
     em__function *functions[EM__FUNCTIONS];
     em_array *next_dead; /* chains arrays being released, so that a long graph does not recurse */
+    atomic_bool settled; /* evaluated and row-major: nothing above changes any more, and it is read without the lock */
 };
 
 struct em_scope {

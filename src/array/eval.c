@@ -1,6 +1,7 @@
 /*
  * Eager evaluation: what an array needs is run op by op, in the order in which it was built. An array that is done lets
- * its operands go. One evaluation at a time: the lock guards the buffers of all lazy arrays, which threads may share.
+ * its operands go. One evaluation at a time: the lock guards the buffers of all lazy arrays, which threads may share; a
+ * settled array needs it no more.
  */
 #include <pthread.h>
 #include <string.h>
@@ -196,8 +197,18 @@ em_status em_eval(em_scope *scope, em_array *array)
     return status;
 }
 
+/* Inputs of programs and results of earlier evaluations come by here: they do not wait for what others evaluate. */
+static const void *settled_data(const em_array *array)
+{
+    bool settled = array && atomic_load_explicit(&array->settled, memory_order_acquire);
+    return settled ? (char *)array->buffer->data + array->offset : NULL;
+}
+
 const void *em_array_data(em_array *array)
 {
+    const void *known = settled_data(array);
+    if (known)
+        return known;
     if (em_array_eval(array) != EM_OK)
         return NULL;
     em_status status = EM_OK;
@@ -214,6 +225,7 @@ const void *em_array_data(em_array *array)
         }
     }
     const void *data = status == EM_OK ? (char *)array->buffer->data + array->offset : NULL;
+    atomic_store_explicit(&array->settled, data != NULL, memory_order_release);
     pthread_mutex_unlock(&lock);
     return data;
 }

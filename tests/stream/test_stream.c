@@ -12,6 +12,7 @@
 #include <emily/ops.h>
 #include <emily/stream.h>
 
+#include "array/array.h"
 #include "core/error.h"
 #include "harness/expect.h"
 #include "harness/faults.h"
@@ -348,6 +349,27 @@ static void test_programs(void **state)
     EXPECT_OK(em_streams_shutdown());
 }
 
+/* A run whose inputs have values needs nothing that an evaluation elsewhere holds. */
+static void test_runs_do_not_wait_for_evaluations(void **state)
+{
+    (void)state;
+    tally t = {0};
+    em_stream *stream = stream_of(0);
+    em_scope *s = em_scope_new(NULL);
+    em_array *x = em_constant_f32(s, values, em_shape(4)), *out = NULL;
+    em_program *program = em_compile(doubled, NULL, &spec, 1, 1, NULL);
+    em__eval_lock();
+    EXPECT_OK(em_stream_run(stream, program, &x, &out, count, &t, NULL));
+    wait_for(&t, 1);
+    EXPECT_SAME_BITS(EM_F32, em_array_data(out), twice, 4);
+    em__eval_unlock();
+    em_array_release(&out);
+    em_program_free(program);
+    em_scope_free(s);
+    em_stream_free(stream);
+    EXPECT_OK(em_streams_shutdown());
+}
+
 static void test_wrong_arguments(void **state)
 {
     (void)state;
@@ -433,6 +455,7 @@ int main(void)
         cmocka_unit_test(test_cancelling),
         cmocka_unit_test(test_a_failing_task_leaves_the_stream_alive),
         cmocka_unit_test(test_programs),
+        cmocka_unit_test(test_runs_do_not_wait_for_evaluations),
         cmocka_unit_test(test_wrong_arguments),
         cmocka_unit_test(test_every_allocation_fails_once),
     };
