@@ -8,13 +8,6 @@
 #include "core/error.h"
 #include "ops/linalg.h"
 
-/* The dtype to compute in: f32 for what LAPACK has not. */
-static em_dtype work_dtype(em_dtype dtype)
-{
-    bool own = dtype == EM_F32 || dtype == EM_F64 || dtype == EM_C64 || dtype == EM_C128;
-    return own ? dtype : EM_F32;
-}
-
 /* The dtype of a result that was computed in `done` for operands of dtype `given`: small floats are kept. */
 static em_dtype result_dtype(em_dtype given, em_dtype done)
 {
@@ -31,7 +24,7 @@ static em_status parts(em_scope *scope, em__op op, em_array *a, int64_t mode, em
     if (!em__scope_ok(scope, &a, 1, em__op_get(op)->name))
         return scope ? scope->status : em_last_status();
     em_dtype given = a->spec.dtype;
-    a = em_cast(scope, a, work_dtype(given));
+    a = em_cast(scope, a, em__linalg_dtype(given));
     bool good =
         a && em__build_parts(scope,
                              &(em__build_args){.op = op, .in = &a, .n_in = 1, .ints = &mode, .n_ints = op != EM__OP_LU},
@@ -75,7 +68,7 @@ static em_array *one(em_scope *scope, em__op op, em_array *a, const int64_t *int
     if (!em__scope_ok(scope, &a, 1, em__op_get(op)->name))
         return NULL;
     em_dtype given = a->spec.dtype;
-    a = em_cast(scope, a, work_dtype(given));
+    a = em_cast(scope, a, em__linalg_dtype(given));
     if (!a)
         return NULL;
     em_array *out = em__build(scope, &(em__build_args){.op = op, .in = &a, .n_in = 1, .ints = ints, .n_ints = n_ints});
@@ -133,7 +126,7 @@ static em_array *solve(em_scope *scope, em__op op, em_array *a, em_array *b, int
     if (vector)
         in[1] = b = em_expand_dims(scope, b, right ? b->spec.rank - 1 : -1);
     for (int i = 0; i < 2; i++)
-        in[i] = em_cast(scope, in[i], work_dtype(given));
+        in[i] = em_cast(scope, in[i], em__linalg_dtype(given));
     if (!in[0] || !in[1] || !one_batch(scope, op, in))
         return NULL;
     em_array *out = em__build(
@@ -172,7 +165,7 @@ static em_array *matrix(em_scope *scope, em_array *a, const char *what)
                  what, a->spec.rank);
         return em__scope_fail(scope);
     }
-    return em_cast(scope, a, work_dtype(a->spec.dtype));
+    return em_cast(scope, a, em__linalg_dtype(a->spec.dtype));
 }
 
 em_array *em_inverse(em_scope *scope, em_array *a)

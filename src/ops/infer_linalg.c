@@ -9,12 +9,18 @@ em_dtype em__real_part_dtype(em_dtype dtype)
     return dtype == EM_C64 ? EM_F32 : dtype == EM_C128 ? EM_F64 : dtype;
 }
 
+em_dtype em__linalg_dtype(em_dtype dtype)
+{
+    bool own = dtype == EM_F32 || dtype == EM_F64 || dtype == EM_C64 || dtype == EM_C128;
+    return own ? dtype : EM_F32;
+}
+
 static em_status check_matrix(const em__apply *apply, int operand)
 {
     const em__spec *in = apply->in[operand];
     if (in->rank < 2)
         return em__infer_fail(apply, "operand %d must be a matrix or a batch of matrices", operand);
-    if (in->dtype != EM_F32 && in->dtype != EM_F64 && in->dtype != EM_C64 && in->dtype != EM_C128)
+    if (em__linalg_dtype(in->dtype) != in->dtype)
         return em__infer_fail(apply, "operand %d must be f32, f64, c64 or c128", operand);
     return EM_OK;
 }

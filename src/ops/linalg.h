@@ -10,6 +10,9 @@ enum { EM__SVD_VALUES, EM__SVD_THIN, EM__SVD_FULL };
 /* f32 of c64, f64 of c128, a real dtype itself. */
 em_dtype em__real_part_dtype(em_dtype dtype);
 
+/* The dtype in which matrices of the dtype are computed: itself where LAPACK has it, else f32. */
+em_dtype em__linalg_dtype(em_dtype dtype);
+
 /* Rules of ops/parts.c. */
 int em__parts_lu(const em__apply *apply, em__spec *parts);
 int em__parts_qr(const em__apply *apply, em__spec *parts);

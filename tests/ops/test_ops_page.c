@@ -17,6 +17,7 @@
 #include "harness/book.h"
 #include "harness/expect.h"
 #include "harness/golden.h"
+#include "ops/linalg.h"
 
 #define MOST_OPERANDS 8
 #define MOST_INTS 64
@@ -126,6 +127,11 @@ static bool runs(const char *device, em__op op, const sample *from, em_dtype dty
         em_dims dims = {.rank = s.in[i].rank};
         memcpy(dims.dims, s.in[i].dims, sizeof dims.dims);
         s.in[i].dtype = s.in[i].dtype == old ? dtype : s.in[i].dtype;
+        if (op >= EM__OP_LU && op <= EM__OP_DETERMINANT) { /* 0 would be a singular matrix */
+            in[i] = em_broadcast_to(scope, em_scalar(scope, s.in[i].dtype, 1), dims);
+            em_array_data(in[i]);
+            continue;
+        }
         char *zeros = calloc((size_t)em__spec_size(&s.in[i]) + 1, em_dtype_size(s.in[i].dtype));
         in[i] = em_constant(scope, s.in[i].dtype, zeros, dims);
         free(zeros);
@@ -154,6 +160,8 @@ static bool builder_dtype(em__op op, em_dtype dtype, em_dtype *want)
 {
     if (em__op_operand_dtype(op, dtype, want) != EM_OK)
         return false;
+    if (op >= EM__OP_LU && op <= EM__OP_DETERMINANT)
+        *want = em__linalg_dtype(dtype);
     if (op == EM__OP_SUM || op == EM__OP_PRODUCT)
         *want = em__sum_dtype(dtype);
     if (op == EM__OP_MAKE_COMPLEX)
