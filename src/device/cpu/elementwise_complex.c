@@ -1,6 +1,6 @@
 /* The elementwise kernels of c64 and c128, the same at all levels; functions of C99 and of complex_math.h. */
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("O3")
+#pragma GCC optimize("O3", "no-trapping-math") /* so that a choice of results needs no branch */
 #endif
 
 #include "device/complex_math.h"
@@ -81,8 +81,8 @@ static em__c128 rsqrt_of(em__c128 z)
 /* The squares of f32 parts neither overflow nor vanish in double. */
 static inline double abs_c64(float a, float b)
 {
-    double x = (double)a, y = (double)b, size = sqrt(x * x + y * y);
-    return isinf(a) || isinf(b) ? (double)INFINITY : size;
+    double x = fabs((double)a), y = fabs((double)b), size = sqrt(x * x + y * y);
+    return (x == (double)INFINITY) | (y == (double)INFINITY) ? (double)INFINITY : size;
 }
 
 #define P float
