@@ -181,7 +181,7 @@ static void cell(em__op op, em_dtype dtype, char *text)
     } else if (want != dtype) {
         snprintf(text, 16, "%s", em_dtype_name(want));
     } else if (!runs("cpu", op, &samples[op], dtype, &slow) || !runs("ref", op, &samples[op], dtype, &ignored)) {
-        snprintf(text, 16, "-");
+        snprintf(text, 16, "x");
     } else {
         const char *how = em__op_get(op)->traits & EM__TRAIT_VIEW ? "v" : slow ? "r" : "k";
         snprintf(text, 16, "%s%s", how, recorded[op][dtype] ? "" : "?");
@@ -198,9 +198,14 @@ static const char head[] =
     "- `k` a kernel of its own; `r` the general loop of `ref` (counted as a fallback in profiles); `v` a view, no "
     "work.\n"
     "- a dtype: operands are cast to it first, and its cell holds.\n"
-    "- `-` refused, with a status and a text: the op has no meaning for the dtype, or none that anyone asked for "
-    "(order of\n"
-    "  complex numbers, rounding of them, bits of floats).\n"
+    "- `-` refused, with a status and a text, by the class of dtypes that the op takes (`any`; `ordered`: no complex, "
+    "of\n"
+    "  which none is less than another; `numeric`: no pred; `real`: numbers but complex, which do not round; `float` "
+    "and\n"
+    "  `inexact`: integers become f32, and only the latter has complex values; `integer`; `bits`: integers and pred).\n"
+    "- `x` refused by the op's own rule: it is defined for other dtypes only, as `emily/ops.h` says (keys are u32, "
+    "packed\n"
+    "  weights have scales of three float dtypes, transforms are of f32, f64, c64 and c128).\n"
     "- `?` behind a letter: no recorded value of this dtype; the loop is the one that the recorded dtypes run "
     "through.\n"
     "\n"
@@ -233,6 +238,10 @@ static size_t put_row(char *page, size_t at, em__op op)
         snprintf(text, sizeof text, " %s |", what);
         at = put(page, at, text);
     }
+    static const char *const classes[] = {"any",     "ordered", "numeric", "real", "float",
+                                          "inexact", "complex", "integer", "bits"};
+    snprintf(text, sizeof text, " %s |", classes[em__op_get(op)->accepts]);
+    at = put(page, at, text);
     const char *between = " ";
     for (int b = 0; b < n_books; b++)
         if (books_of[op] >> b & 1) {
@@ -251,8 +260,8 @@ static char *make_page(void)
     at = put(page, at, "| op |");
     for (int d = 0; d < EM_DTYPE_COUNT; d++)
         at = put(page, put(page, put(page, at, " "), em_dtype_name((em_dtype)d)), " |");
-    at = put(page, at, " books |\n|---|");
-    for (int d = 0; d <= EM_DTYPE_COUNT; d++)
+    at = put(page, at, " takes | books |\n|---|");
+    for (int d = 0; d <= EM_DTYPE_COUNT + 1; d++)
         at = put(page, at, "---|");
     at = put(page, at, "\n");
     for (int op = 0; op < EM__OP_COUNT; op++)
