@@ -25,12 +25,19 @@ static em_status describe(em_device *device, char *text, size_t size)
     return EM_OK;
 }
 
+bool em__cpu_prepare_any(em__cpu *device, const em__call *call, em__plan *plan)
+{
+    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++)
+        if (families[i](device, call, plan))
+            return true;
+    return false;
+}
+
 static em_status prepare(em_device *device, const em__call *call, em__plan *plan)
 {
     *plan = (em__plan){0};
-    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++)
-        if (families[i](em__cpu_of(device), call, plan))
-            return em__pool_reserve(em__cpu_of(device)->pool, plan->workers);
+    if (em__cpu_prepare_any(em__cpu_of(device), call, plan) || em__cpu_prepare_narrow(em__cpu_of(device), call, plan))
+        return em__pool_reserve(em__cpu_of(device)->pool, plan->workers);
     *plan = (em__plan){.kernel = em__ref_kernel(call->op), .strided = UINT64_MAX, .fallback = true};
     plan->scratch = em__ref_scratch(call);
     EM__FAIL_IF(!plan->kernel, EM_ERROR_INTERNAL, "%s has no kernel", em__op_get(call->op)->name);

@@ -60,6 +60,10 @@ bool em__cpu_prepare_chain(em__cpu *cpu, const em__call *call, em__plan *plan);
 /* Whether a FUSED_CHAIN may hold the op: see device.h. */
 bool em__cpu_chains(em_device *device, em__op op, em_dtype from, em_dtype to);
 
+/* The first family that takes the call; and what is left to the f32 kernels of them all. */
+bool em__cpu_prepare_any(em__cpu *cpu, const em__call *call, em__plan *plan);
+bool em__cpu_prepare_narrow(em__cpu *cpu, const em__call *call, em__plan *plan);
+
 /* Parts of these: what the first kernels of a family do not take. */
 bool em__cpu_prepare_reduce_wide(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_softmax_axis(em__cpu *cpu, const em__call *call, em__plan *plan);

@@ -4,7 +4,6 @@
  */
 #include "core/block.h"
 #include "core/error.h"
-#include "core/float16.h"
 #include "device/cpu/cpu.h"
 
 static size_t rounded(size_t bytes)
@@ -35,55 +34,15 @@ static em__call widened(const em__call *call, em__tensor *in, char *memory)
     return wide;
 }
 
-typedef struct small_job {
-    em_dtype dtype;
-    uint8_t *small;
-    float *wide;
-    int64_t n;
-    bool widen;
-} small_job;
-
-#define SMALL_CHUNK 16384
-
-/* f8 to f32 and back, by the scalar functions of core. */
-static void convert_small(void *context, int64_t chunk, int worker)
-{
-    const small_job *job = context;
-    const int64_t end = job->n < (chunk + 1) * SMALL_CHUNK ? job->n : (chunk + 1) * SMALL_CHUNK;
-    const bool e4m3 = job->dtype == EM_F8_E4M3FN;
-    (void)worker;
-    for (int64_t i = chunk * SMALL_CHUNK; i < end; i++)
-        if (job->widen)
-            job->wide[i] = e4m3 ? em__f8_e4m3fn_to_f32(job->small[i]) : em__f8_e5m2_to_f32(job->small[i]);
-        else
-            job->small[i] = e4m3 ? em__f32_to_f8_e4m3fn(job->wide[i]) : em__f32_to_f8_e5m2(job->wide[i]);
-}
-
-static bool is_small(em_dtype dtype)
-{
-    return dtype == EM_F8_E4M3FN || dtype == EM_F8_E5M2;
-}
-
 static void widen(em__cpu *cpu, const em__tensor *from, const em__tensor *to)
 {
-    const int64_t n = em__spec_size(&to->spec);
-    if (is_small(from->spec.dtype)) {
-        small_job job = {from->spec.dtype, from->data, to->data, n, true};
-        em__pool_run(cpu->pool, convert_small, &job, (n + SMALL_CHUNK - 1) / SMALL_CHUNK);
-        return;
-    }
-    em__cast_run(cpu->cast, cpu->pool, from->spec.dtype, EM_F32, to->data, from->data, (size_t)n);
+    em__cast_run(cpu->cast, cpu->pool, from->spec.dtype, EM_F32, to->data, from->data,
+                 (size_t)em__spec_size(&to->spec));
 }
 
 static void narrow(em__cpu *cpu, const em__tensor *from, const em__tensor *to)
 {
-    const int64_t n = em__spec_size(&to->spec);
-    if (is_small(to->spec.dtype)) {
-        small_job job = {to->spec.dtype, to->data, from->data, n, false};
-        em__pool_run(cpu->pool, convert_small, &job, (n + SMALL_CHUNK - 1) / SMALL_CHUNK);
-        return;
-    }
-    em__cast_run(cpu->cast, cpu->pool, EM_F32, to->spec.dtype, to->data, from->data, (size_t)n);
+    em__cast_run(cpu->cast, cpu->pool, EM_F32, to->spec.dtype, to->data, from->data, (size_t)em__spec_size(&to->spec));
 }
 
 static em_status run_half(em_device *device, const em__call *call)
@@ -103,7 +62,7 @@ static em_status run_half(em_device *device, const em__call *call)
 
 static bool is_half(em_dtype dtype)
 {
-    return dtype == EM_F16 || dtype == EM_BF16 || is_small(dtype);
+    return em_dtype_get_kind(dtype) == EM_KIND_FLOAT && em_dtype_size(dtype) < 4;
 }
 
 bool em__cpu_prepare_dot_half(em__cpu *cpu, const em__call *call, em__plan *plan)

@@ -142,6 +142,35 @@ def reductions(book):
         book.add("iota", f"iota {dtype}", [], [(index, dtype)], {"dtype": dtype, "dims": [3, 9], "axis": 1})
 
 
+def fast(book):
+    """Fast ops in dtypes narrower than f32: computed there, rounded once."""
+    for dtype in ("f16", "bf16") + F8:
+        unit = {"rel": EPSILON[dtype], "abs": max(DENORMAL[dtype], EPSILON[dtype] / 16)}
+        x = rounded(rng.standard_normal((7, 16)), dtype).astype(np.float64)
+        w, b = (rounded(v, dtype).astype(np.float64) for v in (rng.uniform(0.5, 1.5, 16), rng.standard_normal(16)))
+        centred = x - x.mean(-1, keepdims=True)
+        norm = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
+        args = [(x, dtype), (w, dtype)]
+        book.add("layer_norm", f"layer_norm {dtype}", args + [(b, dtype)], [(norm * w + b, dtype)], {"eps": 1e-5}, **unit)
+        norm = x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-6)
+        book.add("rms_norm", f"rms_norm {dtype}", args, [(norm * w, dtype)], {"eps": 1e-6}, **unit)
+        cuts, parts = np.array([0, 3, 3, 7]), (slice(0, 3), slice(3, 7))
+        mean = np.stack([x[0:3].mean(0), np.zeros(16), x[3:7].mean(0)])
+        book.add("segment_pool", f"segment_pool {dtype}", [(x, dtype), (cuts, "s32")], [(mean, dtype)], {"pool": "mean"}, **unit)
+        q, k, v = (rounded(rng.standard_normal((7, 2, 8)), dtype).astype(np.float64) for _ in range(3))
+        out = np.zeros((7, 2, 8))
+        for rows in parts:
+            scores = np.einsum("qhd,khd->hqk", q[rows], k[rows]) * 0.3
+            out[rows] = np.einsum("hqk,khd->qhd", sp.softmax(scores, -1), v[rows])
+        book.add("sdpa_segments", f"sdpa_segments {dtype}", [(q, dtype), (k, dtype), (v, dtype), (cuts, "s32"), None],
+                 [(out, dtype)], {"scale": 0.3}, **unit)
+        t = [a.transpose(1, 0, 2)[None] for a in (q, k, v)]
+        scores = np.einsum("bhqd,bhkd->bhqk", t[0], t[1]) * 0.3
+        whole = np.einsum("bhqk,bhkd->bhqd", sp.softmax(scores, -1), t[2])
+        book.add("sdpa", f"sdpa {dtype}", [(a, dtype) for a in t] + [None, None], [(whole, dtype)],
+                 {"scale": 0.3, "causal": False}, **unit)
+
+
 def record(book):
-    for part in (unary, binary, cast, reductions):
+    for part in (unary, binary, cast, reductions, fast):
         part(book)
