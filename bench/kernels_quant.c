@@ -83,12 +83,14 @@ static weights make_weights(const em__quant_product *p)
     weights w = {.codes = (size_t)(rows * length * p->scheme.bits / 8)};
     w.scales = ((size_t)(rows * (length / p->scheme.group)) * em_dtype_size(p->scale_dtype) + 63) / 64 * 64;
     w.bytes = w.codes + (p->scheme.mode == EM_QUANT_AFFINE ? 2 : 1) * w.scales;
-    w.copies = (int)(COLD / w.bytes) + 1;
+    w.copies = p->m <= 16 ? (int)(COLD / w.bytes) + 1 : 1;
     w.data = em__block_alloc(w.bytes * (size_t)w.copies);
     if (!w.data)
         exit(1);
-    for (size_t i = 0; i < w.bytes * (size_t)w.copies; i++) /* small numbers, as codes and as scales */
-        w.data[i] = (char)(i % w.bytes < w.codes ? (int)(i * 37) : p->scale_dtype == EM_U8 ? 120 : i % 2 ? 0x3c : 0);
+    for (size_t i = 0; i < w.bytes; i++) /* any codes, scales near 1 */
+        w.data[i] = (char)(i < w.codes ? (int)(i * 37) : p->scale_dtype == EM_U8 ? 120 : i % 2 ? 0x3c : 0);
+    for (int i = 1; i < w.copies; i++)
+        memcpy(w.data + (size_t)i * w.bytes, w.data, w.bytes);
     return w;
 }
 
@@ -171,7 +173,7 @@ static void bench(const em__quant_kernels *kernels, em__quant scheme, int64_t m,
     memset(x, 0, (size_t)(m * k) * 4);
     p.x = x;
     p.y = y;
-    double cold = time_product(&p, &w, w.copies), warm = time_product(&p, &w, 1);
+    double cold = time_product(&p, &w, w.copies), warm = w.copies > 1 ? time_product(&p, &w, 1) : cold;
     printf("%s %d g%-3d %-4s %s m %3d k %4d n %4d: %8.1f us", em_quant_mode_name(scheme.mode), (int)scheme.bits,
            (int)scheme.group, em_dtype_name(dtype), transpose ? "wT" : "w ", (int)m, (int)k, (int)n, cold * 1e6);
     if (m <= 16)

@@ -202,7 +202,7 @@ static const uint8_t *codes_at(const rows_job *job, const block *b, int64_t row,
 static void dot_block(const rows_job *job, const block *b)
 {
     const em__quant_product *p = job->p;
-    const int64_t most = chunk_groups(&p->scheme);
+    const int64_t most = chunk_groups(&p->scheme), ahead = ROWS * job->row_bytes;
     em__quant_dot dot = {.group_steps = p->scheme.group / EM__QUANT_STEP, .ldx = p->k, .ldsum = BLOCK_ROWS};
     for (int64_t row = 0; row < b->rows; row += ROWS) {
         dot.sum = b->room.c + row;
@@ -210,6 +210,7 @@ static void dot_block(const rows_job *job, const block *b)
             dot.groups = em__gemm_min(most, job->groups - group);
             dot.first = group == 0;
             dot.x = job->x + group * p->scheme.group;
+            dot.prefetch = codes_at(job, b, row, group * ROWS) + ahead;
             for (int j = 0; j < ROWS; j++) {
                 const int64_t at = row_in(b, row + j);
                 dot.codes[j] = codes_at(job, b, at, group);
@@ -287,7 +288,7 @@ void em__quant_run(const em__quant_product *p)
     rows_job job = {.p = p, .kind = em__quant_kind_of(&p->scheme), .groups = p->k / p->scheme.group};
     job.row_bytes = p->k / 32 * 4 * p->scheme.bits + p->k % 32 * p->scheme.bits / 8;
     job.m_blocks = direct(p) ? 1 : em__gemm_ceil_div(p->m, BLOCK_M);
-    const int64_t finest = em__gemm_ceil_div(p->n, direct(p) ? BLOCK_ROWS / 2 : BLOCK_ROWS);
+    const int64_t finest = em__gemm_ceil_div(p->n, BLOCK_ROWS);
     const bool small = p->n * p->k * p->m <= SMALL;
     job.tasks_n = small ? 1 : em__gemm_min(finest, em__pool_size(p->pool) * 8);
     job.x = p->k ? em__quant_x(p, wants_lanes(p), p->memory) : NULL;

@@ -53,7 +53,8 @@ typedef struct em__quant_dot {
     const float *scales[EM__QUANT_ROWS];  /* of the chunk's first group */
     const float *biases[EM__QUANT_ROWS];  /* NULL where the kind has none */
     int64_t groups, group_steps;          /* of the chunk; steps of a group */
-    const float *x;                       /* laid out in lanes, rows ldx apart */
+    const uint8_t *prefetch; /* what comes later: four groups' bytes are fetched from here for each group */
+    const float *x;          /* laid out in lanes, rows ldx apart */
     int64_t ldx;
     float *sum; /* [m], rows ldsum apart, EM__QUANT_ROWS each */
     int64_t ldsum;
@@ -70,17 +71,17 @@ typedef struct em__quant_tile {
     bool first; /* c is overwritten, otherwise added to */
 } em__quant_tile;
 
-/* Columns of w [k, n]: 4 steps of each of `depth` rows against m rows of x. */
+/* Whole groups of EM__QUANT_ROWS rows of w [k, n] times as many elements of m rows of x, added to sums. */
 typedef struct em__quant_axpy {
-    const uint8_t *codes; /* of the first row; rows row_bytes apart */
-    int64_t row_bytes;
-    const float *scales, *biases;   /* of the first row, rows scales_ld apart; biases NULL where the kind has none */
-    int64_t scales_ld, scale_at[4]; /* of each step */
-    int64_t depth;
-    const float *x; /* in order, rows ldx apart */
+    const uint8_t *codes[EM__QUANT_ROWS];
+    const float *scales[EM__QUANT_ROWS], *biases[EM__QUANT_ROWS]; /* biases NULL where the kind has none */
+    int64_t groups, group_steps;
+    int64_t ahead;  /* bytes from the codes to what is fetched meanwhile */
+    const float *x; /* [m], rows ldx apart */
     int64_t ldx;
-    float *sum; /* [m][64] in lanes */
-    bool first; /* sums are overwritten, otherwise added to */
+    float *sum; /* [m] in lanes, rows ldsum apart */
+    int64_t ldsum;
+    bool first; /* sums begin with +0 */
 } em__quant_axpy;
 
 typedef struct em__quant_kernels {
@@ -104,6 +105,7 @@ typedef struct em__quant_kernels {
     /* Elements in order to lanes of the 4-bit kinds, and back; count is a multiple of 16. */
     void (*to_lanes)(float *to, const float *from, int64_t count);
     void (*from_lanes)(float *to, const float *from, int64_t count);
+    void (*add)(float *x, const float *y, int64_t count); /* x += y; count as above */
 } em__quant_kernels;
 
 /* The kernels of a level, or of the best one this machine has below it. Any thread. */

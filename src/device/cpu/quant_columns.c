@@ -1,7 +1,7 @@
 /*
- * The driver of products with w [k, n]: the columns of w are the lanes. Few rows of x meet the codes of 64 columns at a
- * time; otherwise, and at the right edge, PANEL columns are decoded for DEPTH rows of w and go through the tiles of the
- * dense product. Both take chains of EM__GEMM_CHUNK, so both give the same bits.
+ * The driver of products with w [k, n]: the columns of w are the lanes. Few rows of x meet the codes themselves, four
+ * rows of w at a time over a stripe of columns; more of them meet PANEL columns that were decoded for DEPTH rows of w,
+ * in the tiles of the dense product. Both take chains of EM__GEMM_CHUNK, so both give the same bits.
  */
 #include <string.h>
 
@@ -11,7 +11,9 @@
 
 #define PANEL EM__GEMM_PANEL
 #define DEPTH (3 * EM__GEMM_CHUNK)
-#define STRIPE 64      /* columns that meet the codes */
+#define MOST_COLUMNS 1024 /* of a stripe whose codes meet x; no group is larger */
+#define LEAST_COLUMNS 256
+#define AHEAD_ROWS 16  /* of w, that are fetched ahead */
 #define BLOCK_M 112    /* rows of x of a task */
 #define WIDE_SCALES 64 /* rows of scales that one task widens */
 
@@ -21,7 +23,7 @@ typedef struct columns_job {
     em__quant_kind kind;
     const float *x, *scales, *biases;
     int64_t groups, row_bytes;
-    int64_t stripes; /* of STRIPE columns, direct; what is right of them goes by panels */
+    int64_t stripes; /* of columns, when few rows of x meet the codes; otherwise 0 */
     int64_t panels, m_blocks;
 } columns_job;
 
@@ -35,10 +37,15 @@ static size_t scale_bytes(const em__quant_product *p)
     return p->scale_dtype == EM_F32 ? 0 : padded((size_t)(p->k * (p->n / p->scheme.group)) * sizeof(float));
 }
 
+static bool direct(const em__quant_product *p)
+{
+    return p->m <= p->kernels->direct_m && p->k % EM__QUANT_ROWS == 0;
+}
+
 void em__quant_columns_needs(const em__quant_product *p, size_t *memory, size_t *scratch)
 {
     *memory = 2 * scale_bytes(p) + (p->x_dtype == EM_F32 ? 0 : padded((size_t)(p->m * p->k) * sizeof(float)));
-    *scratch = (DEPTH + BLOCK_M) * PANEL * sizeof(float);
+    *scratch = (direct(p) ? 8 * MOST_COLUMNS : (DEPTH + BLOCK_M) * PANEL) * sizeof(float);
 }
 
 typedef struct widen_job {
@@ -56,31 +63,51 @@ static void widen_rows(void *context, int64_t task, int worker)
     em__quant_scales(job->p, job->p->biases, row * job->groups, rows * job->groups, job->to[1] + row * job->groups);
 }
 
-/* All rows of a stripe, in chunks. */
-static void run_stripe(const columns_job *job, int64_t stripe)
+/* The rows of w [k, k + EM__QUANT_ROWS) in a stripe's columns. */
+static void run_rows(const columns_job *job, int64_t group, int64_t k, em__quant_axpy *axpy)
 {
     const em__quant_product *p = job->p;
-    const int64_t column = stripe * STRIPE;
-    _Alignas(64) float sum[4 * STRIPE], row[STRIPE];
-    em__quant_axpy axpy = {.row_bytes = job->row_bytes, .ldx = p->k, .scales_ld = job->groups, .sum = sum};
-    for (int j = 0; j < 4; j++)
-        axpy.scale_at[j] = (column + j * EM__QUANT_STEP) / p->scheme.group;
-    for (int64_t k = 0; k < p->k; k += EM__GEMM_CHUNK) {
-        axpy.codes = (const uint8_t *)p->codes + k * job->row_bytes + column * p->scheme.bits / 8;
-        axpy.scales = job->scales + k * job->groups;
-        axpy.biases = job->biases ? job->biases + k * job->groups : NULL;
-        axpy.depth = em__gemm_min(EM__GEMM_CHUNK, p->k - k);
-        axpy.x = job->x + k;
-        axpy.first = k == 0;
-        p->kernels->axpy[job->kind][p->m - 1](&axpy);
+    for (int64_t j = 0; j < EM__QUANT_ROWS; j++) {
+        const int64_t scale = (k + j) * job->groups + group;
+        axpy->codes[j] =
+            (const uint8_t *)p->codes + (k + j) * job->row_bytes + group * p->scheme.group * p->scheme.bits / 8;
+        axpy->scales[j] = job->scales + scale;
+        axpy->biases[j] = job->biases ? job->biases + scale : NULL;
+        for (int64_t i = 0; i < axpy->groups; i += 16) {
+            __builtin_prefetch(job->scales + scale + AHEAD_ROWS * job->groups + i);
+            if (job->biases)
+                __builtin_prefetch(job->biases + scale + AHEAD_ROWS * job->groups + i);
+        }
+    }
+    axpy->x = job->x + k;
+    p->kernels->axpy[job->kind][p->m - 1](axpy);
+}
+
+/* Groups [group, group + groups) of all rows: a chunk's sums in the first half of the scratch, those before in the
+ * second. */
+static void run_stripe(const columns_job *job, int64_t group, int64_t groups, float *scratch)
+{
+    const em__quant_product *p = job->p;
+    const int64_t columns = groups * p->scheme.group;
+    float *sum = scratch, *total = scratch + 4 * MOST_COLUMNS;
+    em__quant_axpy axpy = {.groups = groups,
+                           .group_steps = p->scheme.group / EM__QUANT_STEP,
+                           .ahead = AHEAD_ROWS * job->row_bytes,
+                           .ldx = p->k,
+                           .ldsum = MOST_COLUMNS};
+    for (int64_t k = 0; k < p->k; k += EM__QUANT_ROWS) {
+        axpy.first = k % EM__GEMM_CHUNK == 0;
+        axpy.sum = k < EM__GEMM_CHUNK ? total : sum;
+        run_rows(job, group, k, &axpy);
+        if (k >= EM__GEMM_CHUNK && ((k + EM__QUANT_ROWS) % EM__GEMM_CHUNK == 0 || k + EM__QUANT_ROWS == p->k))
+            for (int64_t i = 0; i < p->m; i++)
+                p->kernels->add(total + i * MOST_COLUMNS, sum + i * MOST_COLUMNS, columns);
     }
     for (int64_t i = 0; i < p->m; i++) {
-        const float *from = sum + i * STRIPE;
-        if (em__quant_reorders(job->kind)) {
-            p->kernels->from_lanes(row, from, STRIPE);
-            from = row;
-        }
-        em__quant_store(p, i, column, from, STRIPE);
+        float *row = total + i * MOST_COLUMNS;
+        if (em__quant_reorders(job->kind))
+            p->kernels->from_lanes(row, row, columns);
+        em__quant_store(p, i, group * p->scheme.group, row, columns);
     }
 }
 
@@ -130,14 +157,23 @@ static void run_task(void *context, int64_t task, int worker)
 {
     const columns_job *job = context;
     const em__quant_product *p = job->p;
-    if (task < job->stripes) {
-        run_stripe(job, task);
+    if (job->stripes) {
+        const int64_t group = em__gemm_part(job->groups, job->stripes, task);
+        run_stripe(job, group, em__gemm_part(job->groups, job->stripes, task + 1) - group,
+                   em__pool_scratch(p->pool, worker));
         return;
     }
-    task -= job->stripes;
-    const int64_t column = job->stripes * STRIPE + task % job->panels * PANEL, of_m = task / job->panels;
+    const int64_t column = task % job->panels * PANEL, of_m = task / job->panels;
     const int64_t m = em__gemm_part(p->m, job->m_blocks, of_m);
     run_panel(job, column, m, em__gemm_part(p->m, job->m_blocks, of_m + 1) - m, em__pool_scratch(p->pool, worker));
+}
+
+/* As many as keep the threads busy, of MOST_COLUMNS at most. */
+static int64_t stripes_of(const em__quant_product *p)
+{
+    const int64_t groups = p->n / p->scheme.group, least = em__gemm_ceil_div(groups, MOST_COLUMNS / p->scheme.group);
+    const int64_t wanted = em__gemm_min(4 * em__pool_size(p->pool), p->n / LEAST_COLUMNS);
+    return wanted > least ? em__gemm_min(wanted, groups) : least;
 }
 
 void em__quant_columns_run(const em__quant_product *p)
@@ -162,8 +198,8 @@ void em__quant_columns_run(const em__quant_product *p)
     }
     job.x = em__quant_x(p, false, (float *)(void *)memory);
     job.row_bytes = p->n / 32 * 4 * p->scheme.bits + p->n % 32 * p->scheme.bits / 8;
-    job.stripes = p->m <= p->kernels->direct_m ? p->n / STRIPE : 0;
-    job.panels = em__gemm_ceil_div(p->n - job.stripes * STRIPE, PANEL);
+    job.stripes = direct(p) ? stripes_of(p) : 0;
+    job.panels = em__gemm_ceil_div(p->n, PANEL);
     job.m_blocks = em__gemm_ceil_div(p->m, BLOCK_M);
-    em__pool_run(p->pool, run_task, &job, job.stripes + job.panels * job.m_blocks);
+    em__pool_run(p->pool, run_task, &job, job.stripes ? job.stripes : job.panels * job.m_blocks);
 }

@@ -11,11 +11,13 @@
 #define ROWS EM__QUANT_ROWS
 #define UNROLL_ROWS _Pragma("GCC unroll 4") for (int j = 0; j < ROWS; j++)
 #define UNROLL_M _Pragma("GCC unroll 6") for (int i = 0; i < m; i++)
-#define AXPY_STEPS 4
 
-ALWAYS void dot_body(const em__quant_dot *d, const em__quant_kind kind, const int m)
+/* `steps` of a group; 0 when it is known at run time only. */
+ALWAYS void dot_body(const em__quant_dot *d, const em__quant_kind kind, const int m, const int steps)
 {
     const int step_bytes_ = 2 * em__quant_bits(kind);
+    const int64_t group_steps = steps ? steps : d->group_steps, group_bytes = group_steps * step_bytes_;
+    const uint8_t *prefetch = d->prefetch;
     const uint8_t *c0 = d->codes[0], *c1 = d->codes[1], *c2 = d->codes[2], *c3 = d->codes[3];
     const float *x = d->x;
     v16 sum[4][ROWS];
@@ -29,24 +31,42 @@ ALWAYS void dot_body(const em__quant_dot *d, const em__quant_kind kind, const in
         {
             g[j] = q_group(kind, d->scales[j][group], em__quant_has_biases(kind) ? d->biases[j][group] : 0);
         }
-        for (int64_t step = 0; step < d->group_steps; step++) {
-            const v16 w[ROWS] = {q_weights(kind, c0, g[0]), q_weights(kind, c1, g[1]), q_weights(kind, c2, g[2]),
-                                 q_weights(kind, c3, g[3])};
+        for (int64_t byte = 0; byte < ROWS * group_bytes; byte += 64)
+            __builtin_prefetch(prefetch + byte);
+        _Pragma("GCC unroll 8") for (int64_t step = 0; step < group_steps; step++)
+        {
+            const int64_t at = step * step_bytes_;
+            const v16 w[ROWS] = {q_weights(kind, c0 + at, g[0]), q_weights(kind, c1 + at, g[1]),
+                                 q_weights(kind, c2 + at, g[2]), q_weights(kind, c3 + at, g[3])};
             UNROLL_M
             {
-                const v16 xs = v16_load(x + i * d->ldx);
+                const v16 xs = v16_load(x + i * d->ldx + step * EM__QUANT_STEP);
                 UNROLL_ROWS sum[i][j] = v16_fma(xs, w[j], sum[i][j]);
             }
-            c0 += step_bytes_;
-            c1 += step_bytes_;
-            c2 += step_bytes_;
-            c3 += step_bytes_;
-            x += EM__QUANT_STEP;
         }
+        c0 += group_bytes;
+        c1 += group_bytes;
+        c2 += group_bytes;
+        c3 += group_bytes;
+        prefetch += ROWS * group_bytes;
+        x += group_steps * EM__QUANT_STEP;
     }
     UNROLL_M put_four(d->sum + i * d->ldsum,
                       fold_four(fold_half(sum[i][0]), fold_half(sum[i][1]), fold_half(sum[i][2]), fold_half(sum[i][3])),
                       d->first);
+}
+
+/* Groups that are common get loops of known length. */
+ALWAYS void dot_groups(const em__quant_dot *d, const em__quant_kind kind, const int m)
+{
+    if (kind == EM__QUANT_U4 && d->group_steps == 4)
+        dot_body(d, kind, m, 4);
+    else if ((kind == EM__QUANT_U4 || kind == EM__QUANT_E2M1 || kind == EM__QUANT_E4M3) && d->group_steps == 2)
+        dot_body(d, kind, m, 2);
+    else if (kind == EM__QUANT_E2M1)
+        dot_body(d, kind, m, 1);
+    else
+        dot_body(d, kind, m, 0);
 }
 
 ALWAYS void tile_body(const em__quant_tile *t, const int m)
@@ -114,36 +134,46 @@ ALWAYS void decode_body(float *to, const uint8_t *codes, const float *scales, co
     }
 }
 
-ALWAYS void axpy_body(const em__quant_axpy *a, const em__quant_kind kind, const int m)
+ALWAYS void axpy_body(const em__quant_axpy *a, const em__quant_kind kind, const int m, const int steps)
 {
-    v16 sum[4][AXPY_STEPS];
+    const int step_bytes_ = 2 * em__quant_bits(kind);
+    const int64_t group_steps = steps ? steps : a->group_steps;
+    float *sum = a->sum;
+    int64_t at = 0;
+    v16 x[4][ROWS];
     UNROLL_M
     {
-        UNROLL_ROWS sum[i][j] = v16_zero();
+        UNROLL_ROWS x[i][j] = v16_set1(a->x[i * a->ldx + j]);
     }
-    for (int64_t k = 0; k < a->depth; k++) {
-        const uint8_t *codes = a->codes + k * a->row_bytes;
-        v16 w[AXPY_STEPS];
+    for (int64_t group = 0; group < a->groups; group++) {
+        qgroup g[ROWS];
         UNROLL_ROWS
         {
-            const int64_t at = k * a->scales_ld + a->scale_at[j];
-            const qgroup g = q_group(kind, a->scales[at], em__quant_has_biases(kind) ? a->biases[at] : 0);
-            w[j] = q_weights(kind, codes + j * 2 * em__quant_bits(kind), g);
+            g[j] = q_group(kind, a->scales[j][group], em__quant_has_biases(kind) ? a->biases[j][group] : 0);
+            __builtin_prefetch(a->codes[j] + at + a->ahead);
         }
-        UNROLL_M
+        _Pragma("GCC unroll 4") for (int64_t step = 0; step < group_steps; step++)
         {
-            const v16 x = v16_set1(a->x[i * a->ldx + k]);
-            UNROLL_ROWS sum[i][j] = v16_fma(x, w[j], sum[i][j]);
+            v16 w[ROWS];
+            UNROLL_ROWS w[j] = q_weights(kind, a->codes[j] + at, g[j]);
+            UNROLL_M
+            {
+                v16 y = a->first ? v16_zero() : v16_load(sum + i * a->ldsum);
+                UNROLL_ROWS y = v16_fma(x[i][j], w[j], y);
+                v16_store(sum + i * a->ldsum, y);
+            }
+            at += step_bytes_;
+            sum += EM__QUANT_STEP;
         }
     }
-    UNROLL_M
-    {
-        UNROLL_ROWS
-        {
-            float *to = a->sum + (i * AXPY_STEPS + j) * EM__QUANT_STEP;
-            v16_store(to, a->first ? sum[i][j] : v16_add(v16_load(to), sum[i][j]));
-        }
-    }
+}
+
+ALWAYS void axpy_groups(const em__quant_axpy *a, const em__quant_kind kind, const int m)
+{
+    if (kind == EM__QUANT_U4 && a->group_steps == 4)
+        axpy_body(a, kind, m, 4);
+    else
+        axpy_body(a, kind, m, 0);
 }
 
 static void scale_e8m0(float *to, const uint8_t *from, int64_t count)
@@ -171,6 +201,12 @@ static void to_lanes(float *to, const float *from, int64_t count)
         v16_store(to + i, v16_to_lanes(v16_load(from + i)));
 }
 
+static void add(float *x, const float *y, int64_t count)
+{
+    for (int64_t i = 0; i < count; i += EM__QUANT_STEP)
+        v16_store(x + i, v16_add(v16_load(x + i), v16_load(y + i)));
+}
+
 static void from_lanes(float *to, const float *from, int64_t count)
 {
     for (int64_t i = 0; i < count; i += EM__QUANT_STEP)
@@ -180,11 +216,11 @@ static void from_lanes(float *to, const float *from, int64_t count)
 #define FOR_M(KIND, M)                                                                                                 \
     static void dot_##KIND##_##M(const em__quant_dot *dot)                                                             \
     {                                                                                                                  \
-        dot_body(dot, EM__QUANT_##KIND, M);                                                                            \
+        dot_groups(dot, EM__QUANT_##KIND, M);                                                                          \
     }                                                                                                                  \
     static void axpy_##KIND##_##M(const em__quant_axpy *axpy)                                                          \
     {                                                                                                                  \
-        axpy_body(axpy, EM__QUANT_##KIND, M);                                                                          \
+        axpy_groups(axpy, EM__QUANT_##KIND, M);                                                                        \
     }
 #if DIRECT_M == 4
 #define FOR_EACH_M(KIND) FOR_M(KIND, 1) FOR_M(KIND, 2) FOR_M(KIND, 3) FOR_M(KIND, 4)
@@ -237,5 +273,6 @@ void FILL(em__quant_kernels *kernels)
                                    .scale_e8m0 = scale_e8m0,
                                    .scale_e4m3 = scale_e4m3,
                                    .to_lanes = to_lanes,
-                                   .from_lanes = from_lanes};
+                                   .from_lanes = from_lanes,
+                                   .add = add};
 }
