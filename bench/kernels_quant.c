@@ -188,6 +188,43 @@ static void bench(const em__quant_kernels *kernels, em__quant scheme, int64_t m,
     em__block_free(p.memory, memory);
 }
 
+/* Coding and decoding of a whole weight, by the bytes of its f32 or half form. */
+static void bench_coding(const em__quant_kernels *kernels, em__quant scheme, em_dtype dtype)
+{
+    const size_t elements = (size_t)4096 * 4096, bytes = elements * em_dtype_size(dtype);
+    const bool affine = scheme.mode == EM_QUANT_AFFINE;
+    em__quant_coding c = {.kernels = kernels, .cast = em__cast_get(), .pool = pool, .scheme = scheme, .dtype = dtype};
+    c.groups = (int64_t)elements / scheme.group;
+    c.scale_dtype = affine ? dtype : EM_U8;
+    c.w = em__block_alloc(bytes);
+    c.codes = em__block_alloc(elements);
+    c.scales = em__block_alloc((size_t)c.groups * 4);
+    c.biases = affine ? em__block_alloc((size_t)c.groups * 4) : NULL;
+    if (!c.w || !c.codes || !c.scales || (affine && !c.biases) ||
+        em__pool_reserve(pool, em__quant_coding_scratch()) != EM_OK)
+        exit(1);
+    for (size_t i = 0; i < elements; i++)
+        if (dtype == EM_F32)
+            ((float *)c.w)[i] = (float)((i * 2654435761u) % 1009) / 500 - 1;
+        else
+            ((uint16_t *)c.w)[i] = (uint16_t)(0x3c00 + (i * 2654435761u) % 512 + (i % 3 ? 0x8000 : 0));
+    double best[2] = {1e9, 1e9};
+    for (int round = 0; round < ROUNDS; round++)
+        for (int i = 0; i < 2; i++) {
+            double start = now();
+            (i ? em__quant_decode_all : em__quant_encode)(&c);
+            double spent = now() - start;
+            best[i] = spent < best[i] ? spent : best[i];
+        }
+    printf("%s %d g%-3d %-4s quantize %6.2f GB/s, dequantize %6.2f GB/s of weights\n", em_quant_mode_name(scheme.mode),
+           (int)scheme.bits, (int)scheme.group, em_dtype_name(dtype), (double)bytes / best[0] * 1e-9,
+           (double)bytes / best[1] * 1e-9);
+    em__block_free(c.w, bytes);
+    em__block_free(c.codes, elements);
+    em__block_free(c.scales, (size_t)c.groups * 4);
+    em__block_free(c.biases, (size_t)c.groups * 4);
+}
+
 int main(int argc, char **argv)
 {
     static const int64_t shapes[][2] = {{1024, 3072}, {4096, 4096}};
@@ -220,6 +257,11 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
         bench(kernels, schemes[i], 1, 4096, 4096, EM_BF16, true);
+    for (int d = 0; d < 2; d++) {
+        bench_coding(kernels, four, d ? EM_BF16 : EM_F32);
+        for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
+            bench_coding(kernels, schemes[i], d ? EM_BF16 : EM_F32);
+    }
     em__pool_free(pool);
     return 0;
 }

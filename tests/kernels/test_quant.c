@@ -246,6 +246,77 @@ static void rows_are_independent(void **state)
             }
 }
 
+/* A weight, its codes by a level and by ref, and what both say that the codes stand for. */
+static void check_coding(const em__quant *q, em_dtype dtype, int level, em__pool *pool, const void *w, int64_t rows,
+                         int64_t length)
+{
+    const bool affine = q->mode == EM_QUANT_AFFINE;
+    const int64_t ints[] = {q->mode, q->group, q->bits}, groups = rows * length / q->group;
+    const em__spec spec = {dtype, 2, {rows, length}};
+    const size_t size = (size_t)(rows * length), code_bytes = size * (size_t)q->bits / 8;
+    em__tensor in = {.spec = spec}, parts[3];
+    memcpy(&in.data, &w, sizeof w);
+    em__tensor_contiguous(&in);
+    em__call call = {.op = EM__OP_QUANTIZE, .n_in = 1, .in = &in, .ints = ints, .n_ints = 3};
+    const em__spec *operand = &spec;
+    assert_int_equal(em__op_infer(&(em__apply){call.op, 1, &operand, 3, ints, 0, NULL}, &call.out.spec), EM_OK);
+    call.out.data = em__block_alloc((size_t)call.out.spec.dims[0]);
+    assert_int_equal(em__ref_kernel(call.op)(NULL, &call), EM_OK);
+    assert_int_equal(em__call_parts(&call, parts, affine ? 3 : 2), EM_OK);
+    em__quant_coding c = {em__quant_kernels_get((em__cpu_level)level), em__cast_get(), pool, *q, groups};
+    c.dtype = dtype;
+    c.scale_dtype = parts[1].spec.dtype;
+    const size_t scale_bytes = (size_t)groups * em_dtype_size(c.scale_dtype);
+    memcpy(&c.w, &w, sizeof w);
+    c.codes = malloc(code_bytes);
+    c.scales = malloc(scale_bytes);
+    c.biases = affine ? malloc(scale_bytes) : NULL;
+    em__quant_encode(&c);
+    EXPECT_SAME_BITS(EM_U8, c.codes, parts[0].data, code_bytes);
+    EXPECT_CLOSE(c.scale_dtype, c.scales, parts[1].data, (size_t)groups, 0, 0); /* NaN is NaN */
+    if (affine)
+        EXPECT_CLOSE(c.scale_dtype, c.biases, parts[2].data, (size_t)groups, 0, 0);
+    em__call back = {.op = EM__OP_DEQUANTIZE, .n_in = affine ? 3 : 2, .in = parts, .ints = ints, .n_ints = 3};
+    back.out.spec = spec;
+    back.out.spec.dtype = affine ? dtype : EM_BF16;
+    em__tensor_contiguous(&back.out);
+    back.out.data = malloc(size * 4);
+    assert_int_equal(em__ref_kernel(back.op)(NULL, &back), EM_OK);
+    c.dtype = back.out.spec.dtype;
+    c.w = malloc(size * em_dtype_size(c.dtype));
+    em__quant_decode_all(&c);
+    EXPECT_CLOSE(c.dtype, c.w, back.out.data, size, 0, 0);
+    free(c.w);
+    free(c.codes);
+    free(c.scales);
+    free(c.biases);
+    free(back.out.data);
+    em__block_free(call.out.data, (size_t)call.out.spec.dims[0]);
+}
+
+static void coding_is_refs(void **state)
+{
+    (void)state;
+    static const em_dtype dtypes[] = {EM_F32, EM_F16, EM_BF16};
+    rng r = {5};
+    assert_int_equal(em__pool_reserve(pools[0], em__quant_coding_scratch()), EM_OK);
+    assert_int_equal(em__pool_reserve(pools[1], em__quant_coding_scratch()), EM_OK);
+    for (size_t s = 0; s < SCHEMES; s++)
+        for (int i = 0; i < 9; i++) {
+            const em_dtype dtype = dtypes[i % 3];
+            const int64_t length = least_row(&schemes[s]) * (1 + i), rows = i < 3 ? 40 : 3;
+            if (schemes[s].group == 96) /* read, not written */
+                continue;
+            void *w = filled(&r, dtype, rows * length);
+            if (i >= 6)
+                rng_fill_edges(&r, dtype, w, (size_t)(rows * length));
+            memset(w, 0, (size_t)schemes[s].group * em_dtype_size(dtype));
+            for (int level = 0; level <= (int)levels_best(); level++)
+                check_coding(&schemes[s], dtype, level, pools[level % 2], w, rows, length);
+            free(w);
+        }
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -264,10 +335,8 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_scheme),
-        cmocka_unit_test(every_dtype),
-        cmocka_unit_test(large_ones),
-        cmocka_unit_test(rows_are_independent),
+        cmocka_unit_test(every_scheme),         cmocka_unit_test(every_dtype),    cmocka_unit_test(large_ones),
+        cmocka_unit_test(rows_are_independent), cmocka_unit_test(coding_is_refs),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

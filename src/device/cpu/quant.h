@@ -106,6 +106,17 @@ typedef struct em__quant_kernels {
     void (*to_lanes)(float *to, const float *from, int64_t count);
     void (*from_lanes)(float *to, const float *from, int64_t count);
     void (*add)(float *x, const float *y, int64_t count); /* x += y; count as above */
+
+    /* Codes and scales of whole groups of f32; `dtype` is what w was, to which a scale of microscaling is rounded
+     * before it is coded. Groups of 16 to 128. */
+    void (*encode_affine)(uint8_t *to, float *scales, float *biases, const float *w, const em__quant *q,
+                          int64_t groups);
+    void (*encode_micro)(uint8_t *to, uint8_t *scales, const float *w, const em__quant *q, em_dtype dtype,
+                         int64_t groups);
+
+    /* x times its group's scale; plus its group's bias. */
+    void (*scale_groups)(float *x, const float *scales, int64_t groups, int64_t group_steps);
+    void (*shift_groups)(float *x, const float *biases, int64_t groups, int64_t group_steps);
 } em__quant_kernels;
 
 /* The kernels of a level, or of the best one this machine has below it. Any thread. */
@@ -137,6 +148,25 @@ void em__quant_run(const em__quant_product *product);
 /* The part of it for w [k, n]. */
 void em__quant_columns_needs(const em__quant_product *product, size_t *memory, size_t *scratch);
 void em__quant_columns_run(const em__quant_product *product);
+
+/* An array and its coded form, both row-major: a sequence of groups. */
+typedef struct em__quant_coding {
+    const em__quant_kernels *kernels;
+    const em__cast *cast;
+    em__pool *pool;
+    em__quant scheme;
+    int64_t groups;
+    void *w;
+    em_dtype dtype; /* of w: f32, f16 or bf16 */
+    void *codes, *scales, *biases;
+    em_dtype scale_dtype;
+} em__quant_coding;
+
+/* Codes w, or fills it with what the codes stand for. em__quant_coding_scratch bytes of worker scratch must have been
+ * reserved, and groups be multiples of EM__QUANT_STEP up to EM__QUANT_CHUNK (to code: those of em_quantize). */
+size_t em__quant_coding_scratch(void);
+void em__quant_encode(const em__quant_coding *coding);
+void em__quant_decode_all(const em__quant_coding *coding);
 
 /* `count` scales or biases from element `from` as f32: where they lie if they are, otherwise in `room`. */
 const float *em__quant_scales(const em__quant_product *product, const void *scales, int64_t from, int64_t count,

@@ -1,4 +1,4 @@
-/* Calls of quantized products brought to the form that quant.h runs. */
+/* Calls of quantized weights brought to the form that quant.h runs. */
 #include "core/error.h"
 #include "device/cpu/cpu.h"
 #include "device/cpu/quant.h"
@@ -53,8 +53,52 @@ static em_status run_quantized(em_device *device, const em__call *call)
     return EM_OK;
 }
 
+/* The array of a QUANTIZE or DEQUANTIZE; `w`, codes, scales and biases may have no data yet. */
+static em__quant_coding coding_of(em__cpu *cpu, const em__call *call, const em__tensor *w, const em__tensor *coded,
+                                  int n)
+{
+    em__quant_coding c = {.kernels = em__quant_kernels_get(cpu->level),
+                          .cast = cpu->cast,
+                          .pool = cpu->pool,
+                          .scheme = em__quant_decode(call->ints),
+                          .w = w->data,
+                          .dtype = w->spec.dtype,
+                          .codes = coded[0].data,
+                          .scales = coded[1].data,
+                          .biases = n > 2 ? coded[2].data : NULL,
+                          .scale_dtype = coded[1].spec.dtype};
+    c.groups = em__spec_size(&coded[1].spec);
+    return c;
+}
+
+static em_status run_quantize(em_device *device, const em__call *call)
+{
+    em__tensor parts[3];
+    const int n = call->ints[0] == EM_QUANT_AFFINE ? 3 : 2;
+    EM__TRY(em__call_parts(call, parts, n));
+    const em__quant_coding c = coding_of(em__cpu_of(device), call, &call->in[0], parts, n);
+    em__quant_encode(&c);
+    return EM_OK;
+}
+
+static em_status run_dequantize(em_device *device, const em__call *call)
+{
+    const em__quant_coding c = coding_of(em__cpu_of(device), call, &call->out, call->in, call->n_in);
+    em__quant_decode_all(&c);
+    return EM_OK;
+}
+
 bool em__cpu_prepare_quant(em__cpu *cpu, const em__call *call, em__plan *plan)
 {
+    if (call->op == EM__OP_QUANTIZE) {
+        *plan = (em__plan){.kernel = run_quantize, .workers = em__quant_coding_scratch()};
+        return true;
+    }
+    if (call->op == EM__OP_DEQUANTIZE) {
+        const em__quant q = em__quant_decode(call->ints);
+        *plan = (em__plan){.kernel = run_dequantize, .workers = em__quant_coding_scratch()};
+        return q.group % EM__QUANT_STEP == 0 && q.group <= EM__QUANT_CHUNK;
+    }
     if (call->op != EM__OP_QUANTIZED_MATMUL)
         return false;
     const em__quant_product p = product_of(cpu, call);

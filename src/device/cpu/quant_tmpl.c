@@ -176,7 +176,7 @@ ALWAYS void axpy_groups(const em__quant_axpy *a, const em__quant_kind kind, cons
         axpy_body(a, kind, m, 0);
 }
 
-static void scale_e8m0(float *to, const uint8_t *from, int64_t count)
+static inline void scale_e8m0(float *to, const uint8_t *from, int64_t count)
 {
     for (int64_t i = 0; i < count; i++) {
         const uint32_t bits = from[i] ? (uint32_t)from[i] << 23 : 0x00400000;
@@ -184,7 +184,7 @@ static void scale_e8m0(float *to, const uint8_t *from, int64_t count)
     }
 }
 
-static void scale_e4m3(float *to, const uint8_t *from, int64_t count)
+static inline void scale_e4m3(float *to, const uint8_t *from, int64_t count)
 {
     for (int64_t i = 0; i < count; i++) {
         const uint32_t bits = (uint32_t)(from[i] & 0x7f) << 20, sign = (uint32_t)(from[i] & 0x80) << 24;
@@ -212,6 +212,8 @@ static void from_lanes(float *to, const float *from, int64_t count)
     for (int64_t i = 0; i < count; i += EM__QUANT_STEP)
         v16_store(to + i, v16_from_lanes(v16_load(from + i)));
 }
+
+#include "device/cpu/quant_code_tmpl.c"
 
 #define FOR_M(KIND, M)                                                                                                 \
     static void dot_##KIND##_##M(const em__quant_dot *dot)                                                             \
@@ -274,5 +276,9 @@ void FILL(em__quant_kernels *kernels)
                                    .scale_e4m3 = scale_e4m3,
                                    .to_lanes = to_lanes,
                                    .from_lanes = from_lanes,
-                                   .add = add};
+                                   .add = add,
+                                   .encode_affine = encode_affine,
+                                   .encode_micro = encode_micro,
+                                   .scale_groups = scale_groups,
+                                   .shift_groups = shift_groups};
 }

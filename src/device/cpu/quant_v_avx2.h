@@ -89,6 +89,32 @@ ALWAYS void put_four(float *to, v4 x, bool first)
     _mm_storeu_ps(to, first ? x : _mm_add_ps(_mm_loadu_ps(to), x));
 }
 
+ALWAYS v16 v16_max(v16 a, v16 b)
+{
+    return (v16){_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)};
+}
+
+ALWAYS v16 v16_min(v16 a, v16 b)
+{
+    return (v16){_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)};
+}
+
+ALWAYS float v16_most(v16 x)
+{
+    const __m256 eight = _mm256_max_ps(x.lo, x.hi);
+    __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    four = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
+}
+
+ALWAYS float v16_least(v16 x)
+{
+    const __m256 eight = _mm256_min_ps(x.lo, x.hi);
+    __m128 four = _mm_min_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    four = _mm_min_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_min_ss(four, _mm_movehdup_ps(four)));
+}
+
 ALWAYS v16 v16_to_lanes(v16 x)
 {
     const __m256 lo = _mm256_unpacklo_ps(x.lo, x.hi), hi = _mm256_unpackhi_ps(x.lo, x.hi);

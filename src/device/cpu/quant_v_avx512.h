@@ -73,6 +73,28 @@ ALWAYS void put_four(float *to, v4 x, bool first)
     _mm_storeu_ps(to, first ? x : _mm_add_ps(_mm_loadu_ps(to), x));
 }
 
+/* The larger or smaller; b if a is NaN. */
+ALWAYS v16 v16_max(v16 a, v16 b)
+{
+    return _mm512_max_ps(a, b);
+}
+
+ALWAYS v16 v16_min(v16 a, v16 b)
+{
+    return _mm512_min_ps(a, b);
+}
+
+/* Of the lanes, none of which is NaN. */
+ALWAYS float v16_most(v16 x)
+{
+    return _mm512_reduce_max_ps(x);
+}
+
+ALWAYS float v16_least(v16 x)
+{
+    return _mm512_reduce_min_ps(x);
+}
+
 ALWAYS v16 v16_to_lanes(v16 x)
 {
     return _mm512_permutexvar_ps(_mm512_setr_epi32(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15), x);

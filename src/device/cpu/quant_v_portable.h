@@ -99,6 +99,32 @@ ALWAYS void put_four(float *to, v4 x, bool first)
         to[i] = first ? x.v[i] : to[i] + x.v[i];
 }
 
+ALWAYS v16 v16_max(v16 a, v16 b)
+{
+    EACH b.v[l] = a.v[l] > b.v[l] ? a.v[l] : b.v[l];
+    return b;
+}
+
+ALWAYS v16 v16_min(v16 a, v16 b)
+{
+    EACH b.v[l] = a.v[l] < b.v[l] ? a.v[l] : b.v[l];
+    return b;
+}
+
+ALWAYS float v16_most(v16 x)
+{
+    float most = x.v[0];
+    EACH most = x.v[l] > most ? x.v[l] : most;
+    return most;
+}
+
+ALWAYS float v16_least(v16 x)
+{
+    float least = x.v[0];
+    EACH least = x.v[l] < least ? x.v[l] : least;
+    return least;
+}
+
 ALWAYS v16 v16_to_lanes(v16 x)
 {
     v16 y;
