@@ -93,7 +93,8 @@ em_array *em_sdpa_with(em_scope *scope, em_array *q, em_array *k, em_array *v, c
     if (em__options_copy(options, &o, sizeof o, "em_sdpa_options") != EM_OK)
         return em__scope_fail(scope);
     if (o.mask)
-        in[n++] = o.mask->spec.dtype == EM_PRED ? o.mask : em_cast(scope, o.mask, in[0]->spec.dtype);
+        in[n++] = o.mask->spec.dtype == EM_PRED ? o.mask
+                                                : em_cast(scope, o.mask, in[0]->spec.dtype == EM_F64 ? EM_F64 : EM_F32);
     if (o.sinks)
         in[n++] = em_cast(scope, o.sinks, EM_F32);
     if (o.lengths && em_dtype_get_kind(o.lengths->spec.dtype) >= EM_KIND_FLOAT) {

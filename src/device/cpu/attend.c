@@ -164,10 +164,37 @@ static bool prepare_half(em__cpu *cpu, const em__call *call, em__plan *plan)
     return true;
 }
 
+static em_status run_decode(em_device *device, const em__call *call)
+{
+    em__cpu *cpu = em__cpu_of(device);
+    em__attention_args args = dense_args(call);
+    return em__attention_decode(cpu->attention, cpu->pool, call->in[0].spec.dtype, &args, call->scratch);
+}
+
+/* Few queries: keys and values are read as they lie. */
+static bool prepare_decode(const em__call *call, em__plan *plan)
+{
+    em__attention_args args = dense_args(call);
+    em_dtype mask = call->ints[1] & 1 ? call->in[3].spec.dtype : EM_F32;
+    if (!em__attention_decodes(&args) || (mask != EM_PRED && mask != EM_F32))
+        return false;
+    plan->workers = em__attention_decode_worker(&args);
+    plan->kernel = run_decode;
+    plan->scratch = em__attention_decode_scratch(&args);
+    plan->strided = call->ints[1] & 1 ? 8 : 0;
+    for (int i = 0; i < 3; i++)
+        if (call->in[i].strides[3] == 1)
+            plan->strided |= (uint64_t)1 << i;
+    return true;
+}
+
 bool em__cpu_prepare_attention(em__cpu *cpu, const em__call *call, em__plan *plan)
 {
     bool segments = call->op == EM__OP_SDPA_SEGMENTS;
     em_dtype dtype = call->in[0].spec.dtype;
+    if (call->op == EM__OP_SDPA && (dtype == EM_F32 || dtype == EM_F16 || dtype == EM_BF16) &&
+        prepare_decode(call, plan))
+        return true;
     if (call->op == EM__OP_SDPA && (dtype == EM_F16 || dtype == EM_BF16))
         return prepare_half(cpu, call, plan);
     if ((!segments && call->op != EM__OP_SDPA) || dtype != EM_F32)

@@ -41,8 +41,7 @@ typedef struct attention_head {
     const attention_plan *plan;
     const float *q, *k, *v;
     float *out;
-    int64_t sequence, head;
-    int64_t queries, keys;
+    em__attention_place at;
     float *packed_keys, *packed_values, *scores, *sums, *query, *add;
     em__softmax_state *states;
     int64_t packed_block; /* whose keys are packed; -1 for none */
@@ -95,60 +94,6 @@ size_t em__attention_scratch_bytes(const em__attention_kernels *kernels, const e
     return (size_t)make_layout(kernels, args).total * sizeof(float);
 }
 
-static const float *mask_row(const attention_head *head, const em__attention_mask *mask, int64_t query, int64_t key)
-{
-    return (const float *)mask->data + head->sequence * mask->batch + head->head * mask->head + query * mask->query +
-           key * mask->key;
-}
-
-static const float *relative_row(const attention_head *head, int64_t query, int64_t key)
-{
-    const em__attention_args *args = head->plan->args;
-    return args->relative + head->head * (2 * args->relative_span - 1) + args->relative_span - 1 - query + key;
-}
-
-/* The keys that a query sees are [first, end). */
-static int64_t first_key(const attention_head *head, int64_t query)
-{
-    const int64_t window = head->plan->args->window;
-    return window ? max64(0, query + head->keys - head->queries - window + 1) : 0;
-}
-
-static int64_t visible_keys(const attention_head *head, int64_t query)
-{
-    const em__attention_args *args = head->plan->args;
-    const int64_t place = query + head->keys - head->queries;
-    int64_t end = args->causal ? min64(head->keys, place + 1) : head->keys;
-    return max64(0, args->window ? min64(end, place + args->window) : end);
-}
-
-/* What is added to the scores of one row, keys [key, key + n): straight from its source, or put together. */
-static const float *row_addend(const attention_head *head, int64_t query, int64_t key, int64_t n)
-{
-    const em__attention_args *args = head->plan->args;
-    const em__attention_mask *mask = &args->mask, *allowed = &args->allowed;
-    const float *added = mask->data ? mask_row(head, mask, query, key) : NULL;
-    const float *relative = args->relative ? relative_row(head, query, key) : NULL;
-    const int64_t hidden = min64(n, first_key(head, query) - key);
-    if (hidden <= 0 && !allowed->data && !relative && (!added || mask->key == 1))
-        return added;
-    if (hidden <= 0 && !allowed->data && !added)
-        return relative;
-    for (int64_t j = 0; j < n; j++) {
-        float x = relative ? relative[j] : 0;
-        head->add[j] = added ? x + added[j * mask->key] : x;
-    }
-    if (allowed->data) {
-        const uint8_t *row = (const uint8_t *)allowed->data + head->sequence * allowed->batch +
-                             head->head * allowed->head + query * allowed->query + key * allowed->key;
-        for (int64_t j = 0; j < n; j++)
-            head->add[j] = row[j * allowed->key] ? head->add[j] : -INFINITY;
-    }
-    for (int64_t j = 0; j < hidden; j++)
-        head->add[j] = -INFINITY;
-    return head->add;
-}
-
 static void pack_block(attention_head *head, int64_t block, int64_t n)
 {
     const attention_plan *plan = head->plan;
@@ -195,8 +140,9 @@ static void softmax_tile(const attention_head *head, int64_t query, int64_t row,
 {
     const attention_plan *plan = head->plan;
     for (int r = 0; r < rows; r++) {
-        int64_t seen = max64(0, min64(n, visible_keys(head, query + r) - block));
-        const float *add = seen > 0 ? row_addend(head, query + r, block, seen) : NULL;
+        int64_t seen = max64(0, min64(n, em__attention_end(head->plan->args, &head->at, query + r) - block));
+        const float *add =
+            seen > 0 ? em__attention_addend(plan->args, &head->at, query + r, block, seen, head->add) : NULL;
         float *scores = head->scores + r * plan->layout.score_stride, scale = plan->args->scale;
         if (plan->args->softcap != 0) {
             plan->kernels->cap(scores, seen, scale / plan->args->softcap, plan->args->softcap);
@@ -232,14 +178,14 @@ static void value_tile(const attention_head *head, int64_t row, int rows, int64_
 static void run_block(attention_head *head, int64_t query, int64_t rows, int64_t block)
 {
     const attention_layout *layout = &head->plan->layout;
-    const int64_t keys = min64(head->keys - block, layout->block_keys);
+    const int64_t keys = min64(head->at.keys - block, layout->block_keys);
     const int64_t tiles = (rows + head->plan->kernels->gemm->tile_rows - 1) / head->plan->kernels->gemm->tile_rows;
-    if (visible_keys(head, query + rows - 1) > block && head->packed_block != block)
+    if (em__attention_end(head->plan->args, &head->at, query + rows - 1) > block && head->packed_block != block)
         pack_block(head, block, keys);
     for (int64_t i = 0; i < tiles; i++) {
         int64_t row = rows * i / tiles;
         int height = (int)(rows * (i + 1) / tiles - row);
-        int64_t n = min64(keys, visible_keys(head, query + row + height - 1) - block);
+        int64_t n = min64(keys, em__attention_end(head->plan->args, &head->at, query + row + height - 1) - block);
         if (n > 0) {
             score_tile(head, query + row, height, n);
             softmax_tile(head, query + row, row, height, block, n);
@@ -254,15 +200,16 @@ static void run_rows(attention_head *head, int64_t query, int64_t rows)
 {
     const attention_plan *plan = head->plan;
     const em__attention_args *args = plan->args;
-    const float sink = args->sinks ? args->sinks[head->head] : -INFINITY;
+    const float sink = args->sinks ? args->sinks[head->at.head] : -INFINITY;
     for (int64_t r = 0; r < rows; r++)
         head->states[r] = (em__softmax_state){.maximum = sink, .sum = args->sinks ? 1 : 0};
-    int64_t block = first_key(head, query) / plan->layout.block_keys * plan->layout.block_keys;
+    int64_t block =
+        em__attention_first(head->plan->args, &head->at, query) / plan->layout.block_keys * plan->layout.block_keys;
     head->first_block = block;
     do {
         run_block(head, query, rows, block);
         block += plan->layout.block_keys;
-    } while (block < head->keys);
+    } while (block < head->at.keys);
     for (int64_t r = 0; r < rows; r++) {
         float sum = head->states[r].sum;
         plan->kernels->scale(head->out + (query + r) * args->out_token, head->sums + r * plan->layout.out_stride,
@@ -276,12 +223,12 @@ static void find_head(attention_head *head, const attention_plan *plan, int64_t 
     int64_t b = index / args->heads, h = index % args->heads, kv = h / (args->heads / args->kv_heads);
     int64_t begin = args->offsets ? args->offsets[b] : 0, dense = args->offsets ? 0 : b;
     head->plan = plan;
-    head->sequence = b;
-    head->head = h;
-    head->queries = args->offsets ? args->offsets[b + 1] - begin : args->queries;
-    head->keys = args->offsets ? head->queries : args->keys;
+    head->at.sequence = b;
+    head->at.head = h;
+    head->at.queries = args->offsets ? args->offsets[b + 1] - begin : args->queries;
+    head->at.keys = args->offsets ? head->at.queries : args->keys;
     if (args->lengths)
-        head->keys = max64(0, min64(head->keys, args->lengths[b * args->length_stride]));
+        head->at.keys = max64(0, min64(head->at.keys, args->lengths[b * args->length_stride]));
     head->q = args->q.data + dense * args->q.batch + begin * args->q.token + h * args->q.head;
     head->k = args->k.data + dense * args->k.batch + begin * args->k.token + kv * args->k.head;
     head->v = args->v.data + dense * args->v.batch + begin * args->v.token + kv * args->v.head;
@@ -303,7 +250,7 @@ static void run_task(void *context, int64_t index, int worker)
     head.add = scratch + plan->layout.add;
     head.states = (em__softmax_state *)(scratch + plan->layout.states);
     int64_t query = index % plan->parts * plan->part_rows;
-    int64_t end = min64(head.queries, query + plan->part_rows);
+    int64_t end = min64(head.at.queries, query + plan->part_rows);
     for (; query < end; query += PART_ROWS)
         run_rows(&head, query, min64(PART_ROWS, end - query));
 }

@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <emily/dtype.h>
 #include <emily/status.h>
 
 #include "core/pool.h"
@@ -71,5 +72,16 @@ size_t em__attention_scratch_bytes(const em__attention_kernels *kernels, const e
 
 /* Fails only with EM_ERROR_OUT_OF_MEMORY, when the pool cannot reserve the scratch. */
 em_status em__attention_f32(const em__attention_kernels *kernels, em__pool *pool, const em__attention_args *args);
+
+/* Whether the few queries of these sizes are better off with em__attention_decode, whose mask must be f32. */
+bool em__attention_decodes(const em__attention_args *args);
+
+/* Bytes of scratch, of all and of each worker. */
+size_t em__attention_decode_scratch(const em__attention_args *args);
+size_t em__attention_decode_worker(const em__attention_args *args);
+
+/* The same attention with q, k, v and out of f32, f16 or bf16 (the pointers are to these; strides in elements). */
+em_status em__attention_decode(const em__attention_kernels *kernels, em__pool *pool, em_dtype dtype,
+                               const em__attention_args *args, float *scratch);
 
 #endif

@@ -16,8 +16,38 @@ typedef struct em__softmax_state {
     float sum;     /* of exp(score - maximum) */
 } em__softmax_state;
 
+/* One head of one sequence. */
+typedef struct em__attention_place {
+    int64_t sequence, head;
+    int64_t queries, keys; /* those that exist */
+} em__attention_place;
+
+/* The keys that a query sees lie in [first, end); neither falls as the query grows. */
+int64_t em__attention_first(const em__attention_args *args, const em__attention_place *at, int64_t query);
+int64_t em__attention_end(const em__attention_args *args, const em__attention_place *at, int64_t query);
+
+/* What is added to the scores of a query with keys [key, key + n): straight from its source, or put together in `add`
+ * [n]; NULL for nothing. Keys from em__attention_end on are not its business. */
+const float *em__attention_addend(const em__attention_args *args, const em__attention_place *at, int64_t query,
+                                  int64_t key, int64_t n, float *add);
+
+#define EM__DECODE_ROWS 4 /* most rows of one call */
+
+/* Few queries against many keys, keys and values as they lie (of one dtype). */
+typedef struct em__decode_kernels {
+    /* scores[r * stride + j] = q[r] . k[j]; q[r] is zero from dim up to a multiple of EM__ATTENTION_LANES */
+    void (*scores)(float *scores, int64_t stride, const float *q, int64_t q_stride, int rows, const void *k,
+                   int64_t token, int64_t keys, int64_t dim);
+    /* out[r] = the sum of weights[r * stride + j] v[j]; out[r] is writable up to a multiple of 4 EM__ATTENTION_LANES */
+    void (*values)(float *out, int64_t out_stride, const float *weights, int64_t stride, int rows, const void *v,
+                   int64_t token, int64_t keys, int64_t dim);
+    void (*widen)(float *out, const void *x, int64_t n);
+    void (*narrow)(void *out, const float *x, int64_t n);
+} em__decode_kernels;
+
 struct em__attention_kernels {
     const em__gemm_kernels *gemm;
+    em__decode_kernels decode[EM_DTYPE_COUNT]; /* of f32, f16, bf16 */
 
     /* Turns n raw scores (times scale, plus add[] unless it is NULL) into exp(score - maximum), zeroes the elements
      * from n to `filled`, and moves the state on. Returns what earlier sums and outputs of this row are to be
@@ -29,6 +59,9 @@ struct em__attention_kernels {
 
     /* out[i] = x[i] * by; out may be x */
     void (*scale)(float *out, const float *x, float by, int64_t n);
+
+    /* out[i] += x[i] * by */
+    void (*add)(float *out, const float *x, float by, int64_t n);
 };
 
 void em__attention_kernels_portable(em__attention_kernels *kernels);

@@ -25,9 +25,7 @@ static inline float lanes_sum(const vf *x)
 
 void em__attention_kernels_portable(em__attention_kernels *kernels)
 {
-    kernels->softmax = softmax_row;
-    kernels->scale = scale_row;
-    kernels->cap = cap_row;
+    fill_kernels(kernels);
 }
 
 static em__attention_kernels families[EM__CPU_LEVEL_COUNT];

@@ -97,3 +97,51 @@ static void scale_row(float *out, const float *x, float by, int64_t n)
     for (; i < n; i++)
         out[i] = x[i] * by;
 }
+
+static void add_row(float *out, const float *x, float by, int64_t n)
+{
+    const vf factor = vf_set1(by);
+    for (int64_t i = 0; i < n; i += VF_LANES) {
+        int count = n - i < VF_LANES ? (int)(n - i) : VF_LANES;
+        vf_store_n(out + i, vf_fma(vf_load_n(x + i, count), factor, vf_load_n(out + i, count)), count);
+    }
+}
+
+#define DECODE_ROWS EM__DECODE_ROWS
+#define DECODE_TILE (VF_LANES == 16 ? 4 : 2) /* vectors of LANES that are summed at a time */
+#define DECODE_EACH_TILE _Pragma("GCC unroll 4") for (int t = 0; t < DECODE_TILE; t++)
+
+#define E float
+#define FN(name) f32_##name
+#define LOAD(at) vf_load(at)
+#define LOAD_N(at, n) vf_load_n(at, n)
+#define STORE_N(at, x, n) vf_store_n(at, x, n)
+#define DTYPE EM_F32
+#include "device/cpu/attention_decode_tmpl.c"
+
+#define E uint16_t
+#define FN(name) f16_##name
+#define LOAD(at) vf_load_f16(at)
+#define LOAD_N(at, n) vf_load_f16_n(at, n)
+#define STORE_N(at, x, n) vf_store_f16_n(at, x, n)
+#define DTYPE EM_F16
+#include "device/cpu/attention_decode_tmpl.c"
+
+#define E uint16_t
+#define FN(name) bf16_##name
+#define LOAD(at) vf_load_bf16(at)
+#define LOAD_N(at, n) vf_load_bf16_n(at, n)
+#define STORE_N(at, x, n) vf_store_bf16_n(at, x, n)
+#define DTYPE EM_BF16
+#include "device/cpu/attention_decode_tmpl.c"
+
+static void fill_kernels(em__attention_kernels *kernels)
+{
+    kernels->softmax = softmax_row;
+    kernels->scale = scale_row;
+    kernels->cap = cap_row;
+    kernels->add = add_row;
+    f32_fill_decode(kernels);
+    f16_fill_decode(kernels);
+    bf16_fill_decode(kernels);
+}

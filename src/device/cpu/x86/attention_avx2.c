@@ -21,7 +21,5 @@ static inline float lanes_sum(const vf *x)
 
 void em__attention_kernels_avx2(em__attention_kernels *kernels)
 {
-    kernels->softmax = softmax_row;
-    kernels->scale = scale_row;
-    kernels->cap = cap_row;
+    fill_kernels(kernels);
 }

@@ -1,0 +1,145 @@
+/*
+ * Attention of few queries: against the ref device for every option and dtype, and the kernels' promises about bits:
+ * the same for any thread count and for both vector widths.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <emily/ops.h>
+
+#include "core/float16.h"
+#include "device/cpu/attention_kernels.h"
+#include "harness/expect.h"
+#include "harness/levels.h"
+#include "harness/rng.h"
+
+typedef struct problem {
+    int64_t heads, kv_heads, queries, keys, dim, value_dim;
+    bool causal, mask, allowed, sinks, lengths;
+    int window;
+    double softcap;
+} problem;
+
+static const problem problems[] = {
+    {1, 1, 1, 16, 16, 16, .window = 0},
+    {4, 2, 1, 1000, 64, 64, .causal = true},
+    {8, 1, 1, 300, 128, 128, .mask = true},
+    {6, 6, 1, 257, 80, 48, .sinks = true, .lengths = true},
+    {4, 2, 3, 700, 20, 100, .causal = true, .lengths = true},
+    {2, 2, 8, 256, 8, 8, .causal = true, .window = 5, .allowed = true},
+    {5, 1, 2, 513, 33, 7, .softcap = 3, .mask = true, .sinks = true, .window = 300},
+};
+
+enum { BATCH = 2, PROBLEMS = sizeof problems / sizeof *problems };
+
+static em_array *values(em_scope *s, rng *r, em_dtype dtype, em_dims d)
+{
+    size_t n = 1;
+    for (int i = 0; i < d.rank; i++)
+        n *= (size_t)d.dims[i];
+    void *data = malloc(n * 4 + 1);
+    assert_non_null(data);
+    if (dtype == EM_PRED)
+        for (size_t i = 0; i < n; i++)
+            ((uint8_t *)data)[i] = rng_below(r, 3) != 0;
+    else
+        rng_fill(r, dtype, data, n);
+    em_array *a = em_constant(s, dtype, data, d);
+    free(data);
+    return a;
+}
+
+static em_array *attended(em_scope *s, const problem *p, em_dtype dtype)
+{
+    rng r = {11};
+    em_array *q = values(s, &r, dtype, em_shape(BATCH, p->heads, p->queries, p->dim));
+    em_array *k = values(s, &r, dtype, em_shape(BATCH, p->kv_heads, p->keys, p->dim));
+    em_array *v = values(s, &r, dtype, em_shape(BATCH, p->kv_heads, p->keys, p->value_dim));
+    const int32_t lengths[BATCH] = {(int32_t)p->keys - 3, (int32_t)p->keys / 2};
+    em_sdpa_options o = {.struct_size = sizeof o, .causal = p->causal, .window = p->window, .softcap = p->softcap};
+    if (p->mask)
+        o.mask = values(s, &r, EM_F32, em_shape(p->heads, 1, p->keys));
+    if (p->allowed)
+        o.mask = values(s, &r, EM_PRED, em_shape(BATCH, 1, 1, p->keys));
+    if (p->sinks)
+        o.sinks = values(s, &r, EM_F32, em_shape(p->heads));
+    if (p->lengths)
+        o.lengths = em_constant(s, EM_S32, lengths, em_shape(BATCH));
+    em_array *y = em_sdpa_with(s, q, k, v, &o);
+    assert_non_null(y);
+    EXPECT_OK(em_eval(s, y));
+    return y;
+}
+
+static void test_values(void **state)
+{
+    (void)state;
+    static const em_dtype dtypes[] = {EM_F32, EM_F16, EM_BF16};
+    static const double slack[] = {4e-6, 0x1p-9, 0x1p-6};
+    for (int i = 0; i < PROBLEMS; i++)
+        for (int d = 0; d < 3; d++) {
+            em_scope *ref = em_scope_new(em_device_find("ref")), *cpu = em_scope_new(em_device_find("cpu"));
+            em_array *want = attended(ref, &problems[i], dtypes[d]), *got = attended(cpu, &problems[i], dtypes[d]);
+            size_t n = em_array_bytes(want) / em_dtype_size(dtypes[d]);
+            for (size_t j = 0; j < n; j++) {
+                double a = expect_element(dtypes[d], em_array_data(got), j);
+                double b = expect_element(dtypes[d], em_array_data(want), j);
+                if (!(fabs(a - b) <= slack[d] * (1 + fabs(b))))
+                    fail_msg("problem %d %s: element %zu is %g, expected %g", i, em_dtype_name(dtypes[d]), j, a, b);
+            }
+            em_scope_free(ref);
+            em_scope_free(cpu);
+        }
+}
+
+static void run(const em__attention_kernels *k, int threads, em_dtype dtype, const void *q, const void *kv, void *out)
+{
+    enum { HEADS = 4, DIM = 40, KEYS = 600 };
+    em__attention_args args = {.batch = 1, .heads = HEADS, .kv_heads = 2, .head_dim = DIM, .value_dim = DIM};
+    args.queries = 2;
+    args.keys = KEYS;
+    args.q = (em__attention_operand){q, 0, 2 * DIM, DIM};
+    args.k = args.v = (em__attention_operand){kv, 0, KEYS * DIM, DIM};
+    args.out = out;
+    args.out_head = 2 * DIM;
+    args.out_token = DIM;
+    args.scale = 0.2f;
+    args.causal = true;
+    em__pool *pool;
+    EXPECT_OK(em__pool_new(threads, &pool));
+    float *scratch = malloc(em__attention_decode_scratch(&args));
+    assert_non_null(scratch);
+    EXPECT_OK(em__attention_decode(k, pool, dtype, &args, scratch));
+    free(scratch);
+    em__pool_free(pool);
+}
+
+static void test_bits(void **state)
+{
+    (void)state;
+    static const em_dtype dtypes[] = {EM_F32, EM_F16, EM_BF16};
+    static float q[4 * 2 * 40], kv[2 * 600 * 40], first[4 * 2 * 40], out[4 * 2 * 40];
+    rng r = {4};
+    for (int d = 0; d < 3; d++) {
+        size_t bytes = sizeof out / 4 * em_dtype_size(dtypes[d]);
+        rng_fill(&r, dtypes[d], q, sizeof q / 4);
+        rng_fill(&r, dtypes[d], kv, sizeof kv / 4);
+        for (int level = 0; level <= (int)levels_best(); level++)
+            for (int threads = 1; threads <= 5; threads += 2) {
+                const em__attention_kernels *k = em__attention_kernels_get((em__cpu_level)level);
+                run(k, threads, dtypes[d], q, kv, out);
+                if (threads == 1 && level <= 1) /* the plain level may round otherwise */
+                    memcpy(first, out, sizeof out);
+                if (memcmp(first, out, bytes))
+                    fail_msg("%s: level %d, %d threads: other bits", em_dtype_name(dtypes[d]), level, threads);
+            }
+    }
+    levels_report();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_values), cmocka_unit_test(test_bits)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
