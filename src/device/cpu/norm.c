@@ -51,14 +51,18 @@ bool em__cpu_prepare_norm(em__cpu *cpu, const em__call *call, em__plan *plan)
     em_dtype dtype = call->out.spec.dtype;
     switch (call->op) {
     case EM__OP_SOFTMAX:
-        *plan = (em__plan){.kernel = run_softmax};
-        return (call->ints[0] == call->out.spec.rank - 1 && cpu->rows->softmax[EM__SOFTMAX][dtype]) ||
-               em__cpu_prepare_softmax_axis(cpu, call, plan);
+        *plan = (em__plan){.kernel = run_softmax, .inplace = 1};
+        if (call->ints[0] == call->out.spec.rank - 1 && cpu->rows->softmax[EM__SOFTMAX][dtype])
+            return true;
+        *plan = (em__plan){0};
+        return em__cpu_prepare_softmax_axis(cpu, call, plan);
     case EM__OP_LAYER_NORM:
     case EM__OP_FUSED_LAYER_NORM:
-        *plan = (em__plan){.kernel = run_norm};
+        *plan = (em__plan){.kernel = run_norm, .inplace = call->op == EM__OP_FUSED_LAYER_NORM ? 3 : 1};
         return cpu->rows->norm[EM__LAYER_NORM][dtype] != NULL;
-    case EM__OP_RMS_NORM: *plan = (em__plan){.kernel = run_norm}; return cpu->rows->norm[EM__RMS_NORM][dtype] != NULL;
+    case EM__OP_RMS_NORM:
+        *plan = (em__plan){.kernel = run_norm, .inplace = 1};
+        return cpu->rows->norm[EM__RMS_NORM][dtype] != NULL;
     default: return false;
     }
 }

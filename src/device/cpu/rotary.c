@@ -184,6 +184,7 @@ bool em__cpu_prepare_rotary(em__cpu *cpu, const em__call *call, em__plan *plan)
         return false;
     bool rope = call->op == EM__OP_ROPE;
     *plan = (em__plan){.kernel = rope ? run_rope : run_rotary};
+    plan->inplace = 1;
     plan->scratch = rope ? table_bytes(call) : 0;
     plan->strided = rope && call->ints[2] & 1 ? 2 : 0; /* the offset */
     for (int i = 0; i < (rope ? 1 : 3); i++)           /* the features of a row must be side by side */
