@@ -201,6 +201,17 @@ static em_status in_f32(em_scope *s, em_array *const *in, em_array **out, void *
     return em_scope_status(s);
 }
 
+/* all of it in f32, of and to a half type */
+static em_status all_in_f32(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    em_array *wide[3];
+    for (int i = 0; i < 3; i++)
+        wide[i] = em_cast(s, in[i], EM_F32);
+    plain(s, wide, out, user);
+    out[0] = em_cast(s, out[0], em_array_dtype(in[0]));
+    return em_scope_status(s);
+}
+
 /* a row without any key: select says that all keys weigh the same */
 static em_status no_key(em_scope *s, em_array *const *in, em_array **out, void *user)
 {
@@ -352,6 +363,7 @@ static void test_masks(void **state)
         {"causal and padding", causal_and_padding, {QKV(EM_F32), PADDING}, 4, "attention", 1, NULL, "sdpa", 1e-5, 0},
         {"f32 inside bf16", in_f32, {QKV(EM_BF16), PADDING}, 4, "attention", 1, NULL, "sdpa", 0x1p-4, 0},
         {"f32 inside f16", in_f32, {QKV(EM_F16), PADDING}, 4, "attention", 1, NULL, "sdpa", 0x1p-7, 0},
+        {"all in f32, of bf16", all_in_f32, {QKV(EM_BF16)}, 3, "attention", 1, NULL, "bf16[2, 4, 5, 16]", 0x1p-7, 1},
         {"rows without a key", no_key, {QKV(EM_F32), PADDING}, 4, "attention", 1, NULL, "sdpa", 1e-5, 0},
         {"softcap and bias", softcapped, {QKV(EM_F32), BIAS}, 4, "attention", 1, NULL, "sdpa", 1e-5, 1},
         {"sinks", sinks, {QKV(EM_F32), PER_HEAD}, 4, "attention", 1, NULL, "sinks", 1e-5, 1},

@@ -263,13 +263,24 @@ static void share_heads(em__match *m, attention *at)
     at->kv_heads /= group_k;
 }
 
+static side below_transposes(const em__match *m, side s)
+{
+    while (em__match_node(m, s.node)->op == EM__OP_TRANSPOSE) {
+        const em__node *node = em__match_node(m, s.node);
+        for (int t = 0; t < s.rank; t++)
+            s.axes[t] = (int)node->ints[s.axes[t]];
+        s.node = node->in[0];
+    }
+    return s;
+}
+
 /* The operand as [batch, heads, length, size]; -1 when it is not that. */
 static int as_four(em__match *m, side s, int64_t batch, int64_t heads, int64_t length)
 {
+    s = below_transposes(m, s);
     int lifted = s.rank == 3 && s.axes[0] == 0 ? before_merge(m, s.node) : s.node;
-    if (lifted != s.node) {
-        s = (side){lifted, 4, {0, 1, s.axes[1] + 1, s.axes[2] + 1}};
-    }
+    if (lifted != s.node)
+        s = below_transposes(m, (side){lifted, 4, {0, 1, s.axes[1] + 1, s.axes[2] + 1}});
     const em__spec spec = em__match_node(m, s.node)->spec;
     int64_t order[EM_MAX_RANK], size = spec.dims[s.axes[s.rank - 1]], dims[] = {batch, heads, length, size};
     bool moves = false;

@@ -9,8 +9,8 @@
 #include "core/log.h"
 #include "device/ref/ref.h"
 
-#define DEEPEST 64      /* views and casts one below the other */
-#define MOST_READ 65536 /* elements of a constant that are compared */
+#define DEEPEST 64     /* views and casts one below the other */
+#define MOST_READ 4096 /* elements of a constant that are compared */
 
 void em__match_begin(em__match *m, em__pattern pattern)
 {

@@ -36,6 +36,12 @@ typedef struct em__match {
     int nodes[EM__MATCH_MOST], n;
     bool passed[EM__MATCH_MOST];
     bool overflow;
+    struct { /* the last constant that was found to be a causal mask: layers share it */
+        const em_array *of;
+        int64_t queries, keys;
+        bool pred, keeps;
+        double low;
+    } causal;
 } em__match;
 
 /* Starts over: nothing is taken. */

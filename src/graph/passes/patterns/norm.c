@@ -203,8 +203,9 @@ bool em__pattern_norm_affine(em__match *m, int root)
 
 static bool narrows_well(em__op op)
 {
-    return is_norm(op) || op == EM__OP_SOFTMAX || op == EM__OP_SILU || op == EM__OP_GELU || op == EM__OP_GELU_TANH ||
-           op == EM__OP_SIGMOID || op == EM__OP_SWIGLU || op == EM__OP_GEGLU || op == EM__OP_GEGLU_TANH;
+    return op == EM__OP_SDPA || is_norm(op) || op == EM__OP_SOFTMAX || op == EM__OP_SILU || op == EM__OP_GELU ||
+           op == EM__OP_GELU_TANH || op == EM__OP_SIGMOID || op == EM__OP_SWIGLU || op == EM__OP_GEGLU ||
+           op == EM__OP_GEGLU_TANH;
 }
 
 /* cast(f(cast(x), ..)) back to the half type of all operands is f on them: its kernel computes in f32 and rounds
@@ -215,10 +216,13 @@ bool em__pattern_cast(em__match *m, int root)
     if (node.op != EM__OP_CAST || (node.spec.dtype != EM_F16 && node.spec.dtype != EM_BF16))
         return false;
     const em__node inner = *em__match_node(m, node.in[0]);
-    int in[4];
-    if (!narrows_well(inner.op) || inner.spec.dtype != EM_F32 || inner.uses != 1 || inner.n_in > 4)
+    int in[6];
+    if (!narrows_well(inner.op) || inner.spec.dtype != EM_F32 || inner.uses != 1 || inner.n_in > 6)
         return false;
     for (int j = 0; j < inner.n_in; j++) {
+        in[j] = inner.in[j];
+        if (j > 2 && inner.op == EM__OP_SDPA) /* masks, sinks and lengths are what they were */
+            continue;
         const em__node *cast = em__match_node(m, inner.in[j]);
         if (cast->op != EM__OP_CAST || em__match_node(m, cast->in[0])->spec.dtype != node.spec.dtype)
             return false;

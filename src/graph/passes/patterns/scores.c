@@ -48,6 +48,7 @@ static bool add_term(em__match *m, em__scores *s, em__mask_term term)
 
 /* Element (query, key) of a constant whose leading axes repeat. */
 typedef struct grid {
+    const em_array *of;
     em__tensor t;
     int64_t query, key; /* strides */
     int64_t queries, keys;
@@ -62,7 +63,7 @@ static bool grid_of(const em__match *m, int i, int64_t queries, int64_t keys, gr
     if (node->op != EM__OP_CONSTANT || rank < 2 || node->spec.dims[rank - 1] != keys ||
         node->spec.dims[rank - 2] != queries)
         return false;
-    *g = (grid){em__array_tensor(node->value), 0, 0, queries, keys};
+    *g = (grid){node->value, em__array_tensor(node->value), 0, 0, queries, keys};
     for (int d = 0; d < rank - 2; d++)
         if (node->spec.dims[d] != 1 && g->t.strides[d] != 0)
             return false;
@@ -85,6 +86,23 @@ static bool grid_is_causal(const grid *g, bool pred, bool keeps, double *low)
             if (!pred && !seen && v > *low)
                 *low = v;
         }
+    return true;
+}
+
+static bool is_causal(em__match *m, const grid *g, bool pred, bool keeps, double *low)
+{
+    bool known = m->causal.of == g->of && m->causal.queries == g->queries && m->causal.keys == g->keys &&
+                 m->causal.pred == pred && m->causal.keeps == keeps;
+    if (!known && !grid_is_causal(g, pred, keeps, &m->causal.low)) {
+        m->causal.of = NULL;
+        return false;
+    }
+    m->causal.of = g->of;
+    m->causal.queries = g->queries;
+    m->causal.keys = g->keys;
+    m->causal.pred = pred;
+    m->causal.keeps = keeps;
+    *low = m->causal.low;
     return true;
 }
 
@@ -125,14 +143,14 @@ static bool compares_indices(const em__match *m, int i, int64_t queries, int64_t
     return true;
 }
 
-static void spot_causal(const em__match *m, em__mask_term *term, int64_t queries, int64_t keys)
+static void spot_causal(em__match *m, em__mask_term *term, int64_t queries, int64_t keys)
 {
     grid g;
     double low, reach;
     if (queries > keys) /* rows without any key: only select says what they are */
         return;
     if (grid_of(m, term->node, queries, keys, &g)) {
-        term->causal = grid_is_causal(&g, term->pred, term->keeps, &low);
+        term->causal = is_causal(m, &g, term->pred, term->keeps, &low);
         if (term->causal && !term->pred)
             term->low = low;
     } else if (term->pred && term->keeps && compares_indices(m, term->node, queries, keys, &reach)) {
