@@ -279,7 +279,7 @@ static bool flatten(em__match *m, int i, int stop, int power, int depth, em__pro
     }
     const em__node *node = em__match_node(m, i);
     const int a = node->n_in > 0 ? node->in[0] : -1, b = node->n_in > 1 ? node->in[1] : -1;
-    if (i == stop || depth == 8)
+    if (i == stop || depth == 6)
         return add_factor(p, i, power);
     switch (node->op) {
     case EM__OP_NEG: p->number *= power % 2 ? -1 : 1; break;
