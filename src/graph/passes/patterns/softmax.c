@@ -44,8 +44,6 @@ static bool softmax(em__match *m, int root, int e, int sum, int inverse)
             return em__match_miss(m, "the sum is over more than one axis");
         return false;
     }
-    if (axis != exp.spec.rank - 1)
-        return em__match_miss(m, "it is over axis %d of %d, not the last", axis, exp.spec.rank);
     int x = exp.in[0];
     for (int depth = 0; depth < 2 && em__match_node(m, x)->op == EM__OP_SUB; depth++) {
         const em__node shifted = *em__match_node(m, x);
