@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-#define TILE_BYTES 4096   /* of a register of the widest dtype */
+#define TILE_BYTES 6144   /* of a register of the widest dtype */
+#define LONG_ROW 192      /* columns from which a row is a unit of its own */
 #define SERIAL 16384      /* steps x elements up to which the caller does it alone */
 #define CHUNK_STEPS 65536 /* steps x elements that one worker takes at a time, about */
 #define STREAM_STEPS 4    /* longer chains compute more than they move: plain stores do */
@@ -20,25 +21,6 @@ bool em__cpu_chains(em_device *device, em__op op, em_dtype from, em_dtype to)
     if (em__cpu_reduce_op(op, &reduce))
         return (from == to || reduce >= EM__REDUCE_ALL) && cpu->reduce->row[reduce][from] != NULL;
     return em__cpu_unary(cpu, op, from) || em__cpu_binary(cpu, op, from);
-}
-
-static em__chain_fn lookup(const em__cpu *cpu, const em__chain_step *step)
-{
-    em__chain_fn f = {.from_size = (int)em_dtype_size(step->from), .to_size = (int)em_dtype_size(step->to)};
-    if (em__cpu_reduce_op(step->op, &f.fn.reduce)) {
-        f.kind = EM__CHAIN_REDUCE;
-    } else if (step->op == EM__OP_CAST) {
-        f.fn.unary = cpu->cast->fn[step->from][step->to];
-    } else if (step->op == EM__OP_SELECT) {
-        f.kind = EM__CHAIN_SELECT;
-        f.fn.select = cpu->elementwise->select[step->from];
-    } else if (step->n_in == 1) {
-        f.fn.unary = em__cpu_unary(cpu, step->op, step->from);
-    } else {
-        f.kind = EM__CHAIN_BINARY;
-        f.fn.binary = em__cpu_binary(cpu, step->op, step->from);
-    }
-    return f;
 }
 
 static void read_chain(const em__call *call, em__chain *chain)
@@ -125,13 +107,13 @@ static size_t lay_out(em__chain_job *j)
 {
     const em__chain *c = &j->chain;
     int64_t most = TILE_BYTES / c->width < 2048 ? TILE_BYTES / c->width : 2048;
-    bool wide = j->columns > most || (j->rows == 1 && !c->n_axes) || (j->columns >= most / 2 && !c->n_axes);
+    bool wide = j->columns > most || j->rows == 1 || j->columns >= LONG_ROW;
     j->block = wide ? 1 : most / (j->columns ? j->columns : 1);
     j->block = j->block < j->rows ? j->block : j->rows;
     j->tile = wide ? part_of(j->columns, most) : j->columns;
     j->piece = wide && !c->n_axes ? j->tile : j->columns;
-    j->units =
-        wide && !c->n_axes ? j->rows * ((j->columns + j->piece - 1) / j->piece) : (j->rows + j->block - 1) / j->block;
+    j->pieces = (j->columns + j->piece - 1) / j->piece;
+    j->units = (j->rows + j->block - 1) / j->block * j->pieces;
     int64_t elements = j->block * j->piece * c->n_steps;
     j->chunk = CHUNK_STEPS / (elements ? elements : 1);
     j->chunk = j->chunk < 1 ? 1 : j->chunk;
@@ -179,8 +161,7 @@ static em_status run_chain(em_device *device, const em__call *call)
     read_chain(call, &j.chain);
     folded f = fold(call, &j.chain, &even);
     set_up(&j, em__cpu_of(device), call, &f);
-    for (int i = 0; i < j.chain.n_steps; i++)
-        j.fns[i] = lookup(j.cpu, &j.chain.steps[i]);
+    em__chain_bind(&j);
     j.out = call->out.data;
     size_t bytes = (size_t)em__spec_size(&call->out.spec) * em_dtype_size(call->out.spec.dtype);
     j.stream = bytes * 2 >= j.cpu->elementwise->stream_from && j.chain.n_steps <= STREAM_STEPS && !j.chain.n_axes;

@@ -1,4 +1,8 @@
 /* The tile interpreter of FUSED_CHAIN. See chain.h. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("O3") /* the fills below are written for the vectoriser */
+#endif
+
 #include "device/cpu/chain.h"
 
 #include <string.h>
@@ -9,10 +13,12 @@
 typedef struct place {
     const em__chain_job *job;
     uint8_t *scratch;
-    int64_t row, rows;                   /* the unit's */
-    int64_t column, columns;             /* the tile's */
-    int64_t at[EM_MAX_RANK];             /* the unit's first row, axis by axis */
-    int64_t offsets[EM__CHAIN_OPERANDS]; /* of the unit's first row */
+    int64_t row, rows;                     /* the unit's */
+    int64_t column, columns;               /* the tile's */
+    int64_t at[EM_MAX_RANK];               /* the unit's first row, axis by axis */
+    int64_t offsets[EM__CHAIN_OPERANDS];   /* of the unit's first row */
+    const uint8_t *in[EM__CHAIN_STEPS][3]; /* where the steps' sources and results begin in the unit */
+    uint8_t *out[EM__CHAIN_STEPS];
 } place;
 
 /* n copies of the element at `from`. */
@@ -81,197 +87,206 @@ static void gather(const place *p, int operand, uint8_t *to, int64_t n)
     }
 }
 
+/* Where the register, or the result, begins for the unit. */
 static uint8_t *register_at(const place *p, int value, int size)
 {
     const em__chain_job *j = p->job;
     if (value == EM__CHAIN_OUT)
-        return j->out + (p->row * j->columns + p->column) * size;
+        return j->out + p->row * j->columns * size;
     if (value == EM__CHAIN_OUT_THIN)
         return j->out + p->row * size;
     if (value >= EM__CHAIN_THIN)
         return p->scratch + j->thin + (size_t)(value - EM__CHAIN_THIN) * j->thin_step;
     if (value >= EM__CHAIN_WIDE)
-        return p->scratch + j->wide + (size_t)(value - EM__CHAIN_WIDE) * j->wide_step + p->column * size;
+        return p->scratch + j->wide + (size_t)(value - EM__CHAIN_WIDE) * j->wide_step;
     return p->scratch + (size_t)(value - EM__CHAIN_LOCAL) * j->local_step;
 }
 
-static uint8_t *spare(const place *p, int i)
+/* The source that must be spread, over the tile (or a thin one over the unit's rows), in a spare tile. */
+static const uint8_t *spread(const place *p, const em__chain_fn *f, int i)
 {
-    return p->scratch + p->job->spare + (size_t)i * p->job->local_step;
-}
-
-/* The source over the tile, rows x columns without holes; *scalar: it is one element, if the step can use that. */
-static const uint8_t *full_source(const place *p, int value, int size, int slot, bool *scalar)
-{
-    uint8_t *to = spare(p, slot);
-    const uint8_t *from;
-    bool wants = *scalar;
-    *scalar = false;
-    if (value >= EM__CHAIN_THIN) {
-        from = register_at(p, value, size);
-        for (int64_t r = 0; r < p->rows && p->rows > 1; r++)
-            fill(to + r * p->columns * size, from + r * size, size, p->columns);
-        if (p->rows > 1)
-            return to;
-    } else if (value >= EM__CHAIN_LOCAL) {
-        return register_at(p, value, size);
-    } else {
-        const em__chain_operand *o = &p->job->operands[value];
-        from = o->data + p->offsets[value];
-        if (o->layout == EM__CHAIN_EVEN || (o->layout == EM__CHAIN_BY_ROW && p->rows == 1))
-            return from + p->column * size;
-        if (o->layout != EM__CHAIN_SCALAR && p->rows > 1) {
-            gather(p, value, to, p->columns);
-            return to;
-        }
+    uint8_t *to = p->scratch + p->job->spare + (size_t)i * p->job->local_step;
+    int value = f->step.in[i], size = f->sizes[i];
+    bool by_row = true, contiguous = false;
+    if (value < EM__CHAIN_THIN) {
+        by_row = p->job->operands[value].layout != EM__CHAIN_SCALAR;
+        contiguous = !by_row;
     }
-    *scalar = wants;
-    if (!wants)
-        fill(to, from, size, p->rows * p->columns);
-    return wants ? from : to;
-}
-
-/* The source over the unit's rows, one element a row. */
-static const uint8_t *thin_source(const place *p, int value, int size, int slot, bool *scalar)
-{
-    bool wants = *scalar;
-    *scalar = false;
-    if (value >= EM__CHAIN_LOCAL)
-        return register_at(p, value, size);
-    const em__chain_operand *o = &p->job->operands[value];
-    const uint8_t *from = o->data + p->offsets[value];
-    if (p->rows == 1)
-        return from;
-    if (o->layout == EM__CHAIN_SCALAR && wants) {
-        *scalar = true;
-        return from;
-    }
-    gather(p, value, spare(p, slot), 0);
-    return spare(p, slot);
-}
-
-/* Applies the kernel to n elements. `in` are its sources, `mode` says which of the last two are scalars. */
-static void apply(const em__chain_fn *f, void *out, const uint8_t *const in[3], size_t n, em__mode mode)
-{
-    if (f->kind == EM__CHAIN_UNARY)
-        f->fn.unary(out, in[0], n);
-    else if (f->kind == EM__CHAIN_BINARY)
-        f->fn.binary(out, in[0], in[1], n, mode);
+    if (value >= EM__CHAIN_THIN)
+        for (int64_t r = 0; r < p->rows; r++)
+            fill(to + r * p->columns * size, register_at(p, value, size) + r * size, size, p->columns);
+    else if (contiguous)
+        fill(to, p->job->operands[value].data, size, f->step.thin ? p->rows : p->rows * p->columns);
     else
-        f->fn.select(out, in[0], in[1], in[2], n, mode);
+        gather(p, value, to, f->step.thin ? 0 : p->columns);
+    return to;
+}
+
+static float single(em__pair_op op, float a, float b)
+{
+    switch (op) {
+    case EM__PAIR_ADD: return a + b;
+    case EM__PAIR_SUB: return a - b;
+    case EM__PAIR_MUL: return a * b;
+    default: return a / b;
+    }
+}
+
+/* Applies the kernel to n elements. */
+static void apply(const em__chain_fn *f, void *out, const uint8_t *const in[3], size_t n)
+{
+    switch (f->kind) {
+    case EM__CHAIN_UNARY: f->fn.unary(out, in[0], n); break;
+    case EM__CHAIN_BINARY: f->fn.binary(out, in[0], in[1], n, (em__mode)f->mode); break;
+    case EM__CHAIN_PAIR:
+        f->fn.pair(out, (const float *)(const void *)in[0], (const float *)(const void *)in[1],
+                   (const float *)(const void *)in[2], n, f->mode);
+        break;
+    default: f->fn.select(out, in[0], in[1], in[2], n, (em__mode)f->mode); break;
+    }
 }
 
 /* The last step of a big chain: block by block into L1, from there past the caches. */
-static void apply_streaming(const em__chain_fn *f, uint8_t *out, const uint8_t *in[3], int n_in, size_t n,
-                            em__mode mode)
+static void apply_streaming(const em__chain_fn *f, uint8_t *out, const uint8_t *in[3], size_t n)
 {
     _Alignas(64) uint8_t block[STREAM_BLOCK];
     size_t most = (size_t)(STREAM_BLOCK / f->to_size), done = 0;
     while (done < n) {
         size_t count = n - done < most ? n - done : most;
-        apply(f, block, in, count, mode);
+        apply(f, block, in, count);
         em__stream_copy(out + done * (size_t)f->to_size, block, count * (size_t)f->to_size);
-        for (int i = 0; i < n_in; i++) {
-            bool scalar = i >= n_in - 2 && n_in > 1 && mode & (i == n_in - 1 ? EM__SCALAR_B : EM__SCALAR_A);
-            bool truth = f->kind == EM__CHAIN_SELECT && i == 0;
-            in[i] += scalar ? 0 : count * (truth ? 1 : (size_t)f->from_size);
-        }
+        for (int i = 0; i < f->step.n_in; i++)
+            in[i] += f->access[i] == EM__CHAIN_ONE ? 0 : count * (size_t)f->sizes[i];
         done += count;
     }
 }
 
-static void run_step(const place *p, const em__chain_step *step, const em__chain_fn *f)
+static void run_step(const place *p, int index)
 {
-    const uint8_t *in[3] = {NULL};
-    int mode = 0;
-    for (int i = 0; i < step->n_in; i++) {
-        bool truth = f->kind == EM__CHAIN_SELECT && i == 0;
-        bool scalar = f->kind != EM__CHAIN_UNARY && !truth;
-        int size = truth ? 1 : f->from_size;
-        in[i] =
-            step->thin ? thin_source(p, step->in[i], size, i, &scalar) : full_source(p, step->in[i], size, i, &scalar);
-        mode |= !scalar ? 0 : i == step->n_in - 1 ? EM__SCALAR_B : EM__SCALAR_A;
+    const em__chain_fn *f = &p->job->steps[index];
+    const uint8_t *in[3];
+    for (int i = 0; i < f->step.n_in; i++) {
+        bool spreads = f->access[i] == EM__CHAIN_SPREAD;
+        in[i] = spreads ? spread(p, f, i) : p->in[index][i] + p->column * f->advance[i];
     }
-    size_t n = (size_t)(step->thin ? p->rows : p->rows * p->columns);
-    uint8_t *out = register_at(p, step->target, f->to_size);
-    if (p->job->stream && step->target == EM__CHAIN_OUT)
-        apply_streaming(f, out, in, step->n_in, n, (em__mode)mode);
+    uint8_t *out = p->out[index] + p->column * f->to_advance;
+    if (f->kind == EM__CHAIN_SINGLE) {
+        *(float *)(void *)out =
+            single(f->fn.single, *(const float *)(const void *)in[0], *(const float *)(const void *)in[1]);
+        return;
+    }
+    size_t n = (size_t)(f->step.thin ? p->rows : p->rows * p->columns);
+    if (p->job->stream && f->step.target == EM__CHAIN_OUT)
+        apply_streaming(f, out, in, n);
     else
-        apply(f, out, in, n, (em__mode)mode);
+        apply(f, out, in, n);
+}
+
+static void reduce_rows(const em__chain_job *j, const em__chain_fn *f, uint8_t *out, const uint8_t *from, int64_t rows)
+{
+    if (f->kind == EM__CHAIN_REDUCE)
+        em__reduce_run(j->cpu->reduce, NULL, f->fn.reduce, f->step.from, out, from, (size_t)rows, (size_t)j->columns,
+                       1);
+    else
+        for (int64_t r = 0; r < rows; r++)
+            f->fn.row(out + r * f->to_size, from + r * j->columns * f->sizes[0], (size_t)j->columns);
 }
 
 /* Whole rows; an operand's rows may stand apart. */
-static void run_reduce(const place *p, const em__chain_step *step, const em__chain_fn *f)
+static void run_reduce(const place *p, int index)
 {
     const em__chain_job *j = p->job;
-    uint8_t *out = register_at(p, step->target, f->to_size);
-    int value = step->in[0];
-    size_t columns = (size_t)j->columns;
-    if (value < EM__CHAIN_LOCAL && j->operands[value].layout != EM__CHAIN_EVEN) {
-        int64_t at[EM_MAX_RANK], offset = p->offsets[value];
-        memcpy(at, p->at, sizeof at);
-        for (int64_t r = 0; r < p->rows; r++) {
-            em__reduce_run(j->cpu->reduce, NULL, f->fn.reduce, step->from, out + r * f->to_size,
-                           j->operands[value].data + offset, 1, columns, 1);
-            offset = next_row(j, &j->operands[value], at, offset);
-        }
+    const em__chain_fn *f = &j->steps[index];
+    int value = f->step.in[0];
+    if (value >= EM__CHAIN_LOCAL || j->operands[value].layout == EM__CHAIN_EVEN) {
+        reduce_rows(j, f, p->out[index], p->in[index][0], p->rows);
         return;
     }
-    const uint8_t *from =
-        value < EM__CHAIN_LOCAL ? j->operands[value].data + p->offsets[value] : register_at(p, value, f->from_size);
-    em__reduce_run(j->cpu->reduce, NULL, f->fn.reduce, step->from, out, from, (size_t)p->rows, columns, 1);
+    int64_t at[EM_MAX_RANK], offset = p->offsets[value];
+    memcpy(at, p->at, sizeof at);
+    for (int64_t r = 0; r < p->rows; r++) {
+        reduce_rows(j, f, p->out[index] + r * f->to_size, j->operands[value].data + offset, 1);
+        offset = next_row(j, &j->operands[value], at, offset);
+    }
 }
 
-/* The steps from `first` on that are full: tile by tile. The step after them. */
+/* The full steps from `first` on, tile by tile to column `end`. The step after them. */
 static int run_group(place *p, int first, int64_t end)
 {
     const em__chain_job *j = p->job;
-    const em__chain_step *steps = j->chain.steps;
     int after = first;
     int64_t start = p->column;
-    while (after < j->chain.n_steps && !steps[after].thin && !steps[after].reduces)
+    while (after < j->n_steps && !j->steps[after].step.thin)
         after++;
     for (; p->column < end; p->column += j->tile) {
         p->columns = end - p->column < j->tile ? end - p->column : j->tile;
         for (int i = first; i < after; i++)
-            run_step(p, &steps[i], &j->fns[i]);
+            run_step(p, i);
     }
     p->column = start;
     return after;
 }
 
+/* Where registers stand, which is the same for all units. */
+static void bind_registers(place *p)
+{
+    const em__chain_job *j = p->job;
+    for (int s = 0; s < j->n_steps; s++) {
+        const em__chain_fn *f = &j->steps[s];
+        for (int i = 0; i < f->step.n_in; i++)
+            if (f->step.in[i] >= EM__CHAIN_LOCAL)
+                p->in[s][i] = register_at(p, f->step.in[i], f->sizes[i]);
+        p->out[s] = register_at(p, f->step.target, f->to_size);
+    }
+}
+
+/* Where operands and the result begin in the unit. */
+static void bind_unit(place *p)
+{
+    const em__chain_job *j = p->job;
+    int last = j->n_steps - 1;
+    for (int i = 0; i < j->n_reads; i++) {
+        int operand = j->reads[i].operand;
+        p->in[j->reads[i].step][j->reads[i].source] = j->operands[operand].data + p->offsets[operand];
+    }
+    p->out[last] = register_at(p, j->steps[last].step.target, j->steps[last].to_size);
+}
+
 static void run_unit(place *p, int64_t unit)
 {
     const em__chain_job *j = p->job;
-    int64_t pieces = (j->columns + j->piece - 1) / j->piece, row = unit / pieces * j->block, rest = row;
-    int64_t end = (unit % pieces + 1) * j->piece;
-    memset(p->offsets, 0, sizeof p->offsets);
+    int64_t pieces = j->pieces, row = (pieces == 1 ? unit : unit / pieces) * j->block, rest = row;
+    int64_t piece = pieces == 1 ? 0 : unit % pieces, end = (piece + 1) * j->piece;
+    end = end < j->columns ? end : j->columns;
+    memset(p->offsets, 0, (size_t)j->n_in * sizeof p->offsets[0]);
     for (int d = 0; d < j->rank; d++) {
-        p->at[d] = rest % j->dims[d];
-        rest /= j->dims[d];
+        p->at[d] = d == j->rank - 1 ? rest : rest % j->dims[d];
+        rest = d == j->rank - 1 ? 0 : rest / j->dims[d];
         for (int i = 0; i < j->n_in; i++)
             p->offsets[i] += p->at[d] * j->operands[i].strides[d];
     }
     p->row = row;
     p->rows = j->rows - row < j->block ? j->rows - row : j->block;
-    p->column = unit % pieces * j->piece;
-    for (int i = 0; i < j->chain.n_steps;) {
-        const em__chain_step *step = &j->chain.steps[i];
-        if (!step->thin && !step->reduces) {
-            i = run_group(p, i, end < j->columns ? end : j->columns);
-            continue;
-        }
-        if (step->reduces)
-            run_reduce(p, step, &j->fns[i]);
+    p->column = piece * j->piece;
+    bind_unit(p);
+    for (int i = 0; i < j->n_steps;) {
+        const em__chain_step *step = &j->steps[i].step;
+        if (!step->thin)
+            i = run_group(p, i, end);
+        else if (step->reduces)
+            run_reduce(p, i++);
         else
-            run_step(p, step, &j->fns[i]);
-        i++;
+            run_step(p, i++);
     }
 }
 
 void em__chain_run(const em__chain_job *job, int64_t from, int64_t to, uint8_t *scratch)
 {
-    place p = {.job = job, .scratch = scratch};
+    place p;
+    p.job = job;
+    p.scratch = scratch;
+    p.row = 0;
+    bind_registers(&p);
     for (int64_t unit = from; unit < to; unit++)
         run_unit(&p, unit);
     if (job->stream)

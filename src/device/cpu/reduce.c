@@ -9,7 +9,6 @@
 
 #include "core/float16.h"
 
-#define PART 16384     /* elements of a row, at least, that become one partial result */
 #define MAX_PARTS 1024 /* partial results at hand at one time */
 #define ARG_BLOCK 256  /* elements of a column gathered at a time */
 
@@ -175,7 +174,7 @@ void em__reduce_run(const em__reduce *kernels, em__pool *pool, em__reduce_op op,
         return;
     }
     j.part = (reduce + MAX_PARTS - 1) / MAX_PARTS;
-    j.part = j.part < PART ? PART : (j.part + 63) / 64 * 64;
+    j.part = j.part < EM__REDUCE_PART ? EM__REDUCE_PART : (j.part + 63) / 64 * 64;
     j.parts = (reduce + j.part - 1) / j.part;
     if (j.parts > 1) {
         run_parts(pool, &j);

@@ -19,8 +19,9 @@
 #include "core/cpu.h"
 #include "core/pool.h"
 
-#define EM__REDUCE_TILE 512  /* the most columns a column kernel takes */
-#define EM__REDUCE_BLOCK 256 /* rows it adds up before it adds to its result */
+#define EM__REDUCE_TILE 512   /* the most columns a column kernel takes */
+#define EM__REDUCE_BLOCK 256  /* rows it adds up before it adds to its result */
+#define EM__REDUCE_PART 16384 /* elements of a row, at least, that become one partial result */
 
 typedef enum em__reduce_op {
     EM__REDUCE_SUM,     /* of nothing: 0 */

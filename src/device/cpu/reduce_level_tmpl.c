@@ -28,6 +28,16 @@ static inline vf vf_smaller(vf a, vf b)
 }
 
 /* vf_tree_add's order for any operation. */
+/* The largest lane; NaN if there is one. */
+static inline __attribute__((always_inline)) float fold_larger(vf acc[VF_TREE])
+{
+    for (int width = VF_TREE / 2; width > 0; width /= 2)
+        VF_TREE_UNROLL
+    for (int i = 0; i < width; i++)
+        acc[i] = vf_larger(acc[i], acc[i + width]);
+    return vm_any(vf_is_nan(acc[0])) ? (float)NAN : vf_fold_max(acc[0]);
+}
+
 static inline __attribute__((always_inline)) float fold_lanes(vf acc[VF_TREE], vf (*f)(vf, vf))
 {
     for (int width = VF_TREE / 2; width > 0; width /= 2)

@@ -52,14 +52,17 @@ static void FN(max_row)(void *out, const void *x, size_t n)
 {
     vf acc[VF_TREE];
     FN(lanes)(acc, x, n, vf_set1(-VF_INFINITY), vf_larger);
-    *(float *)out = fold_lanes(acc, vf_larger);
+    *(float *)out = fold_larger(acc);
 }
 
 static void FN(min_row)(void *out, const void *x, size_t n)
 {
     vf acc[VF_TREE];
     FN(lanes)(acc, x, n, vf_set1(VF_INFINITY), vf_smaller);
-    *(float *)out = fold_lanes(acc, vf_smaller);
+    VF_TREE_UNROLL
+    for (int j = 0; j < VF_TREE; j++)
+        acc[j] = vf_neg(acc[j]);
+    *(float *)out = -fold_larger(acc);
 }
 
 /* part[c] = f(part[c], f(f(x0, x1), f(x2, x3))) for four rows, or f(part[c], x0) for one. */
