@@ -19,6 +19,7 @@ static const pass passes[] = {
     {"fold", em__pass_fold, false},
     {"cse", em__pass_cse, false},
     {"patterns", em__pass_patterns, true},
+    {"simplify", em__pass_simplify, true},
     {"fuse_linear", em__pass_fuse_linear, true},
     {"merge_linear", em__pass_merge_linear, true},
     {"fuse_norm", em__pass_fuse_norm, true},

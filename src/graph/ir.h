@@ -84,6 +84,7 @@ em_status em__graph_check_node(const em__graph *graph, em__node *node);
 /* Passes, each leaving a graph that verifies. */
 em_status em__pass_fold(em__graph *graph);         /* ops over constants -> a constant */
 em_status em__pass_cse(em__graph *graph);          /* equal ops over equal operands -> one */
+em_status em__pass_simplify(em__graph *graph);     /* what cancels or has no effect */
 em_status em__pass_patterns(em__graph *graph);     /* fast ops written out -> the fast ops */
 em_status em__pass_fuse_linear(em__graph *graph);  /* dot + bias + activation + residual -> one product */
 em_status em__pass_merge_linear(em__graph *graph); /* products of one x -> one wider product, sliced */
