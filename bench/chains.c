@@ -1,7 +1,7 @@
 /*
- * Times chains of primitive ops as fused programs, on request: each line "CHAIN ELEMENTS MILLISECONDS" on standard input
- * is answered by one line of JSON {"chain", "elements", "median_us", "best_us", "runs"}. Between requests the process
- * sleeps, so that it can take turns with other programs. A run makes a new result array, as the peers do.
+ * Times chains of primitive ops as fused programs, on request: each line "CHAIN ELEMENTS MILLISECONDS" on standard
+ * input is answered by one line of JSON {"chain", "elements", "median_us", "best_us", "runs"}. Between requests the
+ * process sleeps, so that it can take turns with other programs. A run makes a new result array, as the peers do.
  *
  * CHAIN is gelu_tanh (8 primitives), softmax, layer_norm, rms_norm (rows of 1024), rope (heads of 64), affine (x w + y)
  * or gate (x sigmoid(y)), each f32; a second argument "native" takes the lane that does not fuse. CHAIN "compile"

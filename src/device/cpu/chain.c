@@ -7,7 +7,7 @@
 #define LONG_ROW 192      /* columns from which a row is a unit of its own */
 #define SERIAL 16384      /* steps x elements up to which the caller does it alone */
 #define CHUNK_STEPS 65536 /* steps x elements that one worker takes at a time, about */
-#define STREAM_STEPS 4    /* longer chains compute more than they move: plain stores do */
+#define STREAM_WORK 12    /* heavier chains compute more than they move: plain stores do */
 #define ROUND64(n) (((n) + 63) / 64 * 64)
 
 bool em__cpu_chains(em_device *device, em__op op, em_dtype from, em_dtype to)
@@ -152,6 +152,18 @@ static void run_chunk(void *context, int64_t chunk, int worker)
     em__chain_run(j, from, to < j->units ? to : j->units, em__pool_scratch(j->cpu->pool, worker));
 }
 
+/* The chain's arithmetic in plain steps; what goes through a polynomial counts as eight. */
+static int work_of(const em__chain *c)
+{
+    int work = 0;
+    for (int i = 0; i < c->n_steps; i++) {
+        em__op op = c->steps[i].op;
+        bool plain = c->steps[i].n_in > 1 || op == EM__OP_CAST || op == EM__OP_NEG || op == EM__OP_ABS;
+        work += plain && op != EM__OP_POW && op != EM__OP_REMAINDER && op != EM__OP_ATAN2 ? 1 : 8;
+    }
+    return work;
+}
+
 static em_status run_chain(em_device *device, const em__call *call)
 {
     em__chain_job j;
@@ -164,7 +176,7 @@ static em_status run_chain(em_device *device, const em__call *call)
     em__chain_bind(&j);
     j.out = call->out.data;
     size_t bytes = (size_t)em__spec_size(&call->out.spec) * em_dtype_size(call->out.spec.dtype);
-    j.stream = bytes * 2 >= j.cpu->elementwise->stream_from && j.chain.n_steps <= STREAM_STEPS && !j.chain.n_axes;
+    j.stream = bytes * 2 >= j.cpu->elementwise->stream_from && !j.chain.n_axes && work_of(&j.chain) <= STREAM_WORK;
     em__pool_run(j.cpu->pool, run_chunk, &j, (j.units + j.chunk - 1) / j.chunk);
     return EM_OK;
 }

@@ -1,6 +1,6 @@
 /*
- * Two binary steps of a chain in one pass over f32: (a first b) second c. The intermediate value stays in a register; it
- * is rounded as the single steps round it; only which of two NaN comes through may differ.
+ * Two binary steps of a chain in one pass over f32: (a first b) second c. The intermediate value stays in a register;
+ * it is rounded as the single steps round it; only which of two NaN comes through may differ.
  */
 #ifndef EM_DEVICE_CPU_CHAIN_PAIRS_H
 #define EM_DEVICE_CPU_CHAIN_PAIRS_H
