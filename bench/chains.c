@@ -69,12 +69,11 @@ static em_array *rope(em_scope *s, em_array *x, em_array *cosine, em_array *sine
     return em_add(s, em_mul(s, x, cosine), em_mul(s, turned, sine));
 }
 
-static em_array *thousand(em_scope *s, em_array *x, long ops)
+/* x [16, HEAD], w [HEAD, HEAD], b [HEAD]; four ops a turn. */
+static em_array *layers(em_scope *s, em_array *x, em_array *w, em_array *b, long ops)
 {
-    for (long i = 0; i < ops; i += 4) {
-        em_array *y = em_tanh(s, em_mul(s, x, number(s, 1.5)));
-        x = em_add(s, em_sub(s, y, x), em_sum(s, y, EM_AXES(-1), true));
-    }
+    for (long i = 0; i < ops; i += 4)
+        x = em_tanh(s, em_add(s, em_mul(s, em_matmul(s, x, w), number(s, 0.1)), b));
     return x;
 }
 
@@ -101,7 +100,7 @@ static em_status trace(em_scope *s, em_array *const *in, em_array **out, void *u
     else if (!strcmp(q->chain, "gate"))
         out[0] = em_mul(s, in[0], em_sigmoid(s, in[1]));
     else if (!strcmp(q->chain, "compile"))
-        out[0] = thousand(s, in[0], q->elements);
+        out[0] = layers(s, in[0], in[1], in[2], q->elements);
     return out[0] ? em_scope_status(s) : EM_ERROR_INVALID_ARGUMENT;
 }
 
@@ -116,8 +115,11 @@ static size_t specs_of(const request *q, em_spec *specs)
         specs[0].dims = em_shape(q->elements / COLUMNS, COLUMNS / HEAD, HEAD);
         specs[1].dims = specs[2].dims = em_shape(q->elements / COLUMNS, 1, HEAD);
     }
-    if (!strcmp(q->chain, "compile"))
-        specs[0].dims = em_shape(16, 64);
+    if (!strcmp(q->chain, "compile")) {
+        specs[0].dims = em_shape(16, HEAD);
+        specs[1].dims = em_shape(HEAD, HEAD);
+        specs[2].dims = em_shape(HEAD);
+    }
     return 3;
 }
 

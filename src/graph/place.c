@@ -7,6 +7,7 @@
 #include "core/alloc.h"
 #include "core/block.h"
 #include "core/error.h"
+#include "graph/overlap.h"
 #include "graph/program.h"
 
 #define ALIGN ((size_t)64)
@@ -19,18 +20,18 @@ static int larger_first(const void *a, const void *b)
     return x->first - y->first;
 }
 
-static bool together(const em__storage *a, const em__storage *b)
+static int lower_first(const void *a, const void *b)
 {
-    return a->first <= b->last && b->first <= a->last;
+    const em__storage *x = *(em__storage *const *)a, *y = *(em__storage *const *)b;
+    return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
-/* The lowest offset at which `storage` meets none of the placed ones; `placed` is sorted by offset. */
-static size_t lowest_gap(em__storage *const *placed, size_t n, const em__storage *storage)
+/* The lowest offset at which `storage` meets none of the n placed ones, which live at the same time. */
+static size_t lowest_gap(em__storage **placed, size_t n, const em__storage *storage)
 {
     size_t at = 0;
+    qsort(placed, n, sizeof(em__storage *), lower_first);
     for (size_t i = 0; i < n; i++) {
-        if (!together(placed[i], storage))
-            continue;
         if (placed[i]->offset >= at + storage->size)
             return at;
         size_t end = placed[i]->offset + placed[i]->size;
@@ -39,32 +40,45 @@ static size_t lowest_gap(em__storage *const *placed, size_t n, const em__storage
     return at;
 }
 
+/* Gives the n storages in `order` their offsets; `rivals` has room for as many. */
+static em_status place_all(em_program *program, em__storage **order, size_t n, em__storage **rivals,
+                           em__overlap *overlap)
+{
+    for (size_t i = 0; i < n; i++) {
+        em__storage *storage = order[i];
+        EM__TRY(em__overlap_find(overlap, storage->first, storage->last));
+        for (size_t k = 0; k < overlap->found.length; k++)
+            rivals[k] = order[overlap->found.data[k]];
+        storage->offset = lowest_gap(rivals, overlap->found.length, storage);
+        EM__TRY(em__overlap_add(overlap, storage->first, storage->last, (int)i));
+        size_t end = storage->offset + storage->size;
+        program->arena_bytes = end > program->arena_bytes ? end : program->arena_bytes;
+    }
+    return EM_OK;
+}
+
 static em_status plan_arena(em_program *program)
 {
     size_t n = 0;
+    int last = 0;
+    em__overlap overlap;
     em__storage **order = em__alloc((2 * program->storages.length + 1) * sizeof(em__storage *));
     if (!order)
         return EM_ERROR_OUT_OF_MEMORY;
-    em__storage **placed = order + program->storages.length;
     for (size_t i = 0; i < program->storages.length; i++)
         if (program->storages.data[i].kind == EM__AT_ARENA) {
             order[n] = &program->storages.data[i];
             order[n]->size = (order[n]->size + ALIGN - 1) / ALIGN * ALIGN;
+            last = order[n]->last > last ? order[n]->last : last;
             n++;
         }
     qsort(order, n, sizeof(em__storage *), larger_first);
-    for (size_t i = 0; i < n; i++) {
-        em__storage *storage = order[i];
-        storage->offset = lowest_gap(placed, i, storage);
-        size_t j = i;
-        for (; j > 0 && placed[j - 1]->offset > storage->offset; j--)
-            placed[j] = placed[j - 1];
-        placed[j] = storage;
-        size_t end = storage->offset + storage->size;
-        program->arena_bytes = end > program->arena_bytes ? end : program->arena_bytes;
-    }
+    em_status status = em__overlap_init(&overlap, last, (int)n);
+    if (status == EM_OK)
+        status = place_all(program, order, n, order + n, &overlap);
+    em__overlap_free(&overlap);
     em__free(order);
-    return EM_OK;
+    return status;
 }
 
 static void **pointer_of(em__step *step, int place)
