@@ -22,7 +22,8 @@ typedef struct emission {
     int registers[EM__REGION_NODES];
     bool wide[EM__REGION_NODES];
     bool busy[3][EM__CHAIN_BANK];
-    int high[3]; /* registers used of each bank */
+    size_t sizes[EM__CHAIN_BANK]; /* of the wide registers' elements; 0: none yet */
+    int high[3];                  /* registers used of each bank */
 } emission;
 
 static const em__node *node_at(const emission *e, int slot)
@@ -206,13 +207,15 @@ static void release(emission *e, int step, bool before)
     }
 }
 
-/* A free register of the bank, as a number of the program. */
-static int take(emission *e, int bank)
+/* A free register of the bank for elements of `size` bytes, as a number of the program. A wide register keeps its size:
+ * while one tile writes its new value, the next ones have yet to read the old, at offsets that go by the size. */
+static int take(emission *e, int bank, size_t size)
 {
     int i = 0;
-    while (e->busy[bank][i])
+    while (e->busy[bank][i] || (bank == 1 && e->sizes[i] && e->sizes[i] != size))
         i++;
     e->busy[bank][i] = true;
+    e->sizes[i] = bank == 1 ? size : e->sizes[i];
     e->high[bank] = i + 1 > e->high[bank] ? i + 1 : e->high[bank];
     return EM__CHAIN_LOCAL + bank * EM__CHAIN_BANK + i;
 }
@@ -231,7 +234,7 @@ static void write_step(emission *e, int step, int n_steps, int64_t *to)
     if (step == n_steps - 1)
         e->registers[slot] = is_thin(e, slot) ? EM__CHAIN_OUT_THIN : EM__CHAIN_OUT;
     else
-        e->registers[slot] = take(e, bank_of(e, slot));
+        e->registers[slot] = take(e, bank_of(e, slot), em_dtype_size(node->spec.dtype));
     to[2] = e->registers[slot];
     int kept = e->registers[slot];
     release(e, step, false);

@@ -1,6 +1,7 @@
 /*
  * Chains of elementwise ops, with the broadcasts among them and reductions over the last axes, become one kernel each
- * that keeps its intermediate values in cache. Steps round as the ops do, so the bits stay.
+ * that keeps its intermediate values in cache. Steps round as the ops do: the error against eager is 0, but that where
+ * two NaN meet the other one may come through.
  */
 #include "core/error.h"
 #include "graph/passes/chain_region.h"
