@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define TILE_BYTES 6144   /* of a register of the widest dtype */
-#define LONG_ROW 192      /* columns from which a row is a unit of its own */
+#define LONG_ROW 512      /* columns from which a row is a unit of its own */
 #define SERIAL 16384      /* steps x elements up to which the caller does it alone */
 #define CHUNK_STEPS 65536 /* steps x elements that one worker takes at a time, about */
 #define STREAM_WORK 12    /* heavier chains compute more than they move: plain stores do */

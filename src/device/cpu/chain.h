@@ -48,6 +48,8 @@ typedef struct em__chain_fn {
     int advance[3], to_advance;
     int mode; /* em__mode of the sources that are ONE; of a PAIR, a sum of EM__PAIR_B and EM__PAIR_C */
     bool spreads;
+    bool by_rows; /* better: the kernel row by row, where all that is to be spread is one element or one row then */
+    int row_mode; /* the mode for that */
 } em__chain_fn;
 
 /* How an operand lies over rows x columns. */

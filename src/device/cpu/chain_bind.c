@@ -143,6 +143,26 @@ static bool join(const em__chain_job *j, int i, em__chain_fn *pair)
     return true;
 }
 
+#define LONG_ENOUGH 48 /* columns for which a call a row costs less than spreading */
+
+/* Whether the step's kernel can go row by row instead. */
+static void choose_rows(const em__chain_job *j, em__chain_fn *f)
+{
+    f->row_mode = f->mode;
+    f->by_rows = f->spreads && !f->step.thin && j->block > 1 && j->columns >= LONG_ENOUGH;
+    for (int i = 0; i < f->step.n_in; i++) {
+        int value = f->step.in[i];
+        if (f->access[i] != EM__CHAIN_SPREAD ||
+            (value < EM__CHAIN_LOCAL && j->operands[value].layout == EM__CHAIN_BY_ROW))
+            continue;
+        f->by_rows &= i > 0 ? f->kind != EM__CHAIN_UNARY : f->kind == EM__CHAIN_BINARY;
+        if (f->kind == EM__CHAIN_PAIR)
+            f->row_mode |= i == 1 ? EM__PAIR_B : EM__PAIR_C;
+        else
+            f->row_mode |= i == f->step.n_in - 1 ? EM__SCALAR_B : EM__SCALAR_A;
+    }
+}
+
 void em__chain_bind(em__chain_job *j)
 {
     j->n_steps = j->n_reads = 0;
@@ -152,6 +172,7 @@ void em__chain_bind(em__chain_job *j)
             i++;
         else
             *f = lookup(j, &j->chain.steps[i]);
+        choose_rows(j, f);
         for (int k = 0; k < f->step.n_in; k++)
             if (f->step.in[k] < EM__CHAIN_LOCAL) {
                 j->reads[j->n_reads].step = j->n_steps - 1;

@@ -133,16 +133,16 @@ static float single(em__pair_op op, float a, float b)
 }
 
 /* Applies the kernel to n elements. */
-static void apply(const em__chain_fn *f, void *out, const uint8_t *const in[3], size_t n)
+static void apply(const em__chain_fn *f, void *out, const uint8_t *const in[3], size_t n, int mode)
 {
     switch (f->kind) {
     case EM__CHAIN_UNARY: f->fn.unary(out, in[0], n); break;
-    case EM__CHAIN_BINARY: f->fn.binary(out, in[0], in[1], n, (em__mode)f->mode); break;
+    case EM__CHAIN_BINARY: f->fn.binary(out, in[0], in[1], n, (em__mode)mode); break;
     case EM__CHAIN_PAIR:
         f->fn.pair(out, (const float *)(const void *)in[0], (const float *)(const void *)in[1],
-                   (const float *)(const void *)in[2], n, f->mode);
+                   (const float *)(const void *)in[2], n, mode);
         break;
-    default: f->fn.select(out, in[0], in[1], in[2], n, (em__mode)f->mode); break;
+    default: f->fn.select(out, in[0], in[1], in[2], n, (em__mode)mode); break;
     }
 }
 
@@ -153,7 +153,7 @@ static void apply_streaming(const em__chain_fn *f, uint8_t *out, const uint8_t *
     size_t most = (size_t)(STREAM_BLOCK / f->to_size), done = 0;
     while (done < n) {
         size_t count = n - done < most ? n - done : most;
-        apply(f, block, in, count);
+        apply(f, block, in, count, f->mode);
         em__stream_copy(out + done * (size_t)f->to_size, block, count * (size_t)f->to_size);
         for (int i = 0; i < f->step.n_in; i++)
             in[i] += f->access[i] == EM__CHAIN_ONE ? 0 : count * (size_t)f->sizes[i];
@@ -161,9 +161,36 @@ static void apply_streaming(const em__chain_fn *f, uint8_t *out, const uint8_t *
     }
 }
 
+/* A full step over whole rows, each by a call of its own. */
+static void run_rows(const place *p, int index)
+{
+    const em__chain_job *j = p->job;
+    const em__chain_fn *f = &j->steps[index];
+    const uint8_t *in[3];
+    int64_t at[3][EM_MAX_RANK], advance[3];
+    for (int i = 0; i < f->step.n_in; i++) {
+        bool spreads = f->access[i] == EM__CHAIN_SPREAD;
+        in[i] = p->in[index][i];
+        advance[i] = f->access[i] == EM__CHAIN_ONE ? 0 : spreads ? f->sizes[i] : p->columns * f->sizes[i];
+        memcpy(at[i], p->at, sizeof at[i]);
+    }
+    for (int64_t r = 0; r < p->rows; r++) {
+        apply(f, p->out[index] + r * p->columns * f->to_size, in, (size_t)p->columns, f->row_mode);
+        for (int i = 0; i < f->step.n_in; i++)
+            if (f->access[i] == EM__CHAIN_SPREAD && f->step.in[i] < EM__CHAIN_LOCAL)
+                in[i] += next_row(j, &j->operands[f->step.in[i]], at[i], 0);
+            else
+                in[i] += advance[i];
+    }
+}
+
 static void run_step(const place *p, int index)
 {
     const em__chain_fn *f = &p->job->steps[index];
+    if (f->by_rows && p->rows > 1) {
+        run_rows(p, index);
+        return;
+    }
     const uint8_t *in[3];
     for (int i = 0; i < f->step.n_in; i++) {
         bool spreads = f->access[i] == EM__CHAIN_SPREAD;
@@ -179,7 +206,7 @@ static void run_step(const place *p, int index)
     if (p->job->stream && f->step.target == EM__CHAIN_OUT)
         apply_streaming(f, out, in, n);
     else
-        apply(f, out, in, n);
+        apply(f, out, in, n, f->mode);
 }
 
 static void reduce_rows(const em__chain_job *j, const em__chain_fn *f, uint8_t *out, const uint8_t *from, int64_t rows)
