@@ -14,6 +14,8 @@ bool em__cpu_chains(em_device *device, em__op op, em_dtype from, em_dtype to)
 {
     const em__cpu *cpu = em__cpu_of(device);
     em__reduce_op reduce;
+    if (em_dtype_get_kind(from) == EM_KIND_COMPLEX || em_dtype_get_kind(to) == EM_KIND_COMPLEX)
+        return false; /* elements are spread by 1, 2, 4 or 8 bytes */
     if (op == EM__OP_CAST)
         return cpu->cast->fn[from][to] != NULL;
     if (op == EM__OP_SELECT)

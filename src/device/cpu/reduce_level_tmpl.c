@@ -27,7 +27,6 @@ static inline vf vf_smaller(vf a, vf b)
     return vf_select(vf_is_nan(a), a, vf_min(a, b));
 }
 
-/* vf_tree_add's order for any operation. */
 /* The largest lane; NaN if there is one. */
 static inline __attribute__((always_inline)) float fold_larger(vf acc[VF_TREE])
 {
@@ -38,6 +37,7 @@ static inline __attribute__((always_inline)) float fold_larger(vf acc[VF_TREE])
     return vm_any(vf_is_nan(acc[0])) ? (float)NAN : vf_fold_max(acc[0]);
 }
 
+/* vf_tree_add's order for any operation. */
 static inline __attribute__((always_inline)) float fold_lanes(vf acc[VF_TREE], vf (*f)(vf, vf))
 {
     for (int width = VF_TREE / 2; width > 0; width /= 2)
