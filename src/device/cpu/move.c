@@ -52,14 +52,42 @@ static bool cropped(const em__call *call, em__tensor *in, int64_t *at, int64_t *
     return true;
 }
 
+/* The value at [from, to) of axis d, where the axes before are between `low` and `high`. */
+static void fill_part(em__cpu *cpu, const em__call *call, int d, int64_t from, int64_t to, const int64_t *low,
+                      const int64_t *high)
+{
+    static const int64_t still[EM_MAX_RANK] = {0};
+    em__tensor value = {.data = call->in[1].data, .spec = call->out.spec};
+    int64_t at = from * call->out.strides[d], bytes = (int64_t)em_dtype_size(value.spec.dtype);
+    memcpy(value.strides, still, sizeof still);
+    value.spec.dims[d] = to - from;
+    for (int i = 0; i < d; i++) {
+        value.spec.dims[i] = high[i] - low[i];
+        at += low[i] * call->out.strides[i];
+    }
+    copy_to(cpu, &value, (char *)call->out.data + at * bytes, call->out.strides);
+}
+
 static em_status run_pad(em_device *device, const em__call *call)
 {
     em__cpu *cpu = em__cpu_of(device);
     em__tensor in = call->in[0];
-    int64_t at, out_strides[EM_MAX_RANK] = {0};
+    int64_t at, out_strides[EM_MAX_RANK] = {0}, low[EM_MAX_RANK], high[EM_MAX_RANK];
     size_t size = em_dtype_size(in.spec.dtype);
-    em__copy_fill(cpu->copy, cpu->pool, call->out.data, call->in[1].data, size, (size_t)em__spec_size(&call->out.spec));
-    if (cropped(call, &in, &at, out_strides))
+    int rank = in.spec.rank;
+    bool inside = cropped(call, &in, &at, out_strides), gaps = !inside;
+    for (int d = 0; d < rank; d++)
+        gaps = gaps || call->ints[2 * rank + d] > 0;
+    if (gaps)
+        em__copy_fill(cpu->copy, cpu->pool, call->out.data, call->in[1].data, size,
+                      (size_t)em__spec_size(&call->out.spec));
+    for (int d = 0; d < rank && !gaps; d++) { /* only what the operand does not cover */
+        low[d] = call->ints[d] > 0 ? call->ints[d] : 0;
+        high[d] = low[d] + in.spec.dims[d];
+        fill_part(cpu, call, d, 0, low[d], low, high);
+        fill_part(cpu, call, d, high[d], call->out.spec.dims[d], low, high);
+    }
+    if (inside)
         copy_to(cpu, &in, (char *)call->out.data + at * (int64_t)size, out_strides);
     return EM_OK;
 }
