@@ -8,7 +8,7 @@
 #include "device/device.h"
 
 /* Element i of integers of any dtype; u64 above the range of int64 saturates. */
-static inline int64_t em__index_at(em_dtype dtype, const void *data, int64_t i)
+static inline __attribute__((always_inline)) int64_t em__index_at(em_dtype dtype, const void *data, int64_t i)
 {
     switch (dtype) {
     case EM_U8: return ((const uint8_t *)data)[i];
@@ -26,7 +26,7 @@ static inline int64_t em__index_at(em_dtype dtype, const void *data, int64_t i)
 }
 
 /* The nearest index that is in [0, count); 0 when there is none. */
-static inline int64_t em__index_clamp(int64_t index, int64_t count)
+static inline __attribute__((always_inline)) int64_t em__index_clamp(int64_t index, int64_t count)
 {
     index = index >= count ? count - 1 : index;
     return index < 0 ? 0 : index;

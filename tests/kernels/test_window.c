@@ -1,0 +1,215 @@
+/*
+ * Windows on cpu against ref: random shapes, windows, strides, paddings and dilations of every dtype; the same bits for
+ * 1, 2 and 5 threads; long lines and wide rows; scatters.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <emily/windows.h>
+
+#include "harness/expect.h"
+#include "harness/rng.h"
+
+#define MOST 400000
+
+static double x[MOST];
+
+typedef struct trial {
+    int op;
+    em_dtype dtype;
+    em_dims dims;
+    int64_t window[EM_MAX_RANK], strides[EM_MAX_RANK], dilations[EM_MAX_RANK], low[EM_MAX_RANK], high[EM_MAX_RANK];
+} trial;
+
+static em_array *build(em_scope *s, const trial *t)
+{
+    em_window_options o = {sizeof o, t->strides, t->dilations, t->low, t->high, false};
+    em_array *a = em_constant(s, t->dtype, x, t->dims);
+    return t->op == 0   ? em_window_sum(s, a, t->window, &o)
+           : t->op == 1 ? em_window_product(s, a, t->window, &o)
+           : t->op == 2 ? em_window_max(s, a, t->window, &o)
+                        : em_window_min(s, a, t->window, &o);
+}
+
+static void run_trial(const trial *t)
+{
+    static const int threads[] = {1, 2, 5};
+    em_scope *ref = em_scope_new(em_device_find("ref")), *first = NULL;
+    em_array *want = build(ref, t), *one = NULL;
+    EXPECT_OK(em_eval(ref, want));
+    em_dtype dtype = em_array_dtype(want);
+    bool exact = t->op > 1 || em_dtype_get_kind(dtype) < EM_KIND_FLOAT;
+    size_t size = em_dtype_size(dtype);
+    double unit = size == 1          ? 0.2
+                  : dtype == EM_F16  ? 0x1p-10
+                  : dtype == EM_BF16 ? 0x1p-7
+                  : size == 4        ? 0x1p-20
+                                     : 0x1p-48;
+    unit = dtype == EM_C64 ? 0x1p-20 : unit;
+    for (int i = 0; i < 3; i++) {
+        EXPECT_OK(em_device_set_threads(em_device_find("cpu"), threads[i]));
+        em_scope *s = em_scope_new(em_device_find("cpu"));
+        em_array *got = build(s, t);
+        EXPECT_OK(em_eval(s, got));
+        if (exact)
+            EXPECT_CLOSE(dtype, em_array_data(got), em_array_data(want), em_array_size(want), 0, 0);
+        else
+            EXPECT_CLOSE(dtype, em_array_data(got), em_array_data(want), em_array_size(want), 30 * unit, unit);
+        if (one)
+            EXPECT_SAME_BITS(dtype, em_array_data(got), em_array_data(one), em_array_size(one));
+        one = one ? one : got;
+        if (first)
+            em_scope_free(s);
+        first = first ? first : s;
+    }
+    em_scope_free(first);
+    em_scope_free(ref);
+}
+
+static size_t fill(rng *r, trial *t)
+{
+    size_t n = 1;
+    for (int i = 0; i < t->dims.rank; i++)
+        n *= (size_t)t->dims.dims[i];
+    assert_true(n <= MOST / 2);
+    rng_fill(r, t->dtype, x, n);
+    return n;
+}
+
+static bool random_trial(rng *r, trial *t)
+{
+    int rank = (int)rng_below(r, 5);
+    t->dims.rank = rank;
+    for (int i = 0; i < rank; i++) {
+        bool plain = rng_below(r, 3) == 0;
+        t->dims.dims[i] = (int64_t)rng_below(r, 12) + (rng_below(r, 10) != 0);
+        t->window[i] = plain ? 1 : 1 + (int64_t)rng_below(r, 5);
+        t->strides[i] = plain ? 1 : 1 + (int64_t)rng_below(r, 3);
+        t->dilations[i] = 1 + (int64_t)rng_below(r, 3);
+        t->low[i] = plain ? 0 : (int64_t)rng_below(r, 5) - 1;
+        t->high[i] = plain ? 0 : (int64_t)rng_below(r, 5) - 1;
+        int64_t padded = t->dims.dims[i] + t->low[i] + t->high[i];
+        if (padded < (t->window[i] - 1) * t->dilations[i] + 1)
+            return false;
+    }
+    return true;
+}
+
+static void test_random(void **state)
+{
+    (void)state;
+    rng r = {11};
+    for (int dtype = EM_U8; dtype < EM_DTYPE_COUNT; dtype++)
+        for (int i = 0; i < 120; i++) {
+            trial t = {.op = i % 4, .dtype = (em_dtype)dtype};
+            if ((em_dtype_get_kind(t.dtype) == EM_KIND_COMPLEX && t.op > 1) || !random_trial(&r, &t))
+                continue;
+            fill(&r, &t);
+            run_trial(&t);
+        }
+}
+
+/* Lines and rows cut into pieces, parts for several workers. */
+static void test_large(void **state)
+{
+    (void)state;
+    static const trial trials[] = {
+        {2, EM_U8, {2, {12, 1}}, {5, 1}, {1, 1}, {3, 1}, {0, 2}, {1, 0}}, /* rows of one element, then a line */
+        {0, EM_F32, {1, {100000}}, {5}, {1}, {1}, {2}, {2}},
+        {0, EM_F32, {1, {100000}}, {40}, {3}, {7}, {100}, {300}},
+        {2, EM_U8, {1, {100000}}, {3}, {2}, {1}, {0}, {1}},
+        {0, EM_F64, {2, {9, 9000}}, {3, 1}, {1, 1}, {2, 1}, {1, 0}, {1, 0}},
+        {3, EM_S32, {2, {9, 9000}}, {3, 2}, {2, 2}, {1, 1}, {1, 0}, {0, 0}},
+        {0, EM_BF16, {4, {2, 40, 41, 3}}, {1, 3, 3, 1}, {1, 1, 1, 1}, {1, 1, 1, 1}, {0, 1, 1, 0}, {0, 1, 1, 0}},
+        {2, EM_F16, {4, {2, 3, 60, 61}}, {1, 1, 2, 2}, {1, 1, 2, 2}, {1, 1, 1, 1}, {0}, {0}},
+        {0, EM_F32, {3, {20, 30, 50}}, {4, 5, 6}, {1, 2, 3}, {2, 1, 2}, {3, 0, 1}, {0, 2, 1}},
+        {1,
+         EM_F32,
+         {8, {2, 3, 2, 3, 2, 3, 2, 3}},
+         {2, 2, 1, 2, 1, 3, 2, 2},
+         {1, 1, 1, 1, 1, 1, 1, 1},
+         {1, 1, 1, 1, 1, 1, 1, 1},
+         {0, 1},
+         {0, 0, 0, 1}}};
+    rng r = {12};
+    for (size_t i = 0; i < sizeof trials / sizeof *trials; i++) {
+        trial t = trials[i];
+        fill(&r, &t);
+        run_trial(&t);
+    }
+}
+
+/* Where a window covers padding alone, and where a long pad makes windows longer than the array. */
+static void test_padding_alone(void **state)
+{
+    (void)state;
+    em_scope *s = em_scope_new(NULL);
+    const int64_t window[] = {INT64_C(1) << 40}, pad[] = {INT64_C(1) << 40}, three[] = {3}, two[] = {2}, none[] = {0};
+    const float v[] = {1, 2, 3};
+    em_array *a = em_constant_f32(s, v, em_shape(3));
+    em_window_options all = {.struct_size = sizeof all, .low = pad};
+    em_window_options few = {.struct_size = sizeof few, .low = three, .high = none, .strides = two};
+    const float *sum = em_array_data(em_window_sum(s, a, window, &all));
+    assert_non_null(sum);
+    const float want[] = {0, 1, 3, 6};
+    EXPECT_SAME_BITS(EM_F32, sum, want, 4);
+    const float *max = em_array_data(em_window_max(s, a, two, &few));
+    assert_non_null(max);
+    assert_true(max[0] == -INFINITY && max[1] == 1 && max[2] == 3);
+    em_scope_free(s);
+}
+
+static em_array *build_scatter(em_scope *s, const trial *t, em_dims places, const void *source)
+{
+    em_window_options o = {sizeof o, t->strides, NULL, t->low, t->high, false};
+    em_array *a = em_constant(s, t->dtype, x, t->dims), *b = em_constant(s, t->dtype, source, places);
+    em_array *init = em_scalar(s, t->dtype, t->op == 2 ? 1 : 0);
+    return t->op % 2 ? em_window_scatter_max(s, a, b, init, t->window, &o)
+                     : em_window_scatter_min(s, a, b, init, t->window, &o);
+}
+
+/* Few values, so that they tie. */
+static void test_scatters(void **state)
+{
+    (void)state;
+    static const em_dtype dtypes[] = {EM_F32, EM_F64, EM_U8, EM_S32, EM_S64, EM_BF16, EM_S8};
+    static double source[MOST];
+    rng r = {13};
+    for (int i = 0; i < 400; i++) {
+        trial t = {.op = i % 4, .dtype = dtypes[i % 7]};
+        em_dims places = {0};
+        if (!random_trial(&r, &t) || (i % 40 == 0 && t.dims.rank == 0))
+            continue;
+        t.dims.dims[0] += t.dims.rank && i % 5 == 0 ? 60 : 0;
+        places.rank = t.dims.rank;
+        size_t n = fill(&r, &t), m = 1;
+        for (int d = 0; d < t.dims.rank; d++) {
+            int64_t rest = t.dims.dims[d] + t.low[d] + t.high[d] - t.window[d];
+            places.dims[d] = rest / t.strides[d] + 1;
+            m *= (size_t)places.dims[d];
+        }
+        for (size_t k = 0; k < n * em_dtype_size(t.dtype) && t.dtype == EM_U8; k++)
+            ((uint8_t *)x)[k] %= 4;
+        rng_fill(&r, t.dtype, source, m);
+        em_scope *ref = em_scope_new(em_device_find("ref"));
+        em_array *want = build_scatter(ref, &t, places, source);
+        EXPECT_OK(em_eval(ref, want));
+        for (int threads = 1; threads < 4; threads++) {
+            EXPECT_OK(em_device_set_threads(em_device_find("cpu"), threads));
+            em_scope *s = em_scope_new(em_device_find("cpu"));
+            em_array *got = build_scatter(s, &t, places, source);
+            EXPECT_OK(em_eval(s, got));
+            EXPECT_SAME_BITS(t.dtype, em_array_data(got), em_array_data(want), em_array_size(want));
+            em_scope_free(s);
+        }
+        em_scope_free(ref);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random), cmocka_unit_test(test_large),
+                                       cmocka_unit_test(test_padding_alone), cmocka_unit_test(test_scatters)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
