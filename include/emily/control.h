@@ -15,6 +15,7 @@
 #define EMILY_CONTROL_H
 
 #include <emily/program.h>
+#include <emily/windows.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -32,6 +33,20 @@ EM_API em_status em_while(em_scope *scope, em_trace_fn condition, em_trace_fn bo
  * shapes and dtypes and have no inputs: they capture. Results and failure as above. */
 EM_API em_status em_cond(em_scope *scope, em_array *predicate, em_trace_fn yes, em_trace_fn no, void *user,
                          em_array **results, size_t n);
+
+/* Combines elements x with results so far, all of one shape and dtype, element by element: whatever the shape, the
+ * result at a place must depend on x and acc at that place alone. */
+typedef em_array *(*em_reducer_fn)(em_scope *scope, em_array *x, em_array *acc, void *user);
+
+/* acc = initial, then acc = fn(x, acc) for each x along the named axes in row-major order. `initial` is a scalar, and it
+ * and a are promoted to one dtype, which fn must keep. The axes vanish, or become 1 with keep. */
+EM_API em_array *em_reduce(em_scope *scope, em_array *a, em_array *initial, em_axes axes, bool keep, em_reducer_fn fn,
+                           void *user);
+
+/* The same over each window, in row-major order, padding being `initial`; at most 4,096 elements in a window. `options`
+ * as for em_window_sum (windows.h). */
+EM_API em_array *em_window_reduce(em_scope *scope, em_array *a, em_array *initial, const int64_t *window,
+                                  const em_window_options *options, em_reducer_fn fn, void *user);
 
 #ifdef __cplusplus
 }

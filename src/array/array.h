@@ -112,6 +112,11 @@ em__buffer *em__buffer_new(size_t size); /* NULL when memory runs out */
 em__buffer *em__buffer_retain(em__buffer *buffer);
 void em__buffer_release(em__buffer *buffer); /* NULL is fine */
 
+/* The attributes of a WINDOW op (ops/op.h) into ints [5 * rank of a]; false once the scope has an error. */
+struct em_window_options;
+bool em__window_ints(em_scope *scope, const em_array *a, const int64_t *window, const struct em_window_options *options,
+                     const char *what, int64_t *ints);
+
 /* The lock that guards the buffers of lazy arrays. */
 void em__eval_lock(void);
 void em__eval_unlock(void);

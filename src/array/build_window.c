@@ -67,9 +67,8 @@ static void pad_same(int64_t dim, int64_t window, int64_t stride, int64_t dilati
     *high = pad - pad / 2;
 }
 
-/* window, stride, low, high, dilation of each axis into ints [5 * rank]; false once the scope has an error. */
-static bool window_ints(em_scope *scope, const em_array *a, const int64_t *window, const em_window_options *options,
-                        const char *what, int64_t *ints)
+bool em__window_ints(em_scope *scope, const em_array *a, const int64_t *window, const em_window_options *options,
+                     const char *what, int64_t *ints)
 {
     em_window_options o = {0};
     int rank = a->spec.rank;
@@ -101,7 +100,7 @@ static em_array *over_windows(em_scope *scope, em__op op, em_array *a, const int
 {
     int64_t ints[5 * EM_MAX_RANK];
     a = number(scope, op, a);
-    if (!a || !window_ints(scope, a, window, options, em__op_get(op)->name, ints))
+    if (!a || !em__window_ints(scope, a, window, options, em__op_get(op)->name, ints))
         return NULL;
     return em__build(scope, &(em__build_args){.op = op, .in = &a, .n_in = 1, .ints = ints, .n_ints = 5 * a->spec.rank});
 }
@@ -160,7 +159,7 @@ static em_array *scatter(em_scope *scope, em__op op, em_array *a, em_array *sour
         return NULL;
     if (em__op_operand_dtype(op, dtype, &dtype) != EM_OK)
         return em__scope_fail(scope);
-    if (!window_ints(scope, a, window, options, what, ints))
+    if (!em__window_ints(scope, a, window, options, what, ints))
         return NULL;
     int rank = a->spec.rank;
     for (int i = 0; i < rank; i++)
