@@ -34,12 +34,24 @@ EM_API em_status em_while(em_scope *scope, em_trace_fn condition, em_trace_fn bo
 EM_API em_status em_cond(em_scope *scope, em_array *predicate, em_trace_fn yes, em_trace_fn no, void *user,
                          em_array **results, size_t n);
 
+/* Called with a's value each time the result is computed, in every lane: once an evaluation, once a turn in a loop,
+ * never in a branch that is not taken. The memory is row-major and valid during the call. It may evaluate arrays, and
+ * must not wait for another thread that does. */
+typedef void (*em_hook_fn)(em_dtype dtype, em_dims dims, const void *data, void *user);
+
+/* a itself; whatever needs the result calls `fn`. `free_fn` (NULL: none) gets `user` when nothing can call it any more,
+ * also when the hook could not be made. */
+EM_API em_array *em_hook(em_scope *scope, em_array *a, em_hook_fn fn, void *user, void (*free_fn)(void *user));
+
+/* a itself; whatever needs the result logs `label`, shape and the first values at EM_LOG_INFO (log.h). */
+EM_API em_array *em_print(em_scope *scope, em_array *a, const char *label);
+
 /* Combines elements x with results so far, all of one shape and dtype, element by element: whatever the shape, the
  * result at a place must depend on x and acc at that place alone. */
 typedef em_array *(*em_reducer_fn)(em_scope *scope, em_array *x, em_array *acc, void *user);
 
-/* acc = initial, then acc = fn(x, acc) for each x along the named axes in row-major order. `initial` is a scalar, and it
- * and a are promoted to one dtype, which fn must keep. The axes vanish, or become 1 with keep. */
+/* acc = initial, then acc = fn(x, acc) for each x along the named axes in row-major order. `initial` is a scalar, and
+ * it and a are promoted to one dtype, which fn must keep. The axes vanish, or become 1 with keep. */
 EM_API em_array *em_reduce(em_scope *scope, em_array *a, em_array *initial, em_axes axes, bool keep, em_reducer_fn fn,
                            void *user);
 

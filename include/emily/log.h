@@ -23,6 +23,14 @@ typedef void (*em_log_fn)(em_log_level level, const char *message, void *user);
  * for messages that begin afterwards. */
 EM_API void em_log_set(em_log_fn fn, em_log_level level, void *user);
 
+/* What is checked at every op, in every lane; slow, and off unless EMILY_DEBUG lists some of nan, inf, bounds. An op
+ * that makes a NaN (infinity) of operands without one, or reads or writes by an index out of range, fails with
+ * EM_ERROR_INVALID_ARGUMENT and a text that names it, its shapes and the place. */
+typedef enum em_debug { EM_DEBUG_NONE = 0, EM_DEBUG_NAN = 1, EM_DEBUG_INF = 2, EM_DEBUG_BOUNDS = 4 } em_debug;
+
+/* Replaces what EMILY_DEBUG says by these flags, ored. Any thread; for ops that begin afterwards. */
+EM_API void em_debug_set(unsigned flags);
+
 /* One finished span: `name` is static ("eval", "run", "compile", "load", "fallback"), `nanoseconds` its length,
  * `detail` the op or file it concerned ("" if none). */
 typedef void (*em_telemetry_fn)(const char *name, const char *detail, uint64_t nanoseconds, void *user);

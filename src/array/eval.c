@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/vec.h"
+#include "device/checked.h"
 
 /* Recursive: a control op compiles its functions when it first runs, and compiling folds constants by evaluating. */
 static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
@@ -97,7 +98,7 @@ static em_status run_call(em_array *array, em__call *call, em__buffer **temps)
         status = EM_ERROR_OUT_OF_MEMORY;
     if (status == EM_OK) {
         call->out.data = out->data;
-        status = call->kernel(device, call);
+        status = em__call_run(device, call);
     }
     if (status == EM_OK)
         set_layout(array, out, &call->out);

@@ -58,11 +58,9 @@ static em_status compile_functions(em_program *program, const em__program_option
 {
     em__graph *graph = &program->graph;
     for (size_t i = 0; i < graph->nodes.length; i++)
-        for (int j = 0; j < EM__FUNCTIONS; j++) {
+        for (int j = 0; j < em__bodies(graph->nodes.data[i].op); j++) {
             em__function **function = &graph->nodes.data[i].functions[j];
             em__body *compiled;
-            if (!*function)
-                continue;
             em__program_options own = *options;
             own.keep_ir = false;
             own.n_donated = em__control_donated(graph->nodes.data[i].op, graph->nodes.data[i].ints, j);

@@ -76,7 +76,9 @@ static em_status put_graph(encoder *e, const em__graph *graph);
 
 static em_status put_node(encoder *e, const em__node *node)
 {
-    int functions = node->functions[0] ? EM__FUNCTIONS : 0;
+    int functions = em__bodies(node->op);
+    EM__FAIL_IF(node->op == EM__OP_HOOK, EM_ERROR_UNSUPPORTED,
+                "encode: a hook calls into this process and has no bytes; leave it out");
     EM__TRY(put_op(e, node->op));
     if (node->op == EM__OP_CONSTANT)
         return put_constant(e, node);

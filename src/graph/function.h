@@ -16,6 +16,12 @@ typedef struct em__body {
     void **outputs;
 } em__body;
 
+/* How many functions of an op are bodies: those of a control op. */
+static inline int em__bodies(em__op op)
+{
+    return em__op_get(op)->traits & EM__TRAIT_CONTROL ? EM__FUNCTIONS : 0;
+}
+
 /* Takes the graph over, whatever happens. */
 em_status em__body_new(em__graph *graph, em__body **out);
 

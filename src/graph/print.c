@@ -64,7 +64,7 @@ static em_status text_node(printer *p, const em__node *node, size_t index)
     EM__TRY(em__str_addf(&p->line, ") : %s", em__spec_print(&node->spec, spec, sizeof spec)));
     EM__TRY(text_attributes(p, node));
     flush(p);
-    for (int i = 0; i < EM__FUNCTIONS && node->functions[i]; i++) {
+    for (int i = 0; i < em__bodies(node->op); i++) {
         p->depth++;
         EM__TRY(text_graph(p, graph_of(node, i), function_name(node->op, i)));
         p->depth--;
@@ -105,7 +105,7 @@ static em_status dot_node(printer *p, const em__node *node, int cluster, size_t 
         EM__TRY(em__str_addf(&p->line, "  n%d_%d -> n%d_%zu;", cluster, node->in[i], cluster, index));
         flush(p);
     }
-    for (int i = 0; i < EM__FUNCTIONS && node->functions[i]; i++) {
+    for (int i = 0; i < em__bodies(node->op); i++) {
         int inner = ++p->cluster;
         EM__TRY(em__str_addf(&p->line, "  subgraph cluster_%d { label=\"%s of %zu\";", inner,
                              function_name(node->op, i), index));

@@ -14,7 +14,7 @@ static void add_stats(const em_program *program, em_program_stats *stats)
         const em__step *step = &program->steps.data[i];
         stats->packed_bytes += em__packed_bytes(step->packed);
         stats->fallback_calls += step->fallback;
-        for (int j = 0; j < EM__FUNCTIONS && step->call.functions; j++)
+        for (int j = 0; j < em__bodies(step->call.op); j++)
             add_stats(((const em__body *)step->call.functions[j])->program, stats);
     }
 }
@@ -84,7 +84,7 @@ static void describe(const em_program *program, const listener *to)
         memset(text, ' ', (size_t)indent);
         describe_step(step, text + indent, sizeof text - (size_t)indent);
         to->emit(text, to->user);
-        for (int j = 0; j < EM__FUNCTIONS && step->call.functions; j++) {
+        for (int j = 0; j < em__bodies(step->call.op); j++) {
             static const char *const names[][EM__FUNCTIONS] = {{"condition", "body"}, {"yes", "no"}};
             snprintf(text, sizeof text, "%*s%s:", indent + 1, "", names[step->call.op == EM__OP_COND][j]);
             to->emit(text, to->user);

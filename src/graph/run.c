@@ -4,6 +4,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "device/checked.h"
 #include "graph/program.h"
 
 static void patch(em_program *program, const void *const *inputs, void *const *outputs)
@@ -28,7 +29,7 @@ static em_status run_steps(em_program *program)
     for (size_t i = 0; i < program->steps.length; i++) {
         em__step *step = &program->steps.data[i];
         uint64_t begin = program->profile ? em__now() : 0;
-        EM__TRY(step->call.kernel(program->device, &step->call));
+        EM__TRY(em__call_run(program->device, &step->call));
         if (program->profile) {
             step->nanoseconds += em__now() - begin;
             step->count++;

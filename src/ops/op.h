@@ -72,6 +72,7 @@ enum {
     EM__TRAIT_CONTROL = 32,
     EM__TRAIT_UPDATE = 64, /* a kernel given operand 0's memory for its result leaves alone what it does not change */
     EM__TRAIT_FAST_UPDATE = 8 | 64,
+    EM__TRAIT_HOOK = 128,
 };
 
 /* Classes of dtypes that an op accepts. */

@@ -12,7 +12,8 @@
 static bool foldable(const em__graph *graph, const em__node *node)
 {
     int64_t size = 0;
-    if (em__op_get(node->op)->traits & EM__TRAIT_CONTROL) /* it may be long, or never end */
+    /* a loop may be long, or never end; a hook is called when a program runs */
+    if (em__op_get(node->op)->traits & (EM__TRAIT_CONTROL | EM__TRAIT_HOOK))
         return false;
     if (em__op_get(node->op)->traits & EM__TRAIT_LEAF)
         return node->op == EM__OP_IOTA && em__spec_size(&node->spec) <= LARGEST_FOLD;
