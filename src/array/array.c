@@ -7,8 +7,27 @@
 #include "core/block.h"
 #include "core/error.h"
 
+#define SMALL_HEAD ((size_t)64) /* keeps the data aligned */
+#define MOST_SMALL ((size_t)960)
+_Static_assert(sizeof(em__buffer) <= SMALL_HEAD, "the head of a small buffer");
+
+/* A small value lies behind its buffer in one block. */
+static em__buffer *small_buffer(size_t size)
+{
+    em__buffer *buffer = em__block_alloc(SMALL_HEAD + size);
+    if (!buffer)
+        return NULL;
+    memset(buffer, 0, sizeof *buffer);
+    buffer->data = (char *)buffer + SMALL_HEAD;
+    buffer->size = size;
+    atomic_init(&buffer->refs, 1);
+    return buffer;
+}
+
 em__buffer *em__buffer_new(size_t size)
 {
+    if (size <= MOST_SMALL)
+        return small_buffer(size);
     em__buffer *buffer = em__calloc(1, sizeof *buffer);
     if (!buffer)
         return NULL;
@@ -32,6 +51,10 @@ void em__buffer_release(em__buffer *buffer)
 {
     if (!buffer || atomic_fetch_sub_explicit(&buffer->refs, 1, memory_order_acq_rel) != 1)
         return;
+    if (!buffer->foreign && buffer->size <= MOST_SMALL) {
+        em__block_free(buffer, SMALL_HEAD + buffer->size);
+        return;
+    }
     if (!buffer->foreign)
         em__block_free(buffer->data, buffer->size);
     else if (buffer->free_fn)

@@ -10,7 +10,8 @@ em_status em__lower(em_device *device, em__call *call, em__lowered *lowered)
     em__tensor_contiguous(&call->out);
     if (em__op_get(call->op)->traits & EM__TRAIT_ELEMENTWISE)
         for (int i = 0; i < call->n_in; i++)
-            call->in[i] = em__tensor_broadcast(&call->in[i], &call->out.spec);
+            if (!em__same_shape(&call->in[i].spec, &call->out.spec))
+                call->in[i] = em__tensor_broadcast(&call->in[i], &call->out.spec);
     if (call->functions)
         EM__TRY(call->functions[0]->prepare(device, call, &lowered->plan));
     else

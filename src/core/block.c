@@ -1,7 +1,9 @@
 /*
  * The caching allocator behind every array.
  *
- * Small blocks (under 64 KiB) go straight to the system allocator, which caches them well. Larger ones are rounded up
+ * Tiny blocks (up to 1 KiB) come in multiples of 64 bytes; 256 KiB of freed ones wait to be handed out again, because an
+ * eager op over few elements costs little more than its memory. Small ones (under 64 KiB) go straight to the system
+ * allocator, which caches them well. Larger ones are rounded up
  * to a size class, eight classes to a power of two (at most 1/8 waste), and freed ones wait in their class's list.
  * A class list is LIFO, so the block most likely still in cache is handed out first. From 2 MiB on, blocks are mappings
  * of their own, aligned to huge pages: what is trimmed goes back to the system for certain.
@@ -24,7 +26,11 @@
 
 #define CACHED_FROM ((size_t)64 << 10)
 #define HUGE_PAGE ((size_t)2 << 20)
-#define CLASS_COUNT (64 * 8)
+#define LARGE_CLASSES (64 * 8)
+#define TINY ((size_t)1 << 10)
+#define TINY_STEP ((size_t)64)
+#define TINY_KEPT ((size_t)256 << 10)
+#define CLASS_COUNT (LARGE_CLASSES + (int)(TINY / TINY_STEP))
 #define LARGEST (SIZE_MAX / 4)
 
 typedef struct free_block {
@@ -34,22 +40,23 @@ typedef struct free_block {
 static struct {
     pthread_mutex_t lock;
     em_memory_stats stats;
-    free_block *classes[CLASS_COUNT];
+    free_block *classes[CLASS_COUNT]; /* the tiny ones behind the large ones */
+    size_t tiny_cached;               /* of stats.cached */
 } heap = {.lock = PTHREAD_MUTEX_INITIALIZER, .stats = {.limit = SIZE_MAX}};
 
-/* Class index and the bytes of its blocks. Sizes under CACHED_FROM have no class: index -1, 64-byte granularity. */
+/* Class index and the bytes of its blocks. Sizes between the tiny and the large have no class: index -1. */
 static int size_class(size_t size, size_t *bytes)
 {
     if (size < CACHED_FROM) {
-        *bytes = (size + 63) / 64 * 64;
-        *bytes += *bytes == 0 ? 64 : 0;
-        return -1;
+        *bytes = (size + TINY_STEP - 1) / TINY_STEP * TINY_STEP;
+        *bytes += *bytes == 0 ? TINY_STEP : 0;
+        return *bytes <= TINY ? LARGE_CLASSES + (int)(*bytes / TINY_STEP) - 1 : -1;
     }
     int top = 63 - __builtin_clzll((unsigned long long)size - 1);
     size_t step = (size_t)1 << (top - 3);
     *bytes = (size + step - 1) / step * step;
     int index = top * 8 + (int)((*bytes - ((size_t)1 << top)) / step);
-    assert(index < CLASS_COUNT);
+    assert(index < LARGE_CLASSES);
     return index;
 }
 
@@ -96,6 +103,8 @@ static void system_free(void *block, size_t bytes)
 /* Bytes of a class's blocks: the inverse of size_class. */
 static size_t class_bytes(int index)
 {
+    if (index >= LARGE_CLASSES)
+        return (size_t)(index - LARGE_CLASSES + 1) * TINY_STEP;
     int top = index / 8;
     return ((size_t)8 + (size_t)(index % 8)) << (top - 3);
 }
@@ -110,7 +119,7 @@ static size_t trim_locked(void)
             system_free(block, class_bytes(i));
         }
     }
-    heap.stats.cached = 0;
+    heap.stats.cached = heap.tiny_cached = 0;
     return given;
 }
 
@@ -135,6 +144,7 @@ static void *alloc_locked(size_t bytes, int index)
         em__unpoison(block, bytes);
         heap.classes[index] = block->next;
         heap.stats.cached -= bytes;
+        heap.tiny_cached -= index >= LARGE_CLASSES ? bytes : 0;
         return block;
     }
     if (!fits_locked(bytes))
@@ -182,11 +192,14 @@ void em__block_free(void *block, size_t size)
     pthread_mutex_lock(&heap.lock);
     assert(heap.stats.active >= bytes);
     heap.stats.active -= bytes;
+    if (index >= LARGE_CLASSES && heap.tiny_cached + bytes > TINY_KEPT)
+        index = -1;
     if (index >= 0) {
         free_block *entry = block;
         entry->next = heap.classes[index];
         heap.classes[index] = entry;
         heap.stats.cached += bytes;
+        heap.tiny_cached += index >= LARGE_CLASSES ? bytes : 0;
         em__poison(entry + 1, bytes - sizeof *entry); /* the leak checker follows the links */
     }
     pthread_mutex_unlock(&heap.lock);

@@ -19,12 +19,30 @@ typedef struct lists {
 #define MANY INT32_MAX
 
 /* clang-format off: a row a line */
-#define LISTS_UNARY    {1, 1, 1, 0, 0, 0, false, 0}
-#define LISTS_BINARY   {2, 2, 2, 0, 0, 0, false, 0}
-#define LISTS_REDUCE   {1, 1, 1, 2, 0, 0, false, 0}
-#define LISTS_AXIS     {1, 1, 1, 1, 0, 0, false, 0}
-#define LISTS_SPECIAL  {0}
-#define LISTS_INTERNAL {0}
+#define LISTS_UNARY                                                                                                    \
+    {                                                                                                                  \
+        1, 1, 1, 0, 0, 0, false, 0                                                                                     \
+    }
+#define LISTS_BINARY                                                                                                   \
+    {                                                                                                                  \
+        2, 2, 2, 0, 0, 0, false, 0                                                                                     \
+    }
+#define LISTS_REDUCE                                                                                                   \
+    {                                                                                                                  \
+        1, 1, 1, 2, 0, 0, false, 0                                                                                     \
+    }
+#define LISTS_AXIS                                                                                                     \
+    {                                                                                                                  \
+        1, 1, 1, 1, 0, 0, false, 0                                                                                     \
+    }
+#define LISTS_SPECIAL                                                                                                  \
+    {                                                                                                                  \
+        0                                                                                                              \
+    }
+#define LISTS_INTERNAL                                                                                                 \
+    {                                                                                                                  \
+        0                                                                                                              \
+    }
 /* clang-format on */
 
 static const lists by_signature[EM__OP_COUNT] = {

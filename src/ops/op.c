@@ -36,10 +36,17 @@ bool em__spec_empty(const em__spec *spec)
     return false;
 }
 
+bool em__same_shape(const em__spec *a, const em__spec *b)
+{
+    bool same = a->rank == b->rank;
+    for (int i = 0; i < a->rank && same; i++)
+        same = a->dims[i] == b->dims[i];
+    return same;
+}
+
 bool em__spec_equal(const em__spec *a, const em__spec *b)
 {
-    return a->dtype == b->dtype && a->rank == b->rank &&
-           (a->rank == 0 || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof a->dims[0]) == 0);
+    return a->dtype == b->dtype && em__same_shape(a, b);
 }
 
 const char *em__spec_print(const em__spec *spec, char *text, size_t size)

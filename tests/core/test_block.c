@@ -67,11 +67,34 @@ static void freed_blocks_come_back(void **state)
 static void small_blocks_are_not_cached(void **state)
 {
     (void)state;
-    void *block = em__block_alloc(1000);
-    assert_int_equal(now().active, 1024);
-    em__block_free(block, 1000);
+    size_t active = now().active;
+    void *block = em__block_alloc(5000);
+    assert_int_equal(now().active, active + 5056);
+    em__block_free(block, 5000);
     assert_int_equal(now().cached, 0);
     em__block_free(NULL, 12345);
+}
+
+static void tiny_blocks_are_kept_up_to_a_bound(void **state)
+{
+    (void)state;
+    enum { BLOCKS = 1000 };
+    static void *blocks[BLOCKS];
+    size_t active = now().active;
+    for (int i = 0; i < BLOCKS; i++)
+        assert_non_null(blocks[i] = em__block_alloc(1000));
+    assert_int_equal(now().active, active + BLOCKS * 1024);
+    for (int i = BLOCKS; i-- > 0;)
+        em__block_free(blocks[i], 1000);
+    assert_int_equal(now().cached, (size_t)256 << 10);
+    em_memory_trim();
+    assert_int_equal(now().cached, 0);
+    void *last = em__block_alloc(1);
+    em__block_free(last, 1);
+    assert_int_equal(now().cached, 64);
+    void *again = em__block_alloc(64);
+    assert_ptr_equal(again, last);
+    em__block_free(again, 64);
 }
 
 static void peak_and_count(void **state)
@@ -201,6 +224,7 @@ int main(void)
         cmocka_unit_test_setup(aligned_with_little_waste, trim_before),
         cmocka_unit_test_setup(freed_blocks_come_back, trim_before),
         cmocka_unit_test_setup(small_blocks_are_not_cached, trim_before),
+        cmocka_unit_test_setup(tiny_blocks_are_kept_up_to_a_bound, trim_before),
         cmocka_unit_test_setup(peak_and_count, trim_before),
         cmocka_unit_test_setup(limit_holds, trim_before),
         cmocka_unit_test_setup(impossible_sizes, trim_before),
