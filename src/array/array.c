@@ -264,8 +264,14 @@ size_t em_array_bytes(const em_array *array)
 
 em__tensor em__array_tensor(const em_array *array)
 {
-    em__tensor tensor = {.data = (char *)array->buffer->data + array->offset, .spec = array->spec};
-    memcpy(tensor.strides, array->strides, sizeof tensor.strides);
+    em__tensor tensor; /* large, and made for every operand of every op: only what is used is copied */
+    tensor.data = (char *)array->buffer->data + array->offset;
+    tensor.spec.dtype = array->spec.dtype;
+    tensor.spec.rank = array->spec.rank;
+    for (int i = 0; i < array->spec.rank; i++) {
+        tensor.spec.dims[i] = array->spec.dims[i];
+        tensor.strides[i] = array->strides[i];
+    }
     return tensor;
 }
 

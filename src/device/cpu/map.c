@@ -35,9 +35,21 @@ typedef struct folded {
     int64_t strides[MOST_OPERANDS][EM_MAX_RANK];
 } folded;
 
+/* All operands as the result is: one run, whatever the shape. What most calls are, and the cheapest to see. */
+static bool is_flat(const em__call *call)
+{
+    bool flat = true;
+    for (int i = 0; i < call->n_in && flat; i++)
+        flat = em__tensor_is_contiguous(&call->in[i]);
+    return flat;
+}
+
 static folded fold(const em__call *call)
 {
-    folded f = {0};
+    folded f; /* large: only what is used is written */
+    f.rank = 0;
+    for (int i = 0; i < MOST_OPERANDS; i++)
+        f.strides[i][0] = 0;
     for (int d = call->out.spec.rank - 1; d >= 0; d--) {
         int64_t dim = call->out.spec.dims[d];
         bool joins = f.rank > 0;
@@ -124,16 +136,37 @@ static void run_rows(void *context, int64_t chunk, int worker)
     }
 }
 
+static void run_whole(const map *m, size_t n)
+{
+    const void *in[MOST_OPERANDS];
+    for (int i = 0; i < m->call->n_in; i++)
+        in[i] = m->call->in[i].data;
+    run_driver(m, m->cpu->pool, m->call->out.data, in, n);
+}
+
+static em_status run_flat(em_device *device, const em__call *call)
+{
+    map m;
+    m.cpu = em__cpu_of(device);
+    m.call = call;
+    for (int i = 0; i < MOST_OPERANDS; i++)
+        m.f.strides[i][0] = 1;
+    size_t n = (size_t)em__spec_size(&call->out.spec);
+    if (n)
+        run_whole(&m, n);
+    return EM_OK;
+}
+
 static em_status run_map(em_device *device, const em__call *call)
 {
-    map m = {.cpu = em__cpu_of(device), .call = call, .f = fold(call)};
+    map m;
+    m.cpu = em__cpu_of(device);
+    m.call = call;
+    m.f = fold(call);
     if (em__spec_size(&call->out.spec) == 0)
         return EM_OK;
     if (m.f.rank == 1) {
-        const void *in[MOST_OPERANDS];
-        for (int i = 0; i < call->n_in; i++)
-            in[i] = call->in[i].data;
-        run_driver(&m, m.cpu->pool, call->out.data, in, (size_t)m.f.dims[0]);
+        run_whole(&m, (size_t)m.f.dims[0]);
         return EM_OK;
     }
     m.rows = 1;
@@ -159,9 +192,13 @@ bool em__cpu_prepare_map(em__cpu *cpu, const em__call *call, em__plan *plan)
 {
     if (!(em__op_get(call->op)->traits & EM__TRAIT_ELEMENTWISE) || !has_kernel(cpu->elementwise, call))
         return false;
+    plan->inplace = ((uint64_t)1 << call->n_in) - 1; /* each element is read before it is written */
+    if (is_flat(call)) {
+        plan->kernel = run_flat;
+        return true;
+    }
     folded f = fold(call);
     plan->kernel = run_map;
-    plan->inplace = ((uint64_t)1 << call->n_in) - 1; /* each element is read before it is written */
     for (int i = 0; i < call->n_in; i++) {
         int64_t step = f.strides[i][0];
         bool condition = call->op == EM__OP_SELECT && i == 0; /* has no scalar form */
