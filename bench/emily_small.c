@@ -1,7 +1,7 @@
 /*
- * What an op costs beside its arithmetic: a chain of adds and muls over 16 floats, built and evaluated eagerly, replayed
- * as a program, and compiled. Prints one line of JSON: {"ops", "eager_us", "native_us", "fuse_us" (each an op),
- * "compile_ms"}, best of many. Use: emily_small [ops] [rounds]. The peers: bench/peers/small.py.
+ * What an op costs beside its arithmetic: a chain of adds and muls over 16 floats, built and evaluated eagerly,
+ * replayed as a program, and compiled. Prints one line of JSON: {"ops", "eager_us", "native_us", "fuse_us" (each an
+ * op), "compile_ms"}, best of many. Use: emily_small [ops] [rounds]. The peers: bench/peers/small.py.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,7 +69,8 @@ static void keep_best(double *best, double seconds)
 
 int main(int argc, char **argv)
 {
-    int ops = argc > 1 ? atoi(argv[1]) : 1000, rounds = argc > 2 ? atoi(argv[2]) : 200;
+    int ops = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 1000,
+        rounds = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 200;
     float data[3 * WIDTH];
     double eager = 1, native = 1, fuse = 1, compile = 1, ignored;
     for (int i = 0; i < 3 * WIDTH; i++)

@@ -1,10 +1,10 @@
 /*
  * The caching allocator behind every array.
  *
- * Tiny blocks (up to 1 KiB) come in multiples of 64 bytes; 256 KiB of freed ones wait to be handed out again, because an
- * eager op over few elements costs little more than its memory. Small ones (under 64 KiB) go straight to the system
- * allocator, which caches them well. Larger ones are rounded up
- * to a size class, eight classes to a power of two (at most 1/8 waste), and freed ones wait in their class's list.
+ * Tiny blocks (up to 1 KiB) come in multiples of 64 bytes; 256 KiB of freed ones wait to be handed out again, because
+ * an eager op over few elements costs little more than its memory. Small ones (under 64 KiB) go straight to the system
+ * allocator, which caches them well. Larger ones are rounded up to a size class, eight classes to a power of two (at
+ * most 1/8 waste), and freed ones wait in their class's list.
  * A class list is LIFO, so the block most likely still in cache is handed out first. From 2 MiB on, blocks are mappings
  * of their own, aligned to huge pages: what is trimmed goes back to the system for certain.
  *

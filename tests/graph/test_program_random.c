@@ -1,132 +1,144 @@
 /*
- * Random programs: 1 to 60 ops over two inputs and a constant, views among them; a native replay has the bits of eager,
- * from fixed seeds.
+ * Random programs (support/random_graph.h): a native replay has the bits of eager, one, two and five threads give the
+ * same bits, and the fuse lane stays close where the ops let small differences stay small. A program that fails is cut
+ * down and printed. EM_TEST_PROGRAMS says how many, 200 unless told.
  */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include <emily/ir.h>
 #include <emily/ops.h>
-#include <emily/program.h>
 
+#include "graph/support/random_graph.h"
 #include "harness/expect.h"
 #include "harness/rng.h"
 
-#define MOST 64
-#define PROGRAMS 150
+#define FUSE_ABS 1e-4
 
-typedef struct recipe {
-    uint64_t seed;
-    em_array *constant;
-} recipe;
+static const em_spec specs[] = {{EM_F32, {2, {5, 7}}}, {EM_F32, {2, {7, 6}}}};
 
-static em_array *matched(em_scope *s, em_array *a, em_array *b, rng *r)
+static void print_line(const char *line, void *user)
 {
-    em_dims x = em_array_dims(a), y = em_array_dims(b);
-    if (x.rank == 2 && y.rank == 2 && x.dims[1] == y.dims[0])
-        return em_matmul(s, a, b);
-    if (x.rank == 2 && y.rank == 2 && x.dims[1] == y.dims[1])
-        return em_linear(s, a, b, NULL);
-    bool same = x.rank == y.rank && memcmp(x.dims, y.dims, (size_t)x.rank * sizeof x.dims[0]) == 0;
-    if (!same)
-        return em_add(s, a, em_mean(s, b, EM_ALL_AXES, false));
-    switch (rng_below(r, 4)) {
-    case 0: return em_sub(s, a, b);
-    case 1: return em_mul(s, a, b);
-    case 2: return em_select(s, em_less(s, a, b), a, b);
-    default: return em_maximum(s, a, b);
-    }
+    (void)user;
+    print_error("%s\n", line);
 }
 
-static em_array *moved(em_scope *s, em_array *a, rng *r)
+static bool same_bits(em_array *a, em_array *b)
 {
-    em_dims d = em_array_dims(a);
-    int64_t start[EM_MAX_RANK] = {0}, step[EM_MAX_RANK];
-    for (int i = 0; i < d.rank; i++) {
-        step[i] = 1 + (int64_t)rng_below(r, 2);
-        start[i] = d.dims[i] > 2 ? (int64_t)rng_below(r, 2) : 0;
-    }
-    switch (rng_below(r, 6)) {
-    case 0: return em_transpose(s, a, EM_ALL_AXES);
-    case 1: return em_reverse(s, a, EM_ALL_AXES);
-    case 2: return em_slice(s, a, start, d.dims, step);
-    case 3: return em_reshape(s, a, em_shape((int64_t)em_array_size(a)));
-    case 4: return d.rank == 1 ? em_reshape(s, a, em_shape(1, -1)) : em_concatenate(s, (em_array *[]){a, a}, 2, 0);
-    default: return em_broadcast_to(s, em_expand_dims(s, em_max(s, a, EM_ALL_AXES, false), 0), em_shape(3, 4));
-    }
+    size_t bytes = em_array_bytes(a);
+    return bytes == em_array_bytes(b) && (!bytes || memcmp(em_array_data(a), em_array_data(b), bytes) == 0);
 }
 
-static em_array *mapped(em_scope *s, em_array *a, rng *r)
+static bool close_enough(em_array *a, em_array *b)
 {
-    int last = em_array_dims(a).rank - 1;
-    switch (rng_below(r, 8)) {
-    case 0: return em_tanh(s, a);
-    case 1: return em_gelu(s, a);
-    case 2: return em_softmax(s, a, last);
-    case 3: return em_softmax(s, a, 0);
-    case 4: return em_layer_norm(s, a, NULL, NULL, 1e-5);
-    case 5: return em_cast(s, em_cast(s, a, EM_F16), EM_F32);
-    case 6: return em_sum(s, a, EM_AXES(0), true);
-    default: return em_sin(s, a);
-    }
+    if (em_array_bytes(a) != em_array_bytes(b) || em_array_dtype(a) != EM_F32)
+        return em_array_bytes(a) == em_array_bytes(b);
+    const float *x = em_array_data(a), *y = em_array_data(b);
+    for (size_t i = 0; i < em_array_size(a); i++)
+        if (!(fabsf(x[i] - y[i]) <= (float)FUSE_ABS) && !(isnan(x[i]) && isnan(y[i])))
+            return false;
+    return true;
 }
 
-static em_status random_program(em_scope *s, em_array *const *in, em_array **out, void *user)
+/* NULL when the program is right in the lane, else what is wrong. `print`: the program, too. */
+static const char *check_lane(random_graph *g, em_array *const *in, em_array *const *eager, em_lane lane, bool print)
 {
-    const recipe *q = user;
-    rng r = {q->seed};
-    em_array *values[MOST + 4] = {in[0], in[1], q->constant};
-    size_t n = 3, ops = 1 + rng_below(&r, 60);
-    for (; n < ops + 3; n++) {
-        em_array *a = values[rng_below(&r, n)], *b = values[rng_below(&r, n)];
-        size_t kind = rng_below(&r, 3);
-        values[n] = kind == 0 ? matched(s, a, b, &r) : kind == 1 ? moved(s, a, &r) : mapped(s, a, &r);
-        if (!values[n])
-            return em_scope_status(s);
-        if (em_array_size(values[n]) > 4096) /* concatenations and products must not run away */
-            values[n] = in[0];
-    }
-    out[0] = values[n - 1];
-    out[1] = values[rng_below(&r, n)];
-    out[2] = values[rng_below(&r, n)];
-    return EM_OK;
+    const em_compile_options options = {.struct_size = sizeof options, .lane = lane, .keep_ir = print};
+    em_array *got[GRAPH_OUTPUTS] = {0};
+    const char *wrong = NULL;
+    em_program *program = em_compile(random_graph_trace, g, specs, 2, GRAPH_OUTPUTS, &options);
+    if (!program)
+        return em_last_error();
+    if (print)
+        em_program_print(program, EM_PRINT_TEXT, print_line, NULL);
+    if (em_run(program, in, got) != EM_OK)
+        wrong = em_last_error();
+    for (int i = 0; i < GRAPH_OUTPUTS && !wrong; i++)
+        if (lane == EM_NATIVE ? !same_bits(eager[i], got[i]) : g->smooth && !close_enough(eager[i], got[i]))
+            wrong = lane == EM_NATIVE ? "native has other bits than eager" : "fuse is far from eager";
+    for (int i = 0; i < GRAPH_OUTPUTS; i++)
+        em_array_release(&got[i]);
+    em_program_free(program);
+    return wrong;
 }
 
-static void check_program(uint64_t seed)
+/* The same for eager itself with other numbers of threads. */
+static const char *check_threads(random_graph *g, em_array *const *in, em_array *const *eager)
 {
-    static const em_spec specs[] = {{EM_F32, {2, {5, 7}}}, {EM_F32, {2, {7, 6}}}};
+    static const int counts[] = {1, 2, 5};
+    em_device *device = em_device_default();
+    const char *wrong = NULL;
+    for (int i = 0; i < 3 && !wrong; i++) {
+        em_array *again[GRAPH_OUTPUTS];
+        EXPECT_OK(em_device_set_threads(device, counts[i]));
+        em_scope *s = em_scope_new(device);
+        if (random_graph_trace(s, in, again, g) != EM_OK)
+            wrong = em_last_error();
+        for (int k = 0; k < GRAPH_OUTPUTS && !wrong; k++)
+            if (em_array_eval(again[k]) != EM_OK || !same_bits(eager[k], again[k]))
+                wrong = "another number of threads gives other bits";
+        em_scope_free(s);
+    }
+    EXPECT_OK(em_device_set_threads(device, 0));
+    return wrong;
+}
+
+static const char *check(random_graph *g, bool threads, bool print)
+{
     float data[3][42];
-    rng r = {seed * 977 + 1};
+    rng r = {g->seed * 977 + 1};
     for (int i = 0; i < 3; i++)
         rng_fill(&r, EM_F32, data[i], 42);
     em_scope *s = em_scope_new(NULL);
     em_array *in[] = {em_constant_f32(s, data[0], em_shape(5, 7)), em_constant_f32(s, data[1], em_shape(7, 6))};
-    em_array *eager[3], *native[3];
-    recipe q = {seed, em_transpose(s, em_constant_f32(s, data[2], em_shape(6, 7)), EM_ALL_AXES)};
-    EXPECT_OK(random_program(s, in, eager, &q));
-    const em_compile_options options = {.struct_size = sizeof options, .lane = EM_NATIVE};
-    em_program *program = em_compile(random_program, &q, specs, 2, 3, &options);
-    if (!program)
-        fail_msg("seed %llu: %s", (unsigned long long)seed, em_last_error());
-    EXPECT_OK(em_run(program, in, native));
-    for (int i = 0; i < 3; i++) {
-        size_t bytes = em_array_bytes(eager[i]);
-        assert_int_equal(em_array_bytes(native[i]), bytes);
-        if (memcmp(em_array_data(native[i]), em_array_data(eager[i]), bytes) != 0)
-            fail_msg("seed %llu: output %d differs", (unsigned long long)seed, i);
-        em_array_release(&native[i]);
-    }
-    em_program_free(program);
+    em_array *eager[GRAPH_OUTPUTS];
+    g->constant = em_transpose(s, em_constant_f32(s, data[2], em_shape(6, 7)), EM_ALL_AXES);
+    const char *wrong = random_graph_trace(s, in, eager, g) == EM_OK ? NULL : em_scope_error(s);
+    for (int i = 0; i < GRAPH_OUTPUTS && !wrong; i++)
+        wrong = em_array_eval(eager[i]) == EM_OK ? NULL : em_last_error();
+    for (int lane = EM_NATIVE; lane <= EM_FUSE && !wrong; lane++)
+        wrong = check_lane(g, in, eager, (em_lane)lane, print);
+    if (!wrong && threads)
+        wrong = check_threads(g, in, eager);
+    static char kept[512]; /* the scope's text dies with it */
+    if (wrong)
+        snprintf(kept, sizeof kept, "%s", wrong);
     em_scope_free(s);
+    return wrong ? kept : NULL;
 }
 
-static void test_native_has_eagers_bits(void **state)
+/* Switches off every step without which the program still fails, and prints what is left. */
+static void report(random_graph *g, bool threads)
+{
+    for (int i = g->steps; i-- > 0;) {
+        g->off[i] = true;
+        g->off[i] = check(g, threads, false) != NULL;
+    }
+    const char *wrong = check(g, threads, true);
+    fail_msg("seed %llu, %d steps, %s: %s", (unsigned long long)g->seed, g->steps, g->smooth ? "smooth" : "all",
+             wrong ? wrong : "right when looked at again");
+}
+
+static void test_lanes_and_threads_agree(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= PROGRAMS; seed++)
-        check_program(seed);
+    const char *wanted = getenv("EM_TEST_PROGRAMS");
+    unsigned long programs = wanted ? strtoul(wanted, NULL, 10) : 200;
+    for (unsigned long seed = 1; seed <= programs; seed++) {
+        rng r = {seed};
+        random_graph g = {
+            .seed = seed, .steps = 1 + (int)rng_below(&r, seed % 8 ? 60 : GRAPH_STEPS), .smooth = seed % 4 == 0};
+        bool threads = seed % 10 == 0;
+        if (check(&g, threads, false))
+            report(&g, threads);
+    }
+    print_message("%lu programs\n", programs);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_native_has_eagers_bits)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_lanes_and_threads_agree)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
