@@ -1,7 +1,7 @@
 #!/bin/sh
 # compare.sh [NAME...]: emily beside its peers, one table after another (default: all), then the picture.
 # BUILD (build) is where emily was built, PYTHON a Python that has the peers (python3), THREADS one count for all.
-# Peers: torch transformers sentence-transformers tokenizers onnxruntime openvino onnx onnxscript jax. Without torch there
+# Peers: torch transformers sentence-transformers tokenizers onnxruntime openvino onnx onnxscript jax scipy. Without torch there
 # is nobody to compare with: then only the machine's limits and emily's own times are printed.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -9,7 +9,7 @@ root=$(dirname "$here")
 build=${BUILD:-$root/build}
 python=${PYTHON:-python3}
 threads=${THREADS:-$(nproc)}
-[ $# -gt 0 ] || set -- encoders text tokenizer_speed cold ops index accuracy
+[ $# -gt 0 ] || set -- encoders text tokenizer_speed cold ops index order fourier random_numbers accuracy
 
 echo "limits: $("$build/bench/limits" "$threads")"
 if ! "$python" -c 'import torch, numpy' 2>/dev/null; then

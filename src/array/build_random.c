@@ -68,6 +68,8 @@ em_array *em_random_fold_in(em_scope *scope, em_array *key, uint32_t data)
 
 em_array *em_random_bits(em_scope *scope, em_array *key, em_dtype dtype, em_dims dims)
 {
+    if (dtype < EM_U8 || dtype > EM_U64)
+        return refuse(scope, "random_bits", "the dtype must be u8, u16, u32 or u64");
     return threefry(scope, key, NULL, dtype, dims);
 }
 
@@ -84,8 +86,8 @@ static em_array *unit(em_scope *scope, em_array *key, em_dtype dtype, em_dims di
     switch (dtype) {
     case EM_BF16: source = EM_U8, bits = 8, fraction = 7; break;
     case EM_F16: source = EM_U16, bits = 16, fraction = 10; break;
-    case EM_F32: source = EM_U32, bits = 32, fraction = 23; break;
-    case EM_F64: source = EM_U64, bits = 64, fraction = 52; break;
+    case EM_F32:
+    case EM_F64: return threefry(scope, key, NULL, dtype, dims);
     default: return refuse(scope, "random_uniform", "random floats are f16, bf16, f32 or f64");
     }
     em_array *random = threefry(scope, key, NULL, source, dims);

@@ -67,8 +67,9 @@ em_status em__infer_THREEFRY(const em__apply *apply, em__spec *out)
     const em__spec *key = apply->in[0];
     if (key->dtype != EM_U32 || key->rank != 1 || key->dims[0] != 2)
         return em__infer_fail(apply, "a key is u32[2]");
-    if (apply->n_ints < 1 || apply->n_ints > 1 + EM_MAX_RANK || apply->ints[0] < EM_U8 || apply->ints[0] > EM_U64)
-        return em__infer_fail(apply, "random bits are u8, u16, u32 or u64");
+    int64_t dtype = apply->n_ints < 1 || apply->n_ints > 1 + EM_MAX_RANK ? -1 : apply->ints[0];
+    if ((dtype < EM_U8 || dtype > EM_U64) && dtype != EM_F32 && dtype != EM_F64)
+        return em__infer_fail(apply, "random bits are u8, u16, u32 or u64, or made to f32 or f64");
     out->dtype = (em_dtype)apply->ints[0];
     out->rank = apply->n_ints - 1;
     for (int i = 0; i < out->rank; i++)

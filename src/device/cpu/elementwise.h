@@ -96,7 +96,6 @@ void em__stream_end(void);
 
 /* The functions without a place in libm. */
 double em__erf_inv(double x);
-float em__erf_inv_f32(float x);
 double em__logaddexp(double a, double b);
 float em__logaddexp_f32(float a, float b);
 

@@ -67,11 +67,6 @@ double em__erf_inv(double y)
     return copysign(x, y);
 }
 
-float em__erf_inv_f32(float x)
-{
-    return (float)em__erf_inv((double)x);
-}
-
 /* The larger plus what the smaller adds; equal infinities are not subtracted. */
 double em__logaddexp(double a, double b)
 {

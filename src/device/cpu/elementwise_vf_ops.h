@@ -125,9 +125,19 @@ static inline vf vf_erfc(vf x)
     return vf_map(x, erfcf);
 }
 
+/* M. Giles, Approximating the erfinv function, GPU Computing Gems 2, 2011: polynomials in w = -log(1 - x^2), and in its
+ * root where w is 5 or more. */
 static inline vf vf_erf_inv(vf x)
 {
-    return vf_map(x, em__erf_inv_f32);
+    static const float middle[9] = {1.50140941f,     0.246640727f,   -0.00417768164f, -0.00125372503f, 0.00021858087f,
+                                    -4.39150654e-6f, -3.5233877e-6f, 3.43273939e-7f,  2.81022636e-8f};
+    static const float tail[9] = {2.83297682f,     1.00167406f,    0.00943887047f,  -0.0076224613f,  0.00573950773f,
+                                  -0.00367342844f, 0.00134934322f, 0.000100950558f, -0.000200214257f};
+    vf one = vf_set1(1.0f), w = vf_neg(vf_log(vf_mul(vf_sub(one, x), vf_add(one, x))));
+    vf p = vf_poly(vf_sub(w, vf_set1(2.5f)), middle, 9);
+    vf q = vf_poly(vf_sub(vf_sqrt(w), vf_set1(3.0f)), tail, 9);
+    vf y = vf_mul(vf_select(vf_lt(w, vf_set1(5.0f)), p, q), x);
+    return vf_select(vf_eq(vf_abs(x), one), vf_copysign(vf_set1(VF_INFINITY), x), y);
 }
 
 static inline vf vf_remainder(vf a, vf b)

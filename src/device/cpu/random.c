@@ -10,23 +10,25 @@
 #include "device/cpu/cpu.h"
 
 #define CHUNK 8192 /* blocks that one worker does at a time */
+#define PIECE 1024 /* blocks that are made floats while they are in L1 */
 #define PAIRS 256  /* blocks that are joined to 64-bit results at a time */
 
-em__threefry_fn em__threefry_get(em__cpu_level level)
+const em__threefry *em__threefry_get(em__cpu_level level)
 {
 #if defined(__x86_64__)
     if (level >= EM__CPU_AVX512)
-        return em__threefry_avx512;
+        return &em__threefry_avx512;
     if (level >= EM__CPU_AVX2)
-        return em__threefry_avx2;
+        return &em__threefry_avx2;
 #else
     (void)level;
 #endif
-    return em__threefry_portable;
+    return &em__threefry_portable;
 }
 
 typedef struct work {
-    em__threefry_fn run;
+    const em__threefry *kernels;
+    bool is_float;
     uint32_t key[2];
     char *out;
     int64_t bytes; /* of the result */
@@ -40,9 +42,11 @@ static void pairs(const work *w, int64_t from, int64_t to)
     uint64_t *out = (uint64_t *)(void *)w->out;
     for (int64_t at = from; at < to; at += PAIRS) {
         int64_t n = to - at < PAIRS ? to - at : PAIRS;
-        w->run(w->key, (uint32_t)at, (uint32_t)(at + w->half), n, a, b);
+        w->kernels->run(w->key, (uint32_t)at, (uint32_t)(at + w->half), n, a, b);
         for (int64_t i = 0; i < n; i++)
             out[at + i] = (uint64_t)a[i] << 32 | b[i];
+        if (w->is_float)
+            w->kernels->to_f64(out + at, n);
     }
 }
 
@@ -58,7 +62,9 @@ static void wide_chunk(void *context, int64_t chunk, int worker)
 static void edge(const work *w, int64_t i)
 {
     uint32_t word[2];
-    w->run(w->key, (uint32_t)i, i + w->half < w->words ? (uint32_t)(i + w->half) : 0, 1, &word[0], &word[1]);
+    w->kernels->run(w->key, (uint32_t)i, i + w->half < w->words ? (uint32_t)(i + w->half) : 0, 1, &word[0], &word[1]);
+    if (w->is_float)
+        w->kernels->to_f32(word, 2);
     for (int k = 0; k < 2; k++) {
         int64_t at = 4 * (i + k * w->half), left = w->bytes - at;
         if (left > 0)
@@ -72,9 +78,15 @@ static void chunk(void *context, int64_t index, int worker)
     const work *w = context;
     int64_t from = index * CHUNK, to = from + CHUNK;
     to = to < w->half - 1 ? to : w->half - 1;
-    if (to > from)
-        w->run(w->key, (uint32_t)from, (uint32_t)(from + w->half), to - from, (uint32_t *)(void *)w->out + from,
-               (uint32_t *)(void *)w->out + w->half + from);
+    uint32_t *out = (uint32_t *)(void *)w->out;
+    for (int64_t i = from, n; i < to; i += n) {
+        n = to - i < PIECE ? to - i : PIECE;
+        w->kernels->run(w->key, (uint32_t)i, (uint32_t)(i + w->half), n, out + i, out + w->half + i);
+        if (w->is_float) {
+            w->kernels->to_f32(out + i, n);
+            w->kernels->to_f32(out + w->half + i, n);
+        }
+    }
     if (w->half - 1 < from + CHUNK)
         edge(w, w->half - 1);
 }
@@ -83,8 +95,9 @@ static em_status run_threefry(em_device *device, const em__call *call)
 {
     em__cpu *cpu = em__cpu_of(device);
     const uint32_t *key = call->in[0].data;
-    work w = {.run = em__threefry_get(cpu->level), .key = {key[0], key[1]}, .out = call->out.data};
+    work w = {.kernels = em__threefry_get(cpu->level), .key = {key[0], key[1]}, .out = call->out.data};
     size_t size = em_dtype_size(call->out.spec.dtype);
+    w.is_float = em_dtype_get_kind(call->out.spec.dtype) == EM_KIND_FLOAT;
     w.bytes = em__spec_size(&call->out.spec) * (int64_t)size;
     w.words = (w.bytes + 3) / 4;
     w.half = (w.words + 1) / 2;

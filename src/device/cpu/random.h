@@ -9,15 +9,16 @@
 
 #include "core/cpu.h"
 
-/* a[i], b[i] = the block of the counters (first + i, second + i) under the key, for i < n. */
-typedef void (*em__threefry_fn)(const uint32_t key[2], uint32_t first, uint32_t second, int64_t n, uint32_t *a,
-                                uint32_t *b);
+typedef struct em__threefry {
+    /* a[i], b[i] = the block of the counters (first + i, second + i) under the key, for i < n. */
+    void (*run)(const uint32_t key[2], uint32_t first, uint32_t second, int64_t n, uint32_t *a, uint32_t *b);
+    /* Words, in place, to f32 in [0, 1): their leading 23 bits. Pairs of words to f64: 52 bits. */
+    void (*to_f32)(uint32_t *words, int64_t n);
+    void (*to_f64)(uint64_t *pairs, int64_t n);
+} em__threefry;
 
-/* The kernel of a level that the machine runs. Any thread. */
-em__threefry_fn em__threefry_get(em__cpu_level level);
-
-void em__threefry_portable(const uint32_t key[2], uint32_t first, uint32_t second, int64_t n, uint32_t *a, uint32_t *b);
-void em__threefry_avx2(const uint32_t key[2], uint32_t first, uint32_t second, int64_t n, uint32_t *a, uint32_t *b);
-void em__threefry_avx512(const uint32_t key[2], uint32_t first, uint32_t second, int64_t n, uint32_t *a, uint32_t *b);
+/* The kernels of a level that the machine runs. Any thread. */
+const em__threefry *em__threefry_get(em__cpu_level level);
+extern const em__threefry em__threefry_portable, em__threefry_avx2, em__threefry_avx512;
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Template: threefry2x32 in vectors of LANES words, function THREEFRY. A block is a chain of 60 dependent operations,
+ * Template: threefry2x32 in vectors of LANES words, table THREEFRY. A block is a chain of 60 dependent operations,
  * so SIDE vectors go side by side. The compiler's vector types serve every level.
  */
 #include <string.h>
@@ -44,7 +44,7 @@ static inline __attribute__((always_inline)) void blocks(const uint32_t *keys, u
     memcpy(b, y, sizeof y);
 }
 
-void THREEFRY(const uint32_t key[2], uint32_t first, uint32_t second, int64_t n, uint32_t *a, uint32_t *b)
+static void run(const uint32_t key[2], uint32_t first, uint32_t second, int64_t n, uint32_t *a, uint32_t *b)
 {
     enum { STEP = SIDE * LANES };
     const uint32_t keys[3] = {key[0], key[1], key[0] ^ key[1] ^ 0x1BD11BDA};
@@ -58,3 +58,32 @@ void THREEFRY(const uint32_t key[2], uint32_t first, uint32_t second, int64_t n,
     memcpy(a + i, last[0], (size_t)(n - i) * sizeof *a);
     memcpy(b + i, last[1], (size_t)(n - i) * sizeof *b);
 }
+
+typedef uint64_t pairs __attribute__((vector_size(4 * LANES)));
+typedef float floats __attribute__((vector_size(4 * LANES)));
+typedef double doubles __attribute__((vector_size(4 * LANES)));
+
+/* A fraction's bits with the exponent of 1 are a number in [1, 2). */
+static void to_f32(uint32_t *at, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += LANES) {
+        size_t size = n - i < LANES ? (size_t)(n - i) * sizeof *at : sizeof(words);
+        words x = {0};
+        memcpy(&x, at + i, size);
+        floats y = (floats)(x >> 9 | 0x3F800000u) - 1.0f;
+        memcpy(at + i, &y, size);
+    }
+}
+
+static void to_f64(uint64_t *at, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += LANES / 2) {
+        size_t size = n - i < LANES / 2 ? (size_t)(n - i) * sizeof *at : sizeof(pairs);
+        pairs x = {0};
+        memcpy(&x, at + i, size);
+        doubles y = (doubles)(x >> 12 | 0x3FF0000000000000u) - 1.0;
+        memcpy(at + i, &y, size);
+    }
+}
+
+const em__threefry THREEFRY = {run, to_f32, to_f64};

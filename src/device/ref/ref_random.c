@@ -2,8 +2,10 @@
  * Random bits: threefry2x32 over counters, laid out as jax.random does without jax_threefry_partitionable. The first
  * half of the counters makes the first words of the blocks, the second half (filled up by a 0 if their number is odd)
  * the second ones; results stand where their counters stood. Narrow results are parts of 32-bit ones, low bits first;
- * 64-bit ones have their upper words in the first half.
+ * 64-bit ones have their upper words in the first half. A float is made of the leading bits, as a fraction below 1.
  */
+#include <math.h>
+
 #include "device/ref/ref.h"
 
 static uint32_t rotate(uint32_t x, int by)
@@ -60,7 +62,8 @@ em_status em__ref_threefry(em_device *device, const em__call *call)
         uint64_t value = word(call, i / per_word, count) >> (bits < 32 ? i % per_word * bits : 0);
         if (bits == 64)
             value = value << 32 | word(call, size + i, count);
-        em__ref_store(dtype, call->out.data, i, (em__value){.u = value});
+        double fraction = bits == 64 ? ldexp((double)(value >> 12), -52) : ldexp((double)(value >> 9), -23);
+        em__ref_store(dtype, call->out.data, i, (em__value){.u = value, .f = fraction});
     }
     return EM_OK;
 }
