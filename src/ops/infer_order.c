@@ -81,3 +81,21 @@ em_status em__infer_THREEFRY(const em__apply *apply, em__spec *out)
         return em__infer_fail(apply, "counters are u32 and have the result's shape");
     return EM_OK;
 }
+
+em_status em__infer_RANDINT(const em__apply *apply, em__spec *out)
+{
+    const em__spec *keys = apply->in[0];
+    if (keys->dtype != EM_U32 || keys->rank != 2 || keys->dims[0] != 2 || keys->dims[1] != 2)
+        return em__infer_fail(apply, "two keys are u32[2, 2]");
+    if (apply->n_ints < 3 || apply->n_ints > 3 + EM_MAX_RANK ||
+        (apply->ints[0] != EM_S32 && apply->ints[0] != EM_U32) || apply->ints[2] < 0 || apply->ints[2] > UINT32_MAX)
+        return em__infer_fail(apply, "numbers are s32 or u32, from a range of them");
+    out->dtype = (em_dtype)apply->ints[0];
+    out->rank = apply->n_ints - 3;
+    for (int i = 0; i < out->rank; i++)
+        out->dims[i] = apply->ints[3 + i];
+    EM__TRY(em__spec_check(out, "random_randint"));
+    if (em__spec_size(out) > (int64_t)1 << 30)
+        return em__infer_fail(apply, "one key gives 2^30 numbers at most");
+    return EM_OK;
+}

@@ -44,6 +44,7 @@
  *   FFT, RFFT, IRFFT  axis, length, inverse (of a complex one)
  *   THREEFRY2X32    dtype, dims...; operands key, and counters that stand for 0, 1, 2... (f32, f64: their leading
  *                   bits as a fraction, in [0, 1))
+ *   RANDINT         dtype, first, span (0: 2^32), dims...; operand two keys
  *   FUSED_LAYER_NORM  mask: weight 1, bias 2; operands x, residual, weight, bias   eps
  *   FUSED_CHAIN     a program, see ops/chain.h
  */

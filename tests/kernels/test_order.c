@@ -172,6 +172,10 @@ static void keys(void **state)
 static em_array *draw(em_scope *s, em_dtype dtype, int64_t n)
 {
     em_array *key = em_random_key(s, 3);
+    if (dtype == EM_S32)
+        return em_random_randint(s, key, -5, n % 2 ? 3 * n : INT32_MAX, dtype, em_shape(n));
+    if (dtype == EM_S16)
+        return em_random_randint(s, key, 7, 8 + n % 2, dtype, em_shape(n));
     return dtype <= EM_U64 ? em_random_bits(s, key, dtype, em_shape(n))
                            : em_random_uniform(s, key, 0, 1, dtype, em_shape(n));
 }
@@ -193,7 +197,7 @@ static void random_bits(void **state)
         }
     }
     for (int dtype = EM_U8; dtype <= EM_F64; dtype++) {
-        bool none = dtype > EM_U64 && dtype < EM_F32;
+        bool none = (dtype > EM_S32 || dtype == EM_S8) && dtype < EM_F32 && dtype > EM_U64;
         for (int64_t n = 1; n < 70000 && !none; n = 5 * n + 1) {
             em_scope *s = em_scope_new(em_device_find("ref")), *t = em_scope_new(em_device_find("cpu"));
             em_array *want = draw(s, (em_dtype)dtype, n), *got = draw(t, (em_dtype)dtype, n);

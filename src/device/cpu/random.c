@@ -91,6 +91,64 @@ static void chunk(void *context, int64_t index, int worker)
         edge(w, w->half - 1);
 }
 
+typedef struct range {
+    const em__threefry *kernels;
+    const uint32_t *keys;
+    uint32_t *out, first, span, factor;
+    int64_t size, half;
+} range;
+
+/* Blocks [at, at + n) of both keys; out: the results' two halves. */
+static void range_piece(const range *w, int64_t at, int64_t n, uint32_t second, uint32_t *a, uint32_t *b)
+{
+    uint32_t upper[2][PIECE];
+    w->kernels->run(w->keys + 2, (uint32_t)at, second, n, a, b);
+    if (w->span == 0) {
+        for (int64_t i = 0; i < n; i++) {
+            a[i] += w->first;
+            b[i] += w->first;
+        }
+        return;
+    }
+    w->kernels->run(w->keys, (uint32_t)at, second, n, upper[0], upper[1]);
+    w->kernels->to_range(upper[0], a, n, w->first, w->span, w->factor);
+    w->kernels->to_range(upper[1], b, n, w->first, w->span, w->factor);
+}
+
+static void range_chunk(void *context, int64_t index, int worker)
+{
+    (void)worker;
+    const range *w = context;
+    int64_t from = index * CHUNK, to = from + CHUNK, last = w->half - 1;
+    to = to < last ? to : last;
+    for (int64_t i = from, n; i < to; i += n) {
+        n = to - i < PIECE ? to - i : PIECE;
+        range_piece(w, i, n, (uint32_t)(i + w->half), w->out + i, w->out + w->half + i);
+    }
+    if (last < from + CHUNK) {
+        uint32_t word[2];
+        bool whole = last + w->half < w->size;
+        range_piece(w, last, 1, whole ? (uint32_t)(last + w->half) : 0, &word[0], &word[1]);
+        w->out[last] = word[0];
+        if (whole)
+            w->out[last + w->half] = word[1];
+    }
+}
+
+static em_status run_randint(em_device *device, const em__call *call)
+{
+    em__cpu *cpu = em__cpu_of(device);
+    range w = {.kernels = em__threefry_get(cpu->level), .keys = call->in[0].data, .out = call->out.data};
+    w.first = (uint32_t)call->ints[1];
+    w.span = (uint32_t)call->ints[2];
+    uint32_t root = w.span ? 65536 % w.span : 0;
+    w.factor = w.span ? root * root % w.span : 0;
+    w.size = em__spec_size(&call->out.spec);
+    w.half = (w.size + 1) / 2;
+    em__pool_run(cpu->pool, range_chunk, &w, (w.half + CHUNK - 1) / CHUNK);
+    return EM_OK;
+}
+
 static em_status run_threefry(em_device *device, const em__call *call)
 {
     em__cpu *cpu = em__cpu_of(device);
@@ -108,6 +166,10 @@ static em_status run_threefry(em_device *device, const em__call *call)
 bool em__cpu_prepare_random(em__cpu *cpu, const em__call *call, em__plan *plan)
 {
     (void)cpu;
+    if (call->op == EM__OP_RANDINT) {
+        *plan = (em__plan){.kernel = run_randint};
+        return true;
+    }
     if (call->op != EM__OP_THREEFRY2X32)
         return false;
     /* Given counters come in twos: fold_in. The naive loop is right for them. */

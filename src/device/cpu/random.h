@@ -15,6 +15,8 @@ typedef struct em__threefry {
     /* Words, in place, to f32 in [0, 1): their leading 23 bits. Pairs of words to f64: 52 bits. */
     void (*to_f32)(uint32_t *words, int64_t n);
     void (*to_f64)(uint64_t *pairs, int64_t n);
+    /* lower[i] = first + (upper[i] % span * factor + lower[i] % span) % span, modulo 2^32; span is not 0. */
+    void (*to_range)(const uint32_t *upper, uint32_t *lower, int64_t n, uint32_t first, uint32_t span, uint32_t factor);
 } em__threefry;
 
 /* The kernels of a level that the machine runs. Any thread. */

@@ -86,4 +86,29 @@ static void to_f64(uint64_t *at, int64_t n)
     }
 }
 
-const em__threefry THREEFRY = {run, to_f32, to_f64};
+/* x modulo span, x below 2^32: a quotient by the reciprocal is right or one too small. */
+static inline pairs remainder_of(pairs x, uint64_t span, uint64_t reciprocal)
+{
+    pairs r = x - (x * reciprocal >> 32) * span;
+    return r - (span & (pairs)(r >= span));
+}
+
+static void to_range(const uint32_t *upper, uint32_t *lower, int64_t n, uint32_t first, uint32_t span, uint32_t factor)
+{
+    const uint64_t reciprocal = span > 1 ? ((uint64_t)1 << 32) / span : UINT32_MAX, low = UINT32_MAX;
+    for (int64_t i = 0; i < n; i += LANES) {
+        size_t size = n - i < LANES ? (size_t)(n - i) * sizeof *lower : sizeof(words);
+        pairs x = {0}, y = {0}, half[2];
+        memcpy(&x, upper + i, size);
+        memcpy(&y, lower + i, size);
+        for (int k = 0; k < 2; k++) { /* the even words, the odd ones */
+            pairs a = remainder_of(k ? x >> 32 : x & low, span, reciprocal);
+            pairs b = remainder_of(k ? y >> 32 : y & low, span, reciprocal);
+            half[k] = (remainder_of((a * factor + b) & low, span, reciprocal) + first) & low;
+        }
+        y = half[0] | half[1] << 32;
+        memcpy(lower + i, &y, size);
+    }
+}
+
+const em__threefry THREEFRY = {run, to_f32, to_f64, to_range};

@@ -37,6 +37,7 @@ static const em__kernel_fn kernels[EM__OP_COUNT] = {
     [EM__OP_RFFT] = em__ref_fft,
     [EM__OP_IRFFT] = em__ref_fft,
     [EM__OP_THREEFRY2X32] = em__ref_threefry,
+    [EM__OP_RANDINT] = em__ref_randint,
     [EM__OP_TAKE_ALONG_AXIS] = em__ref_take_along_axis,
     [EM__OP_GATHER] = em__ref_gather,
     [EM__OP_INDEXED_ADD] = em__ref_indexed,

@@ -52,6 +52,7 @@ EM__REF_DECLARE(sort);
 EM__REF_DECLARE(top_k);
 EM__REF_DECLARE(fft);
 EM__REF_DECLARE(threefry);
+EM__REF_DECLARE(randint);
 EM__REF_DECLARE(take_along_axis);
 EM__REF_DECLARE(gather);
 EM__REF_DECLARE(indexed);

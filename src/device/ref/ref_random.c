@@ -67,3 +67,29 @@ em_status em__ref_threefry(em_device *device, const em__call *call)
     }
     return EM_OK;
 }
+
+/*
+ * Two words from two keys, upper and lower, make 64 bits; what is left of them by division by the span is the number's
+ * distance from the first. As jax.random takes it, modulo 2^32 between the steps.
+ */
+em_status em__ref_randint(em_device *device, const em__call *call)
+{
+    (void)device;
+    const em__tensor *keys = &call->in[0];
+    const uint32_t *k = keys->data;
+    uint32_t first = (uint32_t)call->ints[1], span = (uint32_t)call->ints[2];
+    uint32_t root = span ? 65536 % span : 0, factor = span ? root * root % span : 0;
+    int64_t size = em__spec_size(&call->out.spec), half = (size + 1) / 2;
+    for (int64_t i = 0; i < size; i++) {
+        uint32_t words[2], at = (uint32_t)(i < half ? i : i - half);
+        for (int key = 0; key < 2; key++) {
+            const uint32_t *own = k + key * keys->strides[0];
+            uint32_t x[2] = {at, at + half < size ? at + (uint32_t)half : 0};
+            threefry(own[0], own[keys->strides[1]], x);
+            words[key] = i < half ? x[0] : x[1];
+        }
+        uint32_t offset = span ? (words[0] % span * factor + words[1] % span) % span : words[1];
+        ((uint32_t *)call->out.data)[i] = first + offset;
+    }
+    return EM_OK;
+}
