@@ -49,10 +49,9 @@ static size_t align(size_t bytes)
 /* Columns that a network sorts at a time; 0: rows are too long for it, or too few. */
 static int lanes_of(const em__order_job *job, bool indices)
 {
-    bool items = indices || job->wide;
-    int lanes = items ? job->kernels->lanes64 : job->kernels->lanes32;
+    int lanes = indices || job->wide ? job->kernels->lanes64 : job->kernels->lanes32;
     int64_t most = job->kernels->lanes32 * 64;
-    return (indices && job->wide) || job->n > most || 2 * job->rows < lanes || job->n < 2 ? 0 : lanes;
+    return job->n > most || 2 * job->rows < lanes || job->n < 2 ? 0 : lanes;
 }
 
 /* Scratch of one row sorted by radix: keys, then keys or items, then indices, then counters. */
@@ -165,68 +164,108 @@ static void row_chunk(void *context, int64_t r, int worker)
     sort_row(job, NULL, r, em__pool_scratch(job->cpu->pool, worker));
 }
 
-/* Keys [n] into column `lane` of the tile, with their indices as items; and back. */
-static void to_tile(const em__order_job *job, const void *keys, void *tile, int lanes, int lane)
-{
-    const uint32_t *narrow = keys;
-    uint64_t *wide = (uint64_t *)tile + lane;
-    for (int64_t i = 0; i < job->n; i++) {
-        if (job->indices)
-            wide[i * lanes] = (uint64_t)narrow[i] << 32 | (uint64_t)i;
-        else if (job->wide)
-            wide[i * lanes] = ((const uint64_t *)keys)[i];
-        else
-            ((uint32_t *)tile)[i * lanes + lane] = narrow[i];
-    }
-}
-
-static void from_tile(const em__order_job *job, const void *tile, void *keys, int lanes, int lane)
-{
-    for (int64_t i = 0; i < job->n; i++) {
-        if (job->wide)
-            ((uint64_t *)keys)[i] = ((const uint64_t *)tile)[i * lanes + lane];
-        else
-            ((uint32_t *)keys)[i] = ((const uint32_t *)tile)[i * lanes + lane];
-    }
-}
-
+/* Rows of one network: keys [lanes][n], the same as items if indices are wanted, the tile [n][lanes]. */
 static size_t tile_bytes(const em__order_job *job, int lanes)
 {
-    return align((size_t)(job->n * lanes) * 8) + align((size_t)job->n * 8);
+    return 3 * align((size_t)(job->n * lanes) * 8);
+}
+
+static void transpose(const em__order_job *job, size_t size, void *to, const void *from, int64_t rows, int64_t columns)
+{
+    job->cpu->copy->transpose[size == 8 ? 3 : 2](to, columns, from, rows, (size_t)rows, (size_t)columns, false);
+}
+
+/* A row's keys with their indices below them; what there is no room for of a key is lost. How many bits that is. */
+static int make_items(const em__order_job *job, const void *keys, uint64_t *items)
+{
+    int64_t n = job->n;
+    const uint32_t *narrow = keys;
+    const uint64_t *wide = keys;
+    int bits = 64 - __builtin_clzll((uint64_t)n);
+    uint64_t vary = 1;
+    for (int64_t i = 0; i < n && !job->wide; i++)
+        items[i] = (uint64_t)narrow[i] << bits | (uint64_t)i;
+    if (!job->wide)
+        return 0;
+    for (int64_t i = 1; i < n; i++)
+        vary |= wide[i] ^ wide[0];
+    int lost = 64 - __builtin_clzll(vary) + bits - 64;
+    lost = lost > 0 ? lost : 0;
+    for (int64_t i = 0; i < n; i++)
+        items[i] = wide[i] >> lost << bits | (uint64_t)i;
+    return lost;
+}
+
+/* Sorted items to indices; those whose keys are the same but for lost bits are put in order by the keys. */
+static void take_indices(const em__order_job *job, const uint64_t *keys, uint64_t *items, int lost, int64_t *out)
+{
+    int64_t n = job->n;
+    int bits = 64 - __builtin_clzll((uint64_t)n);
+    uint64_t mask = ((uint64_t)1 << bits) - 1;
+    for (int64_t i = 1; i < n && lost; i++) {
+        uint64_t x = items[i], key = keys[x & mask];
+        int64_t j = i;
+        for (; j > 0 && items[j - 1] >> bits == x >> bits && keys[items[j - 1] & mask] > key; j--)
+            items[j] = items[j - 1];
+        items[j] = x;
+    }
+    for (int64_t i = 0; i < n; i++)
+        out[i * job->stride] = (int64_t)(items[i] & mask);
+}
+
+static bool encode_rows(const em__order_job *job, int64_t first, int count, char *keys)
+{
+    int64_t key = job->wide ? 8 : 4;
+    bool special = false;
+    if (job->stride == 1)
+        return em__order_encode(job, job->in + first * job->n * (int64_t)job->size, 0, count * job->n, keys, 0).special;
+    for (int lane = 0; lane < count; lane++) {
+        const char *row = job->in + em__order_at(job, first + lane, job->n) * (int64_t)job->size;
+        special |= em__order_encode(job, row, 0, job->n, keys + lane * job->n * key, 0).special;
+    }
+    return special;
+}
+
+static void decode_rows(const em__order_job *job, int64_t first, int count, char *keys, bool special)
+{
+    int64_t key = job->wide ? 8 : 4, size = (int64_t)job->size;
+    if (job->stride == 1)
+        em__order_decode(job, keys, count * job->n, job->out + first * job->n * size);
+    for (int lane = 0; lane < count; lane++) {
+        int64_t at = em__order_at(job, first + lane, job->n) * size;
+        if (job->stride != 1)
+            em__order_decode(job, keys + lane * job->n * key, job->n, job->out + at);
+        if (special)
+            em__order_restore(job, job->in + at, job->out + at);
+    }
 }
 
 /* `lanes` rows in a network. */
 static void tile_chunk(void *context, int64_t chunk, int worker)
 {
     const em__order_job *job = context;
-    int lanes = lanes_of(job, job->indices != NULL), count;
-    int64_t first = chunk * lanes, left = job->rows - first;
-    char *tile = em__pool_scratch(job->cpu->pool, worker), *keys = tile + align((size_t)(job->n * lanes) * 8);
-    bool special[EM__ORDER_LANES] = {0};
-    count = left < lanes ? (int)left : lanes;
-    if (count < lanes)
-        memset(tile, 0, (size_t)(job->n * lanes) * (job->indices || job->wide ? 8 : 4));
-    for (int lane = 0; lane < count; lane++) {
-        const char *row = job->in + em__order_at(job, first + lane, job->n) * (int64_t)job->size;
-        special[lane] = em__order_encode(job, row, 0, job->n, keys, 0).special;
-        to_tile(job, keys, tile, lanes, lane);
-    }
-    if (job->indices || job->wide)
-        job->kernels->network64((uint64_t *)(void *)tile, job->n);
+    int lanes = lanes_of(job, job->indices != NULL), lost[EM__ORDER_LANES] = {0};
+    int64_t n = job->n, first = chunk * lanes, left = job->rows - first;
+    int count = left < lanes ? (int)left : lanes;
+    size_t part = align((size_t)(n * lanes) * 8), key = job->wide ? 8 : 4, item = job->indices ? 8 : key;
+    char *keys = em__pool_scratch(job->cpu->pool, worker), *items = job->indices ? keys + part : keys;
+    char *tile = keys + 2 * part;
+    bool special = encode_rows(job, first, count, keys);
+    for (int lane = 0; lane < count && job->indices; lane++)
+        lost[lane] =
+            make_items(job, keys + (size_t)(lane * n) * key, (uint64_t *)(void *)(items + (size_t)(lane * n) * 8));
+    memset(items + (size_t)(count * n) * item, 0, (size_t)((lanes - count) * n) * item);
+    transpose(job, item, tile, items, n, lanes);
+    if (item == 8)
+        job->kernels->network64((uint64_t *)(void *)tile, n);
     else
-        job->kernels->network32((uint32_t *)(void *)tile, job->n);
-    for (int lane = 0; lane < count; lane++) {
-        int64_t at = em__order_at(job, first + lane, job->n);
-        for (int64_t i = 0; i < job->n && job->indices; i++)
-            job->indices[at + i * job->stride] =
-                (int64_t)(((const uint64_t *)(const void *)tile)[i * lanes + lane] & UINT32_MAX);
-        if (job->indices)
-            continue;
-        from_tile(job, tile, keys, lanes, lane);
-        em__order_decode(job, keys, job->n, job->out + at * (int64_t)job->size);
-        if (special[lane])
-            em__order_restore(job, job->in + at * (int64_t)job->size, job->out + at * (int64_t)job->size);
-    }
+        job->kernels->network32((uint32_t *)(void *)tile, n);
+    transpose(job, item, items, tile, lanes, n);
+    for (int lane = 0; lane < count && job->indices; lane++)
+        take_indices(job, (uint64_t *)(void *)keys + lane * n, (uint64_t *)(void *)items + lane * n, lost[lane],
+                     job->indices + em__order_at(job, first + lane, n));
+    if (!job->indices)
+        decode_rows(job, first, count, keys, special);
 }
 
 static em_status run_sort(em_device *device, const em__call *call)
