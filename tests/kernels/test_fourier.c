@@ -65,8 +65,35 @@ static void real_lines(void **state)
         EXPECT_OK(em_eval(s, back));
         EXPECT_CLOSE_F32(em_array_data(half), em_array_data(whole), (size_t)(n / 2 + 1) * 2, 4e-6 * sqrt((double)n), 0);
         EXPECT_CLOSE_F32(em_array_data(back), values, (size_t)n, 5e-6, 0);
+        em_array *round = em_fft(s, em_ifft(s, x, 0, 0), 0, 0);
+        EXPECT_OK(em_eval(s, round));
+        for (int64_t j = 0; j < n; j++) {
+            const float *got = (const float *)em_array_data(round) + 2 * j;
+            assert_true(fabsf(got[0] - values[j]) < 5e-6f && fabsf(got[1]) < 5e-6f);
+        }
         em_scope_free(s);
     }
+}
+
+/* Long real lines down an axis, there and back, against the same lines along it. */
+static void real_columns(void **state)
+{
+    const int64_t n = 4096;
+    (void)state;
+    rng r = {8};
+    rng_fill(&r, EM_F32, values, 3 * (size_t)n);
+    em_scope *s = em_scope_new(em_device_find("cpu"));
+    em_array *x = em_constant(s, EM_F32, values, em_shape(n, 3));
+    em_array *pairs[2] = {em_fft(s, x, 0, 0),
+                          em_transpose(s, em_fft(s, em_transpose(s, x, EM_ALL_AXES), 0, 1), EM_ALL_AXES)};
+    em_array *back = em_irfft(s, em_rfft(s, x, 0, 0), n, 0);
+    pairs[1] = em_concatenate(s, (em_array *[]){pairs[1]}, 1, 0);
+    for (int i = 0; i < 2; i++)
+        EXPECT_OK(em_eval(s, pairs[i]));
+    EXPECT_OK(em_eval(s, back));
+    assert_memory_equal(em_array_data(pairs[0]), em_array_data(pairs[1]), em_array_bytes(pairs[0]));
+    EXPECT_CLOSE_F32(em_array_data(back), values, 3 * (size_t)n, 5e-6, 0);
+    em_scope_free(s);
 }
 
 /* Both ways of doing a line (alone, side by side with others), at every place of an axis, are within rounding. */
@@ -223,8 +250,9 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(waves),  cmocka_unit_test(real_lines), cmocka_unit_test(axes),   cmocka_unit_test(threads),
-        cmocka_unit_test(levels), cmocka_unit_test(many_plans), cmocka_unit_test(faults),
+        cmocka_unit_test(waves),      cmocka_unit_test(real_lines), cmocka_unit_test(real_columns),
+        cmocka_unit_test(axes),       cmocka_unit_test(threads),    cmocka_unit_test(levels),
+        cmocka_unit_test(many_plans), cmocka_unit_test(faults),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -34,7 +34,7 @@ static em__fft_job job_of(em__cpu *cpu, const em__call *call)
     }
     job.kernels = em__fft_kernels_get(job.wide);
     bool column = job.n < EM__FFT_DIVIDED || (2 * job.stride >= job.kernels->lanes && job.n <= LONG_COLUMN);
-    bool half = (job.real_out || call->op == EM__OP_RFFT) && job.n % 2 == 0;
+    bool half = (job.real_out || job.real_in) && job.n % 2 == 0;
     job.kind = column ? EM__FFT_COLUMN : half ? EM__FFT_REAL : EM__FFT_LINE;
     if (column && em__fft_greatest_prime(job.n) > EM__FFT_PRIME)
         job.kind = EM__FFT_LINE;

@@ -82,6 +82,8 @@ static void real_line(const em__fft_job *job, const void *in, void *out, char *z
     }
     em__fft_run(half, in, y, false, 1, place);
     CALL(split, job, (void *)y, out);
+    if (job->out_count == job->n && job->n > 2)
+        CALL(mirror, job, out);
 }
 
 void em__fft_line(const em__fft_job *job, int64_t line, em__pool *pool, void *workspace, char *scratch)

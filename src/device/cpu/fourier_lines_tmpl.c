@@ -110,7 +110,21 @@ static void N(split)(const em__fft_job *job, const REAL *z, REAL *line)
     }
 }
 
-/* The opposite, before an inverse transform. */
+/* A line of which the first n / 2 + 1 numbers are there, made whole; of an inverse transform, the forward one's. */
+static void N(mirror)(const em__fft_job *job, REAL *line)
+{
+    int64_t n = job->n, s = 2 * job->stride;
+    for (int64_t k = 0; 2 * k <= n && job->inverse; k++) {
+        line[k * s] *= (REAL)job->scale;
+        line[k * s + 1] *= -(REAL)job->scale;
+    }
+    for (int64_t k = 1; 2 * k < n; k++) {
+        line[(n - k) * s] = line[k * s];
+        line[(n - k) * s + 1] = -line[k * s + 1];
+    }
+}
+
+/* The opposite of split, before an inverse transform. */
 static void N(join)(const em__fft_job *job, const REAL *line, REAL *z)
 {
     const REAL *w = job->plan->half;

@@ -110,6 +110,42 @@ static void root(int64_t k, int64_t n, double *c, double *s)
     }
 }
 
+/*
+ * Many roots of one n, for tables of f32: root k is a product of two out of short lists, exact to some 1e-16. Without
+ * lists (f64, a small n, no memory for them) each is computed by itself.
+ */
+typedef struct root_list {
+    int64_t n;
+    double *near, *far; /* roots 0, 1, ... and 0, FAR, 2 FAR, ... */
+} root_list;
+
+#define FAR 1024
+
+static root_list roots_of(int64_t n, bool wide)
+{
+    root_list r = {.n = n};
+    int64_t far = n / FAR + 1;
+    if (wide || n < 8 * FAR || !(r.near = em__alloc((size_t)(2 * (FAR + far)) * sizeof *r.near)))
+        return r;
+    r.far = r.near + 2 * FAR;
+    for (int64_t k = 0; k < FAR; k++)
+        root(k, n, &r.near[2 * k], &r.near[2 * k + 1]);
+    for (int64_t k = 0; k < far; k++)
+        root(k * FAR, n, &r.far[2 * k], &r.far[2 * k + 1]);
+    return r;
+}
+
+static void root_out_of(const root_list *r, int64_t k, double *c, double *s)
+{
+    if (!r->near) {
+        root(k, r->n, c, s);
+        return;
+    }
+    const double *a = r->near + k % FAR * 2, *b = r->far + k / FAR * 2;
+    *c = a[0] * b[0] - a[1] * b[1];
+    *s = a[0] * b[1] + a[1] * b[0];
+}
+
 /* Where tables are written; with `base` NULL they are only measured. */
 typedef struct writer {
     char *base;
@@ -186,17 +222,21 @@ static void build_between(writer *w, em__fft_plan *plan, int lanes)
     int64_t n = plan->shape.n, n1 = plan->shape.n1, blocks = (plan->shape.n2 + lanes - 1) / lanes;
     void *at = table(w, blocks * n1 * 2 * lanes);
     plan->twiddles = at;
-    for (int64_t b = 0; b < blocks && at; b++) {
+    if (!at)
+        return;
+    root_list r = roots_of(n, w->wide);
+    for (int64_t b = 0; b < blocks; b++) {
         for (int64_t k = 0; k < n1; k++) {
             for (int l = 0; l < lanes; l++) {
                 double c, s;
                 int64_t i = (b * n1 + k) * 2 * lanes + l;
-                root((b * lanes + l) * k % n, n, &c, &s);
+                root_out_of(&r, (b * lanes + l) * k % n, &c, &s);
                 put(w, at, i, c);
                 put(w, at, i + lanes, -s);
             }
         }
     }
+    em__free(r.near);
 }
 
 /* The chirp exp(-pi i j^2 / n); its conjugate, wrapped around, is what is convolved with. */
@@ -209,9 +249,10 @@ static void build_chirp(writer *w, em__fft_plan *plan)
     if (!chirp)
         return;
     memset(kernel, 0, (size_t)(2 * m) * (w->wide ? 8 : 4));
+    root_list r = roots_of(2 * n, w->wide);
     for (int64_t j = 0, square = 0; j < n; j++) { /* square: j^2 modulo 2 n */
         double c, s;
-        root(square, 2 * n, &c, &s);
+        root_out_of(&r, square, &c, &s);
         put(w, chirp, 2 * j, c);
         put(w, chirp, 2 * j + 1, -s);
         for (int side = 0; side < 2; side++) {
@@ -221,17 +262,31 @@ static void build_chirp(writer *w, em__fft_plan *plan)
         }
         square = (square + 2 * j + 1) % (2 * n);
     }
+    em__free(r.near);
+}
+
+static void build_half(writer *w, em__fft_plan *plan)
+{
+    int64_t n = plan->shape.n;
+    void *half = table(w, 2 * (n / 2 + 1));
+    plan->half = half;
+    if (!half)
+        return;
+    root_list r = roots_of(n, w->wide);
+    for (int64_t k = 0; k <= n / 2; k++) {
+        double c, s;
+        root_out_of(&r, k, &c, &s);
+        put(w, half, 2 * k, c);
+        put(w, half, 2 * k + 1, -s);
+    }
+    em__free(r.near);
 }
 
 /* Fills the plan's tables, or measures them. */
 static void build(writer *w, em__fft_plan *plan, int lanes)
 {
-    int64_t n = plan->shape.n;
     if (plan->kind == EM__FFT_REAL) {
-        void *half = table(w, 2 * (n / 2 + 1));
-        plan->half = half;
-        for (int64_t k = 0; k <= n / 2 && half; k++)
-            put_root(w, half, k, k, n);
+        build_half(w, plan);
     } else if (plan->shape.smooth) {
         build_chirp(w, plan);
     } else {
