@@ -12,7 +12,25 @@
 #include "device/cpu/fourier_lines.h"
 
 #define LONG_LINE ((int64_t)1 << 15)   /* from which all workers share a line */
+#define SHORT_LINE ((int64_t)1 << 11)  /* below which many lines are columns */
 #define LONG_COLUMN ((int64_t)1 << 11) /* up to which lines down an inner axis are columns */
+
+/* By the lengths, strides and number of lines alone. */
+static em__fft_kind kind_of(const em__fft_job *job, em__op op)
+{
+    int64_t n = job->n;
+    bool beside = 2 * job->stride >= job->kernels->lanes, many = 2 * job->lines >= job->kernels->lanes;
+    bool even = n % 2 == 0;
+    bool crowded = n >= 256 && n % 128 == 0; /* lines of these fall on the same places of a cache */
+    if ((n < SHORT_LINE && many && !crowded) || n < EM__FFT_DIVIDED || (beside && n <= LONG_COLUMN)) {
+        bool smooth = em__fft_greatest_prime(n) <= EM__FFT_PRIME;
+        if (even && smooth && op == EM__OP_RFFT)
+            return EM__FFT_REAL_COLUMN;
+        if (smooth || (n <= LONG_COLUMN / 4 && many))
+            return EM__FFT_COLUMN;
+    }
+    return even && (job->real_out || job->real_in) ? EM__FFT_REAL : EM__FFT_LINE;
+}
 
 static em__fft_job job_of(em__cpu *cpu, const em__call *call)
 {
@@ -33,12 +51,13 @@ static em__fft_job job_of(em__cpu *cpu, const em__call *call)
         job.stride *= d > axis ? in->spec.dims[d] : 1;
     }
     job.kernels = em__fft_kernels_get(job.wide);
-    bool column = job.n < EM__FFT_DIVIDED || (2 * job.stride >= job.kernels->lanes && job.n <= LONG_COLUMN);
-    bool half = (job.real_out || job.real_in) && job.n % 2 == 0;
-    job.kind = column ? EM__FFT_COLUMN : half ? EM__FFT_REAL : EM__FFT_LINE;
-    if (column && em__fft_greatest_prime(job.n) > EM__FFT_PRIME)
-        job.kind = EM__FFT_LINE;
+    job.kind = kind_of(&job, call->op);
     return job;
+}
+
+static bool in_columns(em__fft_kind kind)
+{
+    return kind == EM__FFT_COLUMN || kind == EM__FFT_REAL_COLUMN;
 }
 
 typedef struct work {
@@ -66,7 +85,7 @@ static em_status run_fft(em_device *device, const em__call *call)
     work w = {job_of(cpu, call), call->scratch};
     int lanes = w.job.kernels->lanes;
     EM__TRY(em__fft_plan_get(w.job.n, w.job.wide, w.job.kind, &w.job.plan));
-    if (w.job.kind == EM__FFT_COLUMN)
+    if (in_columns(w.job.kind))
         em__pool_run(cpu->pool, column_chunk, &w, (w.job.lines + lanes - 1) / lanes);
     else if (w.job.n < LONG_LINE)
         em__pool_run(cpu->pool, line_chunk, &w, w.job.lines);
@@ -93,13 +112,10 @@ bool em__cpu_prepare_fourier(em__cpu *cpu, const em__call *call, em__plan *plan)
     if (em__fft_plan_get(job.n, job.wide, job.kind, &job.plan) != EM_OK)
         return true;
     plan->kernel = run_fft;
-    if (job.kind == EM__FFT_COLUMN)
-        plan->workers = em__fft_columns_bytes(&job);
-    else
-        plan->workers = em__fft_line_workspace(job.plan);
-    if (job.kind != EM__FFT_COLUMN && job.n < LONG_LINE)
+    plan->workers = in_columns(job.kind) ? em__fft_columns_bytes(&job) : em__fft_line_workspace(job.plan);
+    if (!in_columns(job.kind) && job.n < LONG_LINE)
         plan->workers += em__fft_line_scratch(&job);
-    else if (job.kind != EM__FFT_COLUMN)
+    else if (!in_columns(job.kind))
         plan->scratch = em__fft_line_scratch(&job);
     em__fft_plan_release(job.plan);
     return true;

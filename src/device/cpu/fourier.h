@@ -19,10 +19,10 @@
 #include "core/cpu.h"
 #include "core/pool.h"
 
-#define EM__FFT_PRIME 61    /* the greatest prime that a column is divided by */
-#define EM__FFT_STAGES 40   /* at most */
-#define EM__FFT_LANES 16    /* at most */
-#define EM__FFT_DIVIDED 256 /* lengths below it are never divided in two */
+#define EM__FFT_PRIME 61   /* the greatest prime that a column is divided by */
+#define EM__FFT_STAGES 40  /* at most */
+#define EM__FFT_LANES 16   /* at most */
+#define EM__FFT_DIVIDED 64 /* lengths below it are never divided in two */
 
 /* A transform of length n in a column: factor by factor, first the largest stride in the operand. */
 typedef struct em__fft_column {
@@ -39,8 +39,8 @@ typedef struct em__fft_shape {
     int64_t smooth;    /* not 0: by a convolution of this length */
 } em__fft_shape;
 
-/* What a plan is for: a complex line; a real line of even length; many columns, never divided. */
-typedef enum em__fft_kind { EM__FFT_LINE, EM__FFT_REAL, EM__FFT_COLUMN } em__fft_kind;
+/* What a plan is for: a complex line; a real line of even length; many columns, never divided; many real ones. */
+typedef enum em__fft_kind { EM__FFT_LINE, EM__FFT_REAL, EM__FFT_COLUMN, EM__FFT_REAL_COLUMN } em__fft_kind;
 
 typedef struct em__fft_plan em__fft_plan;
 struct em__fft_plan {
@@ -71,6 +71,10 @@ typedef struct em__fft_kernels {
     /* Rows of x [n1][2][lanes] times twiddles, turned: column j of them becomes a row of lanes, to[block][j] for blocks
      * of lanes rows, `block` values apart. */
     void (*turn)(void *to, int64_t block, const void *x, const void *twiddles, int64_t n1, int count);
+    /* Rows of x [n][2][lanes] times w [n]; `swap` and `swap_out` as below. */
+    void (*multiply_rows)(void *x, const void *w, int64_t n, bool swap, bool swap_out);
+    /* out [h + 1][2][lanes]: real lines' transforms from those of half the length, z [h][2][lanes]; w [h + 1]. */
+    void (*split_rows)(void *out, const void *z, const void *w, int64_t h);
     /* out[i] = a[i] b[i] scale, complex; `swap` first changes a's parts, `swap_out` then the result's. */
     void (*multiply)(void *out, const void *a, const void *b, int64_t n, bool swap, bool swap_out, double scale);
 } em__fft_kernels;

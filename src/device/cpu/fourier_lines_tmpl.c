@@ -39,6 +39,18 @@ static void N(gather)(const em__fft_job *job, int64_t first, int lines, REAL *x)
     }
 }
 
+/* The same of real lines, neighbours as complex numbers: x [n / 2][2][lanes]. */
+static void N(gather_pairs)(const em__fft_job *job, int64_t first, int lines, REAL *x)
+{
+    int lanes = job->kernels->lanes;
+    memset(x, 0, (size_t)(job->n * lanes) * sizeof *x);
+    for (int lane = 0; lane < lines; lane++) {
+        const REAL *line = (const REAL *)(const void *)job->in + offset(job, first + lane, job->count);
+        for (int64_t j = 0; j < job->n && j < job->count; j++)
+            x[j * lanes + lane] = line[j * job->stride];
+    }
+}
+
 static void N(scatter)(const em__fft_job *job, int64_t first, int lines, const REAL *x)
 {
     int lanes = job->kernels->lanes;

@@ -86,11 +86,11 @@ static void divide(em__fft_shape *shape, int lanes)
 static em__fft_shape shape_of(int64_t n, em__fft_kind kind, int lanes)
 {
     em__fft_shape shape = {.n = n, .n1 = n, .n2 = 1};
-    if (kind != EM__FFT_LINE)
+    if (kind == EM__FFT_REAL || kind == EM__FFT_REAL_COLUMN)
         return shape;
     if (em__fft_greatest_prime(n) > EM__FFT_PRIME)
         shape.smooth = smooth_from(2 * n - 1);
-    else if (n >= EM__FFT_DIVIDED)
+    else if (n >= EM__FFT_DIVIDED && kind == EM__FFT_LINE)
         divide(&shape, lanes);
     return shape;
 }
@@ -285,7 +285,7 @@ static void build_half(writer *w, em__fft_plan *plan)
 /* Fills the plan's tables, or measures them. */
 static void build(writer *w, em__fft_plan *plan, int lanes)
 {
-    if (plan->kind == EM__FFT_REAL) {
+    if (plan->kind == EM__FFT_REAL || plan->kind == EM__FFT_REAL_COLUMN) {
         build_half(w, plan);
     } else if (plan->shape.smooth) {
         build_chirp(w, plan);
@@ -320,9 +320,10 @@ static em_status new_plan(int64_t n, bool wide, em__fft_kind kind, em__fft_plan 
     plan->wide = wide;
     plan->kind = kind;
     plan->refs = 1;
-    int64_t part = kind == EM__FFT_REAL ? n / 2 : plan->shape.smooth;
+    bool columns = kind == EM__FFT_COLUMN || kind == EM__FFT_REAL_COLUMN;
+    int64_t part = kind == EM__FFT_REAL || kind == EM__FFT_REAL_COLUMN ? n / 2 : plan->shape.smooth;
     if (part)
-        status = em__fft_plan_get(part, wide, EM__FFT_LINE, &plan->part);
+        status = em__fft_plan_get(part, wide, columns ? EM__FFT_COLUMN : EM__FFT_LINE, &plan->part);
     build(&w, plan, lanes);
     plan->bytes = w.used;
     if (status == EM_OK && !(plan->block = em__block_alloc(w.used)))

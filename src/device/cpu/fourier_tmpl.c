@@ -283,6 +283,37 @@ static void N(multiply)(void *out, const void *a, const void *b, int64_t n, bool
     }
 }
 
+static void N(multiply_rows)(void *x, const void *w, int64_t n, bool swap, bool swap_out)
+{
+    N(vec) *at = x;
+    const REAL *by = w;
+    for (int64_t i = 0; i < n; i++, at += 2) {
+        N(vec) re = at[swap], im = at[!swap];
+        N(turn_by)(&re, &im, by[2 * i] - (N(vec)){0}, by[2 * i + 1] - (N(vec)){0});
+        at[swap_out] = re;
+        at[!swap_out] = im;
+    }
+}
+
+/* Lines of fourier_lines_tmpl.c's split, a line a lane. */
+static void N(split_rows)(void *out, const void *z, const void *w, int64_t h)
+{
+    const N(vec) *from = z;
+    const REAL *by = w;
+    N(vec) *to = out;
+    for (int64_t k = 0; 2 * k <= h; k++) {
+        int64_t p = h - k, q = k ? p : 0;
+        N(vec) ar = from[2 * k], ai = from[2 * k + 1], br = from[2 * q], bi = -from[2 * q + 1];
+        N(vec) er = (ar + br) * (REAL)0.5, ei = (ai + bi) * (REAL)0.5;
+        N(vec) tr = (ai - bi) * (REAL)0.5, ti = (br - ar) * (REAL)0.5;
+        N(turn_by)(&tr, &ti, by[2 * k] - (N(vec)){0}, by[2 * k + 1] - (N(vec)){0});
+        to[2 * p] = er - tr;
+        to[2 * p + 1] = ti - ei;
+        to[2 * k] = er + tr;
+        to[2 * k + 1] = ei + ti;
+    }
+}
+
 static const em__fft_kernels N(kernels) = {
     .lanes = LANES,
     .column = N(column),
@@ -290,6 +321,8 @@ static const em__fft_kernels N(kernels) = {
     .store = N(store),
     .turn = N(turn),
     .multiply = N(multiply),
+    .multiply_rows = N(multiply_rows),
+    .split_rows = N(split_rows),
 };
 
 #undef EVEN
