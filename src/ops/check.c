@@ -84,6 +84,7 @@ static const lists special[EM__OP_COUNT] = {
     [EM__OP_RFFT] = {1, 1, 1, 3, 0, 0, false, 0},
     [EM__OP_IRFFT] = {1, 1, 1, 3, 0, 0, false, 0},
     [EM__OP_THREEFRY2X32] = {1, 2, 1, 1, 0, 0, true, 0},
+    [EM__OP_RANDINT] = {1, 1, 1, 3, 0, 0, true, 0},
     [EM__OP_CONV] = {2, 2, 2, -8, 5, 0, false, 0},
     [EM__OP_BITCAST] = {1, 1, 1, 1, 0, 0, false, 0},
     [EM__OP_MAKE_COMPLEX] = {2, 2, 2, 0, 0, 0, false, 0},
