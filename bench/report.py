@@ -9,7 +9,7 @@ import json
 import os
 import sys
 
-ORDER = ["encoders", "text", "tokenizers", "cold", "ops", "index", "order", "fourier", "random_numbers", "accuracy"]
+ORDER = ["encoders", "text", "tokenizers", "cold", "ops", "chains", "index", "order", "fourier", "random_numbers", "accuracy"]
 COLOURS = {"emily": "#d9480f", "torch": "#4263eb", "torch.compile": "#748ffc", "onnxruntime": "#0ca678",
            "openvino": "#1098ad", "numpy": "#868e96", "jax": "#ae3ec9", "tokenizers": "#0ca678",
            "sentence-transformers": "#4263eb", "onnxruntime + tokenizers": "#0ca678", "emily embed (process)": "#f08c00"}
