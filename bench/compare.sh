@@ -9,7 +9,7 @@ root=$(dirname "$here")
 build=${BUILD:-$root/build}
 python=${PYTHON:-python3}
 threads=${THREADS:-$(nproc)}
-[ $# -gt 0 ] || set -- encoders text tokenizer_speed cold ops chains index order fourier random_numbers accuracy
+[ $# -gt 0 ] || set -- encoders text tokenizer_speed cold ops chains index order fourier random_numbers conv dots accuracy
 
 echo "limits: $("$build/bench/limits" "$threads")"
 if ! "$python" -c 'import torch, numpy' 2>/dev/null; then

@@ -177,11 +177,6 @@ static em_array *multiply(work *w, const piece *a, const piece *b, const em__ein
     return truths ? em_logical_and(w->scope, x, y) : em_mul(w->scope, x, y);
 }
 
-static bool is_complex(const piece *p)
-{
-    return em_dtype_get_kind(p->array->spec.dtype) == EM_KIND_COMPLEX;
-}
-
 static em_status contract(work *w, int at_a, int at_b)
 {
     piece *a = &w->pieces[at_a], *b = &w->pieces[at_b];
@@ -206,9 +201,8 @@ static em_status contract(work *w, int at_a, int at_b)
         if (!holds(common, label))
             out.term.labels[out.term.rank++] = label;
     }
-    out.array = sum[0].count == 0 && !is_complex(a)
-                    ? multiply(w, a, b, &out.term)
-                    : em_dot_general(w->scope, a->array, sum[0], batch[0], b->array, sum[1], batch[1]);
+    out.array = sum[0].count == 0 ? multiply(w, a, b, &out.term)
+                                  : em_dot_general(w->scope, a->array, sum[0], batch[0], b->array, sum[1], batch[1]);
     if (!out.array)
         return EM_ERROR_INTERNAL;
     *a = out;
