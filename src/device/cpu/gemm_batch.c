@@ -16,7 +16,8 @@
 
 #define SMALL_BYTES ((size_t)384 << 10)
 #define PANEL EM__GEMM_PANEL
-#define TURN_ROWS 128 /* rows of A transposed at a time, through PANEL x TURN_ROWS floats of the stack */
+#define TASK_WORK ((int64_t)1 << 19) /* multiply-adds of a task, more or less: some 10 us */
+#define TURN_ROWS 128                /* rows of A transposed at a time, through PANEL x TURN_ROWS floats of the stack */
 
 typedef struct batch_job {
     const em__gemm_kernels *kernels;
@@ -24,6 +25,8 @@ typedef struct batch_job {
     const em__gemm_batch *args;
     bool copy_a;
     size_t packed_bytes, copy_bytes; /* of B and of A, multiples of 64 */
+    em__gemm_small_fn small;         /* of products that pack B only; or NULL */
+    int64_t count, each;             /* products; of a task, where a product is a task's part */
 } batch_job;
 
 static const float *operand_at(const em__gemm_batch *args, const em__gemm_operand *operand, int64_t index)
@@ -80,19 +83,49 @@ static em__gemm_args product_args(const batch_job *job, int64_t index, const flo
                            .ldc = args->n};
 }
 
-static void run_small(void *context, int64_t index, int worker)
+/* Packed B by its panels, A where it lies. */
+static void multiply_small(const batch_job *job, int64_t index, const float *packed)
 {
-    const batch_job *job = context;
+    const em__gemm_batch *args = job->args;
+    em__gemm_small product = {.m = args->m,
+                              .k = args->k,
+                              .a = operand_at(args, &args->a, index),
+                              .row = args->a.row,
+                              .depth = args->a.depth,
+                              .ldb = PANEL,
+                              .ldc = args->n};
+    for (int64_t column = 0; column < args->n; column += PANEL) {
+        product.n = em__gemm_min(args->n - column, PANEL);
+        product.b = packed + column * args->k;
+        product.c = args->c + index * args->m * args->n + column;
+        job->small(&product);
+    }
+}
+
+static void run_product(const batch_job *job, int64_t index, int worker)
+{
     const em__gemm_batch *args = job->args;
     const float *a = operand_at(args, &args->a, index);
     char *scratch = (char *)em__pool_scratch(job->pool, worker) + em__gemm_scratch_bytes(job->kernels, args->k);
     float *packed = (float *)(void *)scratch, *copy = (float *)(void *)(scratch + job->packed_bytes);
     em__gemm_f32_pack(job->kernels, NULL, packed, operand_at(args, &args->b, index), args->n, args->k, args->b.row,
                       args->b.depth);
+    if (job->small) {
+        multiply_small(job, index, packed);
+        return;
+    }
     for (int64_t depth = 0; job->copy_a && depth < args->k; depth += PANEL)
         copy_strip(job, copy, a, depth);
     const em__gemm_args product = product_args(job, index, job->copy_a ? copy : a, packed);
     em__gemm_f32_inline(job->kernels, job->pool, &product);
+}
+
+static void run_small(void *context, int64_t task, int worker)
+{
+    const batch_job *job = context;
+    const int64_t end = em__gemm_min((task + 1) * job->each, job->count);
+    for (int64_t index = task * job->each; index < end; index++)
+        run_product(job, index, worker);
 }
 
 /* A single column is a single row, the sides exchanged: a row of B can be read in steps. */
@@ -108,7 +141,6 @@ static em__gemm_batch as_rows(const em__gemm_batch *args)
     return turned;
 }
 
-#define TASK_WORK ((int64_t)1 << 19) /* multiply-adds of a task, more or less: some 10 us */
 #define LEAST_COLUMNS 128
 
 typedef struct direct_job {
@@ -311,6 +343,11 @@ em_status em__gemm_f32_batched(const em__gemm_kernels *kernels, em__pool *pool, 
     if (!side_by_side(&job, count))
         return run_large(&job, count, args->memory);
     EM__TRY(em__pool_reserve(pool, em__gemm_scratch_bytes(kernels, args->k) + job.packed_bytes + job.copy_bytes));
-    em__pool_run(pool, run_small, &job, count);
+    const int64_t work = args->m * args->n * (args->k > 0 ? args->k : 1), threads = em__pool_size(pool);
+    job.each = work >= TASK_WORK ? 1 : em__gemm_min(TASK_WORK / work, em__gemm_ceil_div(count, 2 * threads));
+    job.count = count;
+    if (!kernels->split && args->k > 0 && args->k * args->n <= EM__GEMM_SMALL_BYTES / (int64_t)sizeof(float))
+        job.small = em__gemm_small_f32(kernels->level);
+    em__pool_run(pool, run_small, &job, em__gemm_ceil_div(count, job.each));
     return EM_OK;
 }
