@@ -77,7 +77,8 @@ static void chunk(void *context, int64_t index, int worker)
     (void)worker;
     const work *w = context;
     int64_t from = index * CHUNK, to = from + CHUNK;
-    to = to < w->half - 1 ? to : w->half - 1;
+    int64_t whole = w->bytes / 4 - w->half; /* blocks before this one have two whole words */
+    to = to < whole ? to : whole;
     uint32_t *out = (uint32_t *)(void *)w->out;
     for (int64_t i = from, n; i < to; i += n) {
         n = to - i < PIECE ? to - i : PIECE;
@@ -87,8 +88,8 @@ static void chunk(void *context, int64_t index, int worker)
             w->kernels->to_f32(out + w->half + i, n);
         }
     }
-    if (w->half - 1 < from + CHUNK)
-        edge(w, w->half - 1);
+    for (int64_t i = whole > from ? whole : from; i < w->half && i < from + CHUNK; i++)
+        edge(w, i);
 }
 
 typedef struct range {
