@@ -9,7 +9,8 @@ import json
 import os
 import sys
 
-ORDER = ["encoders", "text", "tokenizers", "cold", "ops", "chains", "index", "order", "fourier", "random_numbers", "accuracy"]
+ORDER = ["encoders", "text", "tokenizers", "cold", "ops", "chains", "index", "order", "fourier", "random_numbers", "conv", "dots",
+         "accuracy"]
 COLOURS = {"emily": "#d9480f", "torch": "#4263eb", "torch.compile": "#748ffc", "onnxruntime": "#0ca678",
            "openvino": "#1098ad", "numpy": "#868e96", "jax": "#ae3ec9", "tokenizers": "#0ca678",
            "sentence-transformers": "#4263eb", "onnxruntime + tokenizers": "#0ca678", "emily embed (process)": "#f08c00"}
@@ -113,7 +114,8 @@ def main(folder, svg, page):
         picture.y += 12
         picture.text(12, table["title"], 14, weight="bold")
         picture.y += 20
-        (compact if table["name"] in ("ops", "index", "order", "fourier", "random_numbers") else groups)(picture, table)
+        one_line = ("ops", "index", "order", "fourier", "random_numbers", "conv", "dots")
+        (compact if table["name"] in one_line else groups)(picture, table)
     picture.y += 12
     where = tables[0]["where"]
     picture.text(12, f"Longer is faster; the line is the fastest peer of the row. {where['processor']}, "
