@@ -16,8 +16,7 @@ const char *em_status_name(em_status status)
 {
     switch (status) {
 #define NAME(name, code, text)                                                                                         \
-    case code:                                                                                                         \
-        return "EM_" #name;
+    case code: return "EM_" #name;
         EM_STATUS_MAP(NAME)
 #undef NAME
     }
@@ -28,8 +27,7 @@ const char *em_status_text(em_status status)
 {
     switch (status) {
 #define TEXT(name, code, text)                                                                                         \
-    case code:                                                                                                         \
-        return text;
+    case code: return text;
         EM_STATUS_MAP(TEXT)
 #undef TEXT
     }

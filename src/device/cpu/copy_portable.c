@@ -7,6 +7,9 @@
 
 #define BLOCK 16
 
+/* A c64 needs no more alignment than its halves. */
+typedef uint64_t __attribute__((aligned(4))) eight;
+
 typedef struct pair {
     uint64_t half[2];
 } pair;
@@ -23,7 +26,7 @@ typedef struct pair {
 #define FN(name) size4_##name
 #include "device/cpu/copy_tmpl.c"
 
-#define T uint64_t
+#define T eight
 #define FN(name) size8_##name
 #include "device/cpu/copy_tmpl.c"
 

@@ -27,15 +27,16 @@ static em_status describe(em_device *device, char *text, size_t size)
 
 bool em__cpu_prepare_any(em__cpu *device, const em__call *call, em__plan *plan)
 {
-    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++)
+    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
+        *plan = (em__plan){0}; /* a family that declines may have begun to fill it */
         if (families[i](device, call, plan))
             return true;
+    }
     return false;
 }
 
 static em_status prepare(em_device *device, const em__call *call, em__plan *plan)
 {
-    *plan = (em__plan){0};
     if (em__cpu_prepare_any(em__cpu_of(device), call, plan) || em__cpu_prepare_narrow(em__cpu_of(device), call, plan))
         return em__pool_reserve(em__cpu_of(device)->pool, plan->workers);
     *plan = (em__plan){.kernel = em__ref_kernel(call->op), .strided = UINT64_MAX, .fallback = true};
