@@ -57,7 +57,8 @@ EM_API em_status em_run_raw(em_program *program, const void *const *inputs, void
  * two have one shape and dtype and nothing needs the old value. */
 EM_API bool em_program_updates(const em_program *program, size_t i);
 
-/* Runs on arrays: evaluates the inputs, sets outputs[i] to new arrays that the caller owns. On failure all are NULL.
+/* Runs on arrays: evaluates the inputs, sets outputs[i] to new arrays that the caller owns; the two lists must not be
+ * one. On failure all are NULL.
  * EM_ERROR_INVALID_ARGUMENT when an input is not what its spec says. A donated input holds anything afterwards if the
  * caller has its only reference, and its memory may have become an output's; one that is shared is copied first. Any
  * thread. */

@@ -57,14 +57,15 @@ EM_API void em_stream_stop(em_stream *stream);
  * EM_ERROR_INVALID_ARGUMENT for NULL where something is needed.
  */
 
-/* Computes arrays, in order, until one fails. They are retained until after the callback. */
+/* Computes arrays, in order, until one fails. They are retained until just before the callback: one that
+ * reads a result holds a reference of its own. */
 EM_API em_status em_stream_eval(em_stream *stream, em_array *const *arrays, size_t n, em_done_fn done, void *user,
                                 em_ticket *ticket);
 
-/* em_run: `inputs` are retained until after the callback; the program lives as long as the task, whoever frees it.
- * Before the callback outputs[i] are set to new arrays that the caller owns, or all to NULL when it did not succeed:
- * `outputs` itself must stay until then. An input that the program updates in place is copied first, unless the task is
- * its only owner by the time it runs. */
+/* em_run: `inputs` are retained until just before the callback; the program lives as long as the task, whoever frees
+ * it. Before the callback outputs[i] are set to new arrays that the caller owns, or all to NULL when it did not
+ * succeed: `outputs` itself must stay until then. An input that the program updates in place is copied first, unless
+ * the task is its only owner by the time it runs. */
 EM_API em_status em_stream_run(em_stream *stream, em_program *program, em_array *const *inputs, em_array **outputs,
                                em_done_fn done, void *user, em_ticket *ticket);
 

@@ -8,7 +8,7 @@
  * A class list is LIFO, so the block most likely still in cache is handed out first. From 2 MiB on, blocks are mappings
  * of their own, aligned to huge pages: what is trimmed goes back to the system for certain.
  *
- * One mutex: a block operation costs tens of nanoseconds beside at least 64 KiB of work.
+ * One mutex: a block operation costs tens of nanoseconds.
  */
 #include "core/block.h"
 

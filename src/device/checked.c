@@ -36,7 +36,8 @@ static em_status report(const em__call *call, const em__tensor *out, int64_t pla
     for (int i = 0; i < call->n_in && i < 4 && n < (int)sizeof operands - 1; i++)
         n += snprintf(operands + n, sizeof operands - (size_t)n, "%s%s", i ? ", " : "",
                       em__spec_print(&call->in[i].spec, shape, sizeof shape));
-    bool nan = isnan(em__ref_real(out->spec.dtype, out->data, place));
+    em__value v = em__ref_load(out->spec.dtype, out->data, place);
+    bool nan = isnan(v.f) || isnan(v.imag);
     return em__fail(EM_ERROR_INVALID_ARGUMENT, "%s: produced %s at element %lld of %s from operands without one (%s)",
                     em__op_get(call->op)->name, nan ? "NaN" : "an infinity", (long long)place,
                     em__spec_print(&out->spec, shape, sizeof shape), operands);

@@ -28,7 +28,9 @@ em_status em__call_check_indices(const em__call *call)
     const em__tensor *in = &call->in[0], *index = &call->in[1];
     bool along = call->op == EM__OP_TAKE || call->op == EM__OP_TAKE_ALONG_AXIS;
     bool by_axes = call->op == EM__OP_GATHER || call->op == EM__OP_INDEXED_ADD || call->op == EM__OP_INDEXED_PUT;
-    int64_t at[EM_MAX_RANK] = {0}, size = along || by_axes ? em__spec_size(&index->spec) : 0;
+    if (!along && !by_axes) /* it may have no such operand */
+        return EM_OK;
+    int64_t at[EM_MAX_RANK] = {0}, size = em__spec_size(&index->spec);
     int last = index->spec.rank - 1;
     for (int64_t i = 0; i < size; i++) {
         int64_t offset = 0;

@@ -13,13 +13,6 @@ static em__body *body_of(const em__call *call, int i)
     return (em__body *)call->functions[i];
 }
 
-/* Bytes that a part takes in its block (em__parts_layout). */
-static size_t part_bytes(const em__spec *spec)
-{
-    size_t bytes = (size_t)em__spec_size(spec) * em_dtype_size(spec->dtype);
-    return (bytes + EM__PART_ALIGN - 1) / EM__PART_ALIGN * EM__PART_ALIGN;
-}
-
 /* Copies the states into the first block. */
 static void load(const em__call *call, char *block)
 {
@@ -27,7 +20,7 @@ static void load(const em__call *call, char *block)
         const em__spec *spec = &call->in[i].spec;
         if (em__spec_size(spec))
             memcpy(block, call->in[i].data, (size_t)em__spec_size(spec) * em_dtype_size(spec->dtype));
-        block += part_bytes(spec);
+        block += em__part_bytes(spec);
     }
 }
 
@@ -35,16 +28,16 @@ static void load(const em__call *call, char *block)
 static em_status step(const em__call *call, char *from, char *to, bool *go_on)
 {
     em__body *condition = body_of(call, 0), *body = body_of(call, 1);
-    bool *verdict = condition->outputs[0];
+    const uint8_t *verdict = condition->outputs[0];
     size_t at = 0;
     for (int i = 0; i < call->ints[0]; i++) {
         bool updated = body->program->updated[i];
         condition->inputs[i] = body->inputs[i] = (updated ? (char *)call->out.data : from) + at;
         body->outputs[i] = (updated ? (char *)call->out.data : to) + at;
-        at += part_bytes(&call->in[i].spec);
+        at += em__part_bytes(&call->in[i].spec);
     }
     EM__TRY(em__program_execute(condition->program, condition->inputs, condition->outputs));
-    *go_on = *verdict;
+    *go_on = *verdict != 0;
     return *go_on ? em__program_execute(body->program, body->inputs, body->outputs) : EM_OK;
 }
 
@@ -53,7 +46,7 @@ static void settle(const em__call *call, const char *block)
 {
     size_t at = 0;
     for (int i = 0; i < call->ints[0]; i++) {
-        size_t bytes = part_bytes(&call->in[i].spec);
+        size_t bytes = em__part_bytes(&call->in[i].spec);
         if (!body_of(call, 1)->program->updated[i] && bytes)
             memcpy((char *)call->out.data + at, block + at, bytes);
         at += bytes;
@@ -99,7 +92,7 @@ static em_status run_cond(em_device *device, const em__call *call)
         branch->inputs[i] = call->in[first + i].data;
     for (size_t i = 0; i < branch->program->n_outputs; i++) {
         branch->outputs[i] = at;
-        at += part_bytes(&branch->program->outputs[i]);
+        at += em__part_bytes(&branch->program->outputs[i]);
     }
     return em__program_execute(branch->program, branch->inputs, branch->outputs);
 }

@@ -115,8 +115,20 @@ static em_status get_numbered(decoder *d, const em__spec *spec, em_array **value
                 "decode: constant %llu is %s, the program wants %s", (unsigned long long)number,
                 em__spec_print(&given->spec, is, sizeof is), em__spec_print(spec, should, sizeof should));
     EM__TRY(em_array_eval(given));
+    em__eval_lock(); /* another thread may lay it out anew */
     *value = em__array_share(given);
+    em__eval_unlock();
     return *value ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
+}
+
+/* A byte that is neither 0 nor 1 is no pred. */
+static em_status check_preds(const decoder *d, const em_array *value)
+{
+    const uint8_t *bytes = value->buffer->data;
+    for (int64_t i = 0; value->spec.dtype == EM_PRED && i < em__spec_size(&value->spec); i++)
+        if (bytes[i] > 1)
+            return broken(d, "a pred is neither 0 nor 1");
+    return EM_OK;
 }
 
 static em_status get_constant(decoder *d, em__graph *graph)
@@ -127,6 +139,10 @@ static em_status get_constant(decoder *d, em__graph *graph)
     EM__TRY(get_spec(d, &spec));
     EM__TRY(get_byte(d, EM__CODE_NUMBERED + 1, &kind));
     EM__TRY(kind == EM__CODE_INSIDE ? get_inside(d, &spec, &value) : get_numbered(d, &spec, &value));
+    if (kind == EM__CODE_INSIDE && check_preds(d, value) != EM_OK) {
+        em_array_release(&value);
+        return EM_ERROR_FORMAT;
+    }
     return em__graph_add_constant(graph, value) < 0 ? EM_ERROR_OUT_OF_MEMORY : EM_OK;
 }
 

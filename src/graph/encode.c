@@ -67,9 +67,11 @@ static em_status put_constant(encoder *e, const em__node *node)
     }
     EM__TRY(em__str_add_char(&e->body, EM__CODE_NUMBERED));
     EM__TRY(put_varint(&e->body, e->constants.length));
-    EM__TRY(em__vec_push(&e->constants, node->value));
-    em_array_retain(node->value);
-    return EM_OK;
+    em_array *value = em__array_share(node->value); /* its reader may lay it out anew; the program's own must stay */
+    if (value && em__vec_push(&e->constants, value) == EM_OK)
+        return EM_OK;
+    em_array_release(&value);
+    return EM_ERROR_OUT_OF_MEMORY;
 }
 
 static em_status put_graph(encoder *e, const em__graph *graph);

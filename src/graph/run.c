@@ -103,9 +103,12 @@ static em_array *fresh(em_program *program, const em__spec *spec)
 }
 
 /* Memory that the program may write to and nobody else sees: the array's own when the caller alone has it. */
-static em_array *own(em_program *program, em_array *input)
+static em_array *own(em_program *program, em_array *const *inputs, size_t index)
 {
+    em_array *input = inputs[index];
     bool alone = atomic_load(&input->refs) == 1 && atomic_load(&input->buffer->refs) == 1 && !input->buffer->foreign;
+    for (size_t i = 0; i < program->n_inputs && alone; i++) /* another input may be the same array */
+        alone = i == index || inputs[i] != input;
     if (alone)
         return em_array_retain(input);
     em_array *copy = fresh(program, &input->spec);
@@ -122,7 +125,7 @@ static em_status prepare_run(em_program *program, em_array *const *inputs, em_ar
     for (size_t i = 0; i < program->n_inputs; i++) {
         if (!program->written[i])
             continue;
-        kept[i] = own(program, inputs[i]);
+        kept[i] = own(program, inputs, i);
         if (!kept[i])
             return EM_ERROR_OUT_OF_MEMORY;
         pointers[i] = (char *)kept[i]->buffer->data + kept[i]->offset;
@@ -138,14 +141,15 @@ static em_status prepare_run(em_program *program, em_array *const *inputs, em_ar
 
 em_status em_run(em_program *program, em_array *const *inputs, em_array **outputs)
 {
-    EM__FAIL_IF(!program || !outputs || (!inputs && program->n_inputs), EM_ERROR_INVALID_ARGUMENT,
-                "run: NULL argument");
+    EM__FAIL_IF(!program || !outputs || (const void *)outputs == (const void *)inputs, EM_ERROR_INVALID_ARGUMENT,
+                "run: NULL argument, or one list for inputs and outputs");
+    memset(outputs, 0, program->n_outputs * sizeof *outputs);
+    EM__FAIL_IF(!inputs && program->n_inputs, EM_ERROR_INVALID_ARGUMENT, "run: the list of inputs is NULL");
     size_t n_in = program->n_inputs, n_out = program->n_outputs;
     const void **pointers = em__calloc(n_in + 1, sizeof *pointers);
     void **results = em__calloc(n_out, sizeof *results);
     em_array **kept = em__calloc(n_in + 1, sizeof *kept);
     em_status status = EM_ERROR_OUT_OF_MEMORY;
-    memset(outputs, 0, n_out * sizeof *outputs);
     if (pointers && results && kept)
         status = prepare_run(program, inputs, outputs, kept, pointers, results);
     if (status == EM_OK)

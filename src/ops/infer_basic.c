@@ -35,6 +35,8 @@ em_status em__infer_SELECT(const em__apply *apply, em__spec *out)
     em__spec xy = {0};
     if (apply->in[0]->dtype != EM_PRED)
         return em__infer_fail(apply, "the condition must be pred");
+    if (apply->in[1]->dtype != apply->in[2]->dtype)
+        return em__infer_fail(apply, "x and y must have one dtype");
     if (!em__broadcast(apply->in[1], apply->in[2], &xy) || !em__broadcast(apply->in[0], &xy, out))
         return em__infer_fail(apply, "shapes do not broadcast");
     out->dtype = apply->in[1]->dtype;

@@ -110,7 +110,7 @@ em_status em__infer_SDPA_SEGMENTS(const em__apply *apply, em__spec *out)
         return em__infer_fail(apply, "offsets must be s32[segments + 1]");
     if (apply->ints[0]) {
         const em__spec *bias = apply->in[4];
-        if (bias->rank != 2 || bias->dims[0] != q->dims[1] || bias->dims[1] % 2 == 0)
+        if (bias->dtype != EM_F32 || bias->rank != 2 || bias->dims[0] != q->dims[1] || bias->dims[1] % 2 == 0)
             return em__infer_fail(apply, "bias must be [heads, 2 * longest - 1]");
     }
     *out = *v;

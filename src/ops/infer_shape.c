@@ -119,10 +119,10 @@ em_status em__infer_PAD(const em__apply *apply, em__spec *out)
 em_status em__infer_TAKE(const em__apply *apply, em__spec *out)
 {
     const em__spec *in = apply->in[0], *index = apply->in[1];
-    int axis = (int)apply->ints[0];
+    int64_t axis = apply->ints[0];
     em_dtype_kind kind = em_dtype_get_kind(index->dtype);
     if (axis < 0 || axis >= in->rank)
-        return em__infer_fail(apply, "axis %d is out of range", axis);
+        return em__infer_fail(apply, "axis %lld is out of range", (long long)axis);
     if (kind != EM_KIND_SIGNED && kind != EM_KIND_UNSIGNED)
         return em__infer_fail(apply, "indices must be integers");
     out->dtype = in->dtype;
@@ -137,6 +137,6 @@ em_status em__infer_TAKE(const em__apply *apply, em__spec *out)
     for (int i = axis + 1; i < in->rank; i++)
         out->dims[k++] = in->dims[i];
     if (in->dims[axis] == 0 && !em__spec_empty(out))
-        return em__infer_fail(apply, "axis %d is empty: there is nothing to take", axis);
+        return em__infer_fail(apply, "axis %lld is empty: there is nothing to take", (long long)axis);
     return EM_OK;
 }

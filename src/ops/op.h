@@ -203,6 +203,9 @@ int em__op_parts(const em__apply *apply, em__spec *parts);
 int em__parts_top_k(const em__apply *apply, em__spec *parts);
 em_status em__infer_PARTS(const em__apply *apply, em__spec *out);
 
+/* Bytes from a part's beginning to the next one's. */
+size_t em__part_bytes(const em__spec *part);
+
 /* Byte offset of each of n parts into `offsets` (NULL: not wanted); the bytes of all, -1 when they overflow. */
 int64_t em__parts_layout(const em__spec *parts, int n, int64_t *offsets);
 

@@ -12,8 +12,8 @@ typedef int (*parts_fn)(const em__apply *apply, em__spec *parts);
 
 static int parts_WHILE(const em__apply *apply, em__spec *parts)
 {
-    if (apply->n_ints != 2 || apply->ints[0] < 1 || apply->ints[1] < 0 ||
-        apply->ints[0] + apply->ints[1] > apply->n_in) {
+    if (apply->n_ints != 2 || apply->ints[0] < 1 || apply->ints[0] > apply->n_in || apply->ints[1] < 0 ||
+        apply->ints[1] > apply->n_in - apply->ints[0]) {
         em__infer_fail(apply, "the attributes do not fit the operands");
         return -1;
     }
@@ -58,6 +58,12 @@ int em__op_parts(const em__apply *apply, em__spec *parts)
         return rules[apply->op](apply, parts);
     em__fail(EM_ERROR_INTERNAL, "%s has one result", em__op_get(apply->op)->name);
     return -1;
+}
+
+size_t em__part_bytes(const em__spec *part)
+{
+    size_t bytes = (size_t)em__spec_size(part) * em_dtype_size(part->dtype);
+    return (bytes + EM__PART_ALIGN - 1) / EM__PART_ALIGN * EM__PART_ALIGN;
 }
 
 int64_t em__parts_layout(const em__spec *parts, int n, int64_t *offsets)

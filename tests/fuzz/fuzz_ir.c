@@ -13,7 +13,7 @@
 static bool loops(const em_program *p)
 {
     for (size_t i = 0; i < p->graph.nodes.length; i++)
-        if (em__op_get(p->graph.nodes.data[i].op)->traits & EM__TRAIT_CONTROL)
+        if (em__op_get(p->graph.nodes.data[i].op)->traits & EM__TRAIT_CONTROL) /* a branch may hold a loop */
             return true;
     return false;
 }

@@ -361,6 +361,36 @@ static void test_donated(void **state)
     em_program_free(p);
 }
 
+static em_status write_and_read(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    (void)user;
+    out[0] = em_put_slice(s, in[0], em_full(s, EM_F32, 9, em_shape(2)), (em_array *[]){integer(s, 0)});
+    out[1] = em_add(s, em_sum(s, out[0], EM_ALL_AXES, false), em_sum(s, in[1], EM_ALL_AXES, false));
+    return EM_OK;
+}
+
+/* An array given twice is not overwritten, however few references it has. */
+static void test_donated_twice(void **state)
+{
+    (void)state;
+    const em_spec specs[] = {{EM_F32, {1, {4}}}, {EM_F32, {1, {4}}}};
+    const em_compile_options options = {.struct_size = sizeof options, .lane = EM_NATIVE, .donated = 1};
+    em_program *p = em_compile(write_and_read, NULL, specs, 2, 2, &options);
+    assert_non_null(p);
+    em_scope *s = em_scope_new(NULL);
+    em_array *made = em_array_retain(em_constant_f32(s, (float[]){1, 2, 3, 4}, em_shape(4))), *out[2];
+    em_scope_free(s);
+    EXPECT_OK(em_run(p, (em_array *[]){made, made}, out));
+    assert_float_equal(((const float *)em_array_data(made))[0], 1, 0);
+    assert_float_equal(*(const float *)em_array_data(out[1]), 25 + 10, 0);
+    for (int i = 0; i < 2; i++)
+        em_array_release(&out[i]);
+    em_array *same[] = {made, made};
+    EXPECT_ERROR(em_run(p, same, same), EM_ERROR_INVALID_ARGUMENT, "one list");
+    em_array_release(&made);
+    em_program_free(p);
+}
+
 static em_status build_and_run(void *context)
 {
     float x = 0.5f;
@@ -402,6 +432,7 @@ int main(void)
         cmocka_unit_test(test_every_allocation_fails_once),
         cmocka_unit_test(test_updates_in_place),
         cmocka_unit_test(test_donated),
+        cmocka_unit_test(test_donated_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -195,6 +195,35 @@ static void test_functions_and_constants(void **state)
 
 #define TEXT 16384
 
+static em_status scaled(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    out[0] = em_add(s, in[0], user);
+    return EM_OK;
+}
+
+/* What an encoding hands out is its own: laying it out anew leaves the program's constant where it is. */
+static void test_constants_are_shared_safely(void **state)
+{
+    (void)state;
+    float x[6] = {0}, first[6], second[6];
+    const em_spec spec = {EM_F32, {2, {3, 2}}};
+    const em_compile_options options = {.struct_size = sizeof options, .lane = EM_NATIVE, .keep_ir = true};
+    em_scope *s = em_scope_new(NULL);
+    em_array *turned = em_transpose(s, em_constant_f32(s, (float[]){1, 2, 3, 4, 5, 6}, em_shape(2, 3)), EM_ALL_AXES);
+    EXPECT_OK(em_eval(s, turned));
+    em_program *p = em_compile(scaled, turned, &spec, 1, 1, &options);
+    assert_non_null(p);
+    EXPECT_OK(em_run_raw(p, (const void *[]){x}, (void *[]){first}));
+    em_program_code *e = em_program_encode(p, 0);
+    assert_int_equal(e->n_constants, 1);
+    em_scope_free(s);
+    assert_float_equal(((const float *)em_array_data(e->constants[0]))[1], 4, 0);
+    em_program_code_free(e);
+    EXPECT_OK(em_run_raw(p, (const void *[]){x}, (void *[]){second}));
+    assert_memory_equal(first, second, sizeof first);
+    em_program_free(p);
+}
+
 static void collect(const char *line, void *user)
 {
     char *text = user;
@@ -280,6 +309,7 @@ int main(void)
         cmocka_unit_test(test_recorded_ops),
         cmocka_unit_test(test_every_op_is_described),
         cmocka_unit_test(test_functions_and_constants),
+        cmocka_unit_test(test_constants_are_shared_safely),
         cmocka_unit_test(test_print),
         cmocka_unit_test(test_broken_bytes),
         cmocka_unit_test(test_every_allocation_fails_once),

@@ -21,8 +21,9 @@ BODY(em_div(s, N(1), em_add(s, em_exp(s, em_mul(s, x, N(-1))), N(1))))
 GRAPH(sigmoid_other_sign)
 BODY(em_reciprocal(s, em_add(s, N(1), em_exp(s, x))))
 GRAPH(silu_product)
-BODY(em_mul(s, x, em_sigmoid(s, x))) GRAPH(silu_quotient) BODY(em_div(s, x, em_add(s, N(1), em_exp(s, em_neg(s, x)))))
-    GRAPH(silu_long) BODY(em_mul(s, em_div(s, N(1), em_add(s, em_exp(s, em_neg(s, x)), N(1))), x)) GRAPH(silu_quick)
+BODY(em_mul(s, x, em_sigmoid(s, x)))
+GRAPH(silu_quotient) BODY(em_div(s, x, em_add(s, N(1), em_exp(s, em_neg(s, x))))) GRAPH(silu_long)
+    BODY(em_mul(s, em_div(s, N(1), em_add(s, em_exp(s, em_neg(s, x)), N(1))), x)) GRAPH(silu_quick)
         BODY(em_mul(s, x, em_sigmoid(s, em_mul(s, x, N(1.702))))) GRAPH(silu_of_two)
             BODY(em_mul(s, x, em_sigmoid(s, in[1])))
 
@@ -58,7 +59,7 @@ BODY(tanh_gelu(s, x, em_add(s, em_mul(s, N(C), x), em_mul(s, N(C * 0.044715), em
 GRAPH(tanh_wrong)
 BODY(tanh_gelu(s, x, SUM(em_mul(s, em_pow(s, x, N(3)), N(0.05)))))
 
-    static em_status gelu_leaks(em_scope *s, em_array *const *in, em_array **out, void *user)
+static em_status gelu_leaks(em_scope *s, em_array *const *in, em_array **out, void *user)
 {
     em_array *x = in[0], *erf = em_erf(s, em_mul(s, x, N(M_SQRT1_2)));
     (void)user;

@@ -1,7 +1,10 @@
 /* What a convolution's product looks like, and the staging of its images. See conv.h. */
 #include <string.h>
 
+#include "core/alloc.h"
 #include "device/cpu/conv.h"
+
+#define MOST_STAGED ((int64_t)1 << 40) /* elements of a staged image; larger ones are mostly padding */
 
 /* The phases tap * dilation % stride repeat after stride / gcd(stride, dilation) taps, and differ before. */
 static int64_t period(const em__conv_axis *axis)
@@ -81,11 +84,15 @@ bool em__conv_describe(const em__call *call, em__conv_job *job)
     }
     if (plain)
         merge_axes(job);
+    const int64_t planes = job->groups * job->channels > 0 ? job->groups * job->channels : 1;
+    int64_t slots;
     job->depth = job->channels;
     job->pixels = job->plane = 1;
     for (int i = EM__CONV_AXES - 1; i >= 0; i--) {
         lay_axis(&job->axis[i], job->plane);
-        job->plane *= job->axis[i].slots * job->axis[i].length;
+        if (em__mul_overflows(job->axis[i].slots, job->axis[i].length, &slots) ||
+            em__mul_overflows(job->plane, slots, &job->plane) || job->plane > MOST_STAGED / planes)
+            return false; /* far padding or dilation: the loop over what exists does it */
         job->pixels *= job->axis[i].out;
         job->depth *= job->axis[i].taps;
     }

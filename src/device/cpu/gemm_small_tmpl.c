@@ -66,7 +66,8 @@ typedef void (*JOIN(block_fn_, NAME))(const em__gemm_small *g, const ELEM *a, co
 EIGHT(1)
 EIGHT(2)
 EIGHT(3)
-FOUR(4) FOUR(5) FOUR(6) FOUR(7) TWO(8) TWO(9) TWO(10) TWO(11) TWO(12) TWO(13) TWO(14) static const JOIN(block_fn_, NAME)
+FOUR(4)
+FOUR(5) FOUR(6) FOUR(7) TWO(8) TWO(9) TWO(10) TWO(11) TWO(12) TWO(13) TWO(14) static const JOIN(block_fn_, NAME)
     JOIN(blocks_, NAME)[MOST_ROWS][4] = {
         {AT(1, 1), AT(1, 2), AT(1, 4), AT(1, 8)},
         {AT(2, 1), AT(2, 2), AT(2, 4), AT(2, 8)},
@@ -87,7 +88,8 @@ FOUR(4) FOUR(5) FOUR(6) FOUR(7) TWO(8) TWO(9) TWO(10) TWO(11) TWO(12) TWO(13) TW
 EIGHT(1)
 FOUR(2)
 FOUR(3)
-TWO(4) TWO(5) TWO(6) static const JOIN(block_fn_, NAME) JOIN(blocks_, NAME)[MOST_ROWS][4] = {
+TWO(4)
+TWO(5) TWO(6) static const JOIN(block_fn_, NAME) JOIN(blocks_, NAME)[MOST_ROWS][4] = {
     {AT(1, 1), AT(1, 2), AT(1, 4), AT(1, 8)},
     {AT(2, 1), AT(2, 2), AT(2, 4)},
     {AT(3, 1), AT(3, 2), AT(3, 4)},

@@ -1,0 +1,45 @@
+/* Rules asked about attributes and operands that no builder gives: what a decoded program may hold. */
+#include "harness/expect.h"
+#include "ops/op.h"
+
+/* em__op_check, then the rule, as decoding does. */
+static em_status ask(em__op op, const em__spec *in, int n_in, const int64_t *ints, int n_ints, int n_floats)
+{
+    static const double floats[4];
+    const em__spec *operands[8];
+    em__spec out;
+    for (int i = 0; i < n_in; i++)
+        operands[i] = &in[i];
+    const em__apply apply = {op, n_in, operands, n_ints, ints, n_floats, floats};
+    em_status status = em__op_check(&apply);
+    return status == EM_OK ? em__op_infer(&apply, &out) : status;
+}
+
+static void test_operands_of_other_dtypes(void **state)
+{
+    (void)state;
+    const em__spec select[] = {{EM_PRED, 1, {4}}, {EM_U8, 1, {4}}, {EM_F64, 1, {4}}};
+    EXPECT_ERROR(ask(EM__OP_SELECT, select, 3, NULL, 0, 0), EM_ERROR_INVALID_ARGUMENT, "one dtype");
+    const em__spec packed[] = {
+        {EM_F32, 3, {4, 1, 8}}, {EM_F32, 3, {4, 1, 8}}, {EM_F32, 3, {4, 1, 8}}, {EM_S32, 1, {2}}, {EM_U8, 2, {1, 7}}};
+    EXPECT_ERROR(ask(EM__OP_SDPA_SEGMENTS, packed, 5, (const int64_t[]){1}, 1, 1), EM_ERROR_INVALID_ARGUMENT, "bias");
+}
+
+static void test_numbers_that_wrap(void **state)
+{
+    (void)state;
+    const em__spec one = {EM_F32, 1, {4}}, two[] = {{EM_F32, 1, {4}}, {EM_S32, 0, {0}}};
+    const int64_t states[] = {((int64_t)1 << 32) + 1, INT64_MAX - ((int64_t)1 << 32)};
+    EXPECT_ERROR(ask(EM__OP_WHILE, &one, 1, states, 2, 0), EM_ERROR_INVALID_ARGUMENT, "while");
+    EXPECT_ERROR(ask(EM__OP_TAKE, two, 2, (const int64_t[]){(int64_t)1 << 32}, 1, 0), EM_ERROR_INVALID_ARGUMENT,
+                 "axis 4294967296");
+    EXPECT_ERROR(ask(EM__OP_SUM, &one, 1, NULL, 0, 0), EM_ERROR_INVALID_ARGUMENT, "attributes");
+    EXPECT_ERROR(ask(EM__OP_ADD, &one, 1, NULL, 0, 0), EM_ERROR_INVALID_ARGUMENT, "1 operands");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_operands_of_other_dtypes),
+                                       cmocka_unit_test(test_numbers_that_wrap)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
