@@ -196,6 +196,7 @@ void em__block_free(void *block, size_t size)
         index = -1;
     if (index >= 0) {
         free_block *entry = block;
+        em__unpoison(entry, sizeof *entry); /* a block of fewer bytes has its tail there */
         entry->next = heap.classes[index];
         heap.classes[index] = entry;
         heap.stats.cached += bytes;

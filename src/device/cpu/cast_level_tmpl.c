@@ -3,7 +3,7 @@
  * FILL the name of the function that puts them into a table. AVX-512 adds nothing to the plain pairs, which memory
  * bounds; it has the halves alone.
  */
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
 #pragma GCC optimize("O3")
 #endif
 

@@ -2,7 +2,7 @@
  * Conversions of f8 and complex from and to the floats beside them; with these every pair of dtypes is one conversion
  * or two (em__cast_run). Plain loops at level portable for all levels: the vectoriser has what it needs.
  */
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
 #pragma GCC optimize("O3")
 #endif
 

@@ -1,5 +1,5 @@
 /* The tile interpreter of FUSED_CHAIN. See chain.h. */
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
 #pragma GCC optimize("O3") /* the fills below are written for the vectoriser */
 #endif
 

@@ -2,7 +2,7 @@
  * Convolution kernels of one level. Included by conv_portable.c and x86/conv_{avx2,avx512}.c after the level's vecmath
  * header, with FILL the name of the function that puts them into a table.
  */
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
 #pragma GCC optimize("O3")
 #endif
 

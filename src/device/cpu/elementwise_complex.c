@@ -1,5 +1,5 @@
 /* The elementwise kernels of c64 and c128, the same at all levels; functions of C99 and of complex_math.h. */
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
 #pragma GCC optimize("O3", "no-trapping-math") /* so that a choice of results needs no branch */
 #endif
 

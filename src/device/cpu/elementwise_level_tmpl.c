@@ -3,7 +3,7 @@
  * elementwise_portable.c and x86/elementwise_{avx2,avx512}.c after the level's vecmath header, with FILL the name of
  * the function that puts all of the level's into a table, and PLAIN that of elementwise_plain_tmpl.c's.
  */
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
 #pragma GCC optimize("O3") /* the plain loops below are written for the vectoriser */
 #endif
 

@@ -3,7 +3,7 @@
  * elementwise_plain_portable.c and x86/elementwise_plain_{avx2,avx512}.c, with PLAIN the name of the function that puts
  * them into a table.
  */
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
 #pragma GCC optimize("O3")
 #endif
 

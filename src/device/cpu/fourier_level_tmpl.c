@@ -1,5 +1,5 @@
 /* Template: the Fourier kernels of a level whose vectors have WIDTH bytes; FILL names the function that gives them. */
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
 #pragma GCC optimize("O3") /* loops over the vectors of a butterfly are unrolled, which keeps them in registers */
 #endif
 #include <string.h>

@@ -5,7 +5,7 @@
  * there. Writes: all offsets are found first (scratch), then each worker owns a range of the result and walks all
  * updates in order, so that a place sees its updates in order whatever the number of threads.
  */
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
 #pragma GCC optimize("O3")
 #endif
 

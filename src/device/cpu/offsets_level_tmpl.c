@@ -1,5 +1,5 @@
 /* All offset kernels of one level. Included with FILL the name of the function that puts them into a table. */
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
 #pragma GCC optimize("O3")
 #endif
 

@@ -2,7 +2,7 @@
  * The kernels of quant.h, for one level. Included after its quant_v_*.h, with FILL the name of the function that puts
  * them into a table.
  */
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
 #pragma GCC optimize("O3")
 #endif
 

@@ -4,7 +4,7 @@
  * Sums of complex columns are sums of twice as many real ones. Rows of complex numbers, and their products, have loops
  * here: in double, by parts of PART elements, so that results do not depend on the pool.
  */
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
 #pragma GCC optimize("O3")
 #endif
 

@@ -2,7 +2,7 @@
  * All scan kernels of one level: plain C and vectors of the compiler's own. Included with VECTOR, the bytes of a
  * vector of the level, and FILL, the name of the function that puts the kernels into a table.
  */
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
 #pragma GCC optimize("O3")
 #endif
 

@@ -2,7 +2,7 @@
  * WINDOW_SCATTER_MAX, _MIN. Axes without a window, before the first that has one, make parts that workers share out; in
  * a part the places go in order, so that sums meet in the order of the ref loop, and have its bits.
  */
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
 #pragma GCC optimize("O3")
 #endif
 
