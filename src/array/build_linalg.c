@@ -231,7 +231,7 @@ em_array *em_matrix_norm(em_scope *scope, em_array *a, em_norm norm)
 
 static double epsilon(em_dtype dtype)
 {
-    return em__real_part_dtype(dtype) == EM_F64 ? 0x1p-52 : 0x1p-23;
+    return em__real_dtype(dtype) == EM_F64 ? 0x1p-52 : 0x1p-23;
 }
 
 /* Singular values above `part` of the largest, as pred [.., k]. */

@@ -50,7 +50,7 @@ static em_status results(const em__call *call, em_dtype work, em__linalg *job)
         em__tensor_contiguous(&job->out[0]);
     for (int i = 0; i < job->n_out; i++) {
         int axes = axes_of_result(job->op, i);
-        job->out_matrix[i] = matrix_of(&job->out[i], axes, axes == 1 ? em__real_part_dtype(work) : work);
+        job->out_matrix[i] = matrix_of(&job->out[i], axes, axes == 1 ? em__real_dtype(work) : work);
     }
     return EM_OK;
 }

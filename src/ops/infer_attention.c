@@ -2,12 +2,6 @@
 #include "core/error.h"
 #include "ops/op.h"
 
-static bool is_integer(const em__spec *spec)
-{
-    em_dtype_kind kind = em_dtype_get_kind(spec->dtype);
-    return kind == EM_KIND_SIGNED || kind == EM_KIND_UNSIGNED;
-}
-
 /* A scalar, or one number a batch of `of`, whose first axis then is the batch. */
 static bool is_per_batch(const em__spec *spec, const em__spec *of)
 {
@@ -25,7 +19,7 @@ em_status em__infer_ROPE(const em__apply *apply, em__spec *out)
                               (long long)out->dims[out->rank - 1]);
     if (axis < 0 || axis > out->rank - 2)
         return em__infer_fail(apply, "axis %lld of the positions is out of range or the last", (long long)axis);
-    if (mask & 1 && !is_integer(apply->in[1]))
+    if (mask & 1 && !em__is_integer(apply->in[1]))
         return em__infer_fail(apply, "offset must be an integer");
     if (mask & 1 && (!is_per_batch(apply->in[1], out) || (apply->in[1]->rank == 1 && axis == 0)))
         return em__infer_fail(apply, "offset must be a scalar or one number a batch");
@@ -69,7 +63,7 @@ em_status em__infer_KV_UPDATE(const em__apply *apply, em__spec *out)
     if (!fits)
         return em__infer_fail(apply,
                               "rows must be as the cache but for the last axis but one, where they may be fewer");
-    if (!is_integer(position) || !is_per_batch(position, cache))
+    if (!em__is_integer(position) || !is_per_batch(position, cache))
         return em__infer_fail(apply, "position must be an integer scalar or one integer a batch");
     return EM_OK;
 }

@@ -2,19 +2,13 @@
 #include "core/error.h"
 #include "ops/op.h"
 
-static bool is_index(const em__spec *spec)
-{
-    em_dtype_kind kind = em_dtype_get_kind(spec->dtype);
-    return kind == EM_KIND_SIGNED || kind == EM_KIND_UNSIGNED;
-}
-
 em_status em__infer_TAKE_ALONG_AXIS(const em__apply *apply, em__spec *out)
 {
     const em__spec *in = apply->in[0], *index = apply->in[1];
     int64_t axis = apply->ints[0];
     if (axis < 0 || axis >= in->rank)
         return em__infer_fail(apply, "axis %lld is out of range", (long long)axis);
-    if (!is_index(index))
+    if (!em__is_integer(index))
         return em__infer_fail(apply, "indices must be integers");
     *out = *index;
     out->dtype = in->dtype;
@@ -33,7 +27,7 @@ static em_status indexed_shape(const em__apply *apply, em__spec *out)
 {
     const em__spec *in = apply->in[0], *index = apply->in[1];
     unsigned named = 0;
-    if (!is_index(index) || index->rank == 0 || index->dims[index->rank - 1] != apply->n_ints)
+    if (!em__is_integer(index) || index->rank == 0 || index->dims[index->rank - 1] != apply->n_ints)
         return em__infer_fail(apply, "indices must be integers [.., %d], a position on each named axis", apply->n_ints);
     for (int i = 0; i < apply->n_ints; i++) {
         int64_t axis = apply->ints[i];
@@ -79,7 +73,7 @@ static em_status check_starts(const em__apply *apply, int first)
 {
     bool good = apply->n_in - first == apply->in[0]->rank;
     for (int i = first; i < apply->n_in && good; i++)
-        good = is_index(apply->in[i]) && apply->in[i]->rank == 0;
+        good = em__is_integer(apply->in[i]) && apply->in[i]->rank == 0;
     return good ? EM_OK : em__infer_fail(apply, "each axis needs a start, a scalar integer");
 }
 

@@ -4,11 +4,6 @@
 #include "core/error.h"
 #include "ops/linalg.h"
 
-em_dtype em__real_part_dtype(em_dtype dtype)
-{
-    return dtype == EM_C64 ? EM_F32 : dtype == EM_C128 ? EM_F64 : dtype;
-}
-
 em_dtype em__linalg_dtype(em_dtype dtype)
 {
     bool own = dtype == EM_F32 || dtype == EM_F64 || dtype == EM_C64 || dtype == EM_C128;
@@ -76,7 +71,7 @@ static em__spec matrix(const em__apply *apply, int64_t rows, int64_t columns)
 static em__spec values(const em__apply *apply, int64_t count)
 {
     em__spec out = *apply->in[0];
-    out.dtype = em__real_part_dtype(out.dtype);
+    out.dtype = em__real_dtype(out.dtype);
     out.rank--;
     out.dims[out.rank - 1] = count;
     return out;

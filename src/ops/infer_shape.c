@@ -120,10 +120,9 @@ em_status em__infer_TAKE(const em__apply *apply, em__spec *out)
 {
     const em__spec *in = apply->in[0], *index = apply->in[1];
     int64_t axis = apply->ints[0];
-    em_dtype_kind kind = em_dtype_get_kind(index->dtype);
     if (axis < 0 || axis >= in->rank)
         return em__infer_fail(apply, "axis %lld is out of range", (long long)axis);
-    if (kind != EM_KIND_SIGNED && kind != EM_KIND_UNSIGNED)
+    if (!em__is_integer(index))
         return em__infer_fail(apply, "indices must be integers");
     out->dtype = in->dtype;
     out->rank = in->rank - 1 + index->rank;

@@ -7,9 +7,6 @@
 /* What an SVD gives: the singular values alone, or before u and vt. */
 enum { EM__SVD_VALUES, EM__SVD_THIN, EM__SVD_FULL };
 
-/* f32 of c64, f64 of c128, a real dtype itself. */
-em_dtype em__real_part_dtype(em_dtype dtype);
-
 /* The dtype in which matrices of the dtype are computed: itself where LAPACK has it, else f32. */
 em_dtype em__linalg_dtype(em_dtype dtype);
 

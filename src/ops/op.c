@@ -36,6 +36,12 @@ bool em__spec_empty(const em__spec *spec)
     return false;
 }
 
+bool em__is_integer(const em__spec *spec)
+{
+    em_dtype_kind kind = em_dtype_get_kind(spec->dtype);
+    return kind == EM_KIND_SIGNED || kind == EM_KIND_UNSIGNED;
+}
+
 bool em__same_shape(const em__spec *a, const em__spec *b)
 {
     bool same = a->rank == b->rank;

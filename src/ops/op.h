@@ -153,6 +153,7 @@ em_dtype em__sum_dtype(em_dtype dtype);
 int64_t em__spec_size(const em__spec *spec);
 bool em__spec_empty(const em__spec *spec); /* any spec, checked or not */
 bool em__spec_equal(const em__spec *a, const em__spec *b);
+bool em__is_integer(const em__spec *spec);                 /* signed or unsigned, not pred */
 bool em__same_shape(const em__spec *a, const em__spec *b); /* whatever their dtypes */
 
 /* "f32[2, 3]" into `text`; returns it. */
