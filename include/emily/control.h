@@ -24,8 +24,8 @@ extern "C" {
 /* Runs `body` on n >= 1 states as long as `condition` of them is true: zero times, perhaps, and then the results are
  * the initial states, bit for bit. `condition` sets one scalar output, and what is not 0 is true; `body` sets n outputs
  * of the states' shapes and dtypes. `results` [n] get arrays that the scope owns. Fixed memory: two copies of the
- * states. On failure all results are NULL and the scope has the error, which is returned; EM_ERROR_INVALID_ARGUMENT
- * when a shape or dtype changes. */
+ * states. Nothing stops a loop whose condition stays true, and other evaluations wait for it. On failure all results
+ * are NULL and the scope has the error, which is returned; EM_ERROR_INVALID_ARGUMENT when a shape or dtype changes. */
 EM_API em_status em_while(em_scope *scope, em_trace_fn condition, em_trace_fn body, void *user,
                           em_array *const *initial, size_t n, em_array **results);
 

@@ -192,7 +192,7 @@ em_array *em_outer(em_scope *scope, em_array *a, em_array *b)
 /* Elements of a diagonal of [rows, columns]; -1, with the scope's error, when it lies beyond them. */
 static int64_t diagonal_length(em_scope *scope, int64_t rows, int64_t columns, int64_t offset)
 {
-    if (offset > columns || -offset > rows || offset == INT64_MIN) {
+    if (offset > columns || offset < -rows) {
         em__fail(EM_ERROR_INVALID_ARGUMENT, "diagonal: offset %lld lies beyond [%lld, %lld]", (long long)offset,
                  (long long)rows, (long long)columns);
         em__scope_fail(scope);

@@ -223,7 +223,7 @@ em_array *em_einsum(em_scope *scope, const char *subscripts, em_array *const *op
 {
     em__einsum spec;
     work w = {.scope = scope, .spec = &spec, .n = (int)count};
-    if (!subscripts || count < 1 || count > EM__EINSUM_OPERANDS) {
+    if (!subscripts || !operands || count < 1 || count > EM__EINSUM_OPERANDS) {
         em__fail(EM_ERROR_INVALID_ARGUMENT, "einsum: subscripts and 1 to %d operands are needed, here are %zu",
                  EM__EINSUM_OPERANDS, count);
         return em__scope_fail(scope);

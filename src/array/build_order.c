@@ -120,6 +120,10 @@ em_array *em_irfft(em_scope *scope, em_array *a, int64_t n, int axis)
 static em_array *fourier2(em_scope *scope, em_array *a, const int64_t n[2], const int axes[2], bool inverse)
 {
     int first, second;
+    if (!n || !axes) {
+        em__fail(EM_ERROR_INVALID_ARGUMENT, "fft2: two lengths and two axes are needed");
+        return em__scope_fail(scope);
+    }
     if (!em__scope_ok(scope, &a, 1, "fft2") || !axis_of(scope, a, axes[0], "fft2", &first) ||
         !axis_of(scope, a, axes[1], "fft2", &second))
         return NULL;

@@ -95,10 +95,18 @@ static bool names(em_scope *scope, const em_array *a, em_axes axes, unsigned *na
     *named = 0;
     if (axes.count == EM_ALL_AXES.count)
         *named = (1u << a->spec.rank) - 1;
+    bool counted = axes.count == EM_ALL_AXES.count || (axes.count >= 0 && axes.count <= a->spec.rank);
+    if (!counted) {
+        em__fail(EM_ERROR_INVALID_ARGUMENT, "reduce: %d axes are named; the operand has rank %d", axes.count,
+                 a->spec.rank);
+        em__scope_fail(scope);
+        return false;
+    }
     for (int i = 0; i < axes.count; i++) {
-        if (!em__axis(axes.axes[i], a->spec.rank, &axis)) {
-            em__fail(EM_ERROR_INVALID_ARGUMENT, "reduce: axis %d is out of range; the operand has rank %d",
-                     axes.axes[i], a->spec.rank);
+        if (!em__axis(axes.axes[i], a->spec.rank, &axis) || *named >> axis & 1) {
+            em__fail(EM_ERROR_INVALID_ARGUMENT,
+                     "reduce: axis %d is out of range or named twice; the operand has rank %d", axes.axes[i],
+                     a->spec.rank);
             em__scope_fail(scope);
             return false;
         }

@@ -26,8 +26,10 @@ static em_status call(em_scope *scope, em_trace_fn fn, void *user, em_array *con
                       size_t n_outputs)
 {
     em_status status = fn(scope, in, out, user);
-    if (status == EM_OK && em_scope_status(scope) != EM_OK)
+    if (em_scope_status(scope) != EM_OK)
         status = em__fail(em_scope_status(scope), "%s", em_scope_error(scope));
+    else if (status != EM_OK)
+        status = em__fail(status, "compile: the function failed: %s", em_status_text(status));
     for (size_t i = 0; i < n_outputs && status == EM_OK; i++)
         if (!out[i])
             status = em__fail(EM_ERROR_INVALID_ARGUMENT, "compile: the function set no output %zu", i);

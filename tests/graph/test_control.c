@@ -5,6 +5,7 @@
 
 #include <emily/control.h>
 #include <emily/memory.h>
+#include <emily/fourier.h>
 #include <emily/indexing.h>
 #include <emily/ops.h>
 
@@ -243,6 +244,41 @@ static void test_errors(void **state)
     em_scope_free(s);
 }
 
+static em_status refuses(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    (void)s;
+    (void)user;
+    out[0] = in[0];
+    return EM_ERROR_IO;
+}
+
+/* A function that fails without a word still gives its status and a text. */
+static void test_functions_that_fail(void **state)
+{
+    (void)state;
+    em_scope *s = em_scope_new(NULL);
+    em_array *x = em_scalar(s, EM_F32, 1), *out[1];
+    EXPECT_ERROR(em_while(s, forever, refuses, NULL, &x, 1, out), EM_ERROR_IO, "the function failed");
+    em_scope_free(s);
+    const em_spec spec = {EM_F32, {0}};
+    assert_null(em_compile(refuses, NULL, &spec, 1, 1, NULL));
+    EXPECT_ERROR(em_last_status(), EM_ERROR_IO, "the function failed");
+    s = em_scope_new(NULL);
+    x = em_constant_f32(s, (float[]){1, 2, 3, 4}, em_shape(2, 2));
+    assert_null(em_fft2(s, x, NULL, NULL));
+    EXPECT_ERROR(em_scope_status(s), EM_ERROR_INVALID_ARGUMENT, "two axes");
+    em_scope_free(s);
+    s = em_scope_new(NULL);
+    assert_null(em_einsum(s, "i", NULL, 1));
+    EXPECT_ERROR(em_scope_status(s), EM_ERROR_INVALID_ARGUMENT, "einsum");
+    em_scope_free(s);
+    s = em_scope_new(NULL);
+    x = em_constant_f32(s, (float[]){1, 2, 3, 4}, em_shape(2, 2));
+    assert_null(em_diagonal(s, x, INT64_MIN));
+    EXPECT_ERROR(em_scope_status(s), EM_ERROR_INVALID_ARGUMENT, "beyond");
+    em_scope_free(s);
+}
+
 static void test_replay_allocates_nothing(void **state)
 {
     (void)state;
@@ -432,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_every_allocation_fails_once),
         cmocka_unit_test(test_updates_in_place),
         cmocka_unit_test(test_donated),
+        cmocka_unit_test(test_functions_that_fail),
         cmocka_unit_test(test_donated_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

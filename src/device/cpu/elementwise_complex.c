@@ -82,7 +82,7 @@ static em__c128 rsqrt_of(em__c128 z)
 static inline double abs_c64(float a, float b)
 {
     double x = fabs((double)a), y = fabs((double)b), size = sqrt(x * x + y * y);
-    return (x == (double)INFINITY) | (y == (double)INFINITY) ? (double)INFINITY : size;
+    return ((x == (double)INFINITY) | (y == (double)INFINITY)) ? (double)INFINITY : size;
 }
 
 #define P float

@@ -36,7 +36,7 @@ static void FN(strict)(int64_t *at, const em__index_list *list)
     int64_t n = list->n, step = list->step, count = list->count, scale = list->scale;
     for (int64_t i = 0; i < n; i++) {
         int64_t x = (int64_t)index[i * step]; /* u64 above the range of int64 is negative */
-        at[i] = (at[i] >= 0) & (x >= 0) & (x < count) ? at[i] + x * scale : -1;
+        at[i] = ((at[i] >= 0) & (x >= 0) & (x < count)) ? at[i] + x * scale : -1;
     }
 }
 
