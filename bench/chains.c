@@ -10,21 +10,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <emily/ops.h>
 #include <emily/program.h>
 
+#include "timing.h"
+
 #define MAX_RUNS 1000
 #define COLUMNS 1024
 #define HEAD 64
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static em_array *number(em_scope *s, double value)
 {
@@ -136,12 +130,6 @@ static em_array *normal(em_scope *scope, em_dims dims, unsigned seed)
     em_array *array = values ? em_constant_f32(scope, values, dims) : NULL;
     free(values);
     return array;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
 }
 
 static void fail(const request *q)

@@ -6,10 +6,11 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <emily/ops.h>
 #include <emily/program.h>
+
+#include "timing.h"
 
 #define MAX_RUNS 1000
 
@@ -21,13 +22,6 @@ typedef struct operands {
     shape shape;
     em_array *x, *w;
 } operands;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static em_array *normal(em_scope *scope, em_dims dims, unsigned seed)
 {
@@ -86,12 +80,6 @@ static double run_program(em_program *program, const operands *in)
         stop(em_last_error());
     em_array_release(&out);
     return now() - start;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
 }
 
 static void answer(const operands *in, double budget)

@@ -6,18 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <emily/ops.h>
 
-#define MAX_RUNS 2000
+#include "timing.h"
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+#define MAX_RUNS 2000
 
 static void stop(const char *why)
 {
@@ -48,12 +42,6 @@ static double run_once(em_array *a, em_array *b)
         stop(em_scope_error(s));
     em_scope_free(s);
     return now() - start;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
 }
 
 static void answer(em_array *a, em_array *b, double budget)

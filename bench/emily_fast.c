@@ -8,10 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <emily/ops.h>
 #include <emily/program.h>
+
+#include "timing.h"
 
 #define MAX_RUNS 1000
 #define LAST EM_AXES(-1)
@@ -27,13 +28,6 @@ typedef struct operands {
     em_array *in[3];
     int n;
 } operands;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void stop(const char *why)
 {
@@ -218,12 +212,6 @@ static double run_program(em_program *program, const operands *o)
         stop(em_last_error());
     em_array_release(&out);
     return now() - start;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
 }
 
 static void answer(const operands *o, double budget)

@@ -8,11 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <emily/indexing.h>
 #include <emily/ops.h>
 #include <emily/windows.h>
+
+#include "timing.h"
 
 #define MAX_RUNS 1000
 #define ROWS 100000
@@ -22,13 +23,6 @@ typedef struct operands {
     em_array *line, *square, *bytes, *wide, *table, *updates, *rows, *columns, *places, *along, *image, *pooled, *zero,
         *start;
 } operands;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static unsigned seed = 1;
 
@@ -129,12 +123,6 @@ static double run_once(const char *op, const operands *in)
     }
     em_scope_free(s);
     return now() - start;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
 }
 
 static void answer(const char *op, const operands *in, double budget)

@@ -9,11 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <emily/fourier.h>
 #include <emily/order.h>
 #include <emily/random.h>
+
+#include "timing.h"
 
 #define MAX_RUNS 1000
 
@@ -24,13 +25,6 @@ typedef struct operand {
     em_scope *scope;
     em_array *x, *key;
 } operand;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void prepare(operand *in)
 {
@@ -92,12 +86,6 @@ static double run_once(const char *op, const operand *in)
     }
     em_scope_free(s);
     return now() - start;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
 }
 
 static void answer(const char *op, const operand *in, double budget)

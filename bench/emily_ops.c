@@ -8,9 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <emily/ops.h>
+
+#include "timing.h"
 
 #define MAX_RUNS 1000
 
@@ -19,13 +20,6 @@ typedef struct operands {
     em_scope *scope;
     em_array *a, *b;
 } operands;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static em_array *normal(em_scope *scope, int64_t n, unsigned seed)
 {
@@ -65,12 +59,6 @@ static double run_once(const char *op, const operands *in)
     }
     em_scope_free(s);
     return now() - start;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
 }
 
 static void answer(const char *op, const operands *in, double budget)

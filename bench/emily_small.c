@@ -5,19 +5,13 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <emily/ops.h>
 #include <emily/program.h>
 
-enum { WIDTH = 16 };
+#include "timing.h"
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+enum { WIDTH = 16 };
 
 static em_status chain(em_scope *s, em_array *const *in, em_array **out, void *user)
 {

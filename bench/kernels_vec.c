@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/block.h"
 #include "core/str.h"
@@ -14,6 +13,7 @@
 #include "device/cpu/elementwise.h"
 #include "device/cpu/reduce.h"
 #include "device/cpu/rows.h"
+#include "timing.h"
 
 #define SECONDS 0.25
 #define MOST_RUNS 4000
@@ -27,13 +27,6 @@ typedef struct bench {
     float *a, *b, *out;
     size_t n;
 } bench;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void unary(const bench *s, em__unary_op op)
 {
@@ -104,12 +97,6 @@ static const struct bench_case {
     {"sum_columns", run_sum_columns, 4},
     {"transpose", run_transpose, 8},
 };
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
 
 static void measure(const bench *s, const struct bench_case *c)
 {

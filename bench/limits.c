@@ -8,12 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/block.h"
 #include "core/cpu.h"
 #include "core/number.h"
 #include "core/pool.h"
+#include "timing.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -24,13 +24,6 @@
 #define CHUNKS 64
 #define ARRAY_FLOATS ((size_t)1 << 25)
 #define ROUNDS 40
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 typedef struct work {
     void (*run)(struct work *w, size_t from, size_t to, int worker);
