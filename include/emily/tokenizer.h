@@ -148,6 +148,40 @@ EM_API em_status em_tokenizer_decode(const em_tokenizer *tokenizer, const int32_
 /* Frees the text and zeroes it. NULL is fine. */
 EM_API void em_text_free(em_text *text);
 
+/*
+ * Decoding id by id, as a generator makes them:
+ *
+ *     em_decode_stream *stream = em_decode_stream_new(tokenizer, true);
+ *     while (... there is an id ...)
+ *         if (em_decode_stream_push(stream, id, &text) == EM_OK)
+ *             fwrite(text.data, 1, text.length, stdout);
+ *     em_decode_stream_flush(stream, &text), fwrite(text.data, 1, text.length, stdout);
+ *
+ * Every push gives the text that no later id can change: whole characters, often those of the id, at times none. What
+ * all pushes and the flush give is what em_tokenizer_decode gives for all ids. Held back are the bytes of a character
+ * that is not complete; with ByteFallback also the bytes before it, up to 32, for one wrong byte makes each of its run
+ * a U+FFFD (a run that goes wrong after more bytes keeps the characters that were given); with BPEDecoder one token;
+ * with a Replace by expression behind Fuse or ByteLevel everything.
+ */
+typedef struct em_decode_stream em_decode_stream;
+
+/* A stream at its beginning, the caller's; the tokenizer must outlive it. NULL on failure (em_last_error). Any thread;
+ * a stream serves one thread at a time. */
+EM_API em_decode_stream *em_decode_stream_new(const em_tokenizer *tokenizer, bool skip_special);
+
+/*
+ * Takes one id and gives the text that is ready in `*out`, replacing what it held: often empty. Ids that stand for no
+ * token are passed over, and so are special tokens if the stream skips them. EM_ERROR_OUT_OF_MEMORY: `out` is empty and
+ * the stream at its beginning again.
+ */
+EM_API em_status em_decode_stream_push(em_decode_stream *stream, int32_t id, em_text *out);
+
+/* Gives what was held back, an incomplete character as U+FFFD, and begins anew. */
+EM_API em_status em_decode_stream_flush(em_decode_stream *stream, em_text *out);
+
+/* Frees the stream; NULL is fine. */
+EM_API void em_decode_stream_free(em_decode_stream *stream);
+
 /* Tokens in the vocabulary, added ones counted. Ids may have gaps: em_tokenizer_max_id() is the largest, -1 if none. */
 EM_API size_t em_tokenizer_vocab_size(const em_tokenizer *tokenizer);
 EM_API int32_t em_tokenizer_max_id(const em_tokenizer *tokenizer);

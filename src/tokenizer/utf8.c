@@ -51,6 +51,18 @@ size_t em__utf8_count(const char *text, size_t length)
     return count;
 }
 
+size_t em__utf8_begun(const char *text, size_t length)
+{
+    const uint8_t *end = (const uint8_t *)text + length;
+    for (size_t size = 1; size <= 3 && size <= length; size++) {
+        uint8_t lead = end[-(ptrdiff_t)size];
+        if (lead >= 0x80 && lead < 0xC0)
+            continue;
+        return lead >= 0xC2 && lead <= 0xF4 && measure(end - size, size) == -(int)size ? size : 0;
+    }
+    return 0;
+}
+
 em_status em__utf8_repair(const char *text, size_t length, em__str *out)
 {
     size_t at = 0;

@@ -66,6 +66,9 @@ size_t em__utf8_count(const char *text, size_t length);
 /* Bytes of well-formed text that `text` begins with; `length` when all of it is. */
 size_t em__utf8_valid(const char *text, size_t length);
 
+/* Bytes at the end of any text that are the beginning of a character, but not all of it. */
+size_t em__utf8_begun(const char *text, size_t length);
+
 /* Appends `text` to `out` with every maximal ill-formed part replaced by U+FFFD. */
 em_status em__utf8_repair(const char *text, size_t length, em__str *out);
 
