@@ -16,6 +16,7 @@ typedef struct attend {
     int64_t size, value_size;
     double scale, softcap; /* softcap 0: none */
     const double *sink;    /* NULL: none */
+    double *weights;       /* of all keys */
 } attend;
 
 static double raw_score(const attend *a, int64_t j)
@@ -36,19 +37,18 @@ static void attend_row(const attend *a, int64_t n, score_bias bias, const void *
     double top = a->sink ? *a->sink : -INFINITY, sum = 0;
     int dv = a->v->spec.rank - 1;
     for (int64_t j = 0; j < n; j++) {
-        double s = raw_score(a, j) + bias(context, j);
+        double s = a->weights[j] = raw_score(a, j) + bias(context, j);
         top = isnan(s) || s > top ? s : top;
     }
     bool none = top == -INFINITY;
     if (a->sink && !none)
         sum = exp(*a->sink - top);
     for (int64_t j = 0; j < n && !none; j++)
-        sum += exp(raw_score(a, j) + bias(context, j) - top);
+        sum += a->weights[j] = exp(a->weights[j] - top);
     for (int64_t d = 0; d < a->value_size; d++) {
         double acc = 0;
         for (int64_t j = 0; j < n && !none; j++)
-            acc += exp(raw_score(a, j) + bias(context, j) - top) / sum *
-                   real_at(a->v, a->at_v + j * a->value_stride + d * a->v->strides[dv]);
+            acc += a->weights[j] / sum * real_at(a->v, a->at_v + j * a->value_stride + d * a->v->strides[dv]);
         em__ref_store_real(out->spec.dtype, out->data, to + d, acc);
     }
 }
@@ -124,6 +124,7 @@ em_status em__ref_sdpa(em_device *device, const em__call *call)
         double sink = e.sinks ? real_at(e.sinks, walk.at[1] * e.sinks->strides[0]) : 0;
         attend a = {.q = q, .k = k, .v = v, .scale = call->floats[0], .softcap = call->floats[1]};
         a.sink = e.sinks ? &sink : NULL;
+        a.weights = call->scratch;
         a.at_q = em__walk_offset(&walk, q);
         a.at_k = b * k->strides[0] + h * k->strides[1];
         a.at_v = b * v->strides[0] + h * v->strides[1];
@@ -183,7 +184,7 @@ em_status em__ref_sdpa_segments(em_device *device, const em__call *call)
                     (long long)(to - from), (long long)(call->in[4].spec.dims[1] + 1) / 2);
         for (int64_t row = 0; row < (to - from) * heads; row++) {
             int64_t t = from + row / heads, h = row % heads;
-            attend a = {.q = q, .k = k, .v = v, .scale = call->floats[0]};
+            attend a = {.q = q, .k = k, .v = v, .scale = call->floats[0], .weights = call->scratch};
             a.at_q = t * q->strides[0] + h * q->strides[1];
             a.at_k = from * k->strides[0] + h * k->strides[1];
             a.at_v = from * v->strides[0] + h * v->strides[1];

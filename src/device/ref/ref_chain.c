@@ -19,6 +19,8 @@ static size_t bytes_of(const em__spec *spec)
 size_t em__ref_scratch(const em__call *call)
 {
     em__chain c;
+    if (call->op == EM__OP_SDPA || call->op == EM__OP_SDPA_SEGMENTS) /* the weights of one query */
+        return (size_t)call->in[1].spec.dims[call->op == EM__OP_SDPA ? 2 : 0] * sizeof(double);
     if (call->op != EM__OP_FUSED_CHAIN)
         return 0;
     read(call, &c);
