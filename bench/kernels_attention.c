@@ -33,11 +33,12 @@ static void bench(const em__attention_kernels *kernels, em__pool *pool, int64_t 
     for (int64_t i = 0; i < tokens * hidden * 4; i++)
         qkv[i] = (float)(i * 7919 % 1000) / 500 - 1;
     em__attention_args args = {.batch = batch, .heads = heads, .kv_heads = heads, .head_dim = dim, .value_dim = dim};
+    args.dtype = args.cache = EM_F32;
     args.queries = args.keys = length;
     args.q = (em__attention_operand){qkv, length * hidden * 3, dim, hidden * 3};
     args.k = args.v = args.q;
-    args.k.data += hidden;
-    args.v.data += 2 * hidden;
+    args.k.data = qkv + hidden;
+    args.v.data = qkv + 2 * hidden;
     args.out = qkv + tokens * hidden * 3;
     args.out_batch = length * hidden;
     args.out_head = dim;

@@ -197,12 +197,15 @@ EM_API em_array *em_rope(em_scope *scope, em_array *x, em_array *offset, const e
 EM_API em_array *em_rotary(em_scope *scope, em_array *x, em_array *cosine, em_array *sine, int dims, bool interleaved);
 
 /* cache [.., M, D] with rows [.., L, D] in place of its rows position .. position + L - 1; `position` is an integer
- * scalar or, for a cache of rank 3 or more, one integer for each cache[b], held inside [0, M - L]. */
+ * scalar or, for a cache of rank 3 or more, one integer for each cache[b], held inside [0, M - L]. Rows become the
+ * cache's dtype as they are written; a cache donated to the call, as programs can, is not copied. */
 EM_API em_array *em_kv_update(em_scope *scope, em_array *cache, em_array *rows, em_array *position);
 
 /* softmax(scale * q k^T + mask) v. q [B, H, Lq, D], k [B, Hkv, Lk, D], v [B, Hkv, Lk, Dv], H a multiple of Hkv (query
  * head h reads head h / (H / Hkv)). mask: NULL, additive, or pred (true keeps), broadcast to [B, H, Lq, Lk]. causal
- * lets query i see keys j <= i + Lk - Lq. scale 0 means 1 / sqrt(D). Rows without any key give 0. */
+ * lets query i see keys j <= i + Lk - Lq. scale 0 means 1 / sqrt(D). Rows without any key give 0. q, k and v are
+ * promoted to one dtype; but k and v of one half dtype (a cache) stay as they are beside q of another, and the result
+ * is f32. */
 EM_API em_array *em_sdpa(em_scope *scope, em_array *q, em_array *k, em_array *v, em_array *mask, double scale,
                          bool causal);
 

@@ -57,22 +57,26 @@ em_array *em_kv_update(em_scope *scope, em_array *cache, em_array *rows, em_arra
     em_array *in[] = {cache, rows, position};
     if (!em__scope_ok(scope, in, 3, "kv_update"))
         return NULL;
-    in[1] = em_cast(scope, rows, cache->spec.dtype);
+    if (!em__sdpa_mixes(rows->spec.dtype, cache->spec.dtype))
+        in[1] = em_cast(scope, rows, cache->spec.dtype);
     return em__build(scope, &(em__build_args){.op = EM__OP_KV_UPDATE, .in = in, .n_in = 3});
 }
 
-/* q, k and v in one float dtype; false once the scope has an error. */
+/* q, k and v in one float dtype; but keys and values of a cache stay halves beside f32 queries. False once the scope
+ * has an error. */
 static bool attention_operands(em_scope *scope, em__op op, em_array **in)
 {
     em_dtype dtype;
     if (!em__scope_ok(scope, in, 3, em__op_get(op)->name))
         return false;
+    const em_dtype cache = in[1]->spec.dtype;
     dtype = em__promote_fast(em__promote_fast(in[0]->spec.dtype, in[1]->spec.dtype), in[2]->spec.dtype);
     if (em__op_operand_dtype(op, dtype, &dtype) != EM_OK) {
         em__scope_fail(scope);
         return false;
     }
-    for (int i = 0; i < 3; i++)
+    const bool mixed = op == EM__OP_SDPA && em__sdpa_mixes(dtype, cache) && in[2]->spec.dtype == cache;
+    for (int i = 0; i < (mixed ? 1 : 3); i++)
         in[i] = em_cast(scope, in[i], dtype);
     return em__scope_ok(scope, in, 3, em__op_get(op)->name);
 }

@@ -79,7 +79,8 @@ em_array *em__compose_sdpa(em_scope *s, const em__fast_call *call)
     em_array *lengths = call->ints[1] & 4 ? call->in[next] : NULL;
     em_dims dq = em_array_dims(q), dk = em_array_dims(call->in[1]);
     int64_t group = dq.dims[1] / dk.dims[1], lq = dq.dims[2], lk = dk.dims[2];
-    em_array *k = repeat_heads(s, call->in[1], group), *v = repeat_heads(s, call->in[2], group);
+    em_array *k = repeat_heads(s, em_cast(s, call->in[1], em_array_dtype(q)), group);
+    em_array *v = repeat_heads(s, em_cast(s, call->in[2], em_array_dtype(q)), group);
     em_array *scores = em_matmul(s, q, em_transpose(s, k, EM_AXES(0, 1, 3, 2)));
     scores = em_mul(s, scores, em_scalar(s, em_array_dtype(q), call->floats[0]));
     if (call->floats[1] != 0) {

@@ -85,7 +85,7 @@ em_array *em__compose_rope(em_scope *s, const em__fast_call *call)
 
 em_array *em__compose_kv_update(em_scope *s, const em__fast_call *call)
 {
-    em_array *cache = call->in[0], *rows = call->in[1];
+    em_array *cache = call->in[0], *rows = em_cast(s, call->in[1], em_array_dtype(cache));
     em_dims d = em_array_dims(cache), r = em_array_dims(rows);
     int axis = d.rank - 2;
     int64_t most = d.dims[axis] - r.dims[axis];

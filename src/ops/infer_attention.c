@@ -53,16 +53,23 @@ em_status em__infer_ROTARY(const em__apply *apply, em__spec *out)
     return EM_OK;
 }
 
+bool em__sdpa_mixes(em_dtype queries, em_dtype cache)
+{
+    return queries == EM_F32 && (cache == EM_F16 || cache == EM_BF16);
+}
+
 em_status em__infer_KV_UPDATE(const em__apply *apply, em__spec *out)
 {
     const em__spec *cache = apply->in[0], *rows = apply->in[1], *position = apply->in[2];
     *out = *cache;
-    bool fits = cache->rank >= 2 && rows->rank == cache->rank && rows->dtype == cache->dtype;
+    bool fits = cache->rank >= 2 && rows->rank == cache->rank;
     for (int i = 0; i < cache->rank && fits; i++)
         fits = i == cache->rank - 2 ? rows->dims[i] <= cache->dims[i] : rows->dims[i] == cache->dims[i];
     if (!fits)
         return em__infer_fail(apply,
                               "rows must be as the cache but for the last axis but one, where they may be fewer");
+    if (rows->dtype != cache->dtype && !em__sdpa_mixes(rows->dtype, cache->dtype))
+        return em__infer_fail(apply, "rows must be of the cache's dtype, or f32 for a cache of halves");
     if (!em__is_integer(position) || !is_per_batch(position, cache))
         return em__infer_fail(apply, "position must be an integer scalar or one integer a batch");
     return EM_OK;
@@ -89,6 +96,8 @@ em_status em__infer_SDPA(const em__apply *apply, em__spec *out)
     if (q->dims[0] != k->dims[0] || q->dims[0] != v->dims[0] || k->dims[1] != v->dims[1] || k->dims[2] != v->dims[2] ||
         q->dims[3] != k->dims[3])
         return em__infer_fail(apply, "q, k and v do not fit together");
+    if (k->dtype != v->dtype || (k->dtype != q->dtype && !em__sdpa_mixes(q->dtype, k->dtype)))
+        return em__infer_fail(apply, "k and v must both be of q's dtype, or both of one half dtype beside f32 q");
     if (k->dims[1] == 0 || q->dims[1] % k->dims[1])
         return em__infer_fail(apply, "%lld query heads are no multiple of %lld key heads", (long long)q->dims[1],
                               (long long)k->dims[1]);

@@ -185,6 +185,9 @@ typedef struct em__conv {
 } em__conv;
 em__conv em__conv_decode(const int64_t *ints, int spatial);
 
+/* Whether SDPA with f32 queries takes keys and values of this dtype as they are, and KV_UPDATE rows of f32: halves. */
+bool em__sdpa_mixes(em_dtype queries, em_dtype cache);
+
 /* Which operand is weight i of a FUSED_LINEAR with these attributes. */
 int em__linear_weight(const int64_t *ints, int i);
 

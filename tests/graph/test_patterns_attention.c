@@ -264,6 +264,17 @@ static em_status head_weights(em_scope *s, em_array *const *in, em_array **out, 
     return em_scope_status(s);
 }
 
+#define CACHE(t)                                                                                                       \
+    {EM_F32, {4, {B, H, LQ, D}}}, {t, {4, {B, H, LK, D}}},                                                             \
+    {                                                                                                                  \
+        t,                                                                                                             \
+        {                                                                                                              \
+            4,                                                                                                         \
+            {                                                                                                          \
+                B, H, LK, DV                                                                                           \
+            }                                                                                                          \
+        }                                                                                                              \
+    }
 #define QKV(t)                                                                                                         \
     {t, {4, {B, H, LQ, D}}}, {t, {4, {B, H, LK, D}}},                                                                  \
     {                                                                                                                  \
@@ -363,6 +374,8 @@ static void test_masks(void **state)
         {"causal and padding", causal_and_padding, {QKV(EM_F32), PADDING}, 4, "attention", 1, NULL, "sdpa", 1e-5, 0},
         {"f32 inside bf16", in_f32, {QKV(EM_BF16), PADDING}, 4, "attention", 1, NULL, "sdpa", 0x1p-4, 0},
         {"f32 inside f16", in_f32, {QKV(EM_F16), PADDING}, 4, "attention", 1, NULL, "sdpa", 0x1p-7, 0},
+        {"a bf16 cache", plain, {CACHE(EM_BF16)}, 3, "attention", 1, NULL, "bf16[2, 4, 7, 16]", 1e-5, 1},
+        {"a f16 cache", plain, {CACHE(EM_F16)}, 3, "attention", 1, NULL, "f16[2, 4, 7, 16]", 1e-5, 1},
         {"all in f32, of bf16", all_in_f32, {QKV(EM_BF16)}, 3, "attention", 1, NULL, "bf16[2, 4, 5, 16]", 0x1p-7, 1},
         {"rows without a key", no_key, {QKV(EM_F32), PADDING}, 4, "attention", 1, NULL, "sdpa", 1e-5, 0},
         {"softcap and bias", softcapped, {QKV(EM_F32), BIAS}, 4, "attention", 1, NULL, "sdpa", 1e-5, 1},

@@ -70,6 +70,7 @@ static problem problem_new(int64_t batch, int64_t queries, int64_t keys, int hea
     p.relative = random_floats(heads * (2 * longest - 1), 2);
     p.sinks = random_floats(heads, 2);
     *a = (em__attention_args){.batch = batch, .heads = heads, .kv_heads = kv_heads, .head_dim = dim};
+    a->dtype = a->cache = EM_F32;
     a->value_dim = vdim;
     a->queries = queries;
     a->keys = keys;
@@ -130,9 +131,9 @@ static void check_row(const em__attention_args *a, int64_t b, int64_t h, int64_t
 {
     int64_t begin = a->offsets ? a->offsets[b] : 0, dense = a->offsets ? 0 : b, kv = h / (a->heads / a->kv_heads);
     int64_t queries = a->offsets ? a->offsets[b + 1] - begin : a->queries, keys = a->offsets ? queries : a->keys;
-    const float *q = a->q.data + dense * a->q.batch + (begin + i) * a->q.token + h * a->q.head;
-    const float *k = a->k.data + dense * a->k.batch + begin * a->k.token + kv * a->k.head;
-    const float *v = a->v.data + dense * a->v.batch + begin * a->v.token + kv * a->v.head;
+    const float *q = (const float *)a->q.data + dense * a->q.batch + (begin + i) * a->q.token + h * a->q.head;
+    const float *k = (const float *)a->k.data + dense * a->k.batch + begin * a->k.token + kv * a->k.head;
+    const float *v = (const float *)a->v.data + dense * a->v.batch + begin * a->v.token + kv * a->v.head;
     double *s = malloc((size_t)(keys + 1) * sizeof *s), top = a->sinks ? a->sinks[h] : -INFINITY;
     for (int64_t j = 0; j < keys; j++) {
         s[j] = score(a, b, h, i, j, queries, keys, q, k + j * a->k.token);
@@ -145,7 +146,7 @@ static void check_row(const em__attention_args *a, int64_t b, int64_t h, int64_t
         double want = 0;
         for (int64_t j = 0; j < keys; j++)
             want += total > 0 ? s[j] / total * v[j * a->v.token + d] : 0;
-        double got = a->out[dense * a->out_batch + (begin + i) * a->out_token + h * a->out_head + d];
+        double got = ((const float *)a->out)[dense * a->out_batch + (begin + i) * a->out_token + h * a->out_head + d];
         if (!(fabs(got - want) <= 4e-6))
             fail_msg("%s: sequence %d head %d query %d of %d, %d keys, element %d: %.9g, expected %.9g", what, (int)b,
                      (int)h, (int)i, (int)queries, (int)keys, (int)d, got, want);
@@ -260,7 +261,7 @@ static void test_masked_rows(void **state)
             for (int64_t d = 0; d < 8; d++) {
                 double mean = 0;
                 for (int64_t j = 0; j < 20 && v > 0; j++)
-                    mean += p.args.v.data[j * p.args.v.token + d] / 20.0;
+                    mean += ((const float *)p.args.v.data)[j * p.args.v.token + d] / 20.0;
                 assert_true(fabs(p.out[d] - mean) <= 1e-6);
             }
             problem_free(&p);

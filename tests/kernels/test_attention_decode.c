@@ -1,6 +1,7 @@
 /*
- * Attention of few queries: against the ref device for every option and dtype, and the kernels' promises about bits:
- * the same for any thread count and for both vector widths.
+ * Attention of few queries, and of f32 queries over a cache of halves: against the ref device for every option and
+ * dtype, and the kernels' promises about bits: the same for any thread count and for both vector widths, and those of
+ * a cache that was cast to f32 before.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -29,6 +30,12 @@ static const problem problems[] = {
     {4, 2, 3, 700, 20, 100, .causal = true, .lengths = true},
     {2, 2, 8, 256, 8, 8, .causal = true, .window = 5, .allowed = true},
     {5, 1, 2, 513, 33, 7, .softcap = 3, .mask = true, .sinks = true, .window = 300},
+    {8, 4, 1, 900, 64, 64, .causal = true, .window = 40, .lengths = true},
+    /* many queries */
+    {4, 2, 20, 100, 40, 24, .causal = true, .lengths = true},
+    {2, 1, 60, 620, 8, 12, .causal = true, .lengths = true, .window = 90, .softcap = 9},
+    {3, 3, 11, 48, 33, 65, .mask = true, .sinks = true},
+    {3, 1, 9, 31, 64, 32, .allowed = true},
 };
 
 enum { BATCH = 2, PROBLEMS = sizeof problems / sizeof *problems };
@@ -50,12 +57,13 @@ static em_array *values(em_scope *s, rng *r, em_dtype dtype, em_dims d)
     return a;
 }
 
-static em_array *attended(em_scope *s, const problem *p, em_dtype dtype)
+/* `cast`: k and v are f32 before the op sees them. */
+static em_array *attended(em_scope *s, const problem *p, em_dtype dtype, em_dtype cache, bool cast)
 {
     rng r = {11};
     em_array *q = values(s, &r, dtype, em_shape(BATCH, p->heads, p->queries, p->dim));
-    em_array *k = values(s, &r, dtype, em_shape(BATCH, p->kv_heads, p->keys, p->dim));
-    em_array *v = values(s, &r, dtype, em_shape(BATCH, p->kv_heads, p->keys, p->value_dim));
+    em_array *k = values(s, &r, cache, em_shape(BATCH, p->kv_heads, p->keys, p->dim));
+    em_array *v = values(s, &r, cache, em_shape(BATCH, p->kv_heads, p->keys, p->value_dim));
     const int32_t lengths[BATCH] = {(int32_t)p->keys - 3, (int32_t)p->keys / 2};
     em_sdpa_options o = {.struct_size = sizeof o, .causal = p->causal, .window = p->window, .softcap = p->softcap};
     if (p->mask)
@@ -66,8 +74,13 @@ static em_array *attended(em_scope *s, const problem *p, em_dtype dtype)
         o.sinks = values(s, &r, EM_F32, em_shape(p->heads));
     if (p->lengths)
         o.lengths = em_constant(s, EM_S32, lengths, em_shape(BATCH));
+    if (cast) {
+        k = em_cast(s, k, EM_F32);
+        v = em_cast(s, v, EM_F32);
+    }
     em_array *y = em_sdpa_with(s, q, k, v, &o);
     assert_non_null(y);
+    assert_int_equal(em_array_dtype(y), dtype);
     EXPECT_OK(em_eval(s, y));
     return y;
 }
@@ -75,21 +88,37 @@ static em_array *attended(em_scope *s, const problem *p, em_dtype dtype)
 static void test_values(void **state)
 {
     (void)state;
-    static const em_dtype dtypes[] = {EM_F32, EM_F16, EM_BF16};
-    static const double slack[] = {4e-6, 0x1p-9, 0x1p-6};
+    static const em_dtype dtypes[] = {EM_F32, EM_F16, EM_BF16, EM_F32, EM_F32};
+    static const em_dtype caches[] = {EM_F32, EM_F16, EM_BF16, EM_F16, EM_BF16};
+    static const double slack[] = {4e-6, 0x1p-9, 0x1p-6, 4e-6, 4e-6};
     for (int i = 0; i < PROBLEMS; i++)
-        for (int d = 0; d < 3; d++) {
+        for (int d = 0; d < 5; d++) {
             em_scope *ref = em_scope_new(em_device_find("ref")), *cpu = em_scope_new(em_device_find("cpu"));
-            em_array *want = attended(ref, &problems[i], dtypes[d]), *got = attended(cpu, &problems[i], dtypes[d]);
+            em_array *want = attended(ref, &problems[i], dtypes[d], caches[d], false);
+            em_array *got = attended(cpu, &problems[i], dtypes[d], caches[d], false);
             size_t n = em_array_bytes(want) / em_dtype_size(dtypes[d]);
             for (size_t j = 0; j < n; j++) {
                 double a = expect_element(dtypes[d], em_array_data(got), j);
                 double b = expect_element(dtypes[d], em_array_data(want), j);
                 if (!(fabs(a - b) <= slack[d] * (1 + fabs(b))))
-                    fail_msg("problem %d %s: element %zu is %g, expected %g", i, em_dtype_name(dtypes[d]), j, a, b);
+                    fail_msg("problem %d %s of %s: element %zu is %g, expected %g", i, em_dtype_name(dtypes[d]),
+                             em_dtype_name(caches[d]), j, a, b);
             }
             em_scope_free(ref);
             em_scope_free(cpu);
+        }
+}
+
+static void test_widened(void **state)
+{
+    (void)state;
+    for (int i = 0; i < PROBLEMS; i++)
+        for (em_dtype cache = EM_F16; cache <= EM_BF16; cache++) {
+            em_scope *s = em_scope_new(em_device_find("cpu"));
+            em_array *want = attended(s, &problems[i], EM_F32, cache, true);
+            em_array *got = attended(s, &problems[i], EM_F32, cache, false);
+            EXPECT_SAME_BITS(EM_F32, em_array_data(got), em_array_data(want), em_array_bytes(want) / 4);
+            em_scope_free(s);
         }
 }
 
@@ -104,13 +133,14 @@ static void run(const em__attention_kernels *k, int threads, em_dtype dtype, con
     args.out = out;
     args.out_head = 2 * DIM;
     args.out_token = DIM;
+    args.dtype = args.cache = dtype;
     args.scale = 0.2f;
     args.causal = true;
     em__pool *pool;
     EXPECT_OK(em__pool_new(threads, &pool));
     float *scratch = malloc(em__attention_decode_scratch(&args));
     assert_non_null(scratch);
-    EXPECT_OK(em__attention_decode(k, pool, dtype, &args, scratch));
+    EXPECT_OK(em__attention_decode(k, pool, &args, scratch));
     free(scratch);
     em__pool_free(pool);
 }
@@ -140,6 +170,7 @@ static void test_bits(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_values), cmocka_unit_test(test_bits)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_values), cmocka_unit_test(test_widened),
+                                       cmocka_unit_test(test_bits)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,6 +32,7 @@ static em__attention_args segments_args(const em__call *call)
 {
     const em__tensor *q = &call->in[0], *v = &call->in[2];
     em__attention_args args = {.batch = call->in[3].spec.dims[0] - 1, .scale = (float)call->floats[0]};
+    args.dtype = args.cache = q->spec.dtype;
     args.heads = args.kv_heads = q->spec.dims[1];
     args.head_dim = q->spec.dims[2];
     args.value_dim = v->spec.dims[2];
@@ -62,7 +63,7 @@ static em_status run_segments(em_device *device, const em__call *call)
     EM__TRY(em__attention_f32(cpu->attention, cpu->pool, &args));
     /* Tokens of no segment are zero. */
     memset(args.out, 0, (size_t)(first * args.out_token) * sizeof(float));
-    memset(args.out + tail * args.out_token, 0, (size_t)((tokens - tail) * args.out_token) * sizeof(float));
+    memset((float *)args.out + tail * args.out_token, 0, (size_t)((tokens - tail) * args.out_token) * sizeof(float));
     return EM_OK;
 }
 
@@ -70,6 +71,8 @@ static em__attention_args dense_args(const em__call *call)
 {
     const em__tensor *q = &call->in[0], *k = &call->in[1], *v = &call->in[2];
     em__attention_args args = {.batch = q->spec.dims[0], .scale = (float)call->floats[0]};
+    args.dtype = q->spec.dtype;
+    args.cache = k->spec.dtype;
     args.heads = q->spec.dims[1];
     args.kv_heads = k->spec.dims[1];
     args.head_dim = q->spec.dims[3];
@@ -110,21 +113,21 @@ static em_status run_dense(em_device *device, const em__call *call)
     return em__attention_f32(cpu->attention, cpu->pool, &args);
 }
 
-/* Half operands are widened, and the result narrowed: parts of the scratch, in floats. */
+/* Half queries and a half mask are widened, and the result narrowed: parts of the scratch, in floats. */
 typedef struct widened {
-    int64_t at[4], out, total; /* q, k, v, a half mask */
+    int64_t mask, out, total; /* the queries are at 0 */
 } widened;
+
+static bool has_half_mask(const em__call *call)
+{
+    return call->ints[1] & 1 && call->in[3].spec.dtype == call->in[0].spec.dtype;
+}
 
 static widened widen(const em__call *call)
 {
-    widened w = {0};
-    bool mask = call->ints[1] & 1 && call->in[3].spec.dtype == call->in[0].spec.dtype;
-    for (int i = 0; i < (mask ? 4 : 3); i++) {
-        w.at[i] = w.total;
-        w.total += (em__spec_size(&call->in[i].spec) + 15) / 16 * 16;
-    }
-    w.out = w.total;
-    w.total += em__spec_size(&call->out.spec);
+    widened w = {.mask = (em__spec_size(&call->in[0].spec) + 15) / 16 * 16};
+    w.out = w.mask + (has_half_mask(call) ? (em__spec_size(&call->in[3].spec) + 15) / 16 * 16 : 0);
+    w.total = w.out + em__spec_size(&call->out.spec);
     return w;
 }
 
@@ -138,9 +141,9 @@ static em_status run_half(em_device *device, const em__call *call)
     float *scratch = call->scratch;
     for (int i = 0; i < call->n_in; i++) {
         in[i] = call->in[i];
-        if (i > 3 || in[i].spec.dtype != half)
+        if (i != 0 && (i != 3 || !has_half_mask(call)))
             continue;
-        in[i].data = scratch + w.at[i];
+        in[i].data = scratch + (i ? w.mask : 0);
         in[i].spec.dtype = EM_F32;
         em__cast_run(cpu->cast, cpu->pool, half, EM_F32, in[i].data, call->in[i].data,
                      (size_t)em__spec_size(&in[i].spec));
@@ -154,13 +157,23 @@ static em_status run_half(em_device *device, const em__call *call)
     return EM_OK;
 }
 
+/* Which of q, k and v may be strided: the elements of a head must be side by side. */
+static uint64_t strided_heads(const em__call *call)
+{
+    uint64_t strided = 0;
+    for (int i = 0; i < 3; i++)
+        if (call->in[i].strides[call->in[i].spec.rank - 1] == 1)
+            strided |= (uint64_t)1 << i;
+    return strided;
+}
+
 static bool prepare_half(em__cpu *cpu, const em__call *call, em__plan *plan)
 {
     em__attention_args args = dense_args(call);
     plan->workers = em__attention_scratch_bytes(cpu->attention, &args);
     plan->kernel = run_half;
     plan->scratch = (size_t)widen(call).total * sizeof(float);
-    plan->strided = call->ints[1] & 1 && call->in[3].spec.dtype != call->in[0].spec.dtype ? 8 : 0;
+    plan->strided = (strided_heads(call) & 6) | (call->ints[1] & 1 && !has_half_mask(call) ? 8 : 0);
     return true;
 }
 
@@ -168,7 +181,7 @@ static em_status run_decode(em_device *device, const em__call *call)
 {
     em__cpu *cpu = em__cpu_of(device);
     em__attention_args args = dense_args(call);
-    return em__attention_decode(cpu->attention, cpu->pool, call->in[0].spec.dtype, &args, call->scratch);
+    return em__attention_decode(cpu->attention, cpu->pool, &args, call->scratch);
 }
 
 /* Few queries: keys and values are read as they lie. */
@@ -181,10 +194,7 @@ static bool prepare_decode(const em__call *call, em__plan *plan)
     plan->workers = em__attention_decode_worker(&args);
     plan->kernel = run_decode;
     plan->scratch = em__attention_decode_scratch(&args);
-    plan->strided = call->ints[1] & 1 ? 8 : 0;
-    for (int i = 0; i < 3; i++)
-        if (call->in[i].strides[3] == 1)
-            plan->strided |= (uint64_t)1 << i;
+    plan->strided = strided_heads(call) | (call->ints[1] & 1 ? 8 : 0);
     return true;
 }
 
@@ -203,9 +213,7 @@ bool em__cpu_prepare_attention(em__cpu *cpu, const em__call *call, em__plan *pla
     plan->workers = em__attention_scratch_bytes(cpu->attention, &args);
     plan->kernel = segments ? run_segments : run_dense;
     plan->scratch = segments ? (size_t)call->in[3].spec.dims[0] * sizeof(int32_t) : 0;
-    plan->strided = segments || call->ints[1] & 1 ? 8 : 0; /* the mask; sinks and lengths are lists */
-    for (int i = 0; i < 3; i++)                            /* the elements of a head must be side by side */
-        if (call->in[i].strides[call->in[i].spec.rank - 1] == 1)
-            plan->strided |= (uint64_t)1 << i;
+    /* the mask; sinks and lengths are lists */
+    plan->strided = strided_heads(call) | (segments || call->ints[1] & 1 ? 8 : 0);
     return true;
 }

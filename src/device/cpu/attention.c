@@ -3,8 +3,8 @@
  * the row operations of attention_tmpl.c.
  *
  * A task is one head of one sequence, or a run of its queries when there are few heads. It takes up to PART_ROWS
- * queries at a time through all blocks of BLOCK_KEYS keys: k and v of the block are packed into panels, as weights of
- * a product are; then per tile of rows: scores = q k', softmax, output += scores v.
+ * queries at a time through all blocks of BLOCK_KEYS keys: k and v of the block are widened if they are halves and
+ * packed into panels, as weights of a product are; then per tile of rows: scores = q k', softmax, output += scores v.
  */
 #include "device/cpu/attention.h"
 
@@ -25,7 +25,7 @@ typedef struct attention_layout {
     int64_t block_keys; /* a multiple of PANEL, at most BLOCK_KEYS */
     int64_t value_panels;
     int64_t score_stride, out_stride;
-    int64_t values, scores, out, query, add, states, total; /* packed keys are at 0 */
+    int64_t values, scores, out, query, add, states, wide, total; /* packed keys are at 0 */
 } attention_layout;
 
 typedef struct attention_plan {
@@ -39,10 +39,11 @@ typedef struct attention_plan {
 /* One head of one sequence, and this worker's scratch. */
 typedef struct attention_head {
     const attention_plan *plan;
-    const float *q, *k, *v;
+    const float *q;
+    const char *k, *v;
     float *out;
     em__attention_place at;
-    float *packed_keys, *packed_values, *scores, *sums, *query, *add;
+    float *packed_keys, *packed_values, *scores, *sums, *query, *add, *wide;
     em__softmax_state *states;
     int64_t packed_block; /* whose keys are packed; -1 for none */
     int64_t first_block;  /* the first that this run of queries looks at */
@@ -85,7 +86,8 @@ static attention_layout make_layout(const em__attention_kernels *kernels, const 
     layout.query = layout.out + PART_ROWS * layout.out_stride;
     layout.add = layout.query + rows * round_up(args->head_dim + SCORE_PAD, SCORE_PAD);
     layout.states = layout.add + layout.block_keys;
-    layout.total = layout.states + PART_ROWS * (int64_t)(sizeof(em__softmax_state) / sizeof(float));
+    layout.wide = layout.states + PART_ROWS * (int64_t)(sizeof(em__softmax_state) / sizeof(float));
+    layout.total = layout.wide + (args->cache == EM_F32 ? 0 : PANEL * max64(args->head_dim, args->value_dim));
     return layout;
 }
 
@@ -94,18 +96,37 @@ size_t em__attention_scratch_bytes(const em__attention_kernels *kernels, const e
     return (size_t)make_layout(kernels, args).total * sizeof(float);
 }
 
+/* `rows` tokens of `dim` elements from `data` on, as f32: where they lie or, widened, in the scratch. `token` becomes
+ * their distance. */
+static const float *in_f32(const attention_head *head, const char *data, int64_t *token, int rows, int64_t dim)
+{
+    const em_dtype dtype = head->plan->args->cache;
+    if (dtype == EM_F32)
+        return (const float *)(const void *)data;
+    const int64_t step = *token * (int64_t)em_dtype_size(dtype);
+    for (int r = 0; r < rows; r++)
+        head->plan->kernels->decode[dtype].widen(head->wide + r * dim, data + r * step, dim);
+    *token = dim;
+    return head->wide;
+}
+
 static void pack_block(attention_head *head, int64_t block, int64_t n)
 {
     const attention_plan *plan = head->plan;
     const em__attention_args *args = plan->args;
     const em__gemm_kernels *gemm = plan->kernels->gemm;
-    const float *k = head->k + block * args->k.token, *v = head->v + block * args->v.token;
-    for (int64_t j = 0; j < n; j += PANEL)
-        gemm->pack_rows(head->packed_keys + j * args->head_dim, k + j * args->k.token, args->k.token,
-                        (int)min64(PANEL, n - j), args->head_dim, false);
-    for (int64_t p = 0; p < plan->layout.value_panels; p++)
-        gemm->pack_columns(head->packed_values + p * PANEL * plan->layout.block_keys, v + p * PANEL, args->v.token,
-                           (int)min64(PANEL, args->value_dim - p * PANEL), n, false);
+    const int64_t size = (int64_t)em_dtype_size(args->cache);
+    for (int64_t j = 0; j < n; j += PANEL) {
+        const int rows = (int)min64(PANEL, n - j);
+        int64_t token = args->k.token;
+        const float *from = in_f32(head, head->k + (block + j) * token * size, &token, rows, args->head_dim);
+        gemm->pack_rows(head->packed_keys + j * args->head_dim, from, token, rows, args->head_dim, false);
+        token = args->v.token;
+        from = in_f32(head, head->v + (block + j) * token * size, &token, rows, args->value_dim);
+        for (int64_t p = 0; p < plan->layout.value_panels; p++)
+            gemm->pack_columns(head->packed_values + p * PANEL * plan->layout.block_keys + j * PANEL, from + p * PANEL,
+                               token, (int)min64(PANEL, args->value_dim - p * PANEL), rows, false);
+    }
     head->packed_block = block;
 }
 
@@ -221,7 +242,8 @@ static void find_head(attention_head *head, const attention_plan *plan, int64_t 
 {
     const em__attention_args *args = plan->args;
     int64_t b = index / args->heads, h = index % args->heads, kv = h / (args->heads / args->kv_heads);
-    int64_t begin = args->offsets ? args->offsets[b] : 0, dense = args->offsets ? 0 : b;
+    const int64_t begin = args->offsets ? args->offsets[b] : 0, dense = args->offsets ? 0 : b;
+    const int64_t size = (int64_t)em_dtype_size(args->cache);
     head->plan = plan;
     head->at.sequence = b;
     head->at.head = h;
@@ -229,10 +251,10 @@ static void find_head(attention_head *head, const attention_plan *plan, int64_t 
     head->at.keys = args->offsets ? head->at.queries : args->keys;
     if (args->lengths)
         head->at.keys = max64(0, min64(head->at.keys, args->lengths[b * args->length_stride]));
-    head->q = args->q.data + dense * args->q.batch + begin * args->q.token + h * args->q.head;
-    head->k = args->k.data + dense * args->k.batch + begin * args->k.token + kv * args->k.head;
-    head->v = args->v.data + dense * args->v.batch + begin * args->v.token + kv * args->v.head;
-    head->out = args->out + dense * args->out_batch + begin * args->out_token + h * args->out_head;
+    head->q = (const float *)args->q.data + dense * args->q.batch + begin * args->q.token + h * args->q.head;
+    head->k = (const char *)args->k.data + (dense * args->k.batch + begin * args->k.token + kv * args->k.head) * size;
+    head->v = (const char *)args->v.data + (dense * args->v.batch + begin * args->v.token + kv * args->v.head) * size;
+    head->out = (float *)args->out + dense * args->out_batch + begin * args->out_token + h * args->out_head;
     head->packed_block = -1;
 }
 
@@ -249,6 +271,7 @@ static void run_task(void *context, int64_t index, int worker)
     head.query = scratch + plan->layout.query;
     head.add = scratch + plan->layout.add;
     head.states = (em__softmax_state *)(scratch + plan->layout.states);
+    head.wide = scratch + plan->layout.wide;
     int64_t query = index % plan->parts * plan->part_rows;
     int64_t end = min64(head.at.queries, query + plan->part_rows);
     for (; query < end; query += PART_ROWS)

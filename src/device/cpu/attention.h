@@ -1,5 +1,6 @@
 /*
- * Scaled dot product attention on the CPU: out = softmax(scale q k' + mask) v, per sequence and head, in f32.
+ * Scaled dot product attention on the CPU: out = softmax(scale q k' + mask) v, per sequence and head, in f32. Keys and
+ * values may be halves, as a cache holds them: they are widened where they are read.
  *
  * The operands are slices: q, k and v may be three views of one merged projection [tokens, 3 * hidden]. Sequences are
  * either packed one behind the other (offsets; each attends within itself, so a batch of mixed lengths has no padding)
@@ -32,7 +33,7 @@ const em__attention_kernels *em__attention_kernels_get(em__cpu_level level);
 
 /* Strides in elements. The elements of one head of one token are contiguous. */
 typedef struct em__attention_operand {
-    const float *data;
+    const void *data;
     int64_t batch; /* unused when sequences are packed */
     int64_t head, token;
 } em__attention_operand;
@@ -49,9 +50,10 @@ typedef struct em__attention_args {
     int64_t head_dim;       /* of q and k */
     int64_t value_dim;      /* of v and out */
     int64_t queries, keys;  /* per sequence, when dense */
+    em_dtype dtype, cache;  /* of q and out; of k and v: the same, or f16 or bf16 beside f32 */
     const int32_t *offsets; /* packed: sequence b is tokens [offsets[b], offsets[b + 1]); else NULL */
     em__attention_operand q, k, v;
-    float *out; /* overlaps no input */
+    void *out; /* overlaps no input */
     int64_t out_batch, out_head, out_token;
     float scale;
     bool causal;                /* query i sees keys j <= i + keys - queries */
@@ -70,7 +72,7 @@ typedef struct em__attention_args {
  * allocations. */
 size_t em__attention_scratch_bytes(const em__attention_kernels *kernels, const em__attention_args *args);
 
-/* Fails only with EM_ERROR_OUT_OF_MEMORY, when the pool cannot reserve the scratch. */
+/* Of f32 queries. Fails only with EM_ERROR_OUT_OF_MEMORY, when the pool cannot reserve the scratch. */
 em_status em__attention_f32(const em__attention_kernels *kernels, em__pool *pool, const em__attention_args *args);
 
 /* Whether the few queries of these sizes are better off with em__attention_decode, whose mask must be f32. */
@@ -80,8 +82,8 @@ bool em__attention_decodes(const em__attention_args *args);
 size_t em__attention_decode_scratch(const em__attention_args *args);
 size_t em__attention_decode_worker(const em__attention_args *args);
 
-/* The same attention with q, k, v and out of f32, f16 or bf16 (the pointers are to these; strides in elements). */
-em_status em__attention_decode(const em__attention_kernels *kernels, em__pool *pool, em_dtype dtype,
-                               const em__attention_args *args, float *scratch);
+/* The same attention, of queries of any float dtype up to f32. */
+em_status em__attention_decode(const em__attention_kernels *kernels, em__pool *pool, const em__attention_args *args,
+                               float *scratch);
 
 #endif

@@ -17,10 +17,10 @@
 
 typedef struct decode {
     const em__attention_kernels *kernels;
-    const em__decode_kernels *typed;
+    const em__decode_kernels *typed, *cached; /* of q and out, of k and v */
     em__pool *pool;
     const em__attention_args *args;
-    size_t element;
+    int64_t element, cache_element;        /* bytes */
     int64_t group, rows, chunks;           /* query heads of a key head, rows of a task, chunks of all keys */
     int64_t q_stride, out_stride, partial; /* floats of a query, of a sum of values, of a partial result */
     float *partials;                       /* [batch, kv_heads, chunks, rows]: maximum, sum, PAD - 2 unused, values */
@@ -99,19 +99,19 @@ static void run_chunk(void *context, int64_t index, int worker)
     const em__attention_place at = place_of(d, batch, kv * d->group);
     const int64_t n = at.keys - first < CHUNK ? at.keys - first : CHUNK;
     const char *k = (const char *)args->k.data +
-                    (batch * args->k.batch + kv * args->k.head + first * args->k.token) * (int64_t)d->element;
+                    (batch * args->k.batch + kv * args->k.head + first * args->k.token) * d->cache_element;
     const char *v = (const char *)args->v.data +
-                    (batch * args->v.batch + kv * args->v.head + first * args->v.token) * (int64_t)d->element;
+                    (batch * args->v.batch + kv * args->v.head + first * args->v.token) * d->cache_element;
     for (int64_t r = 0; r < d->rows; r++) {
         int64_t head = kv * d->group + r / args->queries, query = r % args->queries;
         int64_t from = batch * args->q.batch + head * args->q.head + query * args->q.token;
         memset(q + r * d->q_stride, 0, (size_t)d->q_stride * sizeof *q);
-        d->typed->widen(q + r * d->q_stride, (const char *)args->q.data + from * (int64_t)d->element, args->head_dim);
+        d->typed->widen(q + r * d->q_stride, (const char *)args->q.data + from * d->element, args->head_dim);
     }
     for (int64_t r = 0; r < d->rows && n > 0; r += EM__DECODE_ROWS) {
         int rows = d->rows - r < EM__DECODE_ROWS ? (int)(d->rows - r) : EM__DECODE_ROWS;
-        d->typed->scores(scores + r * stride, stride, q + r * d->q_stride, d->q_stride, rows, k, args->k.token, n,
-                         args->head_dim);
+        d->cached->scores(scores + r * stride, stride, q + r * d->q_stride, d->q_stride, rows, k, args->k.token, n,
+                          args->head_dim);
     }
     for (int64_t r = 0; r < d->rows; r++) {
         em__softmax_state state = {.maximum = -INFINITY};
@@ -123,8 +123,8 @@ static void run_chunk(void *context, int64_t index, int worker)
     }
     for (int64_t r = 0; r < d->rows && n > 0; r += EM__DECODE_ROWS) {
         int rows = d->rows - r < EM__DECODE_ROWS ? (int)(d->rows - r) : EM__DECODE_ROWS;
-        d->typed->values(partial + r * d->partial + PAD, d->partial, scores + r * stride, stride, rows, v,
-                         args->v.token, n, args->value_dim);
+        d->cached->values(partial + r * d->partial + PAD, d->partial, scores + r * stride, stride, rows, v,
+                          args->v.token, n, args->value_dim);
     }
 }
 
@@ -161,17 +161,19 @@ static void run_merge(void *context, int64_t index, int worker)
         memset(total, 0, (size_t)args->value_dim * sizeof *total);
     d->kernels->scale(total, total, sum == 0 ? 0 : 1 / sum, args->value_dim);
     int64_t to = batch * args->out_batch + head * args->out_head + query * args->out_token;
-    d->typed->narrow((char *)args->out + to * (int64_t)d->element, total, args->value_dim);
+    d->typed->narrow((char *)args->out + to * d->element, total, args->value_dim);
 }
 
-em_status em__attention_decode(const em__attention_kernels *kernels, em__pool *pool, em_dtype dtype,
-                               const em__attention_args *args, float *scratch)
+em_status em__attention_decode(const em__attention_kernels *kernels, em__pool *pool, const em__attention_args *args,
+                               float *scratch)
 {
     decode d = plan_of(args);
     d.kernels = kernels;
-    d.typed = &kernels->decode[dtype];
+    d.typed = &kernels->decode[args->dtype];
+    d.cached = &kernels->decode[args->cache];
     d.pool = pool;
-    d.element = em_dtype_size(dtype);
+    d.element = (int64_t)em_dtype_size(args->dtype);
+    d.cache_element = (int64_t)em_dtype_size(args->cache);
     d.partials = scratch;
     if (args->batch * args->heads * args->queries <= 0)
         return EM_OK;

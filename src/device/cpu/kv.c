@@ -1,10 +1,14 @@
-/* KV_UPDATE: a copy of the cache unless it is the result already, then the new rows. */
+/*
+ * KV_UPDATE: a copy of the cache unless it is the result already, then the new rows, which a cache of halves takes
+ * from f32 as they are written.
+ */
 #include <string.h>
 
 #include "device/cpu/cpu.h"
 #include "device/ref/ref.h"
 
 #define CHUNK ((int64_t)1 << 18) /* bytes that one worker copies at a time */
+#define FEW ((int64_t)1 << 15)   /* elements that wake no worker */
 
 typedef struct copy_job {
     char *to;
@@ -20,30 +24,79 @@ static void copy_chunk(void *context, int64_t chunk, int worker)
     memcpy(job->to + from, job->from + from, (size_t)(n < CHUNK ? n : CHUNK));
 }
 
+/* The new rows of all planes: a plane is a matrix [rows, size] of the cache. */
+typedef struct rows_job {
+    const em__call *call;
+    em__cast_fn cast; /* NULL: the bytes as they are */
+    int64_t planes, room, length, size;
+} rows_job;
+
+/* Where plane p of the rows begins, in elements. */
+static int64_t plane_offset(const em__tensor *rows, int64_t p)
+{
+    int64_t offset = 0;
+    for (int d = rows->spec.rank - 3; d >= 0; d--) {
+        offset += p % rows->spec.dims[d] * rows->strides[d];
+        p /= rows->spec.dims[d];
+    }
+    return offset;
+}
+
+static void write_plane(void *context, int64_t p, int worker)
+{
+    (void)worker;
+    const rows_job *job = context;
+    const em__tensor *rows = &job->call->in[1], *position = &job->call->in[2], *out = &job->call->out;
+    const int rank = rows->spec.rank;
+    const int64_t batches = rank > 2 ? out->spec.dims[0] : 1, step = rows->strides[rank - 2];
+    const int64_t from_bytes = (int64_t)em_dtype_size(rows->spec.dtype);
+    const int64_t to_bytes = (int64_t)em_dtype_size(out->spec.dtype);
+    const int64_t at = position->spec.rank ? p / (job->planes / batches) * position->strides[0] : 0;
+    int64_t first = em__ref_index(position->spec.dtype, position->data, at);
+    first = first < 0 ? 0 : first > job->room - job->length ? job->room - job->length : first;
+    const char *from = (const char *)rows->data + plane_offset(rows, p) * from_bytes;
+    char *to = (char *)out->data + (p * job->room + first) * job->size * to_bytes;
+    for (int64_t r = 0; r < job->length; r++) {
+        if (job->cast)
+            job->cast(to, from, (size_t)job->size);
+        else
+            memcpy(to, from, (size_t)(job->size * to_bytes));
+        to += job->size * to_bytes;
+        from += step * from_bytes;
+    }
+}
+
 static em_status run_kv_update(em_device *device, const em__call *call)
 {
-    const em__tensor *cache = &call->in[0], *rows = &call->in[1], *position = &call->in[2];
+    em__cpu *cpu = em__cpu_of(device);
+    const em__tensor *cache = &call->in[0], *rows = &call->in[1];
     const int rank = cache->spec.rank;
-    const int64_t element = (int64_t)em_dtype_size(cache->spec.dtype), size = cache->spec.dims[rank - 1] * element;
-    const int64_t length = rows->spec.dims[rank - 2], room = cache->spec.dims[rank - 2];
-    copy_job job = {call->out.data, cache->data, em__spec_size(&cache->spec) * element};
-    if (job.to != job.from && job.bytes)
-        em__pool_run(em__cpu_of(device)->pool, copy_chunk, &job, (job.bytes + CHUNK - 1) / CHUNK);
-    const int64_t planes = job.bytes ? job.bytes / (room * size) : 0;
-    const int64_t batches = rank > 2 && planes ? cache->spec.dims[0] : 1;
-    for (int64_t p = 0; p < planes && length; p++) {
-        int64_t at = position->spec.rank ? p / (planes / batches) * position->strides[0] : 0;
-        int64_t first = em__ref_index(position->spec.dtype, position->data, at);
-        first = first < 0 ? 0 : first > room - length ? room - length : first;
-        memcpy(job.to + (p * room + first) * size, (const char *)rows->data + p * length * size,
-               (size_t)(length * size));
-    }
+    const int64_t elements = em__spec_size(&cache->spec);
+    const copy_job copy = {call->out.data, cache->data, elements * (int64_t)em_dtype_size(cache->spec.dtype)};
+    if (copy.to != copy.from && copy.bytes)
+        em__pool_run(cpu->pool, copy_chunk, (void *)&copy, (copy.bytes + CHUNK - 1) / CHUNK);
+    rows_job job = {.call = call, .length = rows->spec.dims[rank - 2]};
+    if (elements == 0 || job.length == 0)
+        return EM_OK;
+    job.room = cache->spec.dims[rank - 2];
+    job.size = cache->spec.dims[rank - 1];
+    job.planes = elements / (job.room * job.size);
+    if (rows->spec.dtype != cache->spec.dtype)
+        job.cast = cpu->cast->fn[rows->spec.dtype][cache->spec.dtype];
+    if (job.planes * job.length * job.size > FEW)
+        em__pool_run(cpu->pool, write_plane, &job, job.planes);
+    else
+        for (int64_t p = 0; p < job.planes; p++)
+            write_plane(&job, p, 0);
     return EM_OK;
 }
 
 bool em__cpu_prepare_kv(em__cpu *cpu, const em__call *call, em__plan *plan)
 {
     (void)cpu;
-    *plan = (em__plan){.kernel = run_kv_update, .strided = 4};
-    return call->op == EM__OP_KV_UPDATE;
+    if (call->op != EM__OP_KV_UPDATE)
+        return false;
+    const em__tensor *rows = &call->in[1];
+    *plan = (em__plan){.kernel = run_kv_update, .strided = rows->strides[rows->spec.rank - 1] == 1 ? 6 : 4};
+    return true;
 }

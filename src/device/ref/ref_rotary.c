@@ -105,6 +105,10 @@ em_status em__ref_kv_update(em_device *device, const em__call *call)
         from.at[axis] -= first;
         bool fresh = from.at[axis] >= 0 && from.at[axis] < length;
         const em__tensor *t = fresh ? rows : cache;
+        if (fresh && rows->spec.dtype != cache->spec.dtype) {
+            em__ref_store_real(cache->spec.dtype, call->out.data, i, real_at(rows, em__walk_offset(&from, rows)));
+            continue;
+        }
         memcpy((char *)call->out.data + (size_t)i * bytes,
                (const char *)t->data + em__walk_offset(fresh ? &from : &walk, t) * (int64_t)bytes, bytes);
     }

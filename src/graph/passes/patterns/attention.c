@@ -319,14 +319,23 @@ static int in_dtype(const em__match *m, int i, em_dtype dtype)
     return em__match_node(m, i)->spec.dtype == dtype ? i : em__match_node(m, exact)->spec.dtype == dtype ? exact : -1;
 }
 
+/* Keys and values in the result's dtype; but both as the halves that they were, beside f32 queries. */
+static void find_cache(const em__match *m, attention *at, em_dtype dtype)
+{
+    int k = em__match_exact(m, at->k.node), v = em__match_exact(m, at->v.node);
+    em_dtype cache = em__match_node(m, k)->spec.dtype;
+    bool mixed = em__match_node(m, v)->spec.dtype == cache && em__sdpa_mixes(dtype, cache);
+    at->k.node = mixed ? k : in_dtype(m, at->k.node, dtype);
+    at->v.node = mixed ? v : in_dtype(m, at->v.node, dtype);
+}
+
 /* All operands of the sdpa, in order; their count, or 0. */
 static int operands(em__match *m, attention *at, em_dtype dtype, int *in, int64_t *ints)
 {
     int mask, n = 3;
     bool causal;
     at->q.node = in_dtype(m, at->q.node, dtype);
-    at->k.node = in_dtype(m, at->k.node, dtype);
-    at->v.node = in_dtype(m, at->v.node, dtype);
+    find_cache(m, at, dtype);
     if (at->q.node < 0 || at->k.node < 0 || at->v.node < 0)
         return em__match_miss(m, "q, k, v and the result have different dtypes");
     share_heads(m, at);
