@@ -128,7 +128,8 @@ EM_API em_array *em_iota(em_scope *scope, em_dtype dtype, em_dims dims, int axis
 EM_API em_array *em_take(em_scope *scope, em_array *a, em_array *indices, int axis);
 
 /* Contraction of pairs of axes, over paired batch axes. Result: batch axes, then a's free axes, then b's. f32 is true
- * f32; half types accumulate in f32; integers are exact. */
+ * f32; half types accumulate in f32; integers are exact. Without batch axes an f32 `a` meets an f16 or bf16 `b` as it
+ * lies in memory: the result is that of b cast to f32, but no such copy is made. */
 EM_API em_array *em_dot_general(em_scope *scope, em_array *a, em_axes contract_a, em_axes batch_a, em_array *b,
                                 em_axes contract_b, em_axes batch_b);
 
@@ -166,7 +167,7 @@ typedef struct em_conv_options {
 EM_API em_array *em_conv(em_scope *scope, em_array *input, em_array *kernel, const em_conv_options *options);
 
 /* x [.., k] times weight [n, k] transposed, plus bias [n] (NULL: none): [.., n]. Another shape of weight or bias is an
- * error. */
+ * error. The weight of an f32 x may be f16 or bf16: see em_dot_general. */
 EM_API em_array *em_linear(em_scope *scope, em_array *x, em_array *weight, em_array *bias);
 
 /* (x - mean) / sqrt(variance + eps) over the last axis, times weight, plus bias ([n] each, NULL: none). The result has

@@ -41,8 +41,9 @@ em_array *em_dot_general(em_scope *scope, em_array *a, em_axes contract_a, em_ax
         !add_axes(batch_a, a->spec.rank, ints, &n) || !add_axes(batch_b, b->spec.rank, ints, &n))
         return em__scope_fail(scope);
     em_dtype dtype = em__promote(a->spec.dtype, b->spec.dtype);
+    bool mixed = batch_a.count == 0 && em__dot_mixes(a->spec.dtype, b->spec.dtype);
     in[0] = em_cast(scope, a, dtype);
-    in[1] = em_cast(scope, b, dtype);
+    in[1] = mixed ? b : em_cast(scope, b, dtype);
     return em__build(scope,
                      &(em__build_args){.op = EM__OP_DOT_GENERAL, .in = in, .n_in = 2, .ints = ints, .n_ints = n});
 }

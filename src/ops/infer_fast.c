@@ -12,6 +12,11 @@ em__dot em__dot_decode(const int64_t *ints)
     return dot;
 }
 
+bool em__dot_mixes(em_dtype a, em_dtype b)
+{
+    return a == EM_F32 && (b == EM_BF16 || b == EM_F16);
+}
+
 /* Marks the listed axes in *seen; false if one is out of range or appears twice. */
 static bool mark(const int64_t *axes, int n, int rank, unsigned *seen)
 {
@@ -40,6 +45,8 @@ em_status em__infer_DOT(const em__apply *apply, em__spec *out)
             return em__infer_fail(apply, "contracted axes %lld and %lld have sizes %lld and %lld",
                                   (long long)dot.contract_a[i], (long long)dot.contract_b[i],
                                   (long long)a->dims[dot.contract_a[i]], (long long)b->dims[dot.contract_b[i]]);
+    if (a->dtype != b->dtype && (dot.n_batch > 0 || !em__dot_mixes(a->dtype, b->dtype)))
+        return em__infer_fail(apply, "operand 1 must be cast first");
     out->dtype = a->dtype;
     if (a->rank + b->rank - 2 * dot.n_contract - dot.n_batch > EM_MAX_RANK)
         return em__infer_fail(apply, "the result's rank is over %d", EM_MAX_RANK);
@@ -142,6 +149,8 @@ em_status em__infer_FUSED_LINEAR(const em__apply *apply, em__spec *out)
         const em__spec *w = apply->in[em__linear_weight(apply->ints, i)];
         if (w->rank != 2 || w->dims[1] != x->dims[rank - 1])
             return em__infer_fail(apply, "x must be [.., k] and weight %d [n, k]", i);
+        if (w->dtype != apply->in[1]->dtype || (w->dtype != x->dtype && !em__dot_mixes(x->dtype, w->dtype)))
+            return em__infer_fail(apply, "weights must have x's dtype, or one half dtype with an x of f32");
         out->dims[rank - 1] += w->dims[0];
     }
     if (apply->ints[1] & 1 && (apply->in[2]->rank != 1 || apply->in[2]->dims[0] != out->dims[rank - 1]))

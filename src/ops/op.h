@@ -177,6 +177,10 @@ typedef struct em__dot {
 } em__dot;
 em__dot em__dot_decode(const int64_t *ints);
 
+/* Whether a product of these two dtypes, without batch axes, reads operand 1 as it is: f32 with a half weight. Its
+ * meaning is that of the weight cast to f32. */
+bool em__dot_mixes(em_dtype a, em_dtype b);
+
 /* The attributes of CONV with so many spatial axes, decoded. */
 typedef struct em__conv {
     int spatial;

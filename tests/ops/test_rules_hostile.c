@@ -25,6 +25,26 @@ static void test_operands_of_other_dtypes(void **state)
     EXPECT_ERROR(ask(EM__OP_SDPA_SEGMENTS, packed, 5, (const int64_t[]){1}, 1, 1), EM_ERROR_INVALID_ARGUMENT, "bias");
 }
 
+/* f32 with a half weight is a product; no other pair is, nor this one in batches. */
+static void test_products_of_two_dtypes(void **state)
+{
+    (void)state;
+    static const int64_t plain[] = {1, 0, 1, 1}, batched[] = {1, 1, 1, 1, 0, 0};
+    const em__spec x = {EM_F32, 2, {3, 4}};
+    for (int d = 0; d < EM_DTYPE_COUNT; d++) {
+        const em__spec in[] = {x, {(em_dtype)d, 2, {3, 4}}}, other[] = {in[1], x};
+        const bool half = d == EM_BF16 || d == EM_F16;
+        if (half || d == EM_F32)
+            EXPECT_OK(ask(EM__OP_DOT_GENERAL, in, 2, plain, 4, 0));
+        else
+            EXPECT_ERROR(ask(EM__OP_DOT_GENERAL, in, 2, plain, 4, 0), EM_ERROR_INVALID_ARGUMENT, "cast");
+        if (d == EM_F32)
+            continue;
+        EXPECT_ERROR(ask(EM__OP_DOT_GENERAL, other, 2, plain, 4, 0), EM_ERROR_INVALID_ARGUMENT, "cast");
+        EXPECT_ERROR(ask(EM__OP_DOT_GENERAL, in, 2, batched, 6, 0), EM_ERROR_INVALID_ARGUMENT, "cast");
+    }
+}
+
 static void test_numbers_that_wrap(void **state)
 {
     (void)state;
@@ -40,6 +60,7 @@ static void test_numbers_that_wrap(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_operands_of_other_dtypes),
+                                       cmocka_unit_test(test_products_of_two_dtypes),
                                        cmocka_unit_test(test_numbers_that_wrap)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,11 +10,11 @@ static em__cpu cpu;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static const em__cpu_prepare_fn families[] = {
-    em__cpu_prepare_map,      em__cpu_prepare_norm,  em__cpu_prepare_reduce,  em__cpu_prepare_dot,
-    em__cpu_prepare_dot_half, em__cpu_prepare_move,  em__cpu_prepare_gather,  em__cpu_prepare_attention,
-    em__cpu_prepare_rotary,   em__cpu_prepare_kv,    em__cpu_prepare_chain,   em__cpu_prepare_random,
-    em__cpu_prepare_order,    em__cpu_prepare_conv,  em__cpu_prepare_dot_any, em__cpu_prepare_quant,
-    em__cpu_prepare_fourier,  em__cpu_prepare_linalg};
+    em__cpu_prepare_map,       em__cpu_prepare_norm,      em__cpu_prepare_reduce, em__cpu_prepare_dot,
+    em__cpu_prepare_dot_half,  em__cpu_prepare_dot_mixed, em__cpu_prepare_move,   em__cpu_prepare_gather,
+    em__cpu_prepare_attention, em__cpu_prepare_rotary,    em__cpu_prepare_kv,     em__cpu_prepare_chain,
+    em__cpu_prepare_random,    em__cpu_prepare_order,     em__cpu_prepare_conv,   em__cpu_prepare_dot_any,
+    em__cpu_prepare_quant,     em__cpu_prepare_fourier,   em__cpu_prepare_linalg};
 
 static em_status describe(em_device *device, char *text, size_t size)
 {

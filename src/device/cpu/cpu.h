@@ -40,6 +40,7 @@ typedef bool (*em__cpu_prepare_fn)(em__cpu *cpu, const em__call *call, em__plan 
 bool em__cpu_prepare_map(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_dot_any(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_dot_half(em__cpu *cpu, const em__call *call, em__plan *plan);
+bool em__cpu_prepare_dot_mixed(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_gather(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_norm(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_reduce(em__cpu *cpu, const em__call *call, em__plan *plan);

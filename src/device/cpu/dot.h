@@ -13,6 +13,11 @@ typedef struct em__dot_operand {
 em__dot_operand em__dot_describe(const em__tensor *t, const int64_t *contract, int n_contract, const int64_t *batch,
                                  int n_batch);
 
+/* The operand with its axes in the order batch, free, contracted, its data where they are; and its row-major copy. */
+em__tensor em__dot_in_order(const em__tensor *t, const int64_t *contract, int n_contract, const int64_t *batch,
+                            int n_batch);
+em_status em__dot_copy(em_device *device, em__tensor *from, void *to);
+
 bool em__dot_listed(const int64_t *axes, int n, int axis);
 
 #endif

@@ -7,9 +7,8 @@
 #include "device/cpu/dot.h"
 #include "device/cpu/product.h"
 
-/* The operand as the copy will be: its axes in order, its data where they are. */
-static em__tensor in_order(const em__tensor *t, const int64_t *contract, int n_contract, const int64_t *batch,
-                           int n_batch)
+em__tensor em__dot_in_order(const em__tensor *t, const int64_t *contract, int n_contract, const int64_t *batch,
+                            int n_batch)
 {
     em__tensor view = {.data = t->data, .spec = {.dtype = t->spec.dtype}};
     int order[EM_MAX_RANK], n = 0;
@@ -28,7 +27,7 @@ static em__tensor in_order(const em__tensor *t, const int64_t *contract, int n_c
     return view;
 }
 
-static em_status copy_operand(em_device *device, em__tensor *from, void *to)
+em_status em__dot_copy(em_device *device, em__tensor *from, void *to)
 {
     em__plan plan;
     em__call copy = {.op = EM__OP_COPY, .n_in = 1, .in = from, .out = {.data = to, .spec = from->spec}};
@@ -48,7 +47,7 @@ static em__product_side describe_side(const em__tensor *t, const int64_t *contra
                                       const em__dot *dot, em__dot_operand *o, em__tensor *copied, size_t *bytes)
 {
     *o = em__dot_describe(t, contract, dot->n_contract, batch, dot->n_batch);
-    *copied = in_order(t, contract, dot->n_contract, batch, dot->n_batch);
+    *copied = em__dot_in_order(t, contract, dot->n_contract, batch, dot->n_batch);
     em__product_side side = {.data = t->data, .row = o->row_stride, .depth = o->depth_stride};
     *bytes = 0;
     for (int i = 0; i < dot->n_batch; i++)
@@ -87,7 +86,7 @@ static em_status run_any(em_device *device, const em__call *call)
     for (int i = 0; i < 2; i++) {
         if (!s.bytes[i])
             continue;
-        EM__TRY(copy_operand(device, &s.copied[i], memory));
+        EM__TRY(em__dot_copy(device, &s.copied[i], memory));
         *(i ? &s.product.b.data : &s.product.a.data) = memory;
         memory += s.bytes[i];
     }

@@ -83,7 +83,7 @@ bool em__cpu_prepare_dot_half(em__cpu *cpu, const em__call *call, em__plan *plan
 size_t em__cpu_packed_bytes_half(em_device *device, const em__call *call)
 {
     em__tensor in[2];
-    bool mine = call->op == EM__OP_DOT_GENERAL && is_half(call->in[1].spec.dtype);
+    bool mine = call->op == EM__OP_DOT_GENERAL && is_half(call->in[0].spec.dtype) && is_half(call->in[1].spec.dtype);
     if (!mine || !em__tensor_is_contiguous(&call->in[1]))
         return 0;
     em__call wide = widened(call, in, NULL);

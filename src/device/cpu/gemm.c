@@ -21,6 +21,8 @@
 #define BLOCK_ROWS 224                   /* most rows of a task */
 #define BLOCK_DEPTH (3 * EM__GEMM_CHUNK) /* of a block of k: what a tile takes at a time */
 #define COPY_LD (BLOCK_DEPTH + 16)
+#define COPY_BYTES ((size_t)BLOCK_ROWS * COPY_LD * sizeof(float))
+#define WIDE_BYTES ((size_t)GROUP * BLOCK_DEPTH * ROW_BYTES)
 #define FEW_TILES 4 /* with no more, panels go one by one past all rows: what comes next is read sooner */
 #define PAGE 4096
 #define AHEAD 4096 /* bytes */
@@ -41,6 +43,7 @@ typedef struct gemm_task {
     int64_t panel, panel_end;
     const char *after; /* the first panel of the next task */
     float *copy;
+    float *wide; /* a group of panels of a half B; NULL when B is packed */
 } gemm_task;
 
 /* Of one panel of B. */
@@ -60,7 +63,7 @@ size_t em__gemm_f32_packed_bytes(const em__gemm_kernels *kernels, int64_t n, int
 
 size_t em__gemm_scratch_bytes(const em__gemm_kernels *kernels, int64_t k)
 {
-    return kernels->split ? em__gemm_split_scratch_bytes(k) : (size_t)BLOCK_ROWS * COPY_LD * sizeof(float);
+    return kernels->split ? em__gemm_split_scratch_bytes(k) : COPY_BYTES;
 }
 
 /* The rows of a tile, given that a block of `rows` is cut into `tiles` of nearly equal height. */
@@ -82,6 +85,8 @@ typedef struct gemm_chunk {
     em__gemm_tile tile;
     int64_t k0, tiles;
     bool last;
+    const char *b; /* k0 of panel b_panel */
+    int64_t b_panel;
     int64_t panel_bytes; /* from one panel of B to the next */
 } gemm_chunk;
 
@@ -95,7 +100,7 @@ static void run_tile(gemm_chunk *chunk, int64_t index, int64_t panel)
     tile->rows = span.rows;
     tile->lda = plan->copy_a ? COPY_LD : args->lda;
     tile->a = plan->copy_a ? chunk->task->copy + span.row * COPY_LD : args->a + row * args->lda + chunk->k0;
-    tile->b = args->b + (panel * args->k + chunk->k0) * EM__GEMM_PANEL;
+    tile->b = (const float *)(const void *)(chunk->b + (panel - chunk->b_panel) * chunk->panel_bytes);
     tile->c = args->c + row * args->ldc + column;
     tile->columns = (int)em__gemm_min(args->n - column, EM__GEMM_PANEL);
     tile->bias = chunk->last && args->bias ? args->bias + column : NULL;
@@ -117,12 +122,18 @@ static void finish_rows(const gemm_plan *plan, int64_t row, int64_t rows, int64_
     }
 }
 
-/* Part `index` of `parts` of the chunk that begins at `next` is fetched while the coming tile runs. */
-static void prefetch_part(gemm_chunk *chunk, const char *next, int64_t index, int64_t parts)
+/* Part `index` of `parts` of the chunk that begins `offset` behind `next` is fetched while the coming tile runs. A half
+ * B's panels are made beforehand. */
+static void prefetch_part(gemm_chunk *chunk, const char *next, int64_t offset, int64_t index, int64_t parts)
 {
     em__gemm_tile *tile = &chunk->tile;
+    if (!next) {
+        tile->prefetch_step = 0;
+        tile->prefetch = chunk->b;
+        return;
+    }
     tile->prefetch_step = em__gemm_ceil_div(ROW_BYTES, parts);
-    tile->prefetch = next + index * tile->k * tile->prefetch_step;
+    tile->prefetch = next + offset + index * tile->k * tile->prefetch_step;
 }
 
 /* Few tiles: each panel meets all of them while the next one comes. The first panel of a task nobody has asked for: its
@@ -130,15 +141,15 @@ static void prefetch_part(gemm_chunk *chunk, const char *next, int64_t index, in
 static void run_panels(gemm_chunk *chunk, int64_t panel, int64_t panel_end, const char *next)
 {
     const gemm_task *task = chunk->task;
-    const char *b = (const char *)(chunk->plan->args->b + chunk->k0 * EM__GEMM_PANEL);
     for (int64_t p = panel; p < panel_end; p++) {
-        const char *here = b + p * chunk->panel_bytes, *then = p + 1 < panel_end ? here + chunk->panel_bytes : next;
+        const char *here = next ? chunk->b + (p - chunk->b_panel) * chunk->panel_bytes : NULL;
+        const char *then = next && p + 1 < panel_end ? here + chunk->panel_bytes : next;
         const int64_t cold = p == task->panel && chunk->k0 == 0;
         for (int64_t i = 0; i < chunk->tiles; i++) {
             if (cold && i == 0)
-                prefetch_part(chunk, here + AHEAD, 0, 1);
+                prefetch_part(chunk, here, AHEAD, 0, 1);
             else
-                prefetch_part(chunk, then, i - cold, chunk->tiles - cold);
+                prefetch_part(chunk, then, 0, i - cold, chunk->tiles - cold);
             run_tile(chunk, i, p);
         }
     }
@@ -146,17 +157,33 @@ static void run_panels(gemm_chunk *chunk, int64_t panel, int64_t panel_end, cons
         finish_rows(chunk->plan, task->row, task->rows, panel, panel_end);
 }
 
-/* Panels [panel, panel_end) of a chunk; `next` is the panel that comes after them. */
+/* Panels [panel, panel_end) of a half B's chunk, made in the task's scratch. */
+static void widen_group(gemm_chunk *chunk, int64_t panel, int64_t panel_end)
+{
+    const gemm_plan *plan = chunk->plan;
+    chunk->b = (const char *)chunk->task->wide;
+    chunk->b_panel = panel;
+    for (int64_t p = panel; p < panel_end; p++) {
+        const int64_t column = p * EM__GEMM_PANEL;
+        em__gemm_widen_panel(plan->kernels, &plan->args->half, column,
+                             (int)em__gemm_min(plan->args->n - column, EM__GEMM_PANEL), chunk->k0, chunk->tile.k,
+                             chunk->task->wide + (p - panel) * BLOCK_DEPTH * EM__GEMM_PANEL);
+    }
+}
+
+/* Panels [panel, panel_end) of a chunk; `next` is the panel that comes after them, NULL if B is not packed. */
 static void run_group(gemm_chunk *chunk, int64_t panel, int64_t panel_end, const char *next)
 {
     const gemm_task *task = chunk->task;
+    if (task->wide)
+        widen_group(chunk, panel, panel_end);
     if (chunk->tiles <= FEW_TILES) {
         run_panels(chunk, panel, panel_end, next);
         return;
     }
     for (int64_t i = 0; i < chunk->tiles; i++) {
         for (int64_t p = panel; p < panel_end; p++) {
-            prefetch_part(chunk, next + (p - panel) * chunk->panel_bytes, i, chunk->tiles);
+            prefetch_part(chunk, next, (p - panel) * chunk->panel_bytes, i, chunk->tiles);
             run_tile(chunk, i, p);
         }
         const tile_span span = tile_at(task->rows, chunk->tiles, i);
@@ -165,13 +192,19 @@ static void run_group(gemm_chunk *chunk, int64_t panel, int64_t panel_end, const
     }
 }
 
+/* k of a panel of B; NULL if it is not packed. */
+static const char *packed_at(const em__gemm_args *args, int64_t panel, int64_t k)
+{
+    return args->half.data ? NULL : (const char *)(args->b + (panel * args->k + k) * EM__GEMM_PANEL);
+}
+
 /* `after` is the first panel of the task to come. */
 static void run_chunk(const gemm_plan *plan, const gemm_task *task, int64_t k0, const char *after)
 {
     const em__gemm_args *args = plan->args;
     gemm_chunk chunk = {
         .plan = plan, .task = task, .k0 = k0, .tiles = em__gemm_ceil_div(task->rows, plan->kernels->tile_rows)};
-    chunk.panel_bytes = args->k * EM__GEMM_PANEL * (int64_t)sizeof(float);
+    chunk.panel_bytes = (task->wide ? BLOCK_DEPTH : args->k) * ROW_BYTES;
     chunk.tile =
         (em__gemm_tile){.k = em__gemm_min(args->k - k0, BLOCK_DEPTH),
                         .ldb = EM__GEMM_PANEL,
@@ -180,13 +213,13 @@ static void run_chunk(const gemm_plan *plan, const gemm_task *task, int64_t k0, 
                         .ldr = args->ldr,
                         .prefetch_step = em__gemm_ceil_div(EM__GEMM_PANEL * (int64_t)sizeof(float), chunk.tiles)};
     chunk.last = k0 + chunk.tile.k >= args->k;
-    const char *b = (const char *)(args->b + k0 * EM__GEMM_PANEL);
-    const char *wrap =
-        chunk.last ? after
-                   : b + task->panel * chunk.panel_bytes + BLOCK_DEPTH * EM__GEMM_PANEL * (int64_t)sizeof(float);
     for (int64_t p = task->panel; p < task->panel_end; p += GROUP) {
-        int64_t end = em__gemm_min(p + GROUP, task->panel_end);
-        run_group(&chunk, p, end, end < task->panel_end ? b + end * chunk.panel_bytes : wrap);
+        const int64_t end = em__gemm_min(p + GROUP, task->panel_end);
+        const char *next = end < task->panel_end ? packed_at(args, end, k0)
+                           : chunk.last          ? after
+                                                 : packed_at(args, task->panel, k0 + BLOCK_DEPTH);
+        chunk.b = packed_at(args, 0, k0);
+        run_group(&chunk, p, end, next);
     }
 }
 
@@ -207,10 +240,12 @@ static void run_task(void *context, int64_t index, int worker)
                       .panel = em__gemm_part(plan->panels, plan->cut.column_blocks, column),
                       .panel_end = em__gemm_part(plan->panels, plan->cut.column_blocks, column + 1)};
     task.rows = em__gemm_part(args->m, plan->cut.row_blocks, block + 1) - task.row;
-    task.copy = plan->copy_a ? em__pool_scratch(plan->pool, worker) : NULL;
+    char *scratch = plan->pool ? em__pool_scratch(plan->pool, worker) : NULL;
+    task.copy = plan->copy_a ? (float *)(void *)scratch : NULL;
+    task.wide = args->half.data ? (float *)(void *)(scratch + COPY_BYTES) : NULL;
     const bool more = plan->follow && column + 1 < plan->cut.column_blocks;
     const int64_t next_panel = more ? task.panel_end : task.panel;
-    const char *after = (const char *)(args->b + next_panel * args->k * EM__GEMM_PANEL);
+    const char *after = packed_at(args, next_panel, 0);
     int64_t k0 = 0;
     do {
         if (plan->copy_a)
@@ -226,7 +261,7 @@ static em__gemm_cut choose_cut(const gemm_plan *plan)
     const em__gemm_costs costs = {.tile_rows = plan->kernels->tile_rows,
                                   .per_row = 2 * args->k,
                                   .per_tile = 80,
-                                  .per_panel = 2 * args->k,
+                                  .per_panel = (args->half.data ? 16 : 2) * args->k,
                                   .most_rows = BLOCK_ROWS};
     return em__gemm_choose_cut(&costs, args->m, plan->panels, plan->pool ? em__pool_size(plan->pool) : 1);
 }
@@ -261,6 +296,21 @@ em_status em__gemm_f32(const em__gemm_kernels *kernels, em__pool *pool, const em
     gemm_plan plan = make_plan(kernels, pool, args);
     if (plan.copy_a)
         EM__TRY(em__pool_reserve(pool, em__gemm_scratch_bytes(kernels, args->k)));
+    run_plan(&plan);
+    return EM_OK;
+}
+
+size_t em__gemm_half_scratch_bytes(void)
+{
+    return COPY_BYTES + WIDE_BYTES;
+}
+
+em_status em__gemm_half_run(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args)
+{
+    if (args->m <= 0 || args->n <= 0)
+        return EM_OK;
+    gemm_plan plan = make_plan(kernels, pool, args);
+    EM__TRY(em__pool_reserve(pool, em__gemm_half_scratch_bytes()));
     run_plan(&plan);
     return EM_OK;
 }

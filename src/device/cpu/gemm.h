@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <emily/dtype.h>
 #include <emily/status.h>
 
 #include "core/cpu.h"
@@ -40,12 +41,20 @@ em__cpu_level em__gemm_kernels_level(const em__gemm_kernels *kernels);
  * has the bits of the composed one: an element's result must not depend on where a piece begins. */
 typedef void (*em__gemm_activation)(void *out, const void *in, size_t n);
 
+/* B as halves where they lie: element (k, j) is data[j * row + k * depth], bf16 or f16. */
+typedef struct em__gemm_half {
+    const uint16_t *data;
+    em_dtype dtype;
+    int64_t row, depth;
+} em__gemm_half;
+
 typedef struct em__gemm_args {
     int64_t m, n, k;
     const float *a;
-    int64_t lda;    /* elements from one row of A to the next; its rows are contiguous */
-    const float *b; /* packed */
-    float *c;       /* overlaps no input */
+    int64_t lda;        /* elements from one row of A to the next; its rows are contiguous */
+    const float *b;     /* packed */
+    em__gemm_half half; /* in place of b, for em__gemm_half_run alone */
+    float *c;           /* overlaps no input */
     int64_t ldc;
     const float *bias;              /* [n], or NULL */
     em__gemm_activation activation; /* or NULL */
@@ -68,6 +77,10 @@ size_t em__gemm_scratch_bytes(const em__gemm_kernels *kernels, int64_t k);
 /* Runs the product. Fails only with EM_ERROR_OUT_OF_MEMORY, when the scratch cannot be reserved. `pool` may be NULL:
  * then it runs on the caller alone and fails when it needs scratch and cannot get it. */
 em_status em__gemm_f32(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args);
+
+/* The same of `half` in place of b, with the bits that its cast to f32 would have below level AMX. `pool` is needed. */
+em_status em__gemm_half_run(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args);
+size_t em__gemm_half_scratch_bytes(void);
 
 #define EM__GEMM_BATCH_RANK 8
 

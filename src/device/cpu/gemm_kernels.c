@@ -82,6 +82,7 @@ static void fill(void)
             .pack_rows = pack_rows_portable,
             .pack_columns = pack_columns_portable,
         };
+        em__gemm_half_portable(family);
 #if defined(__x86_64__)
         em__cpu_level best = em__cpu_get()->hardware;
         best = best < (em__cpu_level)level ? best : (em__cpu_level)level;

@@ -9,6 +9,8 @@
 
 #include "device/cpu/gemm.h"
 
+enum { EM__HALF_BF16, EM__HALF_F16, EM__HALF_KINDS };
+
 /* One tile: rows x EM__GEMM_PANEL elements of C, over any k; the chains of EM__GEMM_CHUNK begin with its own k. */
 typedef struct em__gemm_tile {
     const float *a;
@@ -47,6 +49,9 @@ struct em__gemm_kernels {
 
     /* ... and from k pieces of `columns` contiguous elements, `stride` apart. */
     void (*pack_columns)(float *dst, const float *src, int64_t stride, int columns, int64_t k, bool past);
+
+    /* pack_rows of bf16 and of f16. */
+    void (*widen_rows[EM__HALF_KINDS])(float *dst, const uint16_t *src, int64_t stride, int columns, int64_t k);
 };
 
 /* em__gemm_f32 inside a loop of the pool, whose scratch holds em__gemm_scratch_bytes() at least: runs inline. */
@@ -63,6 +68,12 @@ typedef struct em__gemm_columns {
 /* One panel of plain f32, [k][EM__GEMM_PANEL]. */
 void em__gemm_pack_panel(const em__gemm_kernels *kernels, const em__gemm_columns *from, float *dst, bool past);
 
+/* One panel of a half B, of its k from `from` on. */
+void em__gemm_widen_panel(const em__gemm_kernels *kernels, const em__gemm_half *half, int64_t column, int columns,
+                          int64_t from, int64_t k, float *dst);
+
+/* Levels' own parts. */
+void em__gemm_half_portable(em__gemm_kernels *kernels);
 void em__gemm_kernels_avx2(em__gemm_kernels *kernels);
 void em__gemm_kernels_avx512(em__gemm_kernels *kernels);
 void em__gemm_kernels_amx(em__gemm_kernels *kernels);

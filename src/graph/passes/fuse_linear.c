@@ -6,8 +6,8 @@
  *   act(fused_linear(x, W, b))       -> fused_linear(x, W, b, act)
  *   fused_linear(x, W, b, act) + r   -> fused_linear(x, W, b, act, r)
  *
- * W is a constant f32 matrix, b a constant row, act one of a few unary ops; the inner node must have no other user.
- * Each step rounds where the composition rounds, so the bits stay.
+ * W is a constant matrix, f32 or half, x f32; b a constant row, act one of a few unary ops; the inner node must have
+ * no other user. Each step rounds where the composition rounds, so the bits stay.
  */
 #include "core/error.h"
 #include "graph/ir.h"
@@ -33,7 +33,7 @@ static em_status match_dot(em__graph *graph, int index)
     int x = node->in[0], w = node->in[1];
     const em__node *weight = &graph->nodes.data[w];
     bool fits = dot.n_contract == 1 && dot.n_batch == 0 && dot.contract_a[0] == graph->nodes.data[x].spec.rank - 1 &&
-                weight->op == EM__OP_CONSTANT && weight->spec.rank == 2 && weight->spec.dtype == EM_F32;
+                weight->op == EM__OP_CONSTANT && weight->spec.rank == 2 && node->spec.dtype == EM_F32;
     if (!fits)
         return EM_OK;
     if (dot.contract_b[0] == 0) {

@@ -17,6 +17,13 @@ static bool mergeable(const em__node *node)
            node->ints[2] == 1 && node->spec.dims[node->spec.rank - 1] % GRANULE == 0 && node->spec.dtype == EM_F32;
 }
 
+/* Of one x, with weights of one dtype. */
+static bool siblings(const em__graph *graph, size_t i, size_t j)
+{
+    const em__node *a = &graph->nodes.data[i], *b = &graph->nodes.data[j];
+    return a->in[0] == b->in[0] && graph->nodes.data[a->in[1]].spec.dtype == graph->nodes.data[b->in[1]].spec.dtype;
+}
+
 /* The biases end to end, as a constant. */
 static int joined_bias(em__graph *graph, const int *group, int n, int64_t columns)
 {
@@ -87,7 +94,7 @@ em_status em__pass_merge_linear(em__graph *graph)
         if (!mergeable(&graph->nodes.data[i]))
             continue;
         for (size_t j = i + 1; j < length && n < MOST; j++)
-            if (mergeable(&graph->nodes.data[j]) && graph->nodes.data[j].in[0] == graph->nodes.data[i].in[0])
+            if (mergeable(&graph->nodes.data[j]) && siblings(graph, i, j))
                 group[n++] = (int)j;
         if (n > 1)
             EM__TRY(merge(graph, group, n));

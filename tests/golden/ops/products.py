@@ -52,6 +52,23 @@ def dot(book):
     agree(np.asarray(jax.lax.dot_general(a, b, dims)), np.einsum("abc,bad->cd", a, b) if a.ndim == 3 else y, "dot")
 
 
+def mixed(book):
+    """f32 with a half operand 1, which is read as it is."""
+    own = np.random.Generator(np.random.PCG64(10))
+    for a_shape, b_shape, ca, cb, ba, bb in DOTS:
+        if ba:
+            continue
+        for dtype in ("bf16", "f16"):
+            a = rounded(own.standard_normal(a_shape), "f32").astype(np.float64)
+            b = rounded(own.standard_normal(b_shape), dtype).astype(np.float64)
+            y = np.tensordot(a, b, (ca, cb))
+            agree(y, jax.lax.dot_general(a, b, ((tuple(ca), tuple(cb)), ((), ()))), "mixed dot")
+            big = np.max(np.tensordot(np.abs(a), np.abs(b), (ca, cb)), initial=0)
+            book.add("dot_general", f"dot_general f32 {dtype} {a_shape} {b_shape} {ca}", [(a, "f32"), (b, dtype)],
+                     [(y, "f32")], {"contract_a": ca, "batch_a": [], "contract_b": cb, "batch_b": []},
+                     abs=2 * big * EPSILON["f32"], rel=EPSILON["f32"] / 2)
+
+
 def softmax(book):
     rows = {"plain": normal((3, 4, 7), scale=3), "long": normal((2, 150)), "one": np.ones((3, 1)),
             "large": np.array([[1e4, 9999.0, -1e4], [-3e38, 3e38, 0.0], [0.0, -np.inf, -np.inf], [88, -88, 0.0]])}
@@ -208,5 +225,5 @@ def segments(book):
 
 
 def record(book):
-    for part in (dot, softmax, norms, rope, sdpa, segments):
+    for part in (dot, softmax, norms, rope, sdpa, segments, mixed):
         part(book)

@@ -1,0 +1,120 @@
+/*
+ * DOT_GENERAL and FUSED_LINEAR of f32 with half weights, which are read where they lie (em__gemm_half_run). A weight
+ * whose rows or depth do not step evenly, and an x whose depth is not contiguous, are first copied row-major.
+ */
+#include "core/error.h"
+#include "device/cpu/cpu.h"
+#include "device/cpu/dot.h"
+#include "device/cpu/gemm.h"
+
+#define MOST_WEIGHTS 8
+
+typedef struct side {
+    em__dot_operand as; /* as the product reads it */
+    em__tensor ordered; /* as it must be copied first, */
+    size_t bytes;       /* of the copy; 0: it lies well */
+} side;
+
+typedef struct mixed {
+    em__dot dot; /* of a DOT_GENERAL, or of the products that a FUSED_LINEAR stands for */
+    side x, w[MOST_WEIGHTS];
+    int weights;
+    size_t copied; /* bytes of x's copy and the largest of a weight */
+} mixed;
+
+static side describe_side(const em__tensor *t, const int64_t *contract, int n_contract, bool rows_only)
+{
+    side s = {.as = em__dot_describe(t, contract, n_contract, NULL, 0)};
+    if (s.as.even && (!rows_only || s.as.depth_stride == 1 || s.as.depth <= 1))
+        return s;
+    s.ordered = em__dot_in_order(t, contract, n_contract, NULL, 0);
+    s.bytes = ((size_t)em__spec_size(&t->spec) * em_dtype_size(t->spec.dtype) + 63) / 64 * 64;
+    s.as.row_stride = s.as.depth;
+    s.as.depth_stride = 1;
+    return s;
+}
+
+static mixed describe(const em__call *call)
+{
+    static const int64_t axes[EM_MAX_RANK] = {0, 1, 2, 3, 4, 5, 6, 7};
+    const bool fused = call->op == EM__OP_FUSED_LINEAR;
+    mixed m = {.weights = fused ? (int)call->ints[2] : 1};
+    m.dot =
+        fused ? (em__dot){1, 0, &axes[call->in[0].spec.rank - 1], &axes[1], NULL, NULL} : em__dot_decode(call->ints);
+    m.x = describe_side(&call->in[0], m.dot.contract_a, m.dot.n_contract, true);
+    for (int i = 0; i < m.weights && i < MOST_WEIGHTS; i++) {
+        const em__tensor *w = &call->in[fused ? em__linear_weight(call->ints, i) : 1];
+        m.w[i] = describe_side(w, m.dot.contract_b, m.dot.n_contract, false);
+        m.copied = m.w[i].bytes > m.copied ? m.w[i].bytes : m.copied;
+    }
+    m.copied += m.x.bytes;
+    return m;
+}
+
+/* Where the side lies when the product reads it. */
+static em_status place(em_device *device, side *s, const em__tensor *t, void *room, const void **data)
+{
+    *data = t->data;
+    if (!s->bytes)
+        return EM_OK;
+    *data = room;
+    return em__dot_copy(device, &s->ordered, room);
+}
+
+/* What every weight's product has in common; an epilogue begins at column 0. */
+static em__gemm_args common_args(em__cpu *cpu, const em__call *call, const mixed *m)
+{
+    em__gemm_args args = {.m = m->x.as.rows, .k = m->x.as.depth, .lda = m->x.as.row_stride, .c = call->out.data};
+    int next = 2;
+    for (int i = 0; i < m->weights; i++)
+        args.ldc += m->w[i].as.rows;
+    if (call->op != EM__OP_FUSED_LINEAR)
+        return args;
+    if (call->ints[1] & 1)
+        args.bias = call->in[next++].data;
+    if (call->ints[1] & 2)
+        args.residual = call->in[next].data;
+    args.ldr = args.ldc;
+    args.activation = em__cpu_activation(cpu, (em__op)call->ints[0]);
+    return args;
+}
+
+static em_status run_mixed(em_device *device, const em__call *call)
+{
+    em__cpu *cpu = em__cpu_of(device);
+    mixed m = describe(call);
+    const void *data;
+    if (em__spec_empty(&call->out.spec))
+        return EM_OK;
+    em__gemm_args args = common_args(cpu, call, &m);
+    EM__TRY(place(device, &m.x, &call->in[0], call->scratch, &data));
+    args.a = data;
+    for (int i = 0; i < m.weights; i++) {
+        const em__tensor *w = &call->in[call->op == EM__OP_FUSED_LINEAR ? em__linear_weight(call->ints, i) : 1];
+        EM__TRY(place(device, &m.w[i], w, (char *)call->scratch + m.x.bytes, &data));
+        args.n = m.w[i].as.rows;
+        args.half = (em__gemm_half){data, w->spec.dtype, m.w[i].as.row_stride, m.w[i].as.depth_stride};
+        EM__TRY(em__gemm_half_run(em__gemm_kernels_get(cpu->level), cpu->pool, &args));
+        args.c += args.n;
+        args.bias = args.bias ? args.bias + args.n : NULL;
+        args.residual = args.residual ? args.residual + args.n : NULL;
+    }
+    return EM_OK;
+}
+
+bool em__cpu_prepare_dot_mixed(em__cpu *cpu, const em__call *call, em__plan *plan)
+{
+    (void)cpu;
+    bool mine = (call->op == EM__OP_DOT_GENERAL || call->op == EM__OP_FUSED_LINEAR) &&
+                em__dot_mixes(call->in[0].spec.dtype, call->in[1].spec.dtype);
+    if (!mine || (call->op == EM__OP_FUSED_LINEAR && call->ints[2] > MOST_WEIGHTS))
+        return false;
+    const mixed m = describe(call);
+    plan->kernel = run_mixed;
+    plan->scratch = m.copied;
+    plan->workers = em__gemm_half_scratch_bytes();
+    plan->strided = ~(uint64_t)0; /* but bias and residual must be row-major */
+    for (int i = 2; call->op == EM__OP_FUSED_LINEAR && i < em__linear_weight(call->ints, 1); i++)
+        plan->strided &= ~((uint64_t)1 << i);
+    return true;
+}
