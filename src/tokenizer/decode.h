@@ -18,11 +18,6 @@ typedef struct em__list {
     EM__VEC(size_t) ends; /* string i ends here, and begins where the one before ended */
 } em__list;
 
-typedef struct em__string {
-    const char *data;
-    size_t length;
-} em__string;
-
 /* One decoder at work. Which members mean what is said where they are used; all zero is the beginning. */
 typedef struct em__decode_step {
     const em__decoder *decoder;

@@ -6,7 +6,7 @@
 #include "tokenizer/normalize.h"
 #include "tokenizer/utf8.h"
 
-static const em__string replacement = {"\xEF\xBF\xBD", 3};
+static const em__string unknown = {"\xEF\xBF\xBD", 3};
 
 /* A token's bytes; a token with a character that stands for none stays as it is. */
 static em_status add_bytes(em__str *bytes, em__string token)
@@ -65,7 +65,7 @@ static em_status replace_bytes(em__decode_step *step, em__list *out)
         EM__TRY(em__list_end(out));
     step->opened = false;
     for (size_t i = 0; i < step->held.length; i++)
-        EM__TRY(em__list_add(out, replacement));
+        EM__TRY(em__list_add(out, unknown));
     em__str_clear(&step->held);
     return EM_OK;
 }

@@ -15,6 +15,7 @@
 
 typedef struct em__tokjson_range {
     const char *start, *end; /* NULL when the file lacks the value */
+    size_t count;            /* its entries: commas at its own depth and one, an upper bound for malformed text */
 } em__tokjson_range;
 
 /* The file must be well-formed UTF-8. EM_ERROR_FORMAT where brackets and strings do not match. */
@@ -48,9 +49,6 @@ em_status em__tokjson_number(em__tokjson *json, double *value);
 
 /* An error about what stands at the cursor. */
 em_status em__tokjson_fail(const em__tokjson *json, const char *expected);
-
-/* Entries of a streamed object or array: the commas at its own depth and one. An upper bound for malformed text. */
-size_t em__tokjson_count(em__tokjson_range range);
 
 /* Members of the jansson document, `where` naming the object in messages. A missing member leaves *value as it was, and
  * is an error if `required`. A member that is null counts as missing. */

@@ -36,12 +36,21 @@ static em_status skip_string(splitter *s, const char **text, size_t *length)
     return fail(s, "a string does not end");
 }
 
-static em_status skip_value(splitter *s)
+/* What a value is made of, but for its strings: bytes that matter to its extent, and to the count of its entries. */
+static bool is_structure(char c)
 {
-    size_t depth = 0;
+    return c == '"' || c == '{' || c == '[' || c == '}' || c == ']' || c == ',';
+}
+
+/* A list or an object; the cursor stands at its bracket. *count is as em__tokjson_range has it. */
+static em_status skip_nested(splitter *s, size_t *count)
+{
+    size_t depth = 0, length;
     const char *text;
-    size_t length;
+    *count = 1;
     do {
+        while (s->at < s->end && !is_structure(*s->at))
+            s->at++;
         if (s->at >= s->end)
             return fail(s, "a value does not end");
         char c = *s->at;
@@ -49,18 +58,29 @@ static em_status skip_value(splitter *s)
             EM__TRY(skip_string(s, &text, &length));
             continue;
         }
-        if (c == '{' || c == '[')
-            depth++;
-        if (c == '}' || c == ']') {
-            if (depth == 0)
-                return fail(s, "a value is missing");
-            depth--;
-        }
+        if (c == ',')
+            *count += depth == 1;
+        else
+            depth += c == '{' || c == '[' ? 1 : (size_t)-1;
         s->at++;
-        if (depth == 0 && c != '}' && c != ']') /* a number or a word: up to what ends it */
-            while (s->at < s->end && !strchr(",}] \n\r\t", *s->at))
-                s->at++;
     } while (depth > 0);
+    return EM_OK;
+}
+
+static em_status skip_value(splitter *s, size_t *count)
+{
+    const char *text;
+    size_t length;
+    if (s->at >= s->end)
+        return fail(s, "a value does not end");
+    if (*s->at == '}' || *s->at == ']')
+        return fail(s, "a value is missing");
+    if (*s->at == '{' || *s->at == '[')
+        return skip_nested(s, count);
+    if (*s->at == '"')
+        return skip_string(s, &text, &length);
+    for (s->at++; s->at < s->end && !strchr(",}] \n\r\t", *s->at);) /* a number or a word: up to what ends it */
+        s->at++;
     return EM_OK;
 }
 
@@ -99,7 +119,8 @@ static em_status split_object(splitter *s, bool in_model, em__str *rest, const c
             continue;
         }
         const char *start = s->at;
-        EM__TRY(skip_value(s));
+        size_t count = 0;
+        EM__TRY(skip_value(s, &count));
         em__tokjson_range *range = !in_model                   ? NULL
                                    : is(key, length, "vocab")  ? vocab
                                    : is(key, length, "merges") ? merges
@@ -109,8 +130,7 @@ static em_status split_object(splitter *s, bool in_model, em__str *rest, const c
         EM__TRY(em__str_add(rest, *copied, (size_t)(start - *copied)));
         EM__TRY(em__str_add_text(rest, "null"));
         *copied = s->at;
-        range->start = start;
-        range->end = s->at;
+        *range = (em__tokjson_range){start, s->at, count};
     }
 }
 
@@ -125,22 +145,4 @@ em_status em__tokjson_split(const char *json, size_t length, em__str *rest, em__
         return fail(&s, "expected an object");
     EM__TRY(split_object(&s, false, rest, &copied, vocab, merges));
     return em__str_add(rest, copied, (size_t)(s.end - copied));
-}
-
-size_t em__tokjson_count(em__tokjson_range range)
-{
-    size_t depth = 0, count = 1;
-    for (const char *at = range.start; at < range.end; at++) {
-        if (*at == '"') {
-            for (at++; at < range.end && *at != '"'; at++)
-                at += *at == '\\';
-        } else if (*at == '{' || *at == '[') {
-            depth++;
-        } else if (*at == '}' || *at == ']') {
-            depth--;
-        } else if (*at == ',' && depth == 1) {
-            count++;
-        }
-    }
-    return count;
 }

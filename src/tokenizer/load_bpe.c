@@ -22,101 +22,168 @@ static em_status init_merges(em__model *model, size_t count)
     return EM_OK;
 }
 
-static em_status find_token(const em__model *model, const char *text, size_t length, size_t rank, int32_t *id)
+/*
+ * Merges that were read and not yet added. Each needs three places of two big tables: those are asked for when it is
+ * read, and looked at when AHEAD are together.
+ */
+enum { AHEAD = 16 };
+
+typedef struct waiting {
+    const char *left, *right;
+    size_t left_length, right_length;
+    uint64_t left_hash, right_hash;
+    em__merge merge;
+    size_t place; /* in model->merges */
+} waiting;
+
+typedef struct reader {
+    em__model *model;
+    em__tokjson json;
+    em__str left; /* a string that had escapes */
+    waiting ahead[AHEAD];
+    size_t count, rank;
+    int32_t expected; /* merges usually make the tokens of the vocabulary one after the other */
+} reader;
+
+static em_status find_token(const em__vocab *vocab, uint64_t hash, const char *text, size_t length, size_t rank,
+                            int32_t *id)
 {
-    *id = em__vocab_find(&model->vocab, text, length);
+    *id = em__vocab_find_hashed(vocab, hash, text, length);
     EM__FAIL_IF(*id < 0, EM_ERROR_FORMAT, "model.merges: merge %zu has \"%.*s\", which is not in the vocabulary", rank,
                 (int)(length < 60 ? length : 60), text);
     return EM_OK;
 }
 
-/* Of equal pairs the last one counts, as in `tokenizers`. */
-static em_status add_merge(em__model *model, size_t rank, const char *left, size_t left_length, const char *right,
-                           size_t right_length)
+/* The token that a merge makes; `expected` may be it. */
+static int32_t find_whole(const em__vocab *vocab, int32_t expected, const waiting *w, const char *right,
+                          size_t right_length)
 {
-    em__merge merge = {.rank = (uint32_t)rank};
-    EM__TRY(find_token(model, left, left_length, rank, &merge.left));
-    EM__TRY(find_token(model, right, right_length, rank, &merge.right));
-    EM__FAIL_IF(right_length < model->prefix.length, EM_ERROR_FORMAT,
-                "model.merges: merge %zu has \"%.*s\", shorter than the continuing prefix", rank, (int)right_length,
-                right);
-    right += model->prefix.length;
-    right_length -= model->prefix.length;
-    uint64_t hash = em__vocab_hash(em__vocab_hash(EM_VOCAB_SEED, left, left_length), right, right_length);
-    merge.id = em__vocab_find_parts(&model->vocab, hash, left, left_length, right, right_length);
-    EM__FAIL_IF(merge.id < 0, EM_ERROR_FORMAT,
+    size_t length;
+    const char *text = em__vocab_text(vocab, expected, &length);
+    if (text && length == w->left_length + right_length && memcmp(text, w->left, w->left_length) == 0 &&
+        memcmp(text + w->left_length, right, right_length) == 0)
+        return expected;
+    return em__vocab_find_parts(vocab, em__vocab_hash(w->left_hash, right, right_length), w->left, w->left_length,
+                                right, right_length);
+}
+
+static em_status resolve(reader *r, waiting *w)
+{
+    const em__model *model = r->model;
+    size_t rank = w->merge.rank;
+    EM__TRY(find_token(&model->vocab, w->left_hash, w->left, w->left_length, rank, &w->merge.left));
+    EM__TRY(find_token(&model->vocab, w->right_hash, w->right, w->right_length, rank, &w->merge.right));
+    EM__FAIL_IF(w->right_length < model->prefix.length, EM_ERROR_FORMAT,
+                "model.merges: merge %zu has \"%.*s\", shorter than the continuing prefix", rank, (int)w->right_length,
+                w->right);
+    const char *right = w->right + model->prefix.length;
+    size_t right_length = w->right_length - model->prefix.length;
+    w->merge.id = find_whole(&model->vocab, r->expected, w, right, right_length);
+    EM__FAIL_IF(w->merge.id < 0, EM_ERROR_FORMAT,
                 "model.merges: merge %zu makes \"%.*s%.*s\", which is not in the vocabulary", rank,
-                (int)(left_length < 60 ? left_length : 60), left, (int)(right_length < 60 ? right_length : 60), right);
-    uint64_t key = ((uint64_t)(uint32_t)merge.left << 32 | (uint32_t)merge.right) * UINT64_C(0x9E3779B97F4A7C15);
-    size_t i = (key >> 32 ^ key >> 15) & model->merge_mask;
-    while (model->merges[i].left >= 0 && (model->merges[i].left != merge.left || model->merges[i].right != merge.right))
-        i = (i + 1) & model->merge_mask;
-    model->merges[i] = merge;
+                (int)(w->left_length < 60 ? w->left_length : 60), w->left, (int)(right_length < 60 ? right_length : 60),
+                right);
+    r->expected = w->merge.id + 1;
+    w->place = em__merge_place(model, w->merge.left, w->merge.right);
+    __builtin_prefetch(&model->merges[w->place], 1);
     return EM_OK;
 }
 
-/* "a b". A line that begins with #version is no merge. */
-static em_status read_line(em__model *model, em__tokjson *json, size_t *rank)
+/* Of equal pairs the last one counts, as in `tokenizers`. */
+static em_status add_merges(reader *r)
 {
-    const char *text;
-    size_t length;
-    EM__TRY(em__tokjson_string(json, &text, &length));
-    if (length >= 8 && memcmp(text, "#version", 8) == 0)
+    em__model *model = r->model;
+    for (size_t i = 0; i < r->count; i++)
+        EM__TRY(resolve(r, &r->ahead[i]));
+    for (size_t i = 0; i < r->count; i++) {
+        em__merge merge = r->ahead[i].merge;
+        size_t at = r->ahead[i].place;
+        while (model->merges[at].left >= 0 &&
+               (model->merges[at].left != merge.left || model->merges[at].right != merge.right))
+            at = (at + 1) & model->merge_mask;
+        model->merges[at] = merge;
+    }
+    r->count = 0;
+    return EM_OK;
+}
+
+/* `lasting`: the strings are those of the file. Else they must be done with before the next one is read. */
+static em_status put_merge(reader *r, em__string left, em__string right, bool lasting)
+{
+    const em__vocab *vocab = &r->model->vocab;
+    waiting w = {.left = left.data,
+                 .right = right.data,
+                 .left_length = left.length,
+                 .right_length = right.length,
+                 .left_hash = em__vocab_hash(EM_VOCAB_SEED, left.data, left.length),
+                 .right_hash = em__vocab_hash(EM_VOCAB_SEED, right.data, right.length),
+                 .merge = {.rank = (uint32_t)r->rank++}};
+    __builtin_prefetch(em__vocab_place(vocab, w.left_hash));
+    __builtin_prefetch(em__vocab_place(vocab, w.right_hash));
+    r->ahead[r->count++] = w;
+    return r->count == AHEAD || !lasting ? add_merges(r) : EM_OK;
+}
+
+/* "a b". A line that begins with #version is no merge. */
+static em_status read_line(reader *r)
+{
+    em__string text, left, right;
+    EM__TRY(em__tokjson_string(&r->json, &text.data, &text.length));
+    if (text.length >= 8 && memcmp(text.data, "#version", 8) == 0)
         return EM_OK;
-    const char *space = memchr(text, ' ', length);
-    EM__FAIL_IF(!space || memchr(space + 1, ' ', length - (size_t)(space + 1 - text)), EM_ERROR_FORMAT,
-                "model.merges: \"%.*s\" (%zu) is not two tokens and a space", (int)(length < 60 ? length : 60), text,
-                *rank);
-    size_t left = (size_t)(space - text);
-    return add_merge(model, (*rank)++, text, left, space + 1, length - left - 1);
+    const char *space = memchr(text.data, ' ', text.length);
+    left = (em__string){text.data, space ? (size_t)(space - text.data) : 0};
+    right = (em__string){text.data + left.length + 1, text.length - left.length - 1};
+    EM__FAIL_IF(!space || memchr(right.data, ' ', right.length), EM_ERROR_FORMAT,
+                "model.merges: \"%.*s\" (%zu) is not two tokens and a space",
+                (int)(text.length < 60 ? text.length : 60), text.data, r->rank);
+    return put_merge(r, left, right, text.data != r->json.unescaped.data);
 }
 
 /* ["a", "b"]. The first string moves aside, because reading the second may reuse its memory. */
-static em_status read_pair(em__model *model, em__tokjson *json, em__str *left, size_t *rank)
+static em_status read_pair(reader *r)
 {
-    const char *text;
-    size_t length;
-    EM__TRY(em__tokjson_expect(json, '['));
-    EM__TRY(em__tokjson_string(json, &text, &length));
-    if (text == json->unescaped.data) {
-        em__str_clear(left);
-        EM__TRY(em__str_add(left, text, length));
-        text = left->data;
+    em__string left, right;
+    bool lasting = true;
+    EM__TRY(em__tokjson_expect(&r->json, '['));
+    EM__TRY(em__tokjson_string(&r->json, &left.data, &left.length));
+    if (left.data == r->json.unescaped.data) {
+        em__str_clear(&r->left);
+        EM__TRY(em__str_add(&r->left, left.data, left.length));
+        left.data = r->left.data;
+        lasting = false;
     }
-    const char *right;
-    size_t right_length;
-    EM__TRY(em__tokjson_expect(json, ','));
-    EM__TRY(em__tokjson_string(json, &right, &right_length));
-    EM__TRY(em__tokjson_expect(json, ']'));
-    return add_merge(model, (*rank)++, text, length, right, right_length);
+    EM__TRY(em__tokjson_expect(&r->json, ','));
+    EM__TRY(em__tokjson_string(&r->json, &right.data, &right.length));
+    EM__TRY(em__tokjson_expect(&r->json, ']'));
+    return put_merge(r, left, right, lasting && right.data != r->json.unescaped.data);
 }
 
-static em_status read_merges(em__model *model, em__tokjson *json, em__str *left)
+static em_status read_merges(reader *r)
 {
     bool more, lines = false;
-    size_t rank = 0;
-    EM__TRY(em__tokjson_expect(json, '['));
+    EM__TRY(em__tokjson_expect(&r->json, '['));
     for (bool first = true;; first = false) {
-        EM__TRY(em__tokjson_more(json, ']', first, &more));
+        EM__TRY(em__tokjson_more(&r->json, ']', first, &more));
         if (!more)
-            return EM_OK;
-        bool line = em__tokjson_peek(json) == '"';
+            return add_merges(r);
+        bool line = em__tokjson_peek(&r->json) == '"';
         if (!first && line != lines)
-            return em__tokjson_fail(json, "merges all of one form");
+            return em__tokjson_fail(&r->json, "merges all of one form");
         lines = line;
-        EM__TRY(line ? read_line(model, json, &rank) : read_pair(model, json, left, &rank));
+        EM__TRY(line ? read_line(r) : read_pair(r));
     }
 }
 
 static em_status load_merges(em__model *model, em__tokjson_range range)
 {
-    em__tokjson json = {.start = range.start, .at = range.start, .end = range.end, .what = "model.merges"};
-    em__str left = {0};
+    reader r = {.model = model, .expected = -1};
+    r.json = (em__tokjson){.start = range.start, .at = range.start, .end = range.end, .what = "model.merges"};
     EM__FAIL_IF(!range.start || *range.start != '[', EM_ERROR_FORMAT, "model BPE: \"merges\" is missing or not a list");
-    EM__TRY(init_merges(model, em__tokjson_count(range)));
-    em_status status = read_merges(model, &json, &left);
-    em__str_free(&left);
-    em__str_free(&json.unescaped);
+    EM__TRY(init_merges(model, range.count));
+    em_status status = read_merges(&r);
+    em__str_free(&r.left);
+    em__str_free(&r.json.unescaped);
     return status;
 }
 

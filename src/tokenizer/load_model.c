@@ -6,8 +6,31 @@
 #include "tokenizer/load.h"
 #include "tokenizer/load_model.h"
 
+/* Entries that were read and not yet added: the table's lines that they need are on their way from memory. */
+enum { AHEAD = 16 };
+
+typedef struct entries {
+    struct {
+        const char *text;
+        size_t length;
+        uint64_t hash;
+        int64_t id;
+    } list[AHEAD];
+    size_t count;
+} entries;
+
+static em_status add_entries(em__vocab *vocab, entries *ahead)
+{
+    for (size_t i = 0; i < ahead->count; i++)
+        EM__TRY(em__vocab_add_hashed(vocab, ahead->list[i].hash, ahead->list[i].text, ahead->list[i].length,
+                                     ahead->list[i].id));
+    ahead->count = 0;
+    return EM_OK;
+}
+
 static em_status read_entries(em__vocab *vocab, em__tokjson *json)
 {
+    entries ahead = {.count = 0};
     bool more;
     EM__TRY(em__tokjson_expect(json, '{'));
     for (bool first = true;; first = false) {
@@ -16,11 +39,18 @@ static em_status read_entries(em__vocab *vocab, em__tokjson *json)
         int64_t id;
         EM__TRY(em__tokjson_more(json, '}', first, &more));
         if (!more)
-            return EM_OK;
+            return add_entries(vocab, &ahead);
         EM__TRY(em__tokjson_string(json, &text, &length));
         EM__TRY(em__tokjson_expect(json, ':'));
         EM__TRY(em__tokjson_integer(json, &id));
-        EM__TRY(em__vocab_add(vocab, text, length, id));
+        uint64_t hash = em__vocab_hash(EM_VOCAB_SEED, text, length);
+        __builtin_prefetch(em__vocab_place(vocab, hash), 1);
+        ahead.list[ahead.count].text = text;
+        ahead.list[ahead.count].length = length;
+        ahead.list[ahead.count].hash = hash;
+        ahead.list[ahead.count++].id = id;
+        if (ahead.count == AHEAD || text == json->unescaped.data) /* the next string may take its memory */
+            EM__TRY(add_entries(vocab, &ahead));
     }
 }
 
@@ -29,7 +59,7 @@ em_status em__load_vocab(em__vocab *vocab, em__tokjson_range range)
     em__tokjson json = {.start = range.start, .at = range.start, .end = range.end, .what = "model.vocab"};
     EM__FAIL_IF(!range.start, EM_ERROR_FORMAT, "model: \"vocab\" is missing");
     EM__FAIL_IF(*range.start != '{', EM_ERROR_FORMAT, "model.vocab: expected an object of tokens and ids");
-    EM__TRY(em__vocab_init(vocab, em__tokjson_count(range), (size_t)(range.end - range.start)));
+    EM__TRY(em__vocab_init(vocab, range.count, (size_t)(range.end - range.start)));
     em_status status = read_entries(vocab, &json);
     em__str_free(&json.unescaped);
     return status;

@@ -41,11 +41,17 @@ em_status em__bpe_word(const em_tokenizer *tok, em__scratch *s, const char *word
 /* Merges s->symbols as the vocabulary says; merged-away ones have length 0. */
 em_status em__bpe_merge(const em__model *model, em__scratch *s);
 
+/* Where a pair is looked for first. */
+static inline size_t em__merge_place(const em__model *model, int32_t left, int32_t right)
+{
+    uint64_t key = ((uint64_t)(uint32_t)left << 32 | (uint32_t)right) * UINT64_C(0x9E3779B97F4A7C15);
+    return (key >> 32 ^ key >> 15) & model->merge_mask;
+}
+
 /* What a pair of neighbours becomes, NULL if they stay apart. */
 static inline const em__merge *em__merge_find(const em__model *model, int32_t left, int32_t right)
 {
-    uint64_t key = ((uint64_t)(uint32_t)left << 32 | (uint32_t)right) * UINT64_C(0x9E3779B97F4A7C15);
-    for (size_t i = (key >> 32 ^ key >> 15) & model->merge_mask;; i = (i + 1) & model->merge_mask) {
+    for (size_t i = em__merge_place(model, left, right);; i = (i + 1) & model->merge_mask) {
         const em__merge *merge = &model->merges[i];
         if (merge->left == left && merge->right == right)
             return merge;

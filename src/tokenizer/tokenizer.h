@@ -27,6 +27,12 @@ typedef struct em__bytes {
     size_t length;
 } em__bytes;
 
+/* Bytes of somebody else, with or without a NUL behind them. */
+typedef struct em__string {
+    const char *data;
+    size_t length;
+} em__string;
+
 /* Normalizers. */
 
 typedef enum em__norm_kind {

@@ -72,7 +72,7 @@ static em__vocab_slot *find_slot(em__vocab *vocab, uint64_t hash, const char *te
     return NULL;
 }
 
-static em_status add(em__vocab *vocab, const char *text, size_t length, int64_t id, bool again)
+static em_status add(em__vocab *vocab, uint64_t hash, const char *text, size_t length, int64_t id, bool again)
 {
     int shown = length < 60 ? (int)length : 60;
     EM__FAIL_IF(id < 0 || id > EM_VOCAB_MAX_ID, EM_ERROR_FORMAT,
@@ -84,7 +84,6 @@ static em_status add(em__vocab *vocab, const char *text, size_t length, int64_t 
     EM__FAIL_IF(entry->length != UINT32_MAX, EM_ERROR_FORMAT,
                 "vocabulary: id %lld stands for \"%.*s\" and for \"%.*s\"", (long long)id,
                 (int)(entry->length < 60 ? entry->length : 60), vocab->blob + entry->start, shown, text);
-    uint64_t hash = em__vocab_hash(EM_VOCAB_SEED, text, length);
     em__vocab_slot *slot = find_slot(vocab, hash, text, length);
     EM__FAIL_IF(slot && !again, EM_ERROR_FORMAT, "vocabulary: token \"%.*s\" is there twice", shown, text);
     EM__FAIL_IF(vocab->count > vocab->mask / 4 * 3, EM_ERROR_INTERNAL, "vocabulary: more tokens than were counted");
@@ -105,12 +104,17 @@ static em_status add(em__vocab *vocab, const char *text, size_t length, int64_t 
 
 em_status em__vocab_add(em__vocab *vocab, const char *text, size_t length, int64_t id)
 {
-    return add(vocab, text, length, id, false);
+    return add(vocab, em__vocab_hash(EM_VOCAB_SEED, text, length), text, length, id, false);
+}
+
+em_status em__vocab_add_hashed(em__vocab *vocab, uint64_t hash, const char *text, size_t length, int64_t id)
+{
+    return add(vocab, hash, text, length, id, false);
 }
 
 em_status em__vocab_add_last(em__vocab *vocab, const char *text, size_t length, int64_t id)
 {
-    return add(vocab, text, length, id, true);
+    return add(vocab, em__vocab_hash(EM_VOCAB_SEED, text, length), text, length, id, true);
 }
 
 static bool joined(const char *text, const char *head, size_t head_length, const char *tail, size_t tail_length)

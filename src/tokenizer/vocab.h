@@ -48,6 +48,9 @@ void em__vocab_free(em__vocab *vocab);
  * table: EM_ERROR_INTERNAL beyond what init was told. */
 em_status em__vocab_add(em__vocab *vocab, const char *text, size_t length, int64_t id);
 
+/* The same for a text whose hash is known; its line of the table may have been asked for before. */
+em_status em__vocab_add_hashed(em__vocab *vocab, uint64_t hash, const char *text, size_t length, int64_t id);
+
 /* The same, but a text that is there already is no error: it then has the later id, and both ids have the text. */
 em_status em__vocab_add_last(em__vocab *vocab, const char *text, size_t length, int64_t id);
 
@@ -63,6 +66,12 @@ static inline uint64_t em__vocab_hash(uint64_t hash, const char *text, size_t le
     for (size_t i = 0; i < length; i++)
         hash = em__vocab_hash_byte(hash, text[i]);
     return hash;
+}
+
+/* Where a text of this hash is looked for first. */
+static inline em__vocab_slot *em__vocab_place(const em__vocab *vocab, uint64_t hash)
+{
+    return &vocab->slots[(hash ^ hash >> 29) & vocab->mask];
 }
 
 /* The id whose text is `head` followed by `tail`, which hash to `hash`; -1 if there is none. */
