@@ -67,7 +67,9 @@ typedef struct em_model_info {
     size_t parameters, weight_bytes, weight_files, tensors;
     em_dtype dtype; /* as stored */
     int layers, hidden, heads, intermediate, positions, vocabulary;
-    size_t max_tokens; /* of a text, special tokens included */
+    int kv_heads, head_dim;
+    int quantized_bits, quantized_group; /* of the first layer's weights; 0: dense */
+    size_t max_tokens;                   /* of a text, special tokens included */
     em_pool pooling;
     bool normalize;
     bool plain; /* there is no modules.json: mean pooled, as sentence-transformers does then */
@@ -81,7 +83,7 @@ EM_API em_status em_model_get_info(const em_model *model, em_model_info *info);
 EM_API bool em_model_prompt(const em_model *model, size_t index, const char **name, const char **text,
                             bool *is_default);
 
-/* The model's tokenizer; borrowed. NULL for a NULL model. */
+/* The model's tokenizer; borrowed. NULL for a NULL model, or with em_last_error() when a decoder's can't be read. */
 EM_API const em_tokenizer *em_model_tokenizer(const em_model *model);
 
 /* Times the forward of `batch` sequences of `tokens` tokens each, `runs` times after warm-up, into `milliseconds`

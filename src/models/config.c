@@ -6,6 +6,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/str.h"
+#include "models/decoder/config.h"
 #include "models/family.h"
 
 /* Bounds that no real encoder comes near; what they keep out is files made to exhaust memory. */
@@ -42,12 +43,15 @@ em_status em__config_only(const em__json *root, const char *key, const char *onl
 static em_status list_families(em__str *text)
 {
     const em__family *family;
+    const em__decoder_family *decoder;
     for (size_t i = 0; (family = em__family_at(i)); i++) {
         EM__TRY(em__str_addf(text, "%s%s (", i ? ", " : "", family->name));
         for (size_t k = 0; family->architectures[k]; k++)
             EM__TRY(em__str_addf(text, "%s%s", k ? ", " : "", family->architectures[k]));
         EM__TRY(em__str_add_text(text, ")"));
     }
+    for (size_t i = 0; (decoder = em__decoder_family_at(i)); i++)
+        EM__TRY(em__str_addf(text, ", %s (%s)", decoder->name, decoder->architecture));
     return EM_OK;
 }
 
@@ -96,11 +100,9 @@ static em_status choose_family(const em__json *root, const em__family **family, 
     return has_architecture(*family, *architecture) ? EM_OK : unsupported(root, "architecture", *architecture);
 }
 
-static em_status read_activation(const em__json *root, em__activation *activation)
+em_status em__config_activation(const em__json *root, const char *name, em__activation *activation)
 {
-    const char *name = "gelu";
     char shown[64];
-    EM__TRY(em__json_opt_string(root, "hidden_act", &name));
     for (size_t i = 0; i < sizeof activations / sizeof *activations; i++)
         if (strcmp(activations[i].name, name) == 0) {
             *activation = activations[i].activation;
@@ -109,6 +111,13 @@ static em_status read_activation(const em__json *root, em__activation *activatio
     return em__json_fail(root, EM_ERROR_UNSUPPORTED,
                          "hidden_act %s is not supported; supported: gelu, gelu_new, gelu_pytorch_tanh, relu, silu",
                          em__printable(shown, sizeof shown, name));
+}
+
+static em_status read_activation(const em__json *root, em__activation *activation)
+{
+    const char *name = "gelu";
+    EM__TRY(em__json_opt_string(root, "hidden_act", &name));
+    return em__config_activation(root, name, activation);
 }
 
 static em_status read_sizes(const em__json *root, em__config *c)

@@ -54,4 +54,7 @@ void em__config_free(em__config *config);
 em_status em__config_not_true(const em__json *root, const char *key);
 em_status em__config_only(const em__json *root, const char *key, const char *only);
 
+/* The activation that config.json calls `name`; EM_ERROR_UNSUPPORTED for others. */
+em_status em__config_activation(const em__json *root, const char *name, em__activation *activation);
+
 #endif

@@ -177,8 +177,8 @@ em_array *em_embed_n(em_model *model, const char *const *texts, const size_t *le
     embedding e = {.model = model, .total = n};
     em_array *result = NULL;
     float *out = NULL;
-    em_status status = model ? EM_OK : em__no_model();
-    if (!model)
+    em_status status = em__need_encoder(model, "embed");
+    if (status != EM_OK)
         return NULL;
     if (n > 0 && !texts)
         status = em__fail(EM_ERROR_INVALID_ARGUMENT, "embed: texts is NULL, n is %zu", n);

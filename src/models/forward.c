@@ -3,6 +3,7 @@
 #include "core/block.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "models/decoder/decoder.h"
 #include "models/model.h"
 
 enum { WARM_UP = 2, MAX_TOKENS = 1 << 24 };
@@ -61,7 +62,7 @@ em_array *em_model_hidden(em_model *model, const int32_t *ids, const int32_t *ty
     em__batch batch = {0};
     em_array *result = NULL;
     float *out;
-    if (!model)
+    if (em__need_encoder(model, "hidden") != EM_OK)
         return NULL;
     if (n == 0 || !ids || !offsets) {
         em__fail(EM_ERROR_INVALID_ARGUMENT, "hidden: ids, offsets and at least one sequence are needed");
@@ -122,8 +123,7 @@ em_status em_model_bench(em_model *model, size_t batch, size_t tokens, size_t ru
 {
     em__batch packed = {0};
     size_t total;
-    if (!model)
-        return em__no_model();
+    EM__TRY(em__need_encoder(model, "bench"));
     EM__FAIL_IF(tokens == 0 || tokens > (size_t)longest(model), EM_ERROR_INVALID_ARGUMENT,
                 "bench: %zu tokens a sequence, expected 1 .. %lld", tokens, (long long)longest(model));
     EM__FAIL_IF(batch == 0 || em__mul_overflows(batch, tokens, &total) || total > MAX_TOKENS, EM_ERROR_INVALID_ARGUMENT,
@@ -144,7 +144,9 @@ em_status em_model_profile(em_model *model, void (*emit)(const char *line, void 
     EM__FAIL_IF(model->lane == EM_LANE_EAGER, EM_ERROR_UNSUPPORTED,
                 "profile: the eager lane has no program; open the model with the native or the fuse lane");
     pthread_mutex_lock(&model->lock);
-    em_program *latest = model->programs.count ? model->programs.entries[0].program : NULL;
+    em_program *latest = model->decoder          ? em__decoder_latest(model->decoder)
+                         : model->programs.count ? model->programs.entries[0].program
+                                                 : NULL;
     if (latest)
         em_program_describe(latest, emit, user);
     pthread_mutex_unlock(&model->lock);

@@ -10,12 +10,33 @@
 #include "core/log.h"
 #include "core/options.h"
 #include "io/file.h"
+#include "models/decoder/decoder.h"
 #include "models/tokenizer.h"
 #include "models/weights.h"
 
 em_status em__no_model(void)
 {
     return em_last_status() != EM_OK ? em_last_status() : em__fail(EM_ERROR_INVALID_ARGUMENT, "the model is NULL");
+}
+
+em_status em__need_encoder(const em_model *model, const char *what)
+{
+    if (!model)
+        return em__no_model();
+    EM__FAIL_IF(model->decoder, EM_ERROR_UNSUPPORTED,
+                "%s: %s is a %s model: it generates text and has no vectors; `emily generate` runs it", what,
+                model->path, model->info.family);
+    return EM_OK;
+}
+
+em_status em__need_decoder(const em_model *model, const char *what)
+{
+    if (!model)
+        return em__no_model();
+    EM__FAIL_IF(!model->decoder, EM_ERROR_UNSUPPORTED,
+                "%s: %s is a %s model: it gives vectors and does not generate; `emily embed` runs it", what,
+                model->path, model->info.family);
+    return EM_OK;
 }
 
 static em_status take_options(em_model *model, const em_model_options *given)
@@ -64,10 +85,38 @@ static em_status read_config(em_model *model)
     return EM_OK;
 }
 
+static em_status is_decoder(const em_model *model, bool *is)
+{
+    char *path = em__path_join(model->path, "config.json");
+    if (!path)
+        return EM_ERROR_OUT_OF_MEMORY;
+    *is = false;
+    em_status status = em__path_is_file(path) ? em__decoder_config_is(path, is) : EM_OK;
+    em__free(path);
+    return status;
+}
+
+static em_status load_decoder(em_model *model)
+{
+    EM__FAIL_IF(model->dtype != EM_F32, EM_ERROR_UNSUPPORTED,
+                "model: dtype %s was asked for; this model computes in f32, with weights as they are stored",
+                em_dtype_name(model->dtype));
+    EM__TRY(em__checkpoint_open(model->path, &model->file));
+    model->decoder = em__decoder_open(model->path, model->file, model->device, model->lane, model->profile);
+    if (!model->decoder)
+        return em_last_status();
+    model->max_tokens = (size_t)model->decoder->config.positions;
+    return EM_OK;
+}
+
 /* Config and weights here, the tokenizer on another thread. */
 static em_status load(em_model *model)
 {
     em__tokenizer_load tokenizer;
+    bool decoder;
+    EM__TRY(is_decoder(model, &decoder));
+    if (decoder)
+        return load_decoder(model);
     EM__TRY(em__modules_read(model->path, &model->modules));
     EM__TRY(read_config(model));
     em__tokenizer_start(&tokenizer, model->modules.transformer, model->modules.lowercase);
@@ -78,7 +127,52 @@ static em_status load(em_model *model)
     return status;
 }
 
-static void describe(em_model *model)
+static size_t matrix_parameters(const em__matrix *m)
+{
+    size_t size = em_array_size(m->weight) + em_array_size(m->bias);
+    return m->weight ? size : size + em_array_size(m->codes.codes) * 32 / (size_t)m->how.bits;
+}
+
+static size_t decoder_parameters(const em__decoder *d)
+{
+    const em__decoder_weights *w = &d->weights;
+    size_t count = matrix_parameters(&w->embedding) + em_array_size(w->norm);
+    count += d->config.tied ? 0 : matrix_parameters(&w->head);
+    for (int64_t i = 0; i < d->config.layers; i++) {
+        const em__decoder_layer *l = &w->layers[i];
+        const em__matrix *const all[] = {&l->query, &l->key, &l->value, &l->out, &l->gate, &l->up, &l->down};
+        for (size_t m = 0; m < sizeof all / sizeof *all; m++)
+            count += matrix_parameters(all[m]);
+        count += em_array_size(l->attention_norm) + em_array_size(l->mlp_norm) + em_array_size(l->query_norm) +
+                 em_array_size(l->key_norm);
+    }
+    return count;
+}
+
+static void describe_decoder(em_model *model)
+{
+    em_model_info *info = &model->info;
+    const em__decoder *d = model->decoder;
+    const em__decoder_config *c = &d->config;
+    const em__matrix *first = &d->weights.layers[0].query;
+    info->architecture = c->architecture;
+    info->family = c->family->name;
+    info->parameters = decoder_parameters(d);
+    info->dtype = em_array_dtype(first->weight ? first->weight : first->codes.scales);
+    info->quantized_bits = first->weight ? 0 : first->how.bits;
+    info->quantized_group = first->weight ? 0 : first->how.group;
+    info->layers = (int)c->layers;
+    info->hidden = (int)c->hidden;
+    info->heads = (int)c->heads;
+    info->kv_heads = (int)c->kv_heads;
+    info->head_dim = (int)c->head_dim;
+    info->intermediate = (int)c->intermediate;
+    info->positions = (int)c->positions;
+    info->vocabulary = (int)c->vocabulary;
+    info->can = "generate, chat, tokenize";
+}
+
+static void describe_encoder(em_model *model)
 {
     em_model_info *info = &model->info;
     const em_safetensors_tensor *t;
@@ -87,12 +181,8 @@ static void describe(em_model *model)
     for (size_t i = 0; (t = em_safetensors_at(model->file, i)); i++)
         if (em_dtype_get_kind(t->dtype) == EM_KIND_FLOAT)
             info->parameters += t->nbytes / em_dtype_size(t->dtype);
-    info->path = model->path;
     info->architecture = model->config.architecture;
     info->family = model->family->name;
-    info->weight_bytes = em_safetensors_bytes(model->file);
-    info->weight_files = em_safetensors_file_count(model->file);
-    info->tensors = em_safetensors_count(model->file);
     info->dtype = em_array_dtype(model->weights.shared[0]);
     info->layers = (int)model->config.layers;
     info->hidden = (int)sizes[EM__HIDDEN];
@@ -100,13 +190,28 @@ static void describe(em_model *model)
     info->intermediate = (int)sizes[EM__INTERMEDIATE];
     info->positions = (int)sizes[EM__POSITIONS];
     info->vocabulary = (int)sizes[EM__VOCABULARY];
-    info->max_tokens = model->max_tokens;
+    info->kv_heads = info->heads;
+    info->head_dim = info->hidden / info->heads;
     info->pooling = m->pools[0];
     info->normalize = m->n_stages > 0 && !m->stages[m->n_stages - 1].dir;
     info->plain = m->plain;
     info->width = (int)model->width;
     info->prompts = m->n_prompts;
     info->can = "embed, search, tokenize";
+}
+
+static void describe(em_model *model)
+{
+    em_model_info *info = &model->info;
+    info->path = model->path;
+    info->weight_bytes = em_safetensors_bytes(model->file);
+    info->weight_files = em_safetensors_file_count(model->file);
+    info->tensors = em_safetensors_count(model->file);
+    info->max_tokens = model->max_tokens;
+    if (model->decoder)
+        describe_decoder(model);
+    else
+        describe_encoder(model);
 }
 
 em_model *em_model_open(const char *name, const em_model_options *options)
@@ -126,7 +231,7 @@ em_model *em_model_open(const char *name, const em_model_options *options)
         return NULL;
     }
     describe(model);
-    if (model->modules.plain)
+    if (model->modules.plain && !model->decoder)
         em__log(EM_LOG_INFO, "%s: no modules.json; sentence vectors are mean pooled", model->path);
     if (em__telemetry_wanted())
         em__telemetry("load", model->path, em__now() - start);
@@ -139,6 +244,7 @@ void em_model_close(em_model **model)
     if (!m)
         return;
     em__programs_clear(&m->programs);
+    em__decoder_close(m->decoder);
     em__weights_free(&m->weights);
     em__modules_free(&m->modules);
     em__config_free(&m->config);
@@ -171,7 +277,36 @@ bool em_model_prompt(const em_model *model, size_t index, const char **name, con
     return true;
 }
 
+/* A decoder's tokenizer is large, and ids need none: it is read when first wanted. */
+static em_status read_tokenizer(em_model *model)
+{
+    char *path = em__path_join(model->path, "tokenizer.json");
+    if (!path)
+        return EM_ERROR_OUT_OF_MEMORY;
+    em_status status = em_tokenizer_open(path, &model->tokenizer);
+    em__free(path);
+    return status;
+}
+
+em_status em__model_tokenizer(const em_model *model, const em_tokenizer **tokenizer)
+{
+    em_model *m = (em_model *)model; /* only what is read late changes, under the lock */
+    em_status status = EM_OK;
+    *tokenizer = NULL;
+    if (!model)
+        return em__no_model();
+    if (m->decoder) {
+        pthread_mutex_lock(&m->lock);
+        if (!m->tokenizer)
+            status = read_tokenizer(m);
+        pthread_mutex_unlock(&m->lock);
+    }
+    *tokenizer = m->tokenizer;
+    return status;
+}
+
 const em_tokenizer *em_model_tokenizer(const em_model *model)
 {
-    return model ? model->tokenizer : NULL;
+    const em_tokenizer *tokenizer;
+    return model && em__model_tokenizer(model, &tokenizer) == EM_OK ? tokenizer : NULL;
 }

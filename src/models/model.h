@@ -40,8 +40,12 @@ typedef struct em__programs {
     size_t compiled; /* since the model was opened */
 } em__programs;
 
+struct em__decoder;
+
+/* An encoder, or a decoder: then `decoder` is set, and what only encoders have is empty. */
 struct em_model {
     char *path;
+    struct em__decoder *decoder;
     em_device *device;
     em_model_lane lane;
     em_dtype dtype;
@@ -52,8 +56,8 @@ struct em_model {
     int64_t width; /* of a sentence vector as the checkpoint says */
     em_safetensors *file;
     em__weights weights;
-    em_tokenizer *tokenizer;
-    size_t max_tokens; /* of a text, special tokens included; never more than there are positions */
+    em_tokenizer *tokenizer; /* a decoder's is read at first use, under `lock` */
+    size_t max_tokens;       /* of a text, special tokens included; never more than there are positions */
     em_model_info info;
     pthread_mutex_t lock;
     em__programs programs;
@@ -61,6 +65,13 @@ struct em_model {
 
 /* For a NULL model: the error that made it NULL stays, or one is set. Returns its status. */
 em_status em__no_model(void);
+
+/* Fails, naming `what` was asked, when the model is NULL or of the other kind. */
+em_status em__need_encoder(const em_model *model, const char *what);
+em_status em__need_decoder(const em_model *model, const char *what);
+
+/* em_model_tokenizer with its reason: EM_ERROR_NOT_FOUND when the checkpoint has no tokenizer.json. */
+em_status em__model_tokenizer(const em_model *model, const em_tokenizer **tokenizer);
 
 /* Width of a row of the task's result; its rows are task->tokens or task->segments. */
 int64_t em__task_width(const em_model *model, const em__task *task);

@@ -1,0 +1,113 @@
+/*
+ * A decoder: a language model that reads tokens and says what comes next (pre-norm transformer with rotary positions,
+ * grouped queries, gated MLP, and a cache of keys and values).
+ *
+ * Activations are f32. Weights stay as they are stored, row-major, mapped from the file: dense f32, f16, bf16, or
+ * quantized as mlx-lm writes them. The cache belongs to the caller; a forward adds rows to it.
+ */
+#ifndef EM_MODELS_DECODER_DECODER_H
+#define EM_MODELS_DECODER_DECODER_H
+
+#include <pthread.h>
+
+#include <emily/model.h>
+#include <emily/program.h>
+#include <emily/safetensors.h>
+
+#include "models/decoder/config.h"
+
+/* y = x w' + bias. Dense: weight [n, k]. Quantized: codes, scales and biases stand for it. */
+typedef struct em__matrix {
+    em_array *weight; /* NULL when quantized */
+    em_quantized codes;
+    em_quantization how;
+    em_array *bias; /* f32 [n], or NULL */
+} em__matrix;
+
+typedef struct em__decoder_layer {
+    em__matrix query, key, value, out, gate, up, down;
+    em_array *attention_norm, *mlp_norm; /* f32 [hidden] */
+    em_array *query_norm, *key_norm;     /* f32 [head_dim], or NULL */
+} em__decoder_layer;
+
+typedef struct em__decoder_weights {
+    em__matrix embedding, head; /* a tied head is the embedding, without references of its own */
+    em_array *norm;
+    em__decoder_layer *layers;
+} em__decoder_weights;
+
+/* What a forward computes, and with which shapes: a program a key. */
+typedef struct em__decoder_task {
+    int64_t batch, tokens; /* sequences; new tokens of each */
+    int64_t capacity;      /* rows of a cache */
+    em_dtype cache;        /* f32, bf16 or f16 */
+    bool all;              /* logits of every new token; otherwise of the one at `last` (batch or tokens is 1) */
+} em__decoder_task;
+
+/* Row-major. Token t of sequence b has ids[b * tokens + t], turns by positions[b] + t, is put into row slots[b] + t of
+ * the cache, and sees the first lengths[b] rows (of the last tokens - 1 only those of tokens before it). */
+typedef struct em__decoder_feed {
+    const int32_t *ids, *positions, *slots, *lengths;
+    const int32_t *last;               /* [1]: index of the token whose logits are wanted, when !all and tokens > 1 */
+    void *const *keys, *const *values; /* [layers], each [batch, kv_heads, capacity, head_dim] */
+    int64_t length;                    /* tokens that the longest sequence will then have: for dynamic rope */
+} em__decoder_feed;
+
+typedef struct em__decoder_program {
+    em__decoder_task task;
+    em_program *program;
+    uint64_t used; /* when: the least recent goes first */
+} em__decoder_program;
+
+enum { EM__DECODER_PROGRAMS = 32 };
+
+typedef struct em__decoder {
+    em__decoder_config config;
+    em__decoder_weights weights;
+    em_device *device;
+    em_model_lane lane;
+    bool profile;
+    pthread_mutex_t lock; /* of the programs and what they run on */
+    em__decoder_program programs[EM__DECODER_PROGRAMS];
+    size_t n_programs;
+    uint64_t clock;
+    float *periods;      /* [rope.dims / 2] */
+    const void **inputs; /* of a run: room for caches and the rest */
+    void **outputs;
+} em__decoder;
+
+/* Reads config.json in `dir` and takes the weights of `file`, which must outlive nothing: arrays hold it. On failure
+ * NULL, with the error set. */
+em__decoder *em__decoder_open(const char *dir, const em_safetensors *file, em_device *device, em_model_lane lane,
+                              bool profile);
+void em__decoder_close(em__decoder *decoder);
+
+/* (weights.c) On failure *weights is empty. */
+em_status em__decoder_weights_load(const em_safetensors *file, const em__decoder_config *config, em_device *device,
+                                   em__decoder_weights *weights);
+void em__decoder_weights_free(const em__decoder_config *config, em__decoder_weights *weights);
+
+/* Inputs of a traced forward: keys and values of each layer, then these. */
+enum {
+    EM__FEED_IDS,
+    EM__FEED_POSITIONS,
+    EM__FEED_SLOTS,
+    EM__FEED_LENGTHS,
+    EM__FEED_LAST,
+    EM__FEED_PERIODS,
+    EM__FEED_COUNT
+};
+
+/* The forward as ops (forward.c): caches[2 i] and [2 i + 1] are replaced by the updated keys and values of layer i.
+ * Result: f32 [batch, vocabulary], with task->all [batch, tokens, vocabulary]. */
+em_array *em__decoder_forward(em_scope *s, const em__decoder *decoder, const em__decoder_task *task, em_array **caches,
+                              em_array *const *feed);
+
+/* Runs it: caches are updated in place, `logits` is filled. Any thread; calls take turns. (run.c) */
+em_status em__decoder_run(em__decoder *decoder, const em__decoder_task *task, const em__decoder_feed *feed,
+                          float *logits);
+
+/* The program that ran last; NULL: none. */
+em_program *em__decoder_latest(const em__decoder *decoder);
+
+#endif

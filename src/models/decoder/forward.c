@@ -1,0 +1,101 @@
+/*
+ * The forward of a decoder, as Llama (Touvron et al., arXiv 2302.13971) has it; Qwen3 also normalises queries and keys,
+ * Qwen2 adds biases, Mistral attends to a window, SmolLM3 leaves some layers without positions. It says what is
+ * computed; merging products and epilogues is the fuse lane's affair.
+ */
+#include <math.h>
+
+#include "models/decoder/decoder.h"
+#include "models/layers.h"
+
+typedef struct layer_context {
+    const em__decoder_config *config;
+    const em__decoder_task *task;
+    em_array *const *feed;
+} layer_context;
+
+static em_array *project(em_scope *s, em_array *x, const em__matrix *m)
+{
+    if (m->weight)
+        return em_linear(s, x, m->weight, m->bias);
+    em_array *y = em_quantized_matmul(s, x, &m->codes, &m->how, true);
+    return m->bias ? em_add(s, y, m->bias) : y;
+}
+
+static em_array *embed(em_scope *s, const em__matrix *table, em_array *ids)
+{
+    if (table->weight)
+        return em_cast(s, em_take(s, table->weight, ids, 0), EM_F32);
+    em_quantized rows = {em_take(s, table->codes.codes, ids, 0), em_take(s, table->codes.scales, ids, 0),
+                         table->codes.biases ? em_take(s, table->codes.biases, ids, 0) : NULL};
+    return em_cast(s, em_dequantize(s, &rows, &table->how), EM_F32);
+}
+
+/* [batch, tokens, heads * head_dim] to [batch, heads, tokens, head_dim]; each head normalised (NULL: not), turned. */
+static em_array *heads(em_scope *s, const layer_context *c, em_array *x, em_array *norm, bool rope)
+{
+    const em__decoder_config *config = c->config;
+    x = em_reshape(s, x, em_shape(c->task->batch, c->task->tokens, -1, config->head_dim));
+    if (norm)
+        x = em_rms_norm(s, x, norm, config->norm_eps);
+    if (rope) {
+        em_rope_options turn = {
+            .struct_size = sizeof turn, .dims = (int)config->rope.dims, .freqs = c->feed[EM__FEED_PERIODS], .axis = 1};
+        x = em_rope(s, x, c->feed[EM__FEED_POSITIONS], &turn);
+    }
+    return em_transpose(s, x, EM_AXES(0, 2, 1, 3));
+}
+
+static em_array *attention(em_scope *s, const layer_context *c, const em__decoder_layer *w,
+                           const em__decoder_layer_config *layer, em_array *x, em_array **cache)
+{
+    const em__decoder_config *config = c->config;
+    const double turned = layer->rope ? config->rope.attention : 1;
+    em_array *q = heads(s, c, project(s, x, &w->query), w->query_norm, layer->rope);
+    em_array *k = heads(s, c, project(s, x, &w->key), w->key_norm, layer->rope);
+    em_array *v = heads(s, c, project(s, x, &w->value), NULL, false);
+    cache[0] = em_kv_update(s, cache[0], k, c->feed[EM__FEED_SLOTS]);
+    cache[1] = em_kv_update(s, cache[1], v, c->feed[EM__FEED_SLOTS]);
+    em_sdpa_options how = {.struct_size = sizeof how,
+                           .lengths = c->feed[EM__FEED_LENGTHS],
+                           .scale = turned * turned / sqrt((double)config->head_dim),
+                           .causal = true,
+                           .window = (int)layer->window};
+    em_array *mixed = em_transpose(s, em_sdpa_with(s, q, cache[0], cache[1], &how), EM_AXES(0, 2, 1, 3));
+    mixed = em_reshape(s, mixed, em_shape(c->task->batch, c->task->tokens, -1));
+    return project(s, mixed, &w->out);
+}
+
+static em_array *mlp(em_scope *s, const em__decoder_config *config, const em__decoder_layer *w, em_array *x)
+{
+    em_array *gate = em__activate(s, config->activation, project(s, x, &w->gate));
+    return project(s, em_mul(s, gate, project(s, x, &w->up)), &w->down);
+}
+
+/* The rows whose logits are wanted. */
+static em_array *wanted(em_scope *s, const em__decoder_task *task, em_array *x, em_array *last)
+{
+    if (task->all)
+        return x;
+    if (task->tokens > 1)
+        x = em_take(s, x, last, 1);
+    return em_reshape(s, x, em_shape(task->batch, -1));
+}
+
+em_array *em__decoder_forward(em_scope *s, const em__decoder *decoder, const em__decoder_task *task, em_array **caches,
+                              em_array *const *feed)
+{
+    const em__decoder_config *config = &decoder->config;
+    const em__decoder_weights *w = &decoder->weights;
+    const layer_context context = {config, task, feed};
+    em_array *x = embed(s, &w->embedding, feed[EM__FEED_IDS]);
+    for (int64_t i = 0; i < config->layers; i++) {
+        const em__decoder_layer *layer = &w->layers[i];
+        em_array *h = em_rms_norm(s, x, layer->attention_norm, config->norm_eps);
+        x = em_add(s, x, attention(s, &context, layer, &config->each[i], h, &caches[2 * i]));
+        h = em_rms_norm(s, x, layer->mlp_norm, config->norm_eps);
+        x = em_add(s, x, mlp(s, config, layer, h));
+    }
+    x = em_rms_norm(s, wanted(s, task, x, feed[EM__FEED_LAST]), w->norm, config->norm_eps);
+    return project(s, x, &w->head);
+}

@@ -1,0 +1,173 @@
+/*
+ * Running a decoder's forward. Eager builds and evaluates, and copies the new caches over the old; the other lanes keep
+ * a program a shape, whose caches are donated and updated where they lie.
+ */
+#include <string.h>
+
+#include "core/error.h"
+#include "models/decoder/decoder.h"
+
+typedef struct tracing {
+    const em__decoder *decoder;
+    const em__decoder_task *task;
+} tracing;
+
+static em_status trace(em_scope *s, em_array *const *inputs, em_array **outputs, void *user)
+{
+    const tracing *t = user;
+    const size_t caches = 2 * (size_t)t->decoder->config.layers;
+    memcpy(outputs, inputs, caches * sizeof *outputs);
+    outputs[caches] = em__decoder_forward(s, t->decoder, t->task, outputs, inputs + caches);
+    return em_scope_status(s);
+}
+
+static void list_specs(const em__decoder *d, const em__decoder_task *task, em_spec *specs)
+{
+    const em__decoder_config *c = &d->config;
+    const size_t caches = 2 * (size_t)c->layers;
+    for (size_t i = 0; i < caches; i++)
+        specs[i] = (em_spec){task->cache, em_shape(task->batch, c->kv_heads, task->capacity, c->head_dim)};
+    em_spec *feed = specs + caches;
+    feed[EM__FEED_IDS] = (em_spec){EM_S32, em_shape(task->batch, task->tokens)};
+    feed[EM__FEED_POSITIONS] = (em_spec){EM_S32, em_shape(task->batch)};
+    feed[EM__FEED_SLOTS] = (em_spec){EM_S32, em_shape(task->batch)};
+    feed[EM__FEED_LENGTHS] = (em_spec){EM_S32, em_shape(task->batch)};
+    feed[EM__FEED_LAST] = (em_spec){EM_S32, em_shape(1)};
+    feed[EM__FEED_PERIODS] = (em_spec){EM_F32, em_shape(c->rope.dims / 2)};
+}
+
+static void list_inputs(em__decoder *d, const em__decoder_feed *feed)
+{
+    static const int32_t first = 0;
+    const size_t layers = (size_t)d->config.layers;
+    for (size_t i = 0; i < layers; i++) {
+        d->inputs[2 * i] = d->outputs[2 * i] = feed->keys[i];
+        d->inputs[2 * i + 1] = d->outputs[2 * i + 1] = feed->values[i];
+    }
+    const void *rest[EM__FEED_COUNT] = {feed->ids, feed->positions, feed->slots, feed->lengths, &first, d->periods};
+    if (feed->last)
+        rest[EM__FEED_LAST] = feed->last;
+    memcpy(d->inputs + 2 * layers, rest, sizeof rest);
+}
+
+static bool same_task(const em__decoder_task *a, const em__decoder_task *b)
+{
+    return a->batch == b->batch && a->tokens == b->tokens && a->capacity == b->capacity && a->cache == b->cache &&
+           a->all == b->all;
+}
+
+/* The least recently used entry's place, emptied. */
+static em__decoder_program *make_room(em__decoder *d)
+{
+    if (d->n_programs < EM__DECODER_PROGRAMS)
+        return &d->programs[d->n_programs++];
+    em__decoder_program *oldest = d->programs;
+    for (size_t i = 1; i < d->n_programs; i++)
+        if (d->programs[i].used < oldest->used)
+            oldest = &d->programs[i];
+    em_program_free(oldest->program);
+    return oldest;
+}
+
+static em_program *compile(em__decoder *d, const em__decoder_task *task)
+{
+    em_spec specs[2 * EM__DECODER_MAX_LAYERS + EM__FEED_COUNT];
+    const size_t caches = 2 * (size_t)d->config.layers;
+    const em_compile_options options = {.struct_size = sizeof options,
+                                        .lane = d->lane == EM_LANE_FUSE ? EM_FUSE : EM_NATIVE,
+                                        .device = d->device,
+                                        .profile = d->profile,
+                                        .donated = caches};
+    tracing t = {d, task};
+    list_specs(d, task, specs);
+    em_program *program = em_compile(trace, &t, specs, caches + EM__FEED_COUNT, caches + 1, &options);
+    for (size_t i = 0; program && i < caches; i++)
+        if (!em_program_updates(program, i)) {
+            em__fail(EM_ERROR_INTERNAL, "decoder: cache %zu would be copied at every token", i);
+            em_program_free(program);
+            program = NULL;
+        }
+    return program;
+}
+
+static em_program *program_for(em__decoder *d, const em__decoder_task *task)
+{
+    for (size_t i = 0; i < d->n_programs; i++)
+        if (same_task(&d->programs[i].task, task)) {
+            d->programs[i].used = ++d->clock;
+            return d->programs[i].program;
+        }
+    em_program *program = compile(d, task);
+    if (program)
+        *make_room(d) = (em__decoder_program){*task, program, ++d->clock};
+    return program;
+}
+
+em_program *em__decoder_latest(const em__decoder *d)
+{
+    const em__decoder_program *latest = NULL;
+    for (size_t i = 0; i < d->n_programs; i++)
+        if (!latest || d->programs[i].used > latest->used)
+            latest = &d->programs[i];
+    return latest ? latest->program : NULL;
+}
+
+/* The arrays of an eager run over the caller's memory, in `s`. */
+static em_status wrap_inputs(em_scope *s, const em__decoder *d, const em_spec *specs, em_array **inputs)
+{
+    const size_t n = 2 * (size_t)d->config.layers + EM__FEED_COUNT;
+    for (size_t i = 0; i < n; i++) {
+        inputs[i] = em_scope_adopt(s, em_array_wrap(specs[i].dtype, d->inputs[i], specs[i].dims, NULL, NULL));
+        if (!inputs[i])
+            return em_last_status();
+    }
+    return EM_OK;
+}
+
+static em_status copy_result(em_scope *s, em_array *array, void *to)
+{
+    EM__TRY(em_eval(s, array));
+    const void *data = em_array_data(array);
+    if (!data)
+        return em_last_status();
+    memcpy(to, data, em_array_bytes(array));
+    return EM_OK;
+}
+
+static em_status run_eager(em__decoder *d, const em__decoder_task *task)
+{
+    em_spec specs[2 * EM__DECODER_MAX_LAYERS + EM__FEED_COUNT];
+    em_array *inputs[2 * EM__DECODER_MAX_LAYERS + EM__FEED_COUNT], *outputs[2 * EM__DECODER_MAX_LAYERS + 1];
+    const size_t caches = 2 * (size_t)d->config.layers;
+    em_scope *s = em_scope_new(d->device);
+    if (!s)
+        return em_last_status();
+    list_specs(d, task, specs);
+    tracing t = {d, task};
+    em_status status = wrap_inputs(s, d, specs, inputs);
+    if (status == EM_OK)
+        status = trace(s, inputs, outputs, &t);
+    for (size_t i = caches + 1; i-- > 0 && status == EM_OK;) /* the logits first: they need the caches as they were */
+        status = em_eval(s, outputs[i]);
+    for (size_t i = 0; i <= caches && status == EM_OK; i++)
+        status = copy_result(s, outputs[i], d->outputs[i]);
+    em_scope_free(s);
+    return status;
+}
+
+em_status em__decoder_run(em__decoder *d, const em__decoder_task *task, const em__decoder_feed *feed, float *logits)
+{
+    em_status status;
+    pthread_mutex_lock(&d->lock);
+    em__rope_periods(&d->config.rope, feed->length, d->periods);
+    list_inputs(d, feed);
+    d->outputs[2 * d->config.layers] = logits;
+    if (d->lane == EM_LANE_EAGER) {
+        status = run_eager(d, task);
+    } else {
+        em_program *program = program_for(d, task);
+        status = program ? em_run_raw(program, d->inputs, d->outputs) : em_last_status();
+    }
+    pthread_mutex_unlock(&d->lock);
+    return status;
+}
