@@ -50,6 +50,7 @@
 #include <emily/safetensors.h>
 #include <emily/tokenizer.h>
 #include <emily/model.h>
+#include <emily/generation.h>
 #include <emily/hub.h>
 
 #endif

@@ -120,6 +120,15 @@ static int store_count(const parser *p, const cli_option *o, const char *text)
     return CLI_GO_ON;
 }
 
+static int store_real(const parser *p, const cli_option *o, const char *text)
+{
+    cli_real real = {.given = true};
+    if (!em__parse_f64(text, &real.value))
+        return cli_fail(CLI_USAGE, "%s: --%s wants a number, got `%s`", p->command->name, o->name, text);
+    memcpy(p->values + o->offset, &real, sizeof real);
+    return CLI_GO_ON;
+}
+
 static int store(const parser *p, const cli_option *o, const char *text)
 {
     int flag = (int)o->value;
@@ -129,6 +138,7 @@ static int store(const parser *p, const cli_option *o, const char *text)
     case CLI_LIST:
         return em__vec_push((cli_words *)(void *)(p->values + o->offset), text) == EM_OK ? CLI_GO_ON : cli_fail_last();
     case CLI_COUNT: return store_count(p, o, text);
+    case CLI_REAL: return store_real(p, o, text);
     case CLI_CHOICE: return store_choice(p, o, text);
     }
     return CLI_FAILURE;

@@ -37,11 +37,17 @@ typedef EM__VEC(const char *) cli_words;
 
 enum { CLI_GO_ON = -1 }; /* not an exit code: all is well so far, or somebody else has to decide */
 
+typedef struct cli_real {
+    bool given;
+    double value;
+} cli_real;
+
 typedef enum cli_kind {
     CLI_FLAG,   /* stores `value` in an int */
     CLI_TEXT,   /* const char * into argv */
     CLI_LIST,   /* cli_words: the option may be repeated */
     CLI_COUNT,  /* size_t between 1 and `value` */
+    CLI_REAL,   /* cli_real */
     CLI_CHOICE, /* int: 1 + the index of the word among those of `argument` */
 } cli_kind;
 
@@ -103,7 +109,7 @@ void cli_help_command(const cli_command *command);
 /* The nearest of `count` names to a mistyped one, or NULL when none is near. */
 const char *cli_nearest(const char *word, const char *const *names, size_t count);
 
-extern const cli_command cli_embed, cli_search, cli_info, cli_tokenize, cli_devices, cli_bench, cli_pull, cli_version,
-    cli_help;
+extern const cli_command cli_generate, cli_embed, cli_search, cli_info, cli_tokenize, cli_devices, cli_bench, cli_pull,
+    cli_version, cli_help;
 
 #endif

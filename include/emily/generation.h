@@ -1,0 +1,190 @@
+/*
+ * Generation: a prompt in, text out, token by token.
+ *
+ *     static bool print(const em_token *t, void *user) { fwrite(t->text, 1, t->length, stdout); return true; }
+ *     const em_generation_options options = {sizeof options, .max_tokens = 200, .on_token = print};
+ *     em_generation *g = em_generation_new(model, &options);
+ *     em_status status = em_generate(g, "Why is the sky blue?");
+ *     em_generation_free(g);
+ *
+ * A generation keeps what it has computed (the cache of keys and values): the next prompt begins where it agrees with
+ * what was read and written before, so that a conversation is not read again at every turn. Equal options, prompt and
+ * seed give equal text, on any number of threads.
+ *
+ * One thread at a time uses a generation, but for em_generation_cancel; several generations may share a model.
+ */
+#ifndef EMILY_GENERATION_H
+#define EMILY_GENERATION_H
+
+#include <emily/model.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct em_generation em_generation;
+
+/* Why a sequence ended. */
+typedef enum em_finish {
+    EM_FINISH_NONE,     /* it goes on */
+    EM_FINISH_STOP,     /* a token that ends answers, a stop id, or a stop string */
+    EM_FINISH_LENGTH,   /* max_tokens */
+    EM_FINISH_CONTEXT,  /* the context is full */
+    EM_FINISH_CANCELLED /* em_generation_cancel, or on_token said so */
+} em_finish;
+
+typedef struct em_token_score {
+    int32_t id;
+    float logprob;
+} em_token_score;
+
+/* A token as it comes. Pointers are good during the call. */
+typedef struct em_token {
+    int32_t id;
+    const char *text; /* what can be shown now, UTF-8, NUL-terminated: never half a character, never a part of a stop
+                         string; often more or less than this one token. "" without a tokenizer */
+    size_t length;    /* bytes of text */
+    size_t sequence, index;    /* which sequence, which token of its answer; index counts from 0 */
+    float logprob;             /* with logprobs: of this token */
+    const em_token_score *top; /* with top_logprobs: the most likely tokens, best first */
+    size_t n_top;
+    em_finish finish; /* of the sequence, with this token */
+} em_token;
+
+typedef struct em_logit_bias {
+    int32_t id;
+    float bias; /* added to the logit; -INFINITY forbids the token */
+} em_logit_bias;
+
+typedef enum em_overflow {
+    EM_OVERFLOW_STOP,  /* the answer ends when the context is full, and a longer prompt is an error */
+    EM_OVERFLOW_ROTATE /* the oldest tokens behind the first `keep` are forgotten, one by one */
+} em_overflow;
+
+/* All zero: greedy, to the end of the answer or of the context. */
+typedef struct em_generation_options {
+    size_t struct_size;
+    size_t max_tokens; /* of an answer; 0: no limit but the context */
+
+    /* Sampling. Steps in this order: bias, penalties, temperature, top_k, top_p, min_p, then a draw. */
+    float temperature; /* 0: greedy, the most likely token, the lowest id of equals; the next three are then unused */
+    int top_k;         /* the k most likely; 0: all */
+    float top_p;       /* the most likely that together reach p, at least one; 0 or 1: all */
+    float min_p;       /* those at least this times as likely as the best; 0: all */
+    float repetition_penalty; /* logits of tokens seen, prompt included: divided by it when positive, multiplied when
+                                 negative (Keskar et al., arXiv 1909.05858); 0 or 1: none */
+    float presence_penalty;   /* subtracted from logits of tokens in the answer */
+    float frequency_penalty;  /* subtracted once for each time the token is in the answer */
+    const em_logit_bias *logit_bias; /* copied */
+    size_t n_logit_bias;
+    uint64_t seed; /* sequence i of a call draws from the seed and i alone */
+
+    /* Ends. The tokens that config.json and generation_config.json name end an answer, unless ignore_eos. */
+    bool ignore_eos;
+    const int32_t *stop_ids; /* copied */
+    size_t n_stop_ids;
+    const char *const *stop; /* strings that end an answer and are not part of it; copied */
+    size_t n_stop;
+
+    /* What is reported. */
+    bool logprobs;
+    int top_logprobs;                                    /* at most 64 */
+    bool show_special;                                   /* texts of special tokens too */
+    bool (*on_token)(const em_token *token, void *user); /* false cancels that sequence; NULL: nobody listens */
+    void *user;
+
+    /* Memory. */
+    size_t sequences;     /* answers to each prompt; 0 means 1 */
+    size_t context;       /* tokens that are remembered; 0: what the model was made for, max_position_embeddings */
+    em_dtype cache_dtype; /* f32, bf16 or f16; EM_PRED (0): f32 for an f32 checkpoint, otherwise its half type */
+    em_overflow overflow;
+    size_t keep;          /* tokens at the beginning that EM_OVERFLOW_ROTATE keeps */
+    size_t prefill_chunk; /* tokens of a prompt computed at a time; 0: 512 */
+    size_t speculate;     /* guess so many tokens from what stands in the text already and check them in one step, with
+                             the same result; greedy and one sequence only. 0: no */
+} em_generation_options;
+
+/* Sets temperature, top_k, top_p, min_p and repetition_penalty as the checkpoint's generation_config.json recommends:
+ * temperature 0 when it does not sample. The rest stays. */
+EM_API em_status em_generation_recommended(const em_model *model, em_generation_options *options);
+
+/* A generation with `model`, which must outlive it. NULL on failure, with em_last_error(): EM_ERROR_INVALID_ARGUMENT
+ * names the option; EM_ERROR_UNSUPPORTED for a model that does not generate. The caller frees it. */
+EM_API em_generation *em_generation_new(em_model *model, const em_generation_options *options);
+EM_API void em_generation_free(em_generation *generation); /* NULL is fine */
+
+/* Other options from the next prompt on; context, cache_dtype, overflow and keep can't change. */
+EM_API em_status em_generation_set_options(em_generation *generation, const em_generation_options *options);
+
+/* ---- whole answers ---- */
+
+/* Reads the text as it stands (special tokens of the tokenizer's own template are added) and writes to the end.
+ * EM_ERROR_CANCELLED after em_generation_cancel; what was written until then stays readable. */
+EM_API em_status em_generate(em_generation *generation, const char *prompt);
+
+/* The same from token ids; needs no tokenizer. */
+EM_API em_status em_generate_ids(em_generation *generation, const int32_t *ids, size_t n);
+
+/* ---- step by step ---- */
+
+typedef struct em_prompt {
+    const int32_t *ids;
+    size_t length; /* at least 1 */
+} em_prompt;
+
+/* Reads prompts, of any lengths, each for `sequences` answers: sequence i answers prompts[i / sequences]. Then each
+ * em_generation_step writes one token a sequence that has not ended. EM_ERROR_INVALID_ARGUMENT for ids outside the
+ * vocabulary, or a prompt that does not fit the context. */
+EM_API em_status em_generation_start(em_generation *generation, const em_prompt *prompts, size_t n);
+
+/* One more token (or several, when speculating) for each sequence; *going says whether any has not ended. */
+EM_API em_status em_generation_step(em_generation *generation, bool *going);
+
+/* Ends the present call within one token or one chunk of a prompt: it returns EM_ERROR_CANCELLED. Any thread, also a
+ * signal handler. */
+EM_API void em_generation_cancel(em_generation *generation);
+
+/* ---- what was written ---- */
+
+EM_API size_t em_generation_sequences(const em_generation *generation);
+
+/* The answer so far: ids, and text without the stop string ("" without a tokenizer). Owned by the generation, valid
+ * until the next step. `length` may be NULL. Past the last sequence NULL. */
+EM_API const int32_t *em_generation_ids(const em_generation *generation, size_t sequence, size_t *length);
+EM_API const char *em_generation_text(const em_generation *generation, size_t sequence, size_t *length);
+EM_API em_finish em_generation_finish(const em_generation *generation, size_t sequence);
+
+/* The logits that the newest token of the sequence was chosen from, before bias and penalties: f32 [vocabulary], valid
+ * until the next step. NULL before the first, and past the last sequence. */
+EM_API const float *em_generation_logits(const em_generation *generation, size_t sequence);
+
+typedef struct em_generation_stats {
+    size_t prompt_tokens; /* of the latest prompts: read in all */
+    size_t reused_tokens; /* of them found in the cache */
+    size_t tokens;        /* written since the start */
+    double prompt_seconds, token_seconds;
+    size_t cache_bytes;       /* keys and values, allocated */
+    size_t guessed, accepted; /* by speculation */
+} em_generation_stats;
+EM_API em_status em_generation_get_stats(const em_generation *generation, em_generation_stats *stats);
+
+/* Forgets what was read and written; keeps the memory. */
+EM_API void em_generation_reset(em_generation *generation);
+
+/* ---- sessions ---- */
+
+/* Writes the first sequence's tokens and cache to `path`, whole or not at all; reads them back into a generation with
+ * a model of the same shape and the same cache_dtype. EM_ERROR_FORMAT when the file belongs to another model. */
+EM_API em_status em_generation_save(const em_generation *generation, const char *path);
+EM_API em_status em_generation_load(em_generation *generation, const char *path);
+
+/* ---- scores ---- */
+
+/* log p(ids[i] | ids[0 .. i - 1]) into logprobs[i], for i >= 1; logprobs[0] is 0. n at most the model's context. Used
+ * for perplexity: exp(-mean). Any thread. */
+EM_API em_status em_model_score(em_model *model, const int32_t *ids, size_t n, float *logprobs);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

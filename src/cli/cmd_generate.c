@@ -1,0 +1,319 @@
+/* emily generate: the answer to one prompt, as it is written. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/input.h"
+#include "cli/output.h"
+#include "cli/sampling.h"
+#include "cli/session.h"
+#include "cli/signals.h"
+#include "core/alloc.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "core/number.h"
+#include "io/npy.h"
+
+typedef struct generate_values {
+    cli_session_values session;
+    cli_sampling_values sampling;
+    const char *prompt_ids, *logits;
+    size_t answers, logprobs;
+    int output, json, stats, special;
+} generate_values;
+
+enum { OUTPUT_TEXT = 1, OUTPUT_IDS };
+
+static const cli_option options[] = {
+    {"prompt-ids", 0, "N,N,...", "token ids in place of a text: needs no tokenizer", CLI_TEXT,
+     offsetof(generate_values, prompt_ids)},
+    {"output", 0, "text|ids", "what to print (text; ids with --prompt-ids where there is no tokenizer)", CLI_CHOICE,
+     offsetof(generate_values, output)},
+    {"answers", 0, "N", "answers to the prompt, each with draws of its own (1)", CLI_COUNT,
+     offsetof(generate_values, answers), 1024},
+    {"json", 0, NULL, "one object: text, ids, finish, numbers", CLI_FLAG, offsetof(generate_values, json), 1},
+    {"logprobs", 0, "N", "with --json: the N most likely tokens at each place", CLI_COUNT,
+     offsetof(generate_values, logprobs), 64},
+    {"logits", 0, "FILE.npy", "save the logits of each token: f32 [tokens, vocabulary]", CLI_TEXT,
+     offsetof(generate_values, logits)},
+    {"special", 0, NULL, "show special tokens too", CLI_FLAG, offsetof(generate_values, special), 1},
+    {"stats", 0, NULL, "load time, tokens a second and memory, on stderr", CLI_FLAG, offsetof(generate_values, stats),
+     1},
+    CLI_SAMPLING_OPTIONS(generate_values),
+    CLI_SESSION_OPTIONS(generate_values),
+    {NULL},
+};
+
+typedef EM__VEC(int32_t) id_list;
+
+typedef struct generating {
+    const generate_values *values;
+    em_model *model;
+    em_generation *generation;
+    cli_sampling sampling;
+    id_list prompt;
+    bool ids;       /* print ids, not text */
+    bool stream;    /* print each token as it comes */
+    em__str scores; /* JSON of logprobs */
+    em__npy_writer logits;
+    bool saving;
+    double load_seconds;
+} generating;
+
+static int parse_ids(const char *text, id_list *ids)
+{
+    for (const char *at = text; *at;) {
+        char *end;
+        long id = strtol(at, &end, 10);
+        if (end == at || id < 0 || id > INT32_MAX || (*end && *end != ','))
+            return cli_fail(CLI_USAGE, "generate: --prompt-ids is a list of token ids, such as 1,2,3; got `%s`", text);
+        if (em__vec_push(ids, (int32_t)id) != EM_OK)
+            return cli_fail_last();
+        at = *end ? end + 1 : end;
+    }
+    return ids->length ? CLI_OK : cli_fail(CLI_USAGE, "generate: --prompt-ids is empty");
+}
+
+/* The prompt: the operand, or all of standard input. */
+static int read_prompt(const cli_words *operands, em__str *prompt)
+{
+    char block[1 << 16];
+    size_t n;
+    if (operands->length > 1 && strcmp(operands->data[1], "-") != 0)
+        return em__str_add_text(prompt, operands->data[1]) == EM_OK ? CLI_OK : cli_fail_last();
+    while ((n = fread(block, 1, sizeof block, stdin)) > 0)
+        if (em__str_add(prompt, block, n) != EM_OK)
+            return cli_fail_last();
+    if (ferror(stdin))
+        return cli_fail_errno("standard input");
+    return prompt->length ? CLI_OK : cli_fail(CLI_USAGE, "generate: the prompt is empty");
+}
+
+static int encode(generating *g, const em__str *text)
+{
+    const em_tokenizer *tokenizer = em_model_tokenizer(g->model);
+    em_encoding encoding = {0};
+    int code = CLI_OK;
+    if (!tokenizer)
+        return cli_fail_last();
+    if (em_tokenizer_encode(tokenizer, text->data, text->length, NULL, &encoding) != EM_OK)
+        code = cli_fail_last();
+    for (size_t i = 0; i < encoding.length && code == CLI_OK; i++)
+        code = em__vec_push(&g->prompt, encoding.ids[i]) == EM_OK ? CLI_OK : cli_fail_last();
+    em_encoding_free(&encoding);
+    return code;
+}
+
+static em_status add_score(em__str *out, const em_token *t)
+{
+    char number[EM__NUMBER_SIZE];
+    em__print_f32(number, t->logprob);
+    EM__TRY(em__str_addf(out, "%s{\"id\":%d,\"logprob\":%s,\"top\":[", out->length ? "," : "", (int)t->id, number));
+    for (size_t i = 0; i < t->n_top; i++) {
+        em__print_f32(number, t->top[i].logprob);
+        EM__TRY(em__str_addf(out, "%s[%d,%s]", i ? "," : "", (int)t->top[i].id, number));
+    }
+    return em__str_add_text(out, "]}");
+}
+
+static bool on_token(const em_token *t, void *user)
+{
+    generating *g = user;
+    if (g->values->logprobs && t->sequence == 0 && add_score(&g->scores, t) != EM_OK)
+        return false;
+    if (!g->stream)
+        return true;
+    if (g->ids)
+        printf("%s%d", t->index ? "," : "", (int)t->id);
+    else
+        fwrite(t->text, 1, t->length, stdout);
+    return fflush(stdout) == 0;
+}
+
+static int save_logits(generating *g)
+{
+    const float *row = em_generation_logits(g->generation, 0);
+    return !g->saving || !row || em__npy_writer_add(&g->logits, row, 1) == EM_OK ? CLI_OK : cli_fail_last();
+}
+
+static int write_answer(generating *g)
+{
+    const em_prompt prompt = {g->prompt.data, g->prompt.length};
+    bool going = true;
+    if (em_generation_start(g->generation, &prompt, 1) != EM_OK)
+        return cli_fail_last();
+    while (going) {
+        if (em_generation_step(g->generation, &going) != EM_OK)
+            return cli_fail_last();
+        int code = save_logits(g);
+        if (code != CLI_OK)
+            return code;
+    }
+    return CLI_OK;
+}
+
+static const char *finish_name(em_finish finish)
+{
+    static const char *const names[] = {"none", "stop", "length", "context", "cancelled"};
+    return names[finish];
+}
+
+static em_status json_answer(const generating *g, size_t i, em__str *out)
+{
+    size_t n, length;
+    const int32_t *ids = em_generation_ids(g->generation, i, &n);
+    const char *text = em_generation_text(g->generation, i, &length);
+    EM__TRY(em__str_add_text(out, i ? ",{\"text\":" : "{\"text\":"));
+    EM__TRY(cli_json_string(out, text, length));
+    EM__TRY(em__str_add_text(out, ",\"ids\":["));
+    for (size_t k = 0; k < n; k++)
+        EM__TRY(em__str_addf(out, "%s%d", k ? "," : "", (int)ids[k]));
+    EM__TRY(em__str_addf(out, "],\"finish\":\"%s\"", finish_name(em_generation_finish(g->generation, i))));
+    if (i == 0 && g->values->logprobs)
+        EM__TRY(em__str_addf(out, ",\"logprobs\":[%s]", em__str_text(&g->scores)));
+    return em__str_add_text(out, "}");
+}
+
+static em_status json_all(const generating *g, em__str *out)
+{
+    em_generation_stats stats;
+    em_generation_get_stats(g->generation, &stats);
+    EM__TRY(em__str_add_text(out, "{\"answers\":["));
+    for (size_t i = 0; i < em_generation_sequences(g->generation); i++)
+        EM__TRY(json_answer(g, i, out));
+    return em__str_addf(out, "],\"prompt_tokens\":%zu,\"tokens\":%zu,\"seed\":%llu}\n", stats.prompt_tokens,
+                        stats.tokens, (unsigned long long)g->sampling.options.seed);
+}
+
+static int print_answers(generating *g)
+{
+    em__str out = {0};
+    em_status status = EM_OK;
+    if (g->values->json)
+        status = json_all(g, &out);
+    else if (g->stream)
+        status = em__str_add_text(&out, "\n");
+    for (size_t i = 0; !g->values->json && !g->stream && i < em_generation_sequences(g->generation); i++) {
+        size_t n;
+        const int32_t *ids = em_generation_ids(g->generation, i, &n);
+        for (size_t k = 0; g->ids && k < n && status == EM_OK; k++)
+            status = em__str_addf(&out, "%s%d", k ? "," : "", (int)ids[k]);
+        if (status == EM_OK)
+            status = em__str_addf(&out, "%s\n", g->ids ? "" : em_generation_text(g->generation, i, NULL));
+    }
+    int code = status == EM_OK ? CLI_OK : cli_fail_last();
+    fwrite(em__str_text(&out), 1, out.length, stdout);
+    em__str_free(&out);
+    return code;
+}
+
+static void print_stats(const generating *g)
+{
+    em_generation_stats s;
+    em_model_info info;
+    em_generation_get_stats(g->generation, &s);
+    em_model_get_info(g->model, &info);
+    size_t decoded = s.tokens > 1 ? s.tokens - 1 : 0; /* the first comes with the prompt */
+    fprintf(stderr,
+            "  load %.2f s (%.2f GB mapped), prompt %zu tokens at %.0f tok/s, answer %zu tokens at %.1f tok/s, cache "
+            "%.0f MB\n",
+            g->load_seconds, (double)info.weight_bytes / 1e9, s.prompt_tokens,
+            s.prompt_seconds > 0 ? (double)(s.prompt_tokens - s.reused_tokens) / s.prompt_seconds : 0, s.tokens,
+            s.token_seconds > 0 ? (double)decoded / s.token_seconds : 0, (double)s.cache_bytes / 1e6);
+    if (s.guessed > 0)
+        fprintf(stderr, "  %zu of %zu guessed tokens were right\n", s.accepted, s.guessed);
+}
+
+static int start(generating *g, const cli_words *operands)
+{
+    const generate_values *v = g->values;
+    em__str text = {0};
+    int code;
+    if (v->prompt_ids) {
+        code = operands->length > 1 ? cli_fail(CLI_USAGE, "generate: there is a prompt and --prompt-ids")
+                                    : parse_ids(v->prompt_ids, &g->prompt);
+    } else {
+        code = read_prompt(operands, &text);
+        if (code == CLI_OK)
+            code = encode(g, &text);
+        em__str_free(&text);
+    }
+    if (code == CLI_OK)
+        code = cli_sampling_init(&g->sampling, "generate", g->model, &v->sampling);
+    if (code != CLI_OK)
+        return code;
+    em_generation_options *o = &g->sampling.options;
+    o->sequences = v->answers;
+    o->logprobs = v->logprobs > 0;
+    o->top_logprobs = (int)v->logprobs;
+    o->show_special = v->special != 0;
+    o->on_token = on_token;
+    o->user = g;
+    g->ids = v->output == OUTPUT_IDS;
+    g->stream = !v->json && v->answers <= 1;
+    g->generation = em_generation_new(g->model, o);
+    return g->generation ? CLI_OK : cli_fail_last();
+}
+
+static int open_logits(generating *g)
+{
+    em_model_info info;
+    if (!g->values->logits)
+        return CLI_OK;
+    em_model_get_info(g->model, &info);
+    if (em__npy_writer_begin(&g->logits, g->values->logits, EM_F32, em_shape(0, info.vocabulary)) != EM_OK)
+        return cli_fail_last();
+    g->saving = true;
+    return CLI_OK;
+}
+
+static int generate(generating *g, const cli_words *operands)
+{
+    int code = start(g, operands);
+    if (code == CLI_OK)
+        code = open_logits(g);
+    if (code == CLI_OK)
+        code = write_answer(g);
+    if (code == CLI_OK)
+        code = print_answers(g);
+    if (g->saving && code == CLI_OK && em__npy_writer_commit(&g->logits) != EM_OK)
+        code = cli_fail_last();
+    else if (g->saving && code != CLI_OK)
+        em__npy_writer_abort(&g->logits);
+    if (code == CLI_OK && g->values->stats)
+        print_stats(g);
+    if (code == CLI_OK)
+        cli_session_profile(g->model, &g->values->session);
+    return code;
+}
+
+static int run(const void *given, const cli_words *operands)
+{
+    generating g = {.values = given};
+    int code;
+    uint64_t begin = em__now();
+    g.model = cli_session_open(operands->data[0], &g.values->session, &code);
+    g.load_seconds = (double)(em__now() - begin) / 1e9;
+    if (g.model)
+        code = generate(&g, operands);
+    em_generation_free(g.generation);
+    cli_sampling_free(&g.sampling);
+    em__vec_free(&g.prompt);
+    em__str_free(&g.scores);
+    em_model_close(&g.model);
+    return code;
+}
+
+const cli_command cli_generate = {
+    .name = "generate",
+    .operands = "MODEL [PROMPT]",
+    .summary = "the answer to a prompt, as it is written",
+    .examples = "emily generate qwen3-0.6b \"Why is the sky blue?\" --stats\n"
+                "emily generate qwen3-0.6b --max-tokens 100 --temperature 0 < prompt.txt\n"
+                "emily generate ./model --prompt-ids 1,2,3 --max-tokens 64 --output ids --temperature 0\n",
+    .notes = "Without PROMPT, or with -, the prompt is read from standard input.\n",
+    .options = options,
+    .least = 1,
+    .most = 2,
+    .values_size = sizeof(generate_values),
+    .run = run,
+};

@@ -1,0 +1,89 @@
+/* See sampling.h. */
+#include "cli/sampling.h"
+
+#include <string.h>
+
+#include "core/alloc.h"
+#include "core/number.h"
+
+static void take(const cli_real *real, float *value)
+{
+    if (real->given)
+        *value = (float)real->value;
+}
+
+/* "17=-2.5" */
+static bool parse_bias(const char *text, em_logit_bias *bias)
+{
+    char id[24];
+    long long number;
+    double value;
+    const char *equals = strchr(text, '=');
+    size_t length = equals ? (size_t)(equals - text) : sizeof id;
+    if (length >= sizeof id)
+        return false;
+    memcpy(id, text, length);
+    id[length] = 0;
+    if (!em__parse_i64(id, &number) || number < 0 || number > INT32_MAX || !em__parse_f64(equals + 1, &value))
+        return false;
+    *bias = (em_logit_bias){(int32_t)number, (float)value};
+    return true;
+}
+
+static int take_biases(cli_sampling *s, const char *command, const cli_words *words)
+{
+    s->bias = em__calloc(words->length + 1, sizeof *s->bias);
+    if (!s->bias)
+        return cli_fail_last();
+    for (size_t i = 0; i < words->length; i++)
+        if (!parse_bias(words->data[i], &s->bias[i]))
+            return cli_fail(CLI_USAGE, "%s: --logit-bias is ID=NUMBER, got `%s`", command, words->data[i]);
+    s->options.logit_bias = s->bias;
+    s->options.n_logit_bias = words->length;
+    return CLI_OK;
+}
+
+static int take_cache(cli_sampling *s, const char *command, const char *name)
+{
+    if (!name)
+        return CLI_OK;
+    em_dtype *dtype = &s->options.cache_dtype;
+    if (em_dtype_parse(name, dtype) == EM_OK && (*dtype == EM_F32 || *dtype == EM_BF16 || *dtype == EM_F16))
+        return CLI_OK;
+    cli_fail(CLI_USAGE, "%s: --cache has no choice `%s`", command, name);
+    cli_hint("choose one of f32, bf16, f16");
+    return CLI_USAGE;
+}
+
+int cli_sampling_init(cli_sampling *s, const char *command, const em_model *model, const cli_sampling_values *v)
+{
+    *s = (cli_sampling){.options = {.struct_size = sizeof s->options}};
+    em_generation_options *o = &s->options;
+    if (em_generation_recommended(model, o) != EM_OK)
+        return cli_fail_last();
+    o->max_tokens = v->max_tokens;
+    take(&v->temperature, &o->temperature);
+    take(&v->top_p, &o->top_p);
+    take(&v->min_p, &o->min_p);
+    take(&v->repetition, &o->repetition_penalty);
+    take(&v->presence, &o->presence_penalty);
+    take(&v->frequency, &o->frequency_penalty);
+    o->top_k = v->top_k ? (int)v->top_k : o->top_k;
+    o->seed = v->seed ? v->seed : 1;
+    o->ignore_eos = v->ignore_eos != 0;
+    o->stop = v->stop.data;
+    o->n_stop = v->stop.length;
+    o->context = v->context;
+    o->overflow = v->rotate ? EM_OVERFLOW_ROTATE : EM_OVERFLOW_STOP;
+    o->keep = v->keep;
+    o->prefill_chunk = v->chunk;
+    o->speculate = v->speculate;
+    int code = take_cache(s, command, v->cache);
+    return code == CLI_OK ? take_biases(s, command, &v->bias) : code;
+}
+
+void cli_sampling_free(cli_sampling *s)
+{
+    em__free(s->bias);
+    s->bias = NULL;
+}

@@ -1,0 +1,34 @@
+/*
+ * The keys and values of what was read and written: for each layer [sequences, kv_heads, capacity, head_dim] each.
+ * Row r of a sequence is token r, until a rotating cache puts later tokens over earlier ones. Capacity grows by
+ * doubling up to the context, so that short texts in long contexts stay small.
+ */
+#ifndef EM_GENERATE_CACHE_H
+#define EM_GENERATE_CACHE_H
+
+#include "models/decoder/decoder.h"
+
+typedef struct em__cache {
+    const em__decoder_config *config;
+    em_dtype dtype;
+    int64_t sequences, capacity, most; /* most: the largest capacity */
+    void **keys, **values;             /* [layers] */
+    void **at_keys, **at_values;       /* room for pointers that begin at some sequence */
+} em__cache;
+
+em_status em__cache_init(em__cache *cache, const em__decoder_config *config, em_dtype dtype, int64_t most);
+void em__cache_free(em__cache *cache);
+
+/* Room for so many sequences of so many rows (at most `most`). The first `used` rows of the first `kept` sequences are
+ * kept. On failure the cache is as it was. */
+em_status em__cache_reserve(em__cache *cache, int64_t sequences, int64_t rows, int64_t kept, int64_t used);
+
+/* Copies the first `rows` rows of a sequence over those of another. */
+void em__cache_copy(em__cache *cache, int64_t from, int64_t to, int64_t rows);
+
+/* The caches as a forward wants them, from a sequence on: sets feed->keys and values, good until the next call. */
+void em__cache_point(em__cache *cache, int64_t sequence, em__decoder_feed *feed);
+
+size_t em__cache_bytes(const em__cache *cache);
+
+#endif

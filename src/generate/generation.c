@@ -1,0 +1,156 @@
+/* A generation's life, whole answers, and what can be asked about them. */
+#include "generate/generation.h"
+
+#include <string.h>
+
+#include "core/alloc.h"
+#include "core/block.h"
+#include "core/error.h"
+
+static em_status init(em_generation *g, const em_generation_options *options)
+{
+    EM__TRY(em__generation_take_options(g, options, true));
+    EM__TRY(em__sampler_init(&g->sampler, (size_t)g->decoder->config.vocabulary));
+    return em__cache_init(&g->cache, &g->decoder->config, g->options.cache_dtype, (int64_t)g->options.context);
+}
+
+em_status em_generation_recommended(const em_model *model, em_generation_options *options)
+{
+    EM__TRY(em__need_decoder(model, "generate"));
+    EM__FAIL_IF(!options, EM_ERROR_INVALID_ARGUMENT, "generation: options is NULL");
+    const em__decoder_config *c = &model->decoder->config;
+    options->temperature = (float)c->recommended.temperature;
+    options->top_k = (int)c->recommended.top_k;
+    options->top_p = (float)c->recommended.top_p;
+    options->min_p = (float)c->recommended.min_p;
+    options->repetition_penalty = (float)c->recommended.repetition_penalty;
+    return EM_OK;
+}
+
+em_generation *em_generation_new(em_model *model, const em_generation_options *options)
+{
+    if (em__need_decoder(model, "generate") != EM_OK)
+        return NULL;
+    em_generation *g = em__calloc(1, sizeof *g);
+    if (!g)
+        return NULL;
+    g->model = model;
+    g->decoder = model->decoder;
+    atomic_init(&g->cancel, false);
+    if (init(g, options) == EM_OK)
+        return g;
+    em_generation_free(g);
+    return NULL;
+}
+
+void em_generation_free(em_generation *g)
+{
+    if (!g)
+        return;
+    for (size_t i = 0; i < g->room; i++) {
+        em__vec_free(&g->sequences[i].tokens);
+        em__text_out_free(&g->sequences[i].writer);
+    }
+    em__free(g->sequences);
+    em__cache_free(&g->cache);
+    em__block_free(g->logits, g->logit_rows * g->sampler.vocabulary * sizeof *g->logits);
+    em__sampler_free(&g->sampler);
+    em__generation_free_options(g);
+    em__vec_free(&g->feed);
+    em__free(g);
+}
+
+em_status em_generation_set_options(em_generation *g, const em_generation_options *options)
+{
+    EM__FAIL_IF(!g, EM_ERROR_INVALID_ARGUMENT, "generation: it is NULL");
+    return em__generation_take_options(g, options, false);
+}
+
+static em_status run_to_the_end(em_generation *g, const em_prompt *prompt)
+{
+    bool going = true;
+    EM__TRY(em_generation_start(g, prompt, 1));
+    while (going)
+        EM__TRY(em_generation_step(g, &going));
+    return EM_OK;
+}
+
+em_status em_generate_ids(em_generation *g, const int32_t *ids, size_t n)
+{
+    EM__FAIL_IF(!g, EM_ERROR_INVALID_ARGUMENT, "generation: it is NULL");
+    const em_prompt prompt = {ids, n};
+    return run_to_the_end(g, &prompt);
+}
+
+em_status em_generate(em_generation *g, const char *text)
+{
+    EM__FAIL_IF(!g || !text, EM_ERROR_INVALID_ARGUMENT, "generation: NULL argument");
+    em_encoding encoding = {0};
+    EM__TRY(em__model_tokenizer(g->model, &g->tokenizer));
+    em_status status = em_tokenizer_encode(g->tokenizer, text, strlen(text), NULL, &encoding);
+    const em_prompt prompt = {encoding.ids, encoding.length};
+    if (status == EM_OK)
+        status = run_to_the_end(g, &prompt);
+    em_encoding_free(&encoding);
+    return status;
+}
+
+void em_generation_cancel(em_generation *g)
+{
+    if (g)
+        atomic_store(&g->cancel, true);
+}
+
+void em_generation_reset(em_generation *g)
+{
+    if (!g)
+        return;
+    g->n_sequences = g->active = 0;
+    g->rotated = false;
+}
+
+size_t em_generation_sequences(const em_generation *g)
+{
+    return g ? g->n_sequences : 0;
+}
+
+static const em__sequence *sequence_at(const em_generation *g, size_t index)
+{
+    return g && index < g->n_sequences ? &g->sequences[index] : NULL;
+}
+
+const int32_t *em_generation_ids(const em_generation *g, size_t index, size_t *length)
+{
+    const em__sequence *s = sequence_at(g, index);
+    if (length)
+        *length = s ? s->tokens.length - s->prompt : 0;
+    return s ? s->tokens.data + s->prompt : NULL;
+}
+
+const char *em_generation_text(const em_generation *g, size_t index, size_t *length)
+{
+    const em__sequence *s = sequence_at(g, index);
+    if (length)
+        *length = s ? s->writer.text.length : 0;
+    return s ? em__str_text(&s->writer.text) : NULL;
+}
+
+em_finish em_generation_finish(const em_generation *g, size_t index)
+{
+    const em__sequence *s = sequence_at(g, index);
+    return s ? s->finish : EM_FINISH_NONE;
+}
+
+const float *em_generation_logits(const em_generation *g, size_t index)
+{
+    const em__sequence *s = sequence_at(g, index);
+    return s && s->row >= 0 && s->tokens.length > s->prompt ? g->logits + (size_t)s->row * g->sampler.vocabulary : NULL;
+}
+
+em_status em_generation_get_stats(const em_generation *g, em_generation_stats *stats)
+{
+    EM__FAIL_IF(!g || !stats, EM_ERROR_INVALID_ARGUMENT, "generation: NULL argument");
+    *stats = g->stats;
+    stats->cache_bytes = em__cache_bytes(&g->cache);
+    return EM_OK;
+}

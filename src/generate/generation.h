@@ -1,0 +1,75 @@
+/*
+ * What a generation is made of. A sequence's tokens are its prompt and its answer; the first `cached` of them are in
+ * the cache, in the row of caches that the sequence has. Sequences that go on always have the rows 0 .. active - 1, so
+ * that one forward serves them all.
+ */
+#ifndef EM_GENERATE_GENERATION_H
+#define EM_GENERATE_GENERATION_H
+
+#include <stdatomic.h>
+
+#include <emily/generation.h>
+
+#include "core/vec.h"
+#include "generate/cache.h"
+#include "generate/sample.h"
+#include "generate/text.h"
+#include "models/model.h"
+
+enum { EM__MAX_TOP = 64, EM__MAX_SPECULATE = 32 };
+
+typedef struct em__sequence {
+    EM__VEC(int32_t) tokens;
+    size_t prompt; /* leading tokens that are the prompt */
+    size_t cached; /* leading tokens whose keys and values are in the cache */
+    int64_t row;   /* of the cache and of the logits; -1: none */
+    em_finish finish;
+    bool cancelled; /* on_token said so */
+    em__random random;
+    em__text_out writer;
+} em__sequence;
+
+struct em_generation {
+    em_model *model;
+    em__decoder *decoder;
+    em_generation_options options; /* with defaults filled in; lists are owned */
+    em__stops stops;
+    const em_tokenizer *tokenizer; /* NULL: texts are empty */
+    em__cache cache;
+    em__sampler sampler;
+    em__sequence *sequences;
+    size_t n_sequences, room;
+    size_t active; /* sequences that go on */
+    bool fresh;    /* logits of rows 0 .. active - 1 wait for a choice */
+    bool rotated;  /* rows were overwritten: the cache can't be reused for another prompt */
+    float *logits; /* [logit_rows, vocabulary] */
+    size_t logit_rows;
+    EM__VEC(int32_t) feed; /* ids, positions, slots, lengths of a forward */
+    atomic_bool cancel;
+    em_generation_stats stats;
+};
+
+/* options.c: checks, fills in defaults, and copies lists; the generation's old ones are freed. */
+em_status em__generation_take_options(em_generation *g, const em_generation_options *given, bool first);
+void em__generation_free_options(em_generation *g);
+
+/* forward.c: one forward. Tokens [cached, cached + n) of a sequence, whose last logits come into its row... */
+em_status em__generation_feed(em_generation *g, em__sequence *sequence, size_t n);
+/* ...or the newest token of every active sequence... */
+em_status em__generation_feed_each(em_generation *g);
+/* ...or the newest token of the only sequence and n guesses behind it, with logits [n + 1, vocabulary]. */
+em_status em__generation_feed_guesses(em_generation *g, const int32_t *guesses, size_t n);
+
+/* Room for so many rows of logits. */
+em_status em__generation_reserve_logits(em_generation *g, size_t rows);
+
+/* step.c: takes `id` as the sequence's next token, chosen from `logits`, and reports it. */
+em_status em__generation_accept(em_generation *g, em__sequence *sequence, int32_t id, const float *logits);
+int32_t em__generation_choose(em_generation *g, em__sequence *sequence, const float *logits);
+
+/* guess.c: tokens that followed the last place where the text's newest tokens stood before; how many. */
+size_t em__guess(const int32_t *tokens, size_t n, size_t most, int32_t *guesses);
+/* A step that checks guesses. */
+em_status em__generation_step_guessing(em_generation *g);
+
+#endif

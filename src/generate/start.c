@@ -1,0 +1,133 @@
+/* Prompts: checked, given rows of the cache, and read in chunks. What the cache holds already is not read again. */
+#include <string.h>
+
+#include "core/alloc.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "generate/generation.h"
+
+static em_status check_prompts(const em_generation *g, const em_prompt *prompts, size_t n)
+{
+    const int64_t vocabulary = g->decoder->config.vocabulary;
+    EM__FAIL_IF(n == 0 || !prompts, EM_ERROR_INVALID_ARGUMENT, "generation: there is no prompt");
+    EM__FAIL_IF(n > 4096 / g->options.sequences, EM_ERROR_INVALID_ARGUMENT,
+                "generation: %zu prompts for %zu answers each are more than 4096 sequences", n, g->options.sequences);
+    EM__FAIL_IF(g->options.speculate > 0 && n > 1, EM_ERROR_INVALID_ARGUMENT,
+                "generation: speculate needs a single prompt");
+    for (size_t i = 0; i < n; i++) {
+        EM__FAIL_IF(!prompts[i].ids || prompts[i].length == 0, EM_ERROR_INVALID_ARGUMENT,
+                    "generation: prompt %zu is empty", i);
+        EM__FAIL_IF(g->options.overflow == EM_OVERFLOW_STOP && prompts[i].length > g->options.context,
+                    EM_ERROR_INVALID_ARGUMENT,
+                    "generation: prompt %zu has %zu tokens, the context %zu; shorten it, or let the cache rotate", i,
+                    prompts[i].length, g->options.context);
+        for (size_t k = 0; k < prompts[i].length; k++)
+            EM__FAIL_IF(prompts[i].ids[k] < 0 || prompts[i].ids[k] >= vocabulary, EM_ERROR_INVALID_ARGUMENT,
+                        "generation: prompt %zu: token %zu is %d, the vocabulary has %lld", i, k,
+                        (int)prompts[i].ids[k], (long long)vocabulary);
+    }
+    return EM_OK;
+}
+
+static em_status make_sequences(em_generation *g, size_t count)
+{
+    if (count > g->room) {
+        em__sequence *fresh = em__realloc(g->sequences, count * sizeof *fresh);
+        if (!fresh)
+            return EM_ERROR_OUT_OF_MEMORY;
+        memset(fresh + g->room, 0, (count - g->room) * sizeof *fresh);
+        g->sequences = fresh;
+        g->room = count;
+    }
+    return EM_OK;
+}
+
+/* How much of the prompt the cache holds: at least its last token is always read, for its logits. */
+static size_t common(const em_generation *g, const em_prompt *prompt)
+{
+    const em__sequence *s = &g->sequences[0];
+    size_t n = 0;
+    if (g->n_sequences != 1 || g->rotated || s->row != 0)
+        return 0;
+    while (n < s->cached && n + 1 < prompt->length && s->tokens.data[n] == prompt->ids[n])
+        n++;
+    return n;
+}
+
+static em_status set_prompt(em_generation *g, size_t index, const em_prompt *prompt, size_t cached)
+{
+    em__sequence *s = &g->sequences[index];
+    s->tokens.length = 0;
+    s->cached = 0;
+    EM__TRY(em__vec_reserve(&s->tokens, prompt->length));
+    memcpy(s->tokens.data, prompt->ids, prompt->length * sizeof *prompt->ids);
+    s->tokens.length = s->prompt = prompt->length;
+    s->cached = cached;
+    s->row = (int64_t)index;
+    s->finish = EM_FINISH_NONE;
+    s->random = em__random_begin(g->options.seed, index);
+    return em__text_out_begin(&s->writer, g->tokenizer, g->options.show_special);
+}
+
+/* Reads the rest of the prompt. Behind a full context tokens go one by one: each takes the place of an old one. */
+static em_status read_prompt(em_generation *g, em__sequence *s)
+{
+    while (s->cached < s->prompt) {
+        size_t left = s->prompt - s->cached, chunk = g->options.prefill_chunk;
+        chunk = left < chunk ? left : chunk;
+        if (s->cached + chunk > g->options.context)
+            chunk = s->cached < g->options.context ? g->options.context - s->cached : 1;
+        EM__FAIL_IF(atomic_load(&g->cancel), EM_ERROR_CANCELLED, "generation: cancelled in the prompt");
+        EM__TRY(em__generation_feed(g, s, chunk));
+    }
+    return EM_OK;
+}
+
+/* Answers to one prompt share what was read. */
+static void share_prompt(em_generation *g, size_t from, size_t to)
+{
+    em__sequence *source = &g->sequences[from], *target = &g->sequences[to];
+    size_t rows = source->cached < (size_t)g->cache.capacity ? source->cached : (size_t)g->cache.capacity;
+    em__cache_copy(&g->cache, source->row, target->row, (int64_t)rows);
+    memcpy(g->logits + (size_t)target->row * g->sampler.vocabulary,
+           g->logits + (size_t)source->row * g->sampler.vocabulary, g->sampler.vocabulary * sizeof *g->logits);
+    target->cached = source->cached;
+}
+
+static em_status read_all(em_generation *g, const em_prompt *prompts, size_t n)
+{
+    const size_t each = g->options.sequences, count = n * each;
+    size_t reused = count == 1 ? common(g, prompts) : 0;
+    EM__TRY(make_sequences(g, count));
+    g->n_sequences = 0; /* while they change, nothing is there to go on with */
+    EM__TRY(em__generation_reserve_logits(g, count));
+    EM__TRY(em__cache_reserve(&g->cache, (int64_t)count, 1, count == 1 ? 1 : 0, (int64_t)reused));
+    g->rotated = g->rotated && reused > 0;
+    for (size_t i = 0; i < count; i++)
+        EM__TRY(set_prompt(g, i, &prompts[i / each], reused));
+    g->n_sequences = g->active = count;
+    g->stats.reused_tokens = reused;
+    for (size_t i = 0; i < count; i++) {
+        g->stats.prompt_tokens += i % each == 0 ? prompts[i / each].length : 0;
+        if (i % each == 0)
+            EM__TRY(read_prompt(g, &g->sequences[i]));
+        else
+            share_prompt(g, i - i % each, i);
+    }
+    return EM_OK;
+}
+
+em_status em_generation_start(em_generation *g, const em_prompt *prompts, size_t n)
+{
+    EM__FAIL_IF(!g, EM_ERROR_INVALID_ARGUMENT, "generation: it is NULL");
+    atomic_store(&g->cancel, false);
+    EM__TRY(check_prompts(g, prompts, n));
+    g->stats = (em_generation_stats){0};
+    uint64_t begin = em__now();
+    em_status status = read_all(g, prompts, n);
+    g->stats.prompt_seconds = (double)(em__now() - begin) / 1e9;
+    g->fresh = status == EM_OK;
+    for (size_t i = 0; i < g->n_sequences && status != EM_OK; i++) /* what was read so far can be reused */
+        g->sequences[i].finish = EM_FINISH_CANCELLED;
+    return status;
+}
