@@ -12,12 +12,17 @@ _emily_models() {
 _emily() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options
     local session="--threads --dtype --device --lane --profile"
+    local sampling="--max-tokens --temperature --top-k --top-p --min-p --repetition-penalty --presence-penalty
+        --frequency-penalty --logit-bias --seed --stop --ignore-eos --context --rotate --keep --cache --prefill-chunk
+        --speculate"
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        COMPREPLY=($(compgen -W "embed search info tokenize bench pull devices version help --help --version" -- "$current"))
+        COMPREPLY=($(compgen -W "generate embed search info tokenize bench pull devices version help --help --version" -- "$current"))
         return
     fi
     case $command in
+    generate)
+        options="--prompt-ids --output --answers --json --logprobs --logits --special --stats $sampling $session" ;;
     embed)
         options="--file --null --output --format --pooling --normalize --no-normalize --prompt --prompt-name --max-tokens
                  --batch $session" ;;
@@ -28,7 +33,7 @@ _emily() {
     pull) options="--revision --include --cache --quiet" ;;
     devices) options="--json" ;;
     help)
-        COMPREPLY=($(compgen -W "embed search info tokenize bench pull devices version help" -- "$current"))
+        COMPREPLY=($(compgen -W "generate embed search info tokenize bench pull devices version help" -- "$current"))
         return ;;
     *) options= ;;
     esac
@@ -43,7 +48,7 @@ _emily() {
     *)
         if [[ $current == -* ]]; then
             COMPREPLY=($(compgen -W "$options --help" -- "$current"))
-        elif [ "$COMP_CWORD" -eq 2 ] && [[ " embed search info tokenize bench pull " == *" $command "* ]]; then
+        elif [ "$COMP_CWORD" -eq 2 ] && [[ " generate embed search info tokenize bench pull " == *" $command "* ]]; then
             COMPREPLY=($(compgen -W "$(_emily_models)" -- "$current") $(compgen -d -- "$current"))
         else
             COMPREPLY=($(compgen -f -- "$current"))
