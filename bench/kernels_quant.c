@@ -1,7 +1,7 @@
 /*
- * Products with quantized weights: for one row of x the rate at which the weight's bytes are read, and its share of the
- * memory's read rate measured in the same run; for many rows the rate of multiply-adds, and its share of the dense
- * product's. Weights lie in as many copies as exceed the caches. Use: kernels_quant [threads] [level]
+ * Products with quantized weights: for few rows of x the rate at which the weight's bytes are read, and its share of
+ * the rate at which they can be read at all, measured before it; for many rows the rate of multiply-adds, and its share
+ * of the dense product's. Weights lie in as many copies as exceed the caches. Use: kernels_quant [threads] [level]
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,10 +16,8 @@
 #define ROUNDS 5
 #define ROUND_SECONDS 0.03
 #define COLD ((size_t)96 << 20)
-#define READ_FLOATS ((size_t)1 << 25)
 
 static em__pool *pool;
-static double read_rate;
 
 /* One thread is timed by the processor time that it got: other work on the machine then disturbs less. */
 static clockid_t bench_clock = CLOCK_MONOTONIC;
@@ -35,6 +33,7 @@ typedef float lanes __attribute__((vector_size(16)));
 
 typedef struct reading {
     const float *data;
+    size_t floats; /* of a chunk */
     float sink[256][16];
 } reading;
 
@@ -43,7 +42,7 @@ static void read_chunk(void *context, int64_t chunk, int worker)
     reading *r = context;
     lanes sum[8];
     memset(sum, 0, sizeof sum);
-    const float *p = r->data + (size_t)chunk * (READ_FLOATS / 64), *end = p + READ_FLOATS / 64;
+    const float *p = r->data + (size_t)chunk * r->floats, *end = p + r->floats;
     for (; p < end; p += 32)
 #pragma GCC unroll 8
         for (int i = 0; i < 8; i++)
@@ -52,22 +51,19 @@ static void read_chunk(void *context, int64_t chunk, int worker)
         r->sink[worker][i] = sum[i][0];
 }
 
-static double measure_read(void)
+/* Bytes a second of reading that much, and nothing else: of the very memory that products are then timed on. */
+static double measure_read(const void *data, size_t bytes)
 {
     static reading r;
-    float *data = em__block_alloc(READ_FLOATS * sizeof(float));
     double best = 0;
-    if (!data)
-        exit(1);
-    memset(data, 0, READ_FLOATS * sizeof(float));
     r.data = data;
-    for (int i = 0; i < 20; i++) {
+    r.floats = bytes / sizeof(float) / 64 / 32 * 32;
+    for (int i = 0; i < 10; i++) {
         double start = now();
         em__pool_run(pool, read_chunk, &r, 64);
-        double rate = (double)(READ_FLOATS * sizeof(float)) / (now() - start);
+        double rate = (double)(r.floats * 64 * sizeof(float)) / (now() - start);
         best = rate > best ? rate : best;
     }
-    em__block_free(data, READ_FLOATS * sizeof(float));
     return best;
 }
 
@@ -173,12 +169,13 @@ static void bench(const em__quant_kernels *kernels, em__quant scheme, int64_t m,
     memset(x, 0, (size_t)(m * k) * 4);
     p.x = x;
     p.y = y;
+    const double read_rate = m <= 16 ? measure_read(w.data, w.bytes * (size_t)w.copies) : 1;
     double cold = time_product(&p, &w, w.copies), warm = w.copies > 1 ? time_product(&p, &w, 1) : cold;
     printf("%s %d g%-3d %-4s %s m %3d k %4d n %4d: %8.1f us", em_quant_mode_name(scheme.mode), (int)scheme.bits,
            (int)scheme.group, em_dtype_name(dtype), transpose ? "wT" : "w ", (int)m, (int)k, (int)n, cold * 1e6);
     if (m <= 16)
-        printf(", %5.1f GB/s, %3.0f %% of memory (%5.1f GB/s cached)\n", (double)w.bytes / cold * 1e-9,
-               100 * (double)w.bytes / cold / read_rate, (double)w.bytes / warm * 1e-9);
+        printf(", %5.1f GB/s, %3.0f %% of reading them at %4.1f (%5.1f GB/s cached)\n", (double)w.bytes / cold * 1e-9,
+               100 * (double)w.bytes / cold / read_rate, read_rate * 1e-9, (double)w.bytes / warm * 1e-9);
     else
         printf(", %6.1f GFLOP/s, %3.0f %% of dense f32\n", 2e-9 * (double)(m * k * n) / warm,
                100 / warm / dense_rate(&p));
@@ -243,9 +240,7 @@ int main(int argc, char **argv)
         return 1;
     bench_clock = em__pool_size(pool) == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC;
     const em__quant_kernels *kernels = em__quant_kernels_get(level);
-    read_rate = measure_read();
-    printf("%s, %d threads, memory is read at %.1f GB/s\n", em__cpu_level_name(kernels->level), em__pool_size(pool),
-           read_rate * 1e-9);
+    printf("%s, %d threads\n", em__cpu_level_name(kernels->level), em__pool_size(pool));
     for (int i = 0; i < 2; i++) {
         for (int d = 0; d < 2; d++)
             for (int t = 1; t >= 0; t--)

@@ -56,9 +56,12 @@ EM_API em_quantized em_quantize(em_scope *scope, em_array *w, const em_quantizat
 EM_API em_array *em_dequantize(em_scope *scope, const em_quantized *w, const em_quantization *how);
 
 /* x [.., k] times the array that w stands for. transpose: w is [n, k] and its rows are contracted with x; otherwise w
- * is [k, n]. Leading axes of w, if any, broadcast with those of x before its last two. x is f32, f16 or bf16; sums are
- * f32, over weights that are not rounded to a half type. The result is x's dtype; in affine promoted with that of the
- * scales. */
+ * is [k, n]. Leading axes of w, if any, broadcast with those of x before its last two. x is f32, f16 or bf16. The
+ * result is x's dtype; in affine promoted with that of the scales.
+ *
+ * Sums are f32, over weights that are not rounded to a half type. Where the processor multiplies bytes, the elements of
+ * x are first rounded to 2^-22 of the largest of their group, and a row of x with an infinity gives NaN. A row's bits
+ * depend neither on other rows nor on the number of threads. */
 EM_API em_array *em_quantized_matmul(em_scope *scope, em_array *x, const em_quantized *w, const em_quantization *how,
                                      bool transpose);
 

@@ -10,6 +10,7 @@
 
 #include "core/alloc.h"
 #include "device/cpu/gemm_cut.h"
+#include "device/cpu/quant_planes.h"
 
 #define ROWS EM__QUANT_ROWS
 #define BLOCK_ROWS 32   /* of w */
@@ -30,6 +31,8 @@ static void fill(void)
             em__quant_fill_avx2(&families[level]);
         if (best >= EM__CPU_AVX512)
             em__quant_fill_avx512(&families[level]);
+        if (best >= EM__CPU_AVX512 && em__cpu_get()->avx512_vnni)
+            families[level].planes = em__quant_planes_vnni();
 #endif
     }
 }
@@ -97,6 +100,8 @@ bool em__quant_needs(const em__quant_product *p, size_t *memory, size_t *scratch
     if (p->scheme.group % EM__QUANT_STEP || p->scheme.group > EM__QUANT_CHUNK ||
         em__mul_overflows(p->m, p->k, &elements) || elements > INT64_MAX / 64)
         return false;
+    if (em__quant_planes_takes(p))
+        return em__quant_planes_needs(p, memory, scratch);
     if (!p->transpose) {
         em__quant_columns_needs(p, memory, scratch);
         return true;
@@ -281,6 +286,10 @@ void em__quant_run(const em__quant_product *p)
 {
     if (p->m == 0 || p->n == 0)
         return;
+    if (em__quant_planes_takes(p)) {
+        em__quant_planes_run(p);
+        return;
+    }
     if (!p->transpose) {
         em__quant_columns_run(p);
         return;

@@ -11,6 +11,9 @@
  * weight is one fused multiply-add of code, scale and bias, or the exact product of element and scale. Threads, the
  * other rows, and AVX2 or AVX-512 change nothing.
  *
+ * Four-bit codes with w [n, k] are met in whole numbers instead where the processor has the instructions; see
+ * quant_planes.h.
+ *
  * With w [k, n] (groups along n) the order is that of the dense product (gemm.h): chains of EM__GEMM_CHUNK in ascending
  * k, a lane for each column.
  */
@@ -84,9 +87,12 @@ typedef struct em__quant_axpy {
     bool first; /* sums begin with +0 */
 } em__quant_axpy;
 
+typedef struct em__planes_kernels em__planes_kernels;
+
 typedef struct em__quant_kernels {
     em__cpu_level level;
-    int direct_m; /* up to so many rows of x meet the codes directly */
+    const em__planes_kernels *planes; /* quant_planes.h; NULL where the level has none */
+    int direct_m;                     /* up to so many rows of x meet the codes directly */
     int tile_m;
     void (*dot[EM__QUANT_KINDS][4])(const em__quant_dot *dot); /* [kind][m - 1] */
     void (*tile)(const em__quant_tile *tile);

@@ -1,0 +1,258 @@
+/*
+ * The driver of quant_planes.h. x is split once; a task takes some rows of w, a block of panels at a time: their scales
+ * as columns, then for each chunk of k the panels and the tiles of all rows of x.
+ */
+#include "device/cpu/quant_planes.h"
+
+#include <string.h>
+
+#include "core/alloc.h"
+#include "device/cpu/gemm_cut.h"
+
+#define ROWS EM__PLANES_ROWS
+#define FEW EM__PLANES_TILE /* rows of x for which w streams through */
+#define DIRECT_M 4
+#define PANELS 4        /* of a block, for more */
+#define CHUNK 1024      /* elements of k */
+#define BLOCK_M 96      /* rows of x of a task */
+#define SMALL (1 << 15) /* weights that one thread multiplies by itself */
+#define AHEAD 512       /* bytes of a row of codes that are fetched ahead */
+
+typedef struct planes_job {
+    const em__quant_product *p;
+    em__planes_scheme scheme;
+    em__planes_x x;
+    int64_t groups, blocks; /* of a row */
+    int64_t row_bytes;      /* of codes */
+    int64_t panels;         /* of a block */
+    int64_t tasks_n, m_blocks;
+} planes_job;
+
+/* What a worker's scratch holds. */
+typedef struct own_room {
+    float *scales, *biases; /* [panels][groups][ROWS] */
+    float *c;               /* [BLOCK_M][panels * ROWS] */
+    uint8_t *w;             /* [panels] of CHUNK */
+} own_room;
+
+static int64_t padded(int64_t bytes)
+{
+    return (bytes + 63) / 64 * 64;
+}
+
+bool em__quant_planes_takes(const em__quant_product *p)
+{
+    const int group = (int)p->scheme.group;
+    const em__quant_kind kind = em__quant_kind_of(&p->scheme);
+    return p->kernels->planes && p->transpose && (kind == EM__QUANT_U4 || kind == EM__QUANT_E2M1) && p->k > 0 &&
+           (group == 16 || group == 32 || group == 64 || group == 128);
+}
+
+/* Codes less their middle are 8 at most, or 12: a group's sum of them times x stays within s32. */
+static em__planes_scheme scheme_of(const em__quant_product *p)
+{
+    const int group = (int)p->scheme.group;
+    if (em__quant_kind_of(&p->scheme) == EM__QUANT_E2M1)
+        return (em__planes_scheme){group, group == 16 ? 23 : group == 32 ? 22 : group == 64 ? 21 : 20, 12, true};
+    return (em__planes_scheme){group, group <= 32 ? 23 : group == 64 ? 22 : 21, 8, false};
+}
+
+/* Few rows of x meet the codes as they lie. */
+static bool direct(const em__quant_product *p)
+{
+    return p->m <= DIRECT_M && p->scheme.group > 16;
+}
+
+static planes_job make_job(const em__quant_product *p)
+{
+    planes_job job = {.p = p, .scheme = scheme_of(p), .groups = p->k / p->scheme.group};
+    job.blocks = em__gemm_ceil_div(p->k, EM__PLANES_BLOCK);
+    job.row_bytes = p->k / 2;
+    job.panels = p->m <= FEW ? 1 : PANELS;
+    job.m_blocks = em__gemm_ceil_div(p->m, BLOCK_M);
+    job.x.ld_bytes = job.blocks * EM__PLANES_X_BYTES;
+    job.x.ld = padded(job.groups * 4) / 4;
+    char *memory = p->memory;
+    job.x.planes = (int8_t *)memory;
+    memory += p->m * job.x.ld_bytes;
+    job.x.scale = (float *)(void *)memory;
+    job.x.sum = job.x.scale + p->m * job.x.ld;
+    job.x.middle = (int32_t *)(void *)(job.x.sum + p->m * job.x.ld);
+    return job;
+}
+
+static own_room make_room(const planes_job *job, int worker)
+{
+    own_room r = {.scales = em__pool_scratch(job->p->pool, worker)};
+    r.biases = r.scales + job->panels * job->groups * ROWS;
+    r.c = r.biases + job->panels * job->groups * ROWS;
+    r.w = (uint8_t *)(r.c + BLOCK_M * job->panels * ROWS);
+    return r;
+}
+
+bool em__quant_planes_needs(const em__quant_product *p, size_t *memory, size_t *scratch)
+{
+    int64_t elements;
+    if (em__mul_overflows(p->m, p->k, &elements) || elements > INT64_MAX / 256)
+        return false;
+    const int64_t groups = p->k / p->scheme.group, panels = p->m <= FEW ? 1 : PANELS;
+    const int64_t blocks = em__gemm_ceil_div(p->k, EM__PLANES_BLOCK);
+    *memory = (size_t)(p->m * (blocks * EM__PLANES_X_BYTES + 3 * padded(groups * 4))) +
+              (p->x_dtype == EM_F32 ? 0 : (size_t)padded(p->m * p->k * 4));
+    *scratch = (size_t)(2 * panels * groups * ROWS * 4 + BLOCK_M * panels * ROWS * 4 + panels * CHUNK * ROWS);
+    return true;
+}
+
+typedef struct split_job {
+    const planes_job *of;
+    const float *x;
+    int64_t rows; /* of a task */
+} split_job;
+
+static void split_rows(void *context, int64_t task, int worker)
+{
+    const split_job *job = context;
+    const planes_job *of = job->of;
+    const em__quant_product *p = of->p;
+    (void)worker;
+    for (int64_t i = task * job->rows; i < em__gemm_min((task + 1) * job->rows, p->m); i++) {
+        em__planes_x to = of->x;
+        to.planes += i * to.ld_bytes;
+        to.scale += i * to.ld;
+        to.sum += i * to.ld;
+        to.middle += i * to.ld;
+        if (p->k % EM__PLANES_BLOCK)
+            memset(to.planes + (of->blocks - 1) * EM__PLANES_X_BYTES, 0, EM__PLANES_X_BYTES);
+        p->kernels->planes->split(&to, job->x + i * p->k, of->groups, &of->scheme);
+    }
+}
+
+static void split_x(const planes_job *job)
+{
+    const em__quant_product *p = job->p;
+    float *room = (float *)(void *)(job->x.middle + p->m * job->x.ld);
+    const split_job split = {job, em__quant_x(p, false, room), em__gemm_ceil_div(1 << 14, p->k)};
+    em__pool_run(p->pool, split_rows, (void *)(uintptr_t)&split, em__gemm_ceil_div(p->m, split.rows));
+}
+
+/* The row of w that lane `lane` of the panel from `row` stands for; the last one where there are fewer. */
+static int64_t row_of(const planes_job *job, int64_t row, int lane)
+{
+    return em__gemm_min(row + lane, job->p->n - 1);
+}
+
+static em__planes_scale scale_as(const em__quant_product *p)
+{
+    if (p->scale_dtype == EM_U8)
+        return p->scheme.mode == EM_QUANT_NVFP4 ? EM__PLANES_E4M3 : EM__PLANES_E8M0;
+    return p->scale_dtype == EM_F32 ? EM__PLANES_F32 : p->scale_dtype == EM_BF16 ? EM__PLANES_BF16 : EM__PLANES_F16;
+}
+
+/* Scales or biases of the panel from `row` as columns. */
+static void panel_scales(const planes_job *job, const void *from, int64_t row, float *to)
+{
+    const int64_t bytes = job->groups * (int64_t)em_dtype_size(job->p->scale_dtype);
+    const uint8_t *rows[ROWS];
+    for (int r = 0; from && r < ROWS; r++)
+        rows[r] = (const uint8_t *)from + row_of(job, row, r) * bytes;
+    if (from)
+        job->p->kernels->planes->columns(to, rows, job->groups, scale_as(job->p));
+}
+
+/* Groups [group, group + groups) of the panels from `row`, against rows [m, m + count) of x. */
+static void run_chunk(const planes_job *job, own_room *room, int64_t row, int64_t panels, int64_t group, int64_t groups,
+                      int64_t m, int64_t count)
+{
+    const em__quant_product *p = job->p;
+    const int64_t at = group * job->scheme.group, tiles = em__gemm_ceil_div(count, EM__PLANES_TILE);
+    for (int64_t panel = 0; panel < panels; panel++) {
+        const uint8_t *rows[ROWS];
+        for (int r = 0; r < ROWS; r++)
+            rows[r] = (const uint8_t *)p->codes + row_of(job, row + panel * ROWS, r) * job->row_bytes + at / 2;
+        p->kernels->planes->panel(room->w + panel * CHUNK * ROWS, rows, groups * job->scheme.group / 2, AHEAD,
+                                  job->scheme.e2m1);
+    }
+    em__planes_tile tile = {.groups = groups, .group = job->scheme.group, .ldc = job->panels * ROWS};
+    tile.first = group == 0;
+    for (int64_t t = 0; t < tiles; t++) {
+        const int64_t i = em__gemm_part(count, tiles, t), x = (m + i) * job->x.ld + group;
+        tile.m = (int)(em__gemm_part(count, tiles, t + 1) - i);
+        tile.x = job->x;
+        tile.x.planes += (m + i) * job->x.ld_bytes + at / EM__PLANES_BLOCK * EM__PLANES_X_BYTES;
+        tile.x.scale += x;
+        tile.x.sum += x;
+        tile.x.middle += x;
+        for (int64_t panel = 0; panel < panels; panel++) {
+            const int64_t scale = (panel * job->groups + group) * ROWS;
+            tile.w = room->w + panel * CHUNK * ROWS;
+            tile.scales = room->scales + scale;
+            tile.biases = p->biases ? room->biases + scale : NULL;
+            tile.c = room->c + i * tile.ldc + panel * ROWS;
+            p->kernels->planes->tile(&tile);
+        }
+    }
+}
+
+/* Fetches scales or biases of the panel from `row`. */
+static void fetch_scales(const planes_job *job, const void *from, int64_t row)
+{
+    const em__quant_product *p = job->p;
+    const int64_t size = (int64_t)em_dtype_size(p->scale_dtype) * job->groups, rows = em__gemm_min(ROWS, p->n - row);
+    for (int64_t at = 0; from && at < rows * size; at += 64)
+        __builtin_prefetch((const char *)from + row * size + at, 0, 2);
+}
+
+/* Rows of w from `row` against all of x. */
+static void run_dot(const planes_job *job, const own_room *room, int64_t row)
+{
+    const em__quant_product *p = job->p;
+    em__planes_dot dot = {.codes = p->codes,
+                          .scales = room->scales,
+                          .biases = p->biases ? room->biases : NULL,
+                          .x = job->x,
+                          .groups = job->groups,
+                          .group = job->scheme.group,
+                          .m = (int)p->m,
+                          .c = room->c,
+                          .ldc = job->panels * ROWS};
+    dot.ahead = dot.codes + em__gemm_min(row + ROWS, p->n - 1) * job->row_bytes;
+    for (int r = 0; r < ROWS; r++)
+        dot.row[r] = row_of(job, row, r) * job->row_bytes;
+    fetch_scales(job, p->scales, row + ROWS);
+    fetch_scales(job, p->biases, row + ROWS);
+    p->kernels->planes->dot(&dot);
+}
+
+static void run_task(void *context, int64_t task, int worker)
+{
+    const planes_job *job = context;
+    const em__quant_product *p = job->p;
+    own_room room = make_room(job, worker);
+    const int64_t piece = task % job->tasks_n, of_m = task / job->tasks_n, all = em__gemm_ceil_div(p->n, ROWS);
+    const int64_t m = em__gemm_part(p->m, job->m_blocks, of_m),
+                  count = em__gemm_part(p->m, job->m_blocks, of_m + 1) - m;
+    const int64_t end = em__gemm_part(all, job->tasks_n, piece + 1), most = CHUNK / job->scheme.group;
+    for (int64_t first = em__gemm_part(all, job->tasks_n, piece); first < end; first += job->panels) {
+        const int64_t panels = em__gemm_min(job->panels, end - first), row = first * ROWS;
+        for (int64_t panel = 0; panel < panels; panel++) {
+            const int64_t at = panel * job->groups * ROWS;
+            panel_scales(job, p->scales, row + panel * ROWS, room.scales + at);
+            panel_scales(job, p->biases, row + panel * ROWS, room.biases + at);
+        }
+        if (direct(p))
+            run_dot(job, &room, row);
+        for (int64_t group = 0; group < job->groups && !direct(p); group += most)
+            run_chunk(job, &room, row, panels, group, em__gemm_min(most, job->groups - group), m, count);
+        for (int64_t i = 0; i < count; i++)
+            em__quant_store(p, m + i, row, room.c + i * job->panels * ROWS, em__gemm_min(panels * ROWS, p->n - row));
+    }
+}
+
+void em__quant_planes_run(const em__quant_product *p)
+{
+    planes_job job = make_job(p);
+    const int64_t finest = em__gemm_ceil_div(em__gemm_ceil_div(p->n, ROWS), job.panels);
+    split_x(&job);
+    job.tasks_n = p->n * p->k * p->m <= SMALL ? 1 : em__gemm_min(finest, em__pool_size(p->pool) * 8);
+    em__pool_run(p->pool, run_task, &job, job.tasks_n * job.m_blocks);
+}

@@ -1,0 +1,104 @@
+/*
+ * Products of f32 with 4-bit codes in whole numbers. x is cut into groups as w is; a group of x becomes whole numbers
+ * of up to 24 bits times a power of two, and each of these three signed bytes: planes. Codes times planes are sums of
+ * bytes, exact in s32, so neither their order nor the width of vectors shows in the result.
+ *
+ *     y = sum over groups g, ascending, of  (q . x)_g * (s_g * 2^e_g)  and then, in affine, (b_g + 8 s_g) * sum(x)_g
+ *
+ * where q is the code less its middle (e2m1: twice the element), each term one fused multiply-add in f32. A group's
+ * numbers are rounded to 2^-22 of its largest power of two at worst (x_bits), which for groups of 64 is 4 times the
+ * rounding of f32 and 1/16000 of that of bf16. A group of x with an infinity or NaN makes its row of y NaN.
+ *
+ * Order of elements: a block is EM__PLANES_BLOCK elements of k, EM__PLANES_WORDS words of codes. A block of x is, for
+ * each plane from the high one, the elements of even index and then those of odd index. A panel of w is EM__PLANES_ROWS
+ * rows: for each word of their codes, the four even elements of each row, then the four odd ones, a byte each.
+ */
+#ifndef EM_DEVICE_CPU_QUANT_PLANES_H
+#define EM_DEVICE_CPU_QUANT_PLANES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "device/cpu/quant.h"
+
+#define EM__PLANES_BLOCK 128
+#define EM__PLANES_WORDS (EM__PLANES_BLOCK / 8)
+#define EM__PLANES 3
+#define EM__PLANES_X_BYTES (EM__PLANES * EM__PLANES_BLOCK)
+#define EM__PLANES_ROWS 16
+#define EM__PLANES_W_BYTES (EM__PLANES_ROWS * EM__PLANES_BLOCK)
+#define EM__PLANES_TILE 8 /* rows of x that a tile takes at most */
+
+/* How scales are stored. */
+typedef enum em__planes_scale {
+    EM__PLANES_F32,
+    EM__PLANES_BF16,
+    EM__PLANES_F16,
+    EM__PLANES_E8M0,
+    EM__PLANES_E4M3
+} em__planes_scale;
+
+/* A row of x, or the first of several that lie `ld` groups and `ld_bytes` apart. */
+typedef struct em__planes_x {
+    int8_t *planes;       /* whole blocks, zeros at the end */
+    float *scale;         /* [groups] 2^e; of e2m1 half of it; NaN where the group is not finite */
+    float *sum;           /* [groups] of x */
+    int32_t *middle;      /* [groups] the sum of the whole numbers times the codes' middle */
+    int64_t ld, ld_bytes; /* between rows */
+} em__planes_x;
+
+/* What of a scheme the kernels need. */
+typedef struct em__planes_scheme {
+    int group;  /* elements: 16, 32, 64 or 128 */
+    int x_bits; /* whole numbers of x are below 2^x_bits */
+    int middle; /* of the codes */
+    bool e2m1;
+} em__planes_scheme;
+
+/* Whole groups of one panel against m rows of x. */
+typedef struct em__planes_tile {
+    const uint8_t *w;             /* panel, from the first group's block */
+    const float *scales, *biases; /* [groups][EM__PLANES_ROWS]; biases are NULL in e2m1 */
+    em__planes_x x;
+    int64_t groups;
+    int group, m; /* elements of a group; rows */
+    float *c;     /* [m][EM__PLANES_ROWS], rows ldc apart */
+    int64_t ldc;
+    bool first; /* c begins with +0 */
+} em__planes_tile;
+
+/* EM__PLANES_ROWS rows of codes against m rows of x, all groups of them: 32, 64 or 128 elements. */
+typedef struct em__planes_dot {
+    const uint8_t *codes;
+    int64_t row[EM__PLANES_ROWS]; /* where the rows begin */
+    const uint8_t *ahead;         /* as many bytes as the rows have are fetched from here meanwhile */
+    const float *scales, *biases; /* as a tile's: without biases the codes are e2m1 */
+    em__planes_x x;
+    int64_t groups;
+    int group, m;
+    float *c; /* [m][EM__PLANES_ROWS], rows ldc apart */
+    int64_t ldc;
+} em__planes_dot;
+
+struct em__planes_kernels {
+    /* One row of x, `groups` whole groups. */
+    void (*split)(const em__planes_x *to, const float *x, int64_t groups, const em__planes_scheme *scheme);
+    /* EM__PLANES_ROWS rows of codes, `bytes` of each, as a panel of whole blocks; what lies `ahead` bytes further is
+     * fetched meanwhile. */
+    void (*panel)(uint8_t *to, const uint8_t *const *rows, int64_t bytes, int64_t ahead, bool e2m1);
+    /* EM__PLANES_ROWS rows of scales or biases as columns of f32. */
+    void (*columns)(float *to, const uint8_t *const *rows, int64_t count, em__planes_scale as);
+    void (*tile)(const em__planes_tile *tile);
+    void (*dot)(const em__planes_dot *dot);
+};
+
+/* Whether the product is made here, and what it needs; see em__quant_needs. */
+bool em__quant_planes_takes(const em__quant_product *product);
+bool em__quant_planes_needs(const em__quant_product *product, size_t *memory, size_t *scratch);
+void em__quant_planes_run(const em__quant_product *product);
+
+/* The kernels with AVX-512 VNNI. */
+const em__planes_kernels *em__quant_planes_vnni(void);
+
+#endif

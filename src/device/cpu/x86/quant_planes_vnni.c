@@ -1,0 +1,425 @@
+/* The kernels of quant_planes.h with AVX-512 VNNI: a lane of 32 bits for each of a panel's 16 rows. */
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#pragma GCC optimize("O3")
+#endif
+
+#include <immintrin.h>
+#include <string.h>
+
+#include "device/cpu/quant_planes.h"
+
+#define ALWAYS static inline __attribute__((always_inline))
+#define LEAST_EXPONENT (-80) /* a group below it is as exact as one there: scales stay normal numbers */
+
+/* The power of two that makes the group's largest number fill x_bits; 0 where the group is not finite. */
+ALWAYS float split_scale(uint32_t largest, int x_bits)
+{
+    const int exponent = (int)(largest >> 23) - 127;
+    const float limit = x_bits == 23 ? 0x7f7f7f : (float)((1 << x_bits) - 1);
+    float value, scale;
+    if (exponent == 128)
+        return 0;
+    memcpy(&value, &largest, sizeof value);
+    const uint32_t bits = (uint32_t)(x_bits - 1 - (exponent < LEAST_EXPONENT ? LEAST_EXPONENT : exponent) + 127) << 23;
+    memcpy(&scale, &bits, sizeof scale);
+    return value * scale > limit ? scale * 0.5f : scale;
+}
+
+/* The bytes of 16 numbers to 8 bytes of even and 8 of odd index in each plane. */
+ALWAYS void put_planes(int8_t *to, __m512i x)
+{
+    const __m512i apart = _mm512_broadcast_i32x4(_mm_setr_epi8(2, 10, 6, 14, 1, 9, 5, 13, 0, 8, 4, 12, 3, 7, 11, 15));
+    const __m512i gather = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i halves = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
+    const __m512i middle = _mm512_set1_epi32(0x808080);
+    __m512i t = _mm512_xor_si512(_mm512_add_epi32(x, middle), middle);
+    t = _mm512_shuffle_epi8(_mm512_permutexvar_epi32(gather, _mm512_shuffle_epi8(t, apart)), halves);
+    const __m128i planes[EM__PLANES] = {_mm512_castsi512_si128(t), _mm512_extracti32x4_epi32(t, 1),
+                                        _mm512_extracti32x4_epi32(t, 2)};
+    for (int p = 0; p < EM__PLANES; p++) {
+        _mm_storel_epi64((__m128i *)(void *)(to + p * EM__PLANES_BLOCK), planes[p]);
+        _mm_storeh_pd((double *)(void *)(to + p * EM__PLANES_BLOCK + EM__PLANES_BLOCK / 2),
+                      _mm_castsi128_pd(planes[p]));
+    }
+}
+
+static void split(const em__planes_x *to, const float *x, int64_t groups, const em__planes_scheme *scheme)
+{
+    for (int64_t g = 0; g < groups; g++, x += scheme->group) {
+        __m512i most = _mm512_setzero_si512(), sum = most;
+        for (int i = 0; i < scheme->group; i += 16)
+            most = _mm512_max_epu32(
+                most, _mm512_and_si512(_mm512_castps_si512(_mm512_loadu_ps(x + i)), _mm512_set1_epi32(INT32_MAX)));
+        const float scale = split_scale(_mm512_reduce_max_epu32(most), scheme->x_bits);
+        const __mmask16 finite = scale > 0 ? 0xffff : 0;
+        for (int i = 0; i < scheme->group; i += 16) {
+            const int64_t at = g * scheme->group + i;
+            const __m512i whole =
+                _mm512_maskz_cvtps_epi32(finite, _mm512_mul_ps(_mm512_loadu_ps(x + i), _mm512_set1_ps(scale)));
+            sum = _mm512_add_epi32(sum, whole);
+            put_planes(to->planes + at / EM__PLANES_BLOCK * EM__PLANES_X_BYTES + at % EM__PLANES_BLOCK / 2, whole);
+        }
+        const int32_t total = _mm512_reduce_add_epi32(sum);
+        const float back = finite ? 1 / scale : __builtin_nanf("");
+        to->scale[g] = scheme->e2m1 ? back * 0.5f : back;
+        to->sum[g] = (float)total * back;
+        to->middle[g] = (int32_t)((uint32_t)total * (uint32_t)scheme->middle);
+    }
+}
+
+/* Words 4 `part` to 4 `part` + 3 of 16 rows; lane r of each is row r. */
+ALWAYS void four_words(__m512i *to, const uint8_t *const *rows, int64_t at)
+{
+    __m512i z[4];
+    for (int r = 0; r < 4; r++) {
+        z[r] = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)(const void *)(rows[r] + at)));
+        z[r] = _mm512_mask_broadcast_i32x4(z[r], 0x00f0,
+                                           _mm_loadu_si128((const __m128i *)(const void *)(rows[r + 4] + at)));
+        z[r] = _mm512_mask_broadcast_i32x4(z[r], 0x0f00,
+                                           _mm_loadu_si128((const __m128i *)(const void *)(rows[r + 8] + at)));
+        z[r] = _mm512_mask_broadcast_i32x4(z[r], 0xf000,
+                                           _mm_loadu_si128((const __m128i *)(const void *)(rows[r + 12] + at)));
+    }
+    const __m512i a = _mm512_unpacklo_epi32(z[0], z[1]), b = _mm512_unpackhi_epi32(z[0], z[1]);
+    const __m512i c = _mm512_unpacklo_epi32(z[2], z[3]), d = _mm512_unpackhi_epi32(z[2], z[3]);
+    to[0] = _mm512_unpacklo_epi64(a, c);
+    to[1] = _mm512_unpackhi_epi64(a, c);
+    to[2] = _mm512_unpacklo_epi64(b, d);
+    to[3] = _mm512_unpackhi_epi64(b, d);
+}
+
+/* Twice the elements of e2m1, plus 12. */
+ALWAYS __m512i e2m1_codes(__m512i nibbles)
+{
+    return _mm512_shuffle_epi8(
+        _mm512_broadcast_i32x4(_mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0)), nibbles);
+}
+
+ALWAYS void panel_block(uint8_t *to, const uint8_t *const *rows, int64_t at, const bool e2m1)
+{
+    const __m512i low = _mm512_set1_epi8(15);
+    for (int part = 0; part < 4; part++) {
+        __m512i words[4];
+        four_words(words, rows, at + 16 * part);
+        for (int i = 0; i < 4; i++) {
+            __m512i even = _mm512_and_si512(words[i], low);
+            __m512i odd = _mm512_and_si512(_mm512_srli_epi32(words[i], 4), low);
+            if (e2m1) {
+                even = e2m1_codes(even);
+                odd = e2m1_codes(odd);
+            }
+            _mm512_store_si512(to + part * 512 + i * 128, even);
+            _mm512_store_si512(to + part * 512 + i * 128 + 64, odd);
+        }
+    }
+}
+
+ALWAYS void panel_of(uint8_t *to, const uint8_t *const *rows, int64_t bytes, int64_t ahead, const bool e2m1)
+{
+    int64_t at = 0;
+    for (; at + 64 <= bytes; at += 64) {
+        for (int r = 0; r < EM__PLANES_ROWS; r++)
+            __builtin_prefetch(rows[r] + at + ahead, 0, 2);
+        panel_block(to, rows, at, e2m1);
+        to += EM__PLANES_W_BYTES;
+    }
+    if (at < bytes) {
+        uint8_t rest[EM__PLANES_ROWS][64] = {{0}};
+        const uint8_t *those[EM__PLANES_ROWS];
+        for (int r = 0; r < EM__PLANES_ROWS; r++)
+            those[r] = memcpy(rest[r], rows[r] + at, (size_t)(bytes - at));
+        panel_block(to, those, 0, e2m1);
+    }
+}
+
+static void panel(uint8_t *to, const uint8_t *const *rows, int64_t bytes, int64_t ahead, bool e2m1)
+{
+    if (e2m1)
+        panel_of(to, rows, bytes, ahead, true);
+    else
+        panel_of(to, rows, bytes, ahead, false);
+}
+
+/* Scale `part` of those in a word. */
+ALWAYS __m512 widen(__m512i words, const em__planes_scale as, const int part)
+{
+    const __m512i low = _mm512_srli_epi32(words, as == EM__PLANES_BF16 || as == EM__PLANES_F16 ? 16 * part : 8 * part);
+    __m512i bits;
+    switch (as) {
+    case EM__PLANES_F32: return _mm512_castsi512_ps(words);
+    case EM__PLANES_BF16: return _mm512_castsi512_ps(_mm512_slli_epi32(low, 16));
+    case EM__PLANES_F16: return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(low));
+    case EM__PLANES_E8M0:
+        bits = _mm512_slli_epi32(_mm512_and_si512(low, _mm512_set1_epi32(255)), 23);
+        return _mm512_castsi512_ps(
+            _mm512_mask_mov_epi32(bits, _mm512_testn_epi32_mask(bits, bits), _mm512_set1_epi32(0x00400000)));
+    case EM__PLANES_E4M3: break;
+    }
+    bits = _mm512_slli_epi32(_mm512_and_si512(low, _mm512_set1_epi32(127)), 20);
+    const __m512i sign = _mm512_slli_epi32(_mm512_and_si512(low, _mm512_set1_epi32(128)), 24);
+    const __m512 value = _mm512_mul_ps(_mm512_castsi512_ps(bits), _mm512_set1_ps(0x1p120f));
+    return _mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(value), sign));
+}
+
+ALWAYS void columns_of(float *to, const uint8_t *const *rows, int64_t count, const em__planes_scale as)
+{
+    const int in_word = as == EM__PLANES_F32 ? 1 : as == EM__PLANES_F16 || as == EM__PLANES_BF16 ? 2 : 4;
+    const int size = 4 / in_word;
+    uint8_t rest[EM__PLANES_ROWS][16];
+    const uint8_t *last[EM__PLANES_ROWS];
+    for (int64_t i = 0; i < count; i += 4 * in_word) {
+        const bool whole = i + 4 * in_word <= count;
+        __m512i words[4];
+        for (int r = 0; r < EM__PLANES_ROWS && !whole; r++)
+            last[r] = memcpy(rest[r], rows[r] + i * size, (size_t)((count - i) * size));
+        four_words(words, whole ? rows : last, whole ? i * size : 0);
+        _Pragma("GCC unroll 4") for (int j = 0; j < 4; j++)
+        {
+            _Pragma("GCC unroll 4") for (int part = 0; part < in_word; part++)
+            {
+                const int64_t at = i + j * in_word + part;
+                if (whole || at < count)
+                    _mm512_store_ps(to + at * EM__PLANES_ROWS, widen(words[j], as, part));
+            }
+        }
+    }
+}
+
+static void columns(float *to, const uint8_t *const *rows, int64_t count, em__planes_scale as)
+{
+    switch (as) {
+    case EM__PLANES_F32: columns_of(to, rows, count, EM__PLANES_F32); return;
+    case EM__PLANES_BF16: columns_of(to, rows, count, EM__PLANES_BF16); return;
+    case EM__PLANES_F16: columns_of(to, rows, count, EM__PLANES_F16); return;
+    case EM__PLANES_E8M0: columns_of(to, rows, count, EM__PLANES_E8M0); return;
+    case EM__PLANES_E4M3: columns_of(to, rows, count, EM__PLANES_E4M3); return;
+    }
+}
+
+/* Lanes of four rows added up in fours: lane r of each quarter is row r. */
+ALWAYS __m512i fold_four(__m512i a, __m512i b, __m512i c, __m512i d)
+{
+    const __m512i ab = _mm512_add_epi32(_mm512_mask_blend_epi32(0xaaaa, a, b),
+                                        _mm512_shuffle_epi32(_mm512_mask_blend_epi32(0x5555, a, b), 0xb1));
+    const __m512i cd = _mm512_add_epi32(_mm512_mask_blend_epi32(0xaaaa, c, d),
+                                        _mm512_shuffle_epi32(_mm512_mask_blend_epi32(0x5555, c, d), 0xb1));
+    return _mm512_add_epi32(_mm512_mask_blend_epi64(0xaa, ab, cd),
+                            _mm512_shuffle_epi32(_mm512_mask_blend_epi64(0x55, ab, cd), 0x4e));
+}
+
+/* Sums of whole groups of a block, as columns: to[g] has row r in lane r. A quarter of four[i] is rows 4 i to 4 i + 3
+ * of four words. */
+ALWAYS void fold_block(__m512i *to, const __m512i *four, const int words)
+{
+    __m512i t[4];
+    for (int i = 0; i < 2; i++) {
+        t[i] = _mm512_shuffle_i32x4(four[2 * i], four[2 * i + 1], 0x88);
+        t[i + 2] = _mm512_shuffle_i32x4(four[2 * i], four[2 * i + 1], 0xdd);
+    }
+    if (words == 4) {
+        to[0] = _mm512_shuffle_i32x4(t[0], t[1], 0x88);
+        to[1] = _mm512_shuffle_i32x4(t[2], t[3], 0x88);
+        to[2] = _mm512_shuffle_i32x4(t[0], t[1], 0xdd);
+        to[3] = _mm512_shuffle_i32x4(t[2], t[3], 0xdd);
+        return;
+    }
+    t[0] = _mm512_add_epi32(t[0], t[2]);
+    t[1] = _mm512_add_epi32(t[1], t[3]);
+    to[0] = _mm512_shuffle_i32x4(t[0], t[1], 0x88);
+    to[1] = _mm512_shuffle_i32x4(t[0], t[1], 0xdd);
+    if (words == 16)
+        to[0] = _mm512_add_epi32(to[0], to[1]);
+}
+
+/* A group's whole sums, scaled, on top of c. */
+ALWAYS __m512 add_group(__m512 c, __m512i sums, const em__planes_x *x, int64_t at, const float *scales,
+                        const float *biases)
+{
+    const __m512 scale = _mm512_load_ps(scales);
+    const __m512 q = _mm512_cvtepi32_ps(_mm512_sub_epi32(sums, _mm512_set1_epi32(x->middle[at])));
+    c = _mm512_fmadd_ps(q, _mm512_mul_ps(scale, _mm512_set1_ps(x->scale[at])), c);
+    if (biases)
+        c = _mm512_fmadd_ps(_mm512_fmadd_ps(scale, _mm512_set1_ps(8), _mm512_load_ps(biases)),
+                            _mm512_set1_ps(x->sum[at]), c);
+    return c;
+}
+
+typedef struct x_block {
+    __m512i even[EM__PLANES], odd[EM__PLANES];
+} x_block;
+
+ALWAYS x_block load_x(const int8_t *x)
+{
+    x_block b;
+    for (int p = 0; p < EM__PLANES; p++) {
+        b.even[p] = _mm512_loadu_si512(x + p * EM__PLANES_BLOCK);
+        b.odd[p] = _mm512_loadu_si512(x + p * EM__PLANES_BLOCK + EM__PLANES_BLOCK / 2);
+    }
+    return b;
+}
+
+#define FOUR_ROWS _Pragma("GCC unroll 4") for (int r = 0; r < 4; r++)
+
+/* Four rows' block of codes times x, added up in fours. Side by side: a row by itself is one long chain. */
+ALWAYS __m512i dot_four(const uint8_t *codes, const int64_t *row, __mmask64 there, const x_block *x, const bool whole,
+                        const bool e2m1)
+{
+    const __m512i low = _mm512_set1_epi8(15);
+    __m512i even[4], odd[4], sum[4];
+    FOUR_ROWS
+    {
+        const uint8_t *from = codes + row[r];
+        const __m512i both = whole ? _mm512_loadu_si512(from) : _mm512_maskz_loadu_epi8(there, from);
+        even[r] = _mm512_and_si512(both, low);
+        odd[r] = _mm512_and_si512(_mm512_srli_epi32(both, 4), low);
+        if (e2m1) {
+            even[r] = e2m1_codes(even[r]);
+            odd[r] = e2m1_codes(odd[r]);
+        }
+        sum[r] = _mm512_setzero_si512();
+    }
+    _Pragma("GCC unroll 3") for (int p = 0; p < EM__PLANES; p++)
+    {
+        FOUR_ROWS sum[r] = _mm512_dpbusd_epi32(p ? _mm512_slli_epi32(sum[r], 8) : sum[r], even[r], x->even[p]);
+        FOUR_ROWS sum[r] = _mm512_dpbusd_epi32(sum[r], odd[r], x->odd[p]);
+    }
+    return fold_four(sum[0], sum[1], sum[2], sum[3]);
+}
+
+ALWAYS void dot_step(const em__planes_dot *d, int64_t block, const int words, const bool whole, const bool e2m1)
+{
+    const int in_block = EM__PLANES_WORDS / words;
+    const int64_t at = block * (EM__PLANES_BLOCK / 2), left = d->groups - block * in_block;
+    const __mmask64 there = whole ? ~(__mmask64)0 : ((__mmask64)1 << (left * words * 4)) - 1;
+    for (int64_t i = 0; i < d->m; i++) {
+        const x_block x = load_x(d->x.planes + i * d->x.ld_bytes + block * EM__PLANES_X_BYTES);
+        __m512i four[4], to[4];
+        FOUR_ROWS four[r] = dot_four(d->codes + at, d->row + 4 * r, there, &x, whole, e2m1);
+        fold_block(to, four, words);
+        __m512 c = block ? _mm512_loadu_ps(d->c + i * d->ldc) : _mm512_setzero_ps();
+        _Pragma("GCC unroll 4") for (int g = 0; g < in_block; g++)
+        {
+            const int64_t group = block * in_block + g;
+            if (whole || g < left)
+                c = add_group(c, to[g], &d->x, i * d->x.ld + group, d->scales + group * EM__PLANES_ROWS,
+                              e2m1 ? NULL : d->biases + group * EM__PLANES_ROWS);
+        }
+        _mm512_storeu_ps(d->c + i * d->ldc, c);
+    }
+}
+
+ALWAYS void dot_body(const em__planes_dot *d, const int words, const bool e2m1)
+{
+    const int in_block = EM__PLANES_WORDS / words;
+    int64_t block = 0;
+    for (; (block + 1) * in_block <= d->groups; block++) {
+        _Pragma("GCC unroll 16") for (int r = 0; r < EM__PLANES_ROWS; r++)
+            __builtin_prefetch(d->ahead + block * (EM__PLANES_ROWS * 64) + r * 64, 0, 2);
+        dot_step(d, block, words, true, e2m1);
+    }
+    if (block * in_block < d->groups)
+        dot_step(d, block, words, false, e2m1);
+}
+
+ALWAYS void dot_groups(const em__planes_dot *d, const bool e2m1)
+{
+    switch (d->group) {
+    case 32: dot_body(d, 4, e2m1); return;
+    case 64: dot_body(d, 8, e2m1); return;
+    default: dot_body(d, 16, e2m1); return;
+    }
+}
+
+static void dot(const em__planes_dot *d)
+{
+    if (d->biases)
+        dot_groups(d, false);
+    else
+        dot_groups(d, true);
+}
+
+#define EACH_ROW _Pragma("GCC unroll 8") for (int i = 0; i < m; i++)
+#define EACH_PLANE _Pragma("GCC unroll 3") for (int p = 0; p < EM__PLANES; p++)
+
+ALWAYS __m512i broadcast(const int8_t *p)
+{
+    int32_t word;
+    memcpy(&word, p, sizeof word);
+    return _mm512_set1_epi32(word);
+}
+
+/* A group's sums of m rows in whole numbers, high plane first. */
+ALWAYS void group_sums(__m512i *sums, const uint8_t *w, const int8_t *x, int64_t ld, const int m, const int words)
+{
+    __m512i sum[EM__PLANES_TILE][EM__PLANES], other[EM__PLANES_TILE][EM__PLANES];
+    const bool two = m < 3; /* chains enough to hide an addition's time */
+    EACH_ROW EACH_PLANE sum[i][p] = other[i][p] = _mm512_setzero_si512();
+    _Pragma("GCC unroll 16") for (int j = 0; j < words; j++)
+    {
+        const __m512i even = _mm512_load_si512(w + j * 128), odd = _mm512_load_si512(w + j * 128 + 64);
+        EACH_ROW EACH_PLANE
+        {
+            const int8_t *at = x + i * ld + p * EM__PLANES_BLOCK + 4 * j;
+            sum[i][p] = _mm512_dpbusd_epi32(sum[i][p], even, broadcast(at));
+            if (two)
+                other[i][p] = _mm512_dpbusd_epi32(other[i][p], odd, broadcast(at + EM__PLANES_BLOCK / 2));
+            else
+                sum[i][p] = _mm512_dpbusd_epi32(sum[i][p], odd, broadcast(at + EM__PLANES_BLOCK / 2));
+        }
+    }
+    EACH_ROW
+    {
+        if (two)
+            EACH_PLANE sum[i][p] = _mm512_add_epi32(sum[i][p], other[i][p]);
+        const __m512i high = _mm512_add_epi32(_mm512_slli_epi32(sum[i][0], 8), sum[i][1]);
+        sums[i] = _mm512_add_epi32(_mm512_slli_epi32(high, 8), sum[i][2]);
+    }
+}
+
+ALWAYS void tile_body(const em__planes_tile *t, const int m, const int words)
+{
+    __m512 c[EM__PLANES_TILE];
+    EACH_ROW c[i] = t->first ? _mm512_setzero_ps() : _mm512_loadu_ps(t->c + i * t->ldc);
+    for (int64_t g = 0; g < t->groups; g++) {
+        const int64_t word = g * words;
+        const int8_t *x = t->x.planes + word / EM__PLANES_WORDS * EM__PLANES_X_BYTES + word % EM__PLANES_WORDS * 4;
+        __m512i sums[EM__PLANES_TILE];
+        group_sums(sums, t->w + word * 128, x, t->x.ld_bytes, m, words);
+        EACH_ROW
+        {
+            c[i] = add_group(c[i], sums[i], &t->x, i * t->x.ld + g, t->scales + g * EM__PLANES_ROWS,
+                             t->biases ? t->biases + g * EM__PLANES_ROWS : NULL);
+        }
+    }
+    EACH_ROW _mm512_storeu_ps(t->c + i * t->ldc, c[i]);
+}
+
+ALWAYS void tile_rows(const em__planes_tile *t, const int m)
+{
+    switch (t->group) {
+    case 16: tile_body(t, m, 2); return;
+    case 32: tile_body(t, m, 4); return;
+    case 64: tile_body(t, m, 8); return;
+    default: tile_body(t, m, 16); return;
+    }
+}
+
+static void tile(const em__planes_tile *t)
+{
+    switch (t->m) {
+    case 1: tile_rows(t, 1); return;
+    case 2: tile_rows(t, 2); return;
+    case 3: tile_rows(t, 3); return;
+    case 4: tile_rows(t, 4); return;
+    case 5: tile_rows(t, 5); return;
+    case 6: tile_rows(t, 6); return;
+    case 7: tile_rows(t, 7); return;
+    default: tile_rows(t, 8); return;
+    }
+}
+
+const em__planes_kernels *em__quant_planes_vnni(void)
+{
+    static const em__planes_kernels kernels = {split, panel, columns, tile, dot};
+    return &kernels;
+}
