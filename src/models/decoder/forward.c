@@ -26,8 +26,11 @@ static em_array *embed(em_scope *s, const em__matrix *table, em_array *ids)
 {
     if (table->weight)
         return em_cast(s, em_take(s, table->weight, ids, 0), EM_F32);
-    em_quantized rows = {em_take(s, table->codes.codes, ids, 0), em_take(s, table->codes.scales, ids, 0),
-                         table->codes.biases ? em_take(s, table->codes.biases, ids, 0) : NULL};
+    em_quantized rows = {em_take(s, table->codes.codes, ids, 0), em_take(s, table->codes.scales, ids, 0), NULL};
+    if (table->codes.biases) { /* affine: not rounded to a half type, as products do not round either */
+        rows.scales = em_cast(s, rows.scales, EM_F32);
+        rows.biases = em_cast(s, em_take(s, table->codes.biases, ids, 0), EM_F32);
+    }
     return em_cast(s, em_dequantize(s, &rows, &table->how), EM_F32);
 }
 
