@@ -14,13 +14,17 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+KEPT = os.path.join(tempfile.gettempdir(), "emily-peers")  # large checkpoints that are made once
 
-def arguments(about, **extra):
-    """The command line of every comparison; extra: option name -> (default, help). Pins the threads."""
+
+def arguments(about, encoder=True, **extra):
+    """The command line of every comparison; extra: option name -> (default, help). Pins the threads.
+    encoder: all-MiniLM-L6-v2 is needed."""
     parser = argparse.ArgumentParser(description=about.strip().splitlines()[0])
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="for every lane alike")
     parser.add_argument("--build", default=os.path.join(ROOT, "build"), help="where emily was built")
@@ -34,7 +38,7 @@ def arguments(about, **extra):
     pin(args.threads)
     args.emily = os.path.join(args.build, "emily")
     args.out = args.out or os.path.join(args.build, "bench")
-    args.model = find_model(args)
+    args.model = find_model(args) if encoder else None
     return args
 
 
