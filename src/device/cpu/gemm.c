@@ -307,8 +307,13 @@ size_t em__gemm_half_scratch_bytes(void)
 
 em_status em__gemm_half_run(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args)
 {
+    const int kind = args->half.dtype == EM_BF16 ? EM__B_BF16 : EM__B_F16;
     if (args->m <= 0 || args->n <= 0)
         return EM_OK;
+    if (args->half.depth == 1 && em__gemm_is_thin(kernels, args, kind)) {
+        em__gemm_thin_run(kernels, pool, args, kind, args->half.data, args->half.row);
+        return EM_OK;
+    }
     gemm_plan plan = make_plan(kernels, pool, args);
     EM__TRY(em__pool_reserve(pool, em__gemm_half_scratch_bytes()));
     run_plan(&plan);

@@ -6,7 +6,7 @@
 
 static float widen(uint16_t half, int kind)
 {
-    return kind == EM__HALF_BF16 ? em__bf16_to_f32(half) : em__f16_to_f32(half);
+    return kind == EM__B_BF16 ? em__bf16_to_f32(half) : em__f16_to_f32(half);
 }
 
 static void widen_strided(float *dst, const uint16_t *src, int64_t row, int64_t depth, int columns, int64_t k, int kind)
@@ -18,19 +18,19 @@ static void widen_strided(float *dst, const uint16_t *src, int64_t row, int64_t 
 
 static void widen_bf16(float *dst, const uint16_t *src, int64_t stride, int columns, int64_t k)
 {
-    widen_strided(dst, src, stride, 1, columns, k, EM__HALF_BF16);
+    widen_strided(dst, src, stride, 1, columns, k, EM__B_BF16);
 }
 
 static void widen_f16(float *dst, const uint16_t *src, int64_t stride, int columns, int64_t k)
 {
-    widen_strided(dst, src, stride, 1, columns, k, EM__HALF_F16);
+    widen_strided(dst, src, stride, 1, columns, k, EM__B_F16);
 }
 
 void em__gemm_widen_panel(const em__gemm_kernels *kernels, const em__gemm_half *half, int64_t column, int columns,
                           int64_t from, int64_t k, float *dst)
 {
     const uint16_t *src = half->data + column * half->row + from * half->depth;
-    const int kind = half->dtype == EM_BF16 ? EM__HALF_BF16 : EM__HALF_F16;
+    const int kind = half->dtype == EM_BF16 ? EM__B_BF16 : EM__B_F16;
     if (half->depth == 1)
         kernels->widen_rows[kind](dst, src, half->row, columns, k);
     else
@@ -39,6 +39,6 @@ void em__gemm_widen_panel(const em__gemm_kernels *kernels, const em__gemm_half *
 
 void em__gemm_half_portable(em__gemm_kernels *kernels)
 {
-    kernels->widen_rows[EM__HALF_BF16] = widen_bf16;
-    kernels->widen_rows[EM__HALF_F16] = widen_f16;
+    kernels->widen_rows[EM__B_BF16] = widen_bf16;
+    kernels->widen_rows[EM__B_F16] = widen_f16;
 }

@@ -9,7 +9,23 @@
 
 #include "device/cpu/gemm.h"
 
-enum { EM__HALF_BF16, EM__HALF_F16, EM__HALF_KINDS };
+/* What an unpacked B is made of; the halves first. */
+enum { EM__B_BF16, EM__B_F16, EM__HALF_KINDS, EM__B_F32 = EM__HALF_KINDS, EM__B_KINDS };
+
+#define EM__THIN_COLUMNS 16
+
+/* A few rows of A against columns of B that lie as rows of their own (a Linear weight), over all k: the products are
+ * read once, straight from memory. */
+typedef struct em__gemm_thin {
+    const char *b; /* column j at b + j * stride, k elements */
+    int64_t stride;
+    int columns; /* 1..EM__THIN_COLUMNS */
+    const float *a;
+    int64_t lda;
+    int rows; /* 1..em__gemm_kernels.thin_rows */
+    int64_t k;
+    float *c; /* [rows][EM__THIN_COLUMNS], all of it written */
+} em__gemm_thin;
 
 /* One tile: rows x EM__GEMM_PANEL elements of C, over any k; the chains of EM__GEMM_CHUNK begin with its own k. */
 typedef struct em__gemm_tile {
@@ -50,6 +66,10 @@ struct em__gemm_kernels {
     /* ... and from k pieces of `columns` contiguous elements, `stride` apart. */
     void (*pack_columns)(float *dst, const float *src, int64_t stride, int columns, int64_t k, bool past);
 
+    /* By what B is made of; NULL where there is none. */
+    int thin_rows;
+    void (*thin[EM__B_KINDS])(const em__gemm_thin *thin);
+
     /* pack_rows of bf16 and of f16. */
     void (*widen_rows[EM__HALF_KINDS])(float *dst, const uint16_t *src, int64_t stride, int columns, int64_t k);
 };
@@ -72,8 +92,16 @@ void em__gemm_pack_panel(const em__gemm_kernels *kernels, const em__gemm_columns
 void em__gemm_widen_panel(const em__gemm_kernels *kernels, const em__gemm_half *half, int64_t column, int columns,
                           int64_t from, int64_t k, float *dst);
 
+/* Whether the kernels read such a B in place, and the product with it: em__gemm_f32's bits. args->b is not looked at;
+ * column j of B begins `row` elements behind column j - 1, at `b`. The pool may be NULL. */
+bool em__gemm_is_thin(const em__gemm_kernels *kernels, const em__gemm_args *args, int kind);
+void em__gemm_thin_run(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args, int kind,
+                       const void *b, int64_t row);
+
 /* Levels' own parts. */
 void em__gemm_half_portable(em__gemm_kernels *kernels);
+void em__gemm_thin_avx2(em__gemm_kernels *kernels);
+void em__gemm_thin_avx512(em__gemm_kernels *kernels);
 void em__gemm_kernels_avx2(em__gemm_kernels *kernels);
 void em__gemm_kernels_avx512(em__gemm_kernels *kernels);
 void em__gemm_kernels_amx(em__gemm_kernels *kernels);

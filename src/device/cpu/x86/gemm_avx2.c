@@ -5,6 +5,7 @@
 #include <immintrin.h>
 
 #include "device/cpu/gemm_kernels.h"
+#include "device/cpu/transpose_avx2.h"
 
 #define TILE_ROWS 6
 #define UNROLL_ROWS _Pragma("GCC unroll 6") for (int r = 0; r < rows; r++)
@@ -138,32 +139,6 @@ static void add_avx2(float *x, const float *y, int64_t n)
         x[i] += y[i];
 }
 
-/* r[i] becomes column i of the 8 x 8 matrix whose rows they were. */
-static inline __attribute__((always_inline)) void transpose_8(__m256 r[8])
-{
-    __m256 t[8];
-#pragma GCC unroll 4
-    for (int i = 0; i < 8; i += 2) {
-        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
-        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
-    }
-#pragma GCC unroll 2
-    for (int i = 0; i < 8; i += 4) {
-        r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
-        r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
-        r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
-        r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
-        t[i] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x20);
-        t[i + 4] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x31);
-    }
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; i++)
-        r[i] = t[i];
-}
-
 static void pack_eight(float *dst, const float *src, int64_t stride, int columns, int64_t k)
 {
     for (int64_t i = 0; i < k; i += 8) {
@@ -173,7 +148,7 @@ static void pack_eight(float *dst, const float *src, int64_t stride, int columns
 #pragma GCC unroll 8
         for (int j = 0; j < 8; j++)
             r[j] = j < columns ? _mm256_maskload_ps(src + j * stride + i, mask) : _mm256_setzero_ps();
-        transpose_8(r);
+        em__transpose_8(r);
 #pragma GCC unroll 8
         for (int j = 0; j < 8; j++)
             if (j < left)
@@ -197,4 +172,5 @@ void em__gemm_kernels_avx2(em__gemm_kernels *kernels)
     kernels->tile = tile_avx2;
     kernels->add = add_avx2;
     kernels->pack_rows = pack_rows_avx2;
+    em__gemm_thin_avx2(kernels);
 }

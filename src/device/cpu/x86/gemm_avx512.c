@@ -6,6 +6,7 @@
 #include <immintrin.h>
 
 #include "device/cpu/gemm_kernels.h"
+#include "device/cpu/transpose_avx512.h"
 
 #define TILE_ROWS 14
 #define UNROLL_ROWS _Pragma("GCC unroll 14") for (int r = 0; r < rows; r++)
@@ -134,38 +135,6 @@ static void add_avx512(float *x, const float *y, int64_t n)
     }
 }
 
-/* r[i] becomes column i of the 16 x 16 matrix whose rows they were. */
-static inline __attribute__((always_inline)) void transpose_16(__m512 r[16])
-{
-    __m512 t[16];
-#pragma GCC unroll 8
-    for (int i = 0; i < 16; i += 2) {
-        t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
-        t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < 16; i += 4) {
-        r[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(t[i]), _mm512_castps_pd(t[i + 2])));
-        r[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(t[i]), _mm512_castps_pd(t[i + 2])));
-        r[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(t[i + 1]), _mm512_castps_pd(t[i + 3])));
-        r[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(t[i + 1]), _mm512_castps_pd(t[i + 3])));
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
-        t[i] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88);
-        t[i + 4] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);
-        t[i + 8] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88);
-        t[i + 12] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
-        r[i] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88);
-        r[i + 8] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0xdd);
-        r[i + 4] = _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0x88);
-        r[i + 12] = _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0xdd);
-    }
-}
-
 static inline void store_line(float *dst, __m512 x, bool past)
 {
     if (past)
@@ -183,7 +152,7 @@ ALWAYS void pack_half(float *dst, const float *src, int64_t stride, int columns,
 #pragma GCC unroll 16
         for (int j = 0; j < 16; j++)
             r[j] = j < columns ? _mm512_maskz_loadu_ps(mask, src + j * stride + i) : _mm512_setzero_ps();
-        transpose_16(r);
+        em__transpose_16(r);
 #pragma GCC unroll 16
         for (int j = 0; j < 16; j++)
             if (j < left)
@@ -226,4 +195,5 @@ void em__gemm_kernels_avx512(em__gemm_kernels *kernels)
     kernels->add = add_avx512;
     kernels->pack_rows = pack_rows_avx512;
     kernels->pack_columns = pack_columns_avx512;
+    em__gemm_thin_avx512(kernels);
 }
