@@ -122,20 +122,30 @@ static void test_widened(void **state)
         }
 }
 
-static void run(const em__attention_kernels *k, int threads, em_dtype dtype, const void *q, const void *kv, void *out)
+enum { HEADS = 6, KV_HEADS = 2, QUERIES = 2, DIM = 40, ROOM = 600, OUT = HEADS * QUERIES * DIM };
+
+typedef struct sample {
+    em_dtype dtype;
+    float q[OUT], kv[KV_HEADS * ROOM * DIM], first[OUT], out[OUT];
+} sample;
+
+/* 420 keys exist, in a cache that seems to have room for so many. */
+static void run(sample *x, const em__attention_kernels *k, int threads, int64_t room, int64_t window)
 {
-    enum { HEADS = 4, DIM = 40, KEYS = 600 };
-    em__attention_args args = {.batch = 1, .heads = HEADS, .kv_heads = 2, .head_dim = DIM, .value_dim = DIM};
-    args.queries = 2;
-    args.keys = KEYS;
-    args.q = (em__attention_operand){q, 0, 2 * DIM, DIM};
-    args.k = args.v = (em__attention_operand){kv, 0, KEYS * DIM, DIM};
-    args.out = out;
-    args.out_head = 2 * DIM;
+    const int32_t length = 420;
+    em__attention_args args = {.batch = 1, .heads = HEADS, .kv_heads = KV_HEADS, .head_dim = DIM, .value_dim = DIM};
+    args.queries = QUERIES;
+    args.keys = room;
+    args.q = (em__attention_operand){x->q, 0, QUERIES * DIM, DIM};
+    args.k = args.v = (em__attention_operand){x->kv, 0, ROOM * DIM, DIM};
+    args.out = x->out;
+    args.out_head = QUERIES * DIM;
     args.out_token = DIM;
-    args.dtype = args.cache = dtype;
+    args.dtype = args.cache = x->dtype;
     args.scale = 0.2f;
     args.causal = true;
+    args.window = window;
+    args.lengths = &length;
     em__pool *pool;
     EXPECT_OK(em__pool_new(threads, &pool));
     float *scratch = malloc(em__attention_decode_scratch(&args));
@@ -145,32 +155,59 @@ static void run(const em__attention_kernels *k, int threads, em_dtype dtype, con
     em__pool_free(pool);
 }
 
+static void check_bits(sample *x, int level, int64_t window)
+{
+    static const int thread_counts[] = {1, 2, 3, 5};
+    const em__attention_kernels *k = em__attention_kernels_get((em__cpu_level)level);
+    for (int t = 0; t < 4; t++)
+        for (int64_t room = 420; room <= ROOM; room += ROOM - 420) {
+            run(x, k, thread_counts[t], room, window);
+            if (t == 0 && room == 420 && level <= 1) /* the plain level may round otherwise */
+                memcpy(x->first, x->out, sizeof x->out);
+            if (memcmp(x->first, x->out, OUT * em_dtype_size(x->dtype)))
+                fail_msg("%s: level %d, %d threads, room for %d: other bits", em_dtype_name(x->dtype), level,
+                         thread_counts[t], (int)room);
+        }
+}
+
 static void test_bits(void **state)
 {
     (void)state;
     static const em_dtype dtypes[] = {EM_F32, EM_F16, EM_BF16};
-    static float q[4 * 2 * 40], kv[2 * 600 * 40], first[4 * 2 * 40], out[4 * 2 * 40];
+    static sample x;
     rng r = {4};
     for (int d = 0; d < 3; d++) {
-        size_t bytes = sizeof out / 4 * em_dtype_size(dtypes[d]);
-        rng_fill(&r, dtypes[d], q, sizeof q / 4);
-        rng_fill(&r, dtypes[d], kv, sizeof kv / 4);
-        for (int level = 0; level <= (int)levels_best(); level++)
-            for (int threads = 1; threads <= 5; threads += 2) {
-                const em__attention_kernels *k = em__attention_kernels_get((em__cpu_level)level);
-                run(k, threads, dtypes[d], q, kv, out);
-                if (threads == 1 && level <= 1) /* the plain level may round otherwise */
-                    memcpy(first, out, sizeof out);
-                if (memcmp(first, out, bytes))
-                    fail_msg("%s: level %d, %d threads: other bits", em_dtype_name(dtypes[d]), level, threads);
-            }
+        x.dtype = dtypes[d];
+        rng_fill(&r, dtypes[d], x.q, sizeof x.q / 4);
+        rng_fill(&r, dtypes[d], x.kv, sizeof x.kv / 4);
+        for (int64_t window = 0; window <= 100; window += 100)
+            for (int level = 0; level <= (int)levels_best(); level++)
+                check_bits(&x, level, window);
     }
     levels_report();
+}
+
+/* What lies behind the length, or before the window, is not read into the result. */
+static void test_unseen(void **state)
+{
+    (void)state;
+    static sample x = {.dtype = EM_F32};
+    rng r = {8};
+    rng_fill(&r, EM_F32, x.q, OUT);
+    for (int64_t i = 0; i < KV_HEADS * ROOM * DIM; i++) {
+        int64_t key = i / DIM % ROOM;
+        x.kv[i] = key < 319 || key >= 420 ? NAN : (float)(i % 7);
+    }
+    for (int level = 0; level <= (int)levels_best(); level++) {
+        run(&x, em__attention_kernels_get((em__cpu_level)level), 2, ROOM, 100);
+        for (int i = 0; i < OUT; i++)
+            assert_false(isnan(x.out[i]));
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_values), cmocka_unit_test(test_widened),
-                                       cmocka_unit_test(test_bits)};
+                                       cmocka_unit_test(test_bits), cmocka_unit_test(test_unseen)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

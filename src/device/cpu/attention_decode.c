@@ -3,10 +3,12 @@
  * they lie, once for all query heads that share them.
  *
  * Keys are cut into chunks of a fixed number. A task is one chunk of one key head: scores, softmax and sums of
- * values of all its rows; a second loop puts the chunks of each row together, in order. So nothing depends on the
- * thread count.
+ * values of all its rows. Who finishes the last chunk of a key head puts the chunks of each row together, in order. So
+ * nothing depends on the thread count. Only chunks with keys that exist and that some query sees are tasks: the room of
+ * a cache costs nothing.
  */
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "core/error.h"
@@ -14,6 +16,7 @@
 
 #define CHUNK 256
 #define PAD 16
+#define RUN 32 /* keys that all rows are done with while they are in the first cache */
 
 typedef struct decode {
     const em__attention_kernels *kernels;
@@ -21,14 +24,31 @@ typedef struct decode {
     em__pool *pool;
     const em__attention_args *args;
     int64_t element, cache_element;        /* bytes */
-    int64_t group, rows, chunks;           /* query heads of a key head, rows of a task, chunks of all keys */
+    int64_t group, rows, chunks;           /* query heads of a key head, rows of a task, most chunks of a sequence */
     int64_t q_stride, out_stride, partial; /* floats of a query, of a sum of values, of a partial result */
+    atomic_int *left;                      /* [batch, kv_heads]: chunks that are not done */
     float *partials;                       /* [batch, kv_heads, chunks, rows]: maximum, sum, PAD - 2 unused, values */
 } decode;
+
+/* The chunks of a sequence, at least one, and the keys in them. */
+typedef struct decode_span {
+    int64_t first, end; /* of the keys that its queries see */
+    int64_t chunk, chunks;
+} decode_span;
 
 static int64_t round_up(int64_t x, int64_t to)
 {
     return (x + to - 1) / to * to;
+}
+
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t max64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
 }
 
 static decode plan_of(const em__attention_args *args)
@@ -37,9 +57,15 @@ static decode plan_of(const em__attention_args *args)
     d.rows = d.group * args->queries;
     d.chunks = (args->keys + CHUNK - 1) / CHUNK;
     d.q_stride = round_up(args->head_dim, EM__ATTENTION_LANES);
-    d.out_stride = round_up(args->value_dim, EM__ATTENTION_LANES * 4);
+    d.out_stride = round_up(args->value_dim, EM__ATTENTION_LANES);
     d.partial = PAD + d.out_stride;
     return d;
+}
+
+/* Floats of the counters. */
+static int64_t counters(const em__attention_args *args)
+{
+    return round_up(args->batch * args->kv_heads, EM__ATTENTION_LANES);
 }
 
 bool em__attention_decodes(const em__attention_args *args)
@@ -51,7 +77,8 @@ bool em__attention_decodes(const em__attention_args *args)
 size_t em__attention_decode_scratch(const em__attention_args *args)
 {
     decode d = plan_of(args);
-    return (size_t)(args->batch * args->kv_heads * d.chunks * d.rows * d.partial) * sizeof(float);
+    const int64_t partials = args->batch * args->kv_heads * d.chunks * d.rows * d.partial;
+    return (size_t)(counters(args) + partials) * sizeof(float);
 }
 
 size_t em__attention_decode_worker(const em__attention_args *args)
@@ -65,11 +92,19 @@ static em__attention_place place_of(const decode *d, int64_t batch, int64_t head
 {
     const em__attention_args *args = d->args;
     em__attention_place at = {batch, head, args->queries, args->keys};
-    if (args->lengths) {
-        int64_t n = args->lengths[batch * args->length_stride];
-        at.keys = n < 0 ? 0 : n < at.keys ? n : at.keys;
-    }
+    if (args->lengths)
+        at.keys = max64(0, min64(at.keys, args->lengths[batch * args->length_stride]));
     return at;
+}
+
+static decode_span span_of(const decode *d, int64_t batch)
+{
+    const em__attention_place at = place_of(d, batch, 0);
+    decode_span span = {.first = em__attention_first(d->args, &at, 0)};
+    span.end = max64(span.first, em__attention_end(d->args, &at, at.queries - 1));
+    span.chunk = span.first / CHUNK;
+    span.chunks = max64(1, (span.end + CHUNK - 1) / CHUNK - span.chunk);
+    return span;
 }
 
 /* The softmax of one row's n scores, of keys [first, first + n). */
@@ -88,60 +123,32 @@ static void soften(const decode *d, const em__attention_place *at, int64_t query
     d->kernels->softmax(scores, added, seen, n, scale, state);
 }
 
-static void run_chunk(void *context, int64_t index, int worker)
+/* The queries of a key head as f32, and their number of zeros behind them. */
+static void load_queries(const decode *d, int64_t batch, int64_t kv, float *q)
 {
-    const decode *d = context;
     const em__attention_args *args = d->args;
-    const int64_t chunk = index % d->chunks, kv = index / d->chunks % args->kv_heads;
-    const int64_t batch = index / d->chunks / args->kv_heads, first = chunk * CHUNK, stride = CHUNK + PAD;
-    float *q = em__pool_scratch(d->pool, worker), *scores = q + d->rows * d->q_stride, *add = scores + d->rows * stride;
-    float *partial = d->partials + index * d->rows * d->partial;
-    const em__attention_place at = place_of(d, batch, kv * d->group);
-    const int64_t n = at.keys - first < CHUNK ? at.keys - first : CHUNK;
-    const char *k = (const char *)args->k.data +
-                    (batch * args->k.batch + kv * args->k.head + first * args->k.token) * d->cache_element;
-    const char *v = (const char *)args->v.data +
-                    (batch * args->v.batch + kv * args->v.head + first * args->v.token) * d->cache_element;
     for (int64_t r = 0; r < d->rows; r++) {
-        int64_t head = kv * d->group + r / args->queries, query = r % args->queries;
-        int64_t from = batch * args->q.batch + head * args->q.head + query * args->q.token;
-        memset(q + r * d->q_stride, 0, (size_t)d->q_stride * sizeof *q);
+        const int64_t head = kv * d->group + r / args->queries, query = r % args->queries;
+        const int64_t from = batch * args->q.batch + head * args->q.head + query * args->q.token;
+        memset(q + (r + 1) * d->q_stride - EM__ATTENTION_LANES, 0, EM__ATTENTION_LANES * sizeof *q);
         d->typed->widen(q + r * d->q_stride, (const char *)args->q.data + from * d->element, args->head_dim);
-    }
-    for (int64_t r = 0; r < d->rows && n > 0; r += EM__DECODE_ROWS) {
-        int rows = d->rows - r < EM__DECODE_ROWS ? (int)(d->rows - r) : EM__DECODE_ROWS;
-        d->cached->scores(scores + r * stride, stride, q + r * d->q_stride, d->q_stride, rows, k, args->k.token, n,
-                          args->head_dim);
-    }
-    for (int64_t r = 0; r < d->rows; r++) {
-        em__softmax_state state = {.maximum = -INFINITY};
-        em__attention_place own = at;
-        own.head += r / args->queries;
-        if (n > 0)
-            soften(d, &own, r % args->queries, scores + r * stride, first, n, add, &state);
-        memcpy(partial + r * d->partial, &state, sizeof state);
-    }
-    for (int64_t r = 0; r < d->rows && n > 0; r += EM__DECODE_ROWS) {
-        int rows = d->rows - r < EM__DECODE_ROWS ? (int)(d->rows - r) : EM__DECODE_ROWS;
-        d->cached->values(partial + r * d->partial + PAD, d->partial, scores + r * stride, stride, rows, v,
-                          args->v.token, n, args->value_dim);
     }
 }
 
-/* All chunks of one row, in order. The first one's sum becomes the result's. */
-static void run_merge(void *context, int64_t index, int worker)
+/* Element 0 of token `token` of a key head. */
+static const char *token_of(const decode *d, const em__attention_operand *x, int64_t batch, int64_t kv, int64_t token)
 {
-    (void)worker;
-    const decode *d = context;
+    return (const char *)x->data + (batch * x->batch + kv * x->head + token * x->token) * d->cache_element;
+}
+
+/* All chunks of one row, in order. The first one's sum becomes the result's. */
+static void merge_row(const decode *d, int64_t batch, int64_t head, int64_t query, int64_t chunks)
+{
     const em__attention_args *args = d->args;
-    const int64_t query = index % args->queries, head = index / args->queries % args->heads;
-    const int64_t batch = index / args->queries / args->heads, step = d->rows * d->partial;
-    const int64_t row = head % d->group * args->queries + query;
+    const int64_t step = d->rows * d->partial, row = head % d->group * args->queries + query;
     float *first = d->partials + (batch * args->kv_heads + head / d->group) * d->chunks * step + row * d->partial;
     em__softmax_state state;
     float top = args->sinks ? args->sinks[head] : -INFINITY, sum, *total = first + PAD;
-    const em__attention_place at = place_of(d, batch, head);
-    const int64_t chunks = (at.keys + CHUNK - 1) / CHUNK;
     for (int64_t c = 0; c < chunks; c++) {
         memcpy(&state, first + c * step, sizeof state);
         top = state.maximum > top || isnan(state.maximum) ? state.maximum : top;
@@ -157,11 +164,51 @@ static void run_merge(void *context, int64_t index, int worker)
         else if (by != 0)
             d->kernels->add(total, first + c * step + PAD, by, args->value_dim);
     }
-    if (chunks == 0)
-        memset(total, 0, (size_t)args->value_dim * sizeof *total);
     d->kernels->scale(total, total, sum == 0 ? 0 : 1 / sum, args->value_dim);
     int64_t to = batch * args->out_batch + head * args->out_head + query * args->out_token;
     d->typed->narrow((char *)args->out + to * d->element, total, args->value_dim);
+}
+
+/* Scores, softmax and sums of values of keys [first, first + n) into `partial`. */
+static void run_keys(const decode *d, int64_t batch, int64_t kv, int64_t first, int64_t n, float *q, float *partial)
+{
+    const em__attention_args *args = d->args;
+    const int64_t stride = CHUNK + PAD;
+    float *scores = q + d->rows * d->q_stride, *add = scores + d->rows * stride;
+    const char *k = token_of(d, &args->k, batch, kv, first), *v = token_of(d, &args->v, batch, kv, first);
+    load_queries(d, batch, kv, q);
+    for (int64_t j = 0; j<n; j += d->rows> EM__DECODE_ROWS ? RUN : n)
+        for (int64_t r = 0; r < d->rows; r += EM__DECODE_ROWS)
+            d->cached->scores(scores + r * stride + j, stride, q + r * d->q_stride, d->q_stride,
+                              (int)min64(EM__DECODE_ROWS, d->rows - r), k + j * args->k.token * d->cache_element,
+                              args->k.token, d->rows > EM__DECODE_ROWS ? min64(RUN, n - j) : n, args->head_dim);
+    for (int64_t r = 0; r < d->rows; r++) {
+        em__softmax_state state = {.maximum = -INFINITY};
+        em__attention_place at = place_of(d, batch, kv * d->group + r / args->queries);
+        soften(d, &at, r % args->queries, scores + r * stride, first, n, add, &state);
+        memcpy(partial + r * d->partial, &state, sizeof state);
+    }
+    for (int64_t r = 0; r < d->rows; r += EM__DECODE_ROWS)
+        d->cached->values(partial + r * d->partial + PAD, d->partial, scores + r * stride, stride,
+                          (int)min64(EM__DECODE_ROWS, d->rows - r), v, args->v.token, n, args->value_dim);
+}
+
+static void run_chunk(void *context, int64_t index, int worker)
+{
+    const decode *d = context;
+    const em__attention_args *args = d->args;
+    const int64_t chunk = index % d->chunks, place = index / d->chunks;
+    const int64_t kv = place % args->kv_heads, batch = place / args->kv_heads;
+    const decode_span span = span_of(d, batch);
+    if (chunk >= span.chunks)
+        return;
+    const int64_t first = max64(span.first, (span.chunk + chunk) * CHUNK);
+    const int64_t n = min64(span.end, (span.chunk + chunk + 1) * CHUNK) - first;
+    run_keys(d, batch, kv, first, n, em__pool_scratch(d->pool, worker), d->partials + index * d->rows * d->partial);
+    if (span.chunks > 1 && atomic_fetch_sub_explicit(&d->left[place], 1, memory_order_acq_rel) > 1)
+        return;
+    for (int64_t r = 0; r < d->rows; r++)
+        merge_row(d, batch, kv * d->group + r / args->queries, r % args->queries, span.chunks);
 }
 
 em_status em__attention_decode(const em__attention_kernels *kernels, em__pool *pool, const em__attention_args *args,
@@ -174,11 +221,18 @@ em_status em__attention_decode(const em__attention_kernels *kernels, em__pool *p
     d.pool = pool;
     d.element = (int64_t)em_dtype_size(args->dtype);
     d.cache_element = (int64_t)em_dtype_size(args->cache);
-    d.partials = scratch;
+    d.left = (atomic_int *)(void *)scratch;
+    d.partials = scratch + counters(args);
+    d.chunks = 1;
     if (args->batch * args->heads * args->queries <= 0)
         return EM_OK;
     EM__TRY(em__pool_reserve(pool, em__attention_decode_worker(args)));
+    for (int64_t b = 0; b < args->batch; b++) {
+        const int64_t chunks = span_of(&d, b).chunks;
+        d.chunks = max64(d.chunks, chunks);
+        for (int64_t h = 0; h < args->kv_heads; h++)
+            atomic_init(&d.left[b * args->kv_heads + h], (int)chunks);
+    }
     em__pool_run(pool, run_chunk, &d, args->batch * args->kv_heads * d.chunks);
-    em__pool_run(pool, run_merge, &d, args->batch * args->heads * args->queries);
     return EM_OK;
 }

@@ -38,7 +38,7 @@ typedef struct em__decode_kernels {
     /* scores[r * stride + j] = q[r] . k[j]; q[r] is zero from dim up to a multiple of EM__ATTENTION_LANES */
     void (*scores)(float *scores, int64_t stride, const float *q, int64_t q_stride, int rows, const void *k,
                    int64_t token, int64_t keys, int64_t dim);
-    /* out[r] = the sum of weights[r * stride + j] v[j]; out[r] is writable up to a multiple of 4 EM__ATTENTION_LANES */
+    /* out[r] = the sum of weights[r * stride + j] v[j]; out[r] is writable up to a multiple of EM__ATTENTION_LANES */
     void (*values)(float *out, int64_t out_stride, const float *weights, int64_t stride, int rows, const void *v,
                    int64_t token, int64_t keys, int64_t dim);
     void (*widen)(float *out, const void *x, int64_t n);

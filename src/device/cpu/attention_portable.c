@@ -21,6 +21,12 @@ static inline float lanes_sum(const vf *x)
     return lanes[0];
 }
 
+static inline void lanes_sum4(float *sums, const vf *x)
+{
+    for (int i = 0; i < 4; i++)
+        sums[i] = lanes_sum(x + 16 * i);
+}
+
 #include "device/cpu/attention_tmpl.c"
 
 void em__attention_kernels_portable(em__attention_kernels *kernels)

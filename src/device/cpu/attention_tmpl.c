@@ -1,6 +1,7 @@
 /*
  * Row operations of attention over any vector width. The including file has chosen a vecmath header and defines
  *     static float lanes_max(const vf *x), lanes_sum(const vf *x)
+ *     static void lanes_sum4(float *sums, const vf *x)             the sums of four
  * over EM__ATTENTION_LANES lanes, whose sum adds lane i + 8 to lane i, then i + 4, i + 2, i + 1: so that every width
  * rounds alike.
  */
@@ -108,8 +109,19 @@ static void add_row(float *out, const float *x, float by, int64_t n)
 }
 
 #define DECODE_ROWS EM__DECODE_ROWS
-#define DECODE_TILE (VF_LANES == 16 ? 4 : 2) /* vectors of LANES that are summed at a time */
-#define DECODE_EACH_TILE _Pragma("GCC unroll 4") for (int t = 0; t < DECODE_TILE; t++)
+#define DECODE_KEYS (VF_LANES == 16 ? 4 : VF_LANES > 1 ? 2 : 1)
+#define DECODE_TILE (VF_LANES == 16 ? 8 : 4) /* vectors of LANES that are summed at a time for up to two rows */
+#define DECODE_RUN 32                        /* keys whose values are read once for all tiles */
+#define DECODE_AHEAD 2048                    /* bytes */
+#define DECODE_UNROLL _Pragma("GCC unroll 8")
+
+/* Prefetches what lies DECODE_AHEAD behind this row, if rows are `step` apart. */
+static inline void ask_ahead(const void *row, int64_t step, int64_t bytes)
+{
+    const char *next = (const char *)row + (DECODE_AHEAD + step - 1) / step * step;
+    for (int64_t i = 0; i < bytes; i += 64)
+        __builtin_prefetch(next + i);
+}
 
 #define E float
 #define FN(name) f32_##name

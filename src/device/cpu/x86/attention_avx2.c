@@ -17,6 +17,12 @@ static inline float lanes_sum(const vf *x)
     return _mm_cvtss_f32(_mm_add_ss(b, _mm_movehdup_ps(b)));
 }
 
+static inline void lanes_sum4(float *sums, const vf *x)
+{
+    for (int i = 0; i < 4; i++)
+        sums[i] = lanes_sum(x + 2 * i);
+}
+
 #include "device/cpu/attention_tmpl.c"
 
 void em__attention_kernels_avx2(em__attention_kernels *kernels)
