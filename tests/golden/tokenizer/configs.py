@@ -9,6 +9,15 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 
 GPT2_LIKE = r"""(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"""
 QWEN = GPT2_LIKE.replace("{1,3}", "")
+LOWER, UPPER = r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]", r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]"
+TEKKEN = (rf"[^\r\n\p{{L}}\p{{N}}]?{UPPER}*{LOWER}+|[^\r\n\p{{L}}\p{{N}}]?{UPPER}+{LOWER}*|\p{{N}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n/]*|"
+          r"\s*[\r\n]+|\s+(?!\S)|\s+")
+CONTRACTED = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+O200K = (rf"[^\r\n\p{{L}}\p{{N}}]?{UPPER}*{LOWER}+{CONTRACTED}|[^\r\n\p{{L}}\p{{N}}]?{UPPER}+{LOWER}*{CONTRACTED}|\p{{N}}{{1,3}}|"
+         r" ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+DEEPSEEK = [r"\p{N}{1,3}", "[一-龥぀-ゟ゠-ヿ]+",
+            r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|"
+            r"\s*[\r\n]+|\s+(?!\S)|\s+"]
 WORDS = (
     "the of and to in that is was he for it with as his on be at by this had not are but from or have an they which one "
     "you were her all she there would their we him been has when who will more no if out so said what up its about into "
@@ -139,6 +148,37 @@ def bert_files():
     yield "wordpiece_nfkc", json.loads(uncased.to_str())
 
 
+def splits(*regexes):
+    return pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(regex), "isolated") for regex in regexes] +
+                                   [pre_tokenizers.ByteLevel(add_prefix_space=False, trim_offsets=False, use_regex=False)])
+
+
+def chat_files():
+    """Byte-level vocabularies of models that generate, with the tokens that their templates use."""
+    chat = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    qwen = byte_bpe(special=chat, pre=splits(QWEN), normalizer=normalizers.NFC())
+    qwen.post_processor = processors.ByteLevel(add_prefix_space=False, trim_offsets=False, use_regex=False)
+    qwen.add_tokens([AddedToken(t, normalized=False) for t in ("<think>", "</think>", "<tool_call>", "</tool_call>")])
+    yield "qwen3", json.loads(qwen.to_str())
+    smollm = byte_bpe(special=chat, pre=pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True),
+                                                                 pre_tokenizers.ByteLevel(add_prefix_space=False)]))
+    yield "smollm", json.loads(smollm.to_str())
+    whisper = byte_bpe(special=("<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|notimestamps|>"))
+    whisper.add_tokens([AddedToken(f"<|{i / 50:.2f}|>", normalized=False) for i in range(151)])
+    ids = [(t, whisper.token_to_id(t)) for t in ("<|startoftranscript|>", "<|endoftext|>")]
+    whisper.post_processor = processors.TemplateProcessing(
+        single="<|startoftranscript|> $A <|endoftext|>", pair="<|startoftranscript|> $A $B <|endoftext|>", special_tokens=ids)
+    yield "whisper", json.loads(whisper.to_str())
+    modern = byte_bpe(special=("[UNK]", "[CLS]", "[SEP]", "[PAD]"), normalizer=normalizers.NFC())
+    modern.add_tokens(["|||IP_ADDRESS|||", "|||EMAIL_ADDRESS|||"] + [" " * n for n in range(24, 1, -1)])
+    modern.add_special_tokens([AddedToken("[MASK]", lstrip=True, special=True)])
+    ids = [(t, modern.token_to_id(t)) for t in ("[CLS]", "[SEP]")]
+    modern.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=ids)
+    yield "modernbert", json.loads(modern.to_str())
+    for name, regexes in (("tekken", [TEKKEN]), ("o200k", [O200K]), ("deepseek", DEEPSEEK)):
+        yield name, json.loads(byte_bpe(special=chat, pre=splits(*regexes), ignore_merges=name == "tekken").to_str())
+
+
 def byte_files():
     gpt2 = byte_bpe()
     gpt2.post_processor = processors.ByteLevel(trim_offsets=False)
@@ -167,6 +207,7 @@ def byte_files():
     plain.add_tokens([AddedToken("walking", single_word=True), AddedToken("Zwölf", normalized=False, rstrip=True),
                       AddedToken("日月", lstrip=True, rstrip=True)])
     yield "bytes_digits", json.loads(plain.to_str())
+    yield from chat_files()
     normal = byte_bpe(pre=pre_tokenizers.Split(Regex(r"\s?\S+|\s+"), "isolated"))
     normal.normalizer = normalizers.ByteLevel()
     normal.pre_tokenizer = pre_tokenizers.Split(Regex("Ġ"), "merged_with_next")
@@ -194,7 +235,28 @@ def bpe_files():
             data["model"]["merges"] = [" ".join(m) for m in data["model"]["merges"]]
         return data
 
+    def added(content, **options):
+        return {"id": 0, "content": content, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
+                "special": True, **options}
+
+    def numbered(data, tokens):
+        known = data["model"]["vocab"]
+        ids = iter(range(len(known), len(known) + len(tokens)))
+        data["added_tokens"] += [{**t, "id": known[t["content"]] if t["content"] in known else next(ids)} for t in tokens]
+        return data
+
+    def gemma():
+        data = llama(False)
+        data["normalizer"] = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
+        data["pre_tokenizer"] = {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False}
+        data["decoder"]["decoders"].pop()
+        return numbered(data, [added("<start_of_turn>"), added("<end_of_turn>")] +
+                        [added("\n" * n, special=False) for n in range(1, 6)] + [added("▁" * n, special=False) for n in range(2, 6)])
+
     yield "llama2", llama(False)
+    yield "gemma", gemma()
+    yield "phi3", numbered(llama(False), [added(t, rstrip=True) for t in ("<|user|>", "<|end|>", "<|assistant|>")] +
+                           [added("[INST]", normalized=True, special=False), added("there", single_word=True, lstrip=True)])
     yield "llama2_legacy", llama(True)
     suffix = Tokenizer(models.BPE(unk_token="<unk>", end_of_word_suffix="</w>"))
     suffix.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()])

@@ -3,7 +3,8 @@
 
 Writes into data/: corpus.json (texts in hex), and NAME.json for each tokenizer: the file itself, tokens of the first texts
 in full, and CRC-32 of all else (tokens, pairs, truncation with overflow, padding, decoded text, a sweep of code points).
-With a directory that holds all-MiniLM-L6-v2's tokenizer.json, records that one, too, but for the file itself.
+With a directory that holds all-MiniLM-L6-v2's tokenizer.json, records that one, too, but for the file itself. Files that
+are in data/ already are recorded as they are, for training is not repeatable: delete one to train it anew.
 
     python3 record.py [DIRECTORY]    Needs: tokenizers 0.23.
 """
@@ -111,11 +112,20 @@ def write(name, data):
         out.write("\n")
 
 
+def kept(name):
+    """The file that was recorded before, if there is one."""
+    try:
+        with open(os.path.join(HERE, "data", name + ".json"), encoding="utf-8") as source:
+            return json.load(source)["tokenizer"]
+    except FileNotFoundError:
+        return None
+
+
 def main(directory=None):
     os.makedirs(os.path.join(HERE, "data"), exist_ok=True)
     texts = corpus.texts()
     write("corpus", {"texts": [text.hex() for text in texts], "sweep": "see corpus.py"})
-    files = list(configs.all_files())
+    files = [(name, kept(name) or data) for name, data in configs.all_files()]
     if directory:
         with open(os.path.join(directory, "tokenizer.json"), encoding="utf-8") as source:
             files.append(("minilm", json.load(source)))
