@@ -77,9 +77,9 @@ static void take_space(const em__added *added, const char *text, size_t length, 
 {
     if (added->lstrip) {
         const char *start = text + match->start, *at = start;
-        while (at > text && (em__uc_flags(previous_char(text, &at)) & EM_UC_SPACE))
+        while (at > text + from && (em__uc_flags(previous_char(text, &at)) & EM_UC_SPACE))
             start = at;
-        match->start = (size_t)(start - text) > from ? (size_t)(start - text) : from;
+        match->start = (size_t)(start - text);
     }
     if (added->rstrip) {
         const char *at = text + match->end;

@@ -132,7 +132,12 @@ em_status em__encode_bytes(const em_tokenizer *tok, em__scratch *s, em__source s
            em__matcher_next(tok, &tok->normalized, source.text, source.length, from, &scan, &match)) {
         if (match.start > from)
             EM__TRY(add_text(&b, source.text + from, match.start - from, limit));
-        uint32_t start = source.origin + (uint32_t)em__utf8_count(source.text, match.start);
+        if (out->length >= limit)
+            return EM_OK;
+        /* a match may begin in white space that the one before it took */
+        uint32_t start = match.start < from
+                             ? b.position - (uint32_t)em__utf8_count(source.text + match.start, from - match.start)
+                             : b.position;
         uint32_t end = start + (uint32_t)em__utf8_count(source.text + match.start, match.end - match.start);
         EM__TRY(em__push_added(tok, out, match.added, source.text + match.start, match.end - match.start,
                                (em_span){start, end}));

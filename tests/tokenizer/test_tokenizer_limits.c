@@ -17,9 +17,16 @@
 #include "core/alloc.h"
 #include "harness/faults.h"
 
-static const char *const files[] = {"bert_uncased", "wordpiece_sequence", "roberta",
-                                    "qwen2",        "bytes_digits",       "llama2_legacy",
-                                    "clip_suffix",  "xlmr_plain",         "e5_precompiled"};
+static const char *const files[] = {"bert_uncased",  "wordpiece_sequence",
+                                    "roberta",       "qwen2",
+                                    "bytes_digits",  "clip_suffix",
+                                    "llama2_legacy", "e5_precompiled",
+                                    "xlmr_plain",    "gpt2",
+                                    "llama2",        "llama3",
+                                    "gemma",         "smollm",
+                                    "modernbert",    "tekken",
+                                    "o200k",         "deepseek",
+                                    "phi3"};
 enum { FILES = sizeof files / sizeof files[0] };
 
 static const char text[] = "The walking \xC3\x89t\xC3\xA9\xE2\x80\x89isn't [MASK] \xE6\x97\xA5\xE6\x9C\x88 \xFF 12,345 "
