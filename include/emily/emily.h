@@ -49,6 +49,7 @@
 #include <emily/stream.h>
 #include <emily/safetensors.h>
 #include <emily/tokenizer.h>
+#include <emily/template.h>
 #include <emily/model.h>
 #include <emily/generation.h>
 #include <emily/hub.h>
