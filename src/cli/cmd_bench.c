@@ -2,9 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/bench.h"
 #include "cli/progress.h"
 #include "cli/session.h"
 #include "core/alloc.h"
+#include "core/log.h"
 #include "core/str.h"
 
 enum { MOST_RUNS = 1000, LEAST_RUNS = 5 };
@@ -14,7 +16,7 @@ enum { MOST_RUNS = 1000, LEAST_RUNS = 5 };
 typedef struct bench_values {
     cli_session_values session;
     const char *shapes;
-    size_t runs;
+    size_t runs, prefill, decode, batch;
     int json;
 } bench_values;
 
@@ -22,7 +24,13 @@ static const cli_option options[] = {
     {"shapes", 's', "BxT,...", "texts x tokens (" DEFAULT_SHAPES ")", CLI_TEXT, offsetof(bench_values, shapes)},
     {"runs", 'n', "N", "runs after warm-up (as many as take 1.5 s, 5 at least)", CLI_COUNT,
      offsetof(bench_values, runs), MOST_RUNS},
-    {"json", 0, NULL, "{\"shape\":..,\"median_ms\":..,\"best_ms\":..,\"runs\":..} a line", CLI_FLAG,
+    {"prefill", 'p', "N", "of a model that generates: tokens of the prompt (512)", CLI_COUNT,
+     offsetof(bench_values, prefill), 1 << 20},
+    {"decode", 'd', "N", "of a model that generates: tokens of the answer (64)", CLI_COUNT,
+     offsetof(bench_values, decode), 1 << 20},
+    {"batch", 'b', "N", "of a model that generates: sequences at a time (1)", CLI_COUNT, offsetof(bench_values, batch),
+     1024},
+    {"json", 0, NULL, "one object a shape, or the rates of a model that generates", CLI_FLAG,
      offsetof(bench_values, json), 1},
     CLI_SESSION_OPTIONS(bench_values),
     {NULL},
@@ -138,11 +146,17 @@ static int bench_all(em_model *model, const shape_list *shapes, const bench_valu
 static int run(const void *given, const cli_words *operands)
 {
     const bench_values *values = given;
+    const cli_bench_decoder decoder = {values->prefill, values->decode, values->batch, values->runs, values->json != 0};
     shape_list shapes = {0};
+    em_model_info info;
     int code = parse_shapes(values->shapes ? values->shapes : DEFAULT_SHAPES, &shapes);
     if (code == CLI_OK) {
+        uint64_t begin = em__now();
         em_model *model = cli_session_open(operands->data[0], &values->session, &code);
-        if (model)
+        double load_ms = (double)(em__now() - begin) / 1e6;
+        if (model && em_model_get_info(model, &info) == EM_OK && info.width == 0)
+            code = cli_bench_generation(model, &decoder, load_ms);
+        else if (model)
             code = bench_all(model, &shapes, values);
         if (model && code == CLI_OK)
             cli_session_profile(model, &values->session);
@@ -155,12 +169,14 @@ static int run(const void *given, const cli_words *operands)
 const cli_command cli_bench = {
     .name = "bench",
     .operands = "MODEL",
-    .summary = "how long a model's forward takes",
+    .summary = "how fast a model runs",
     .examples = "emily bench all-MiniLM-L6-v2\n"
                 "emily bench all-MiniLM-L6-v2 --shapes 1x16,10x32 --threads 1\n"
-                "emily bench all-MiniLM-L6-v2 --shapes 1x16 --runs 100 --json\n",
+                "emily bench all-MiniLM-L6-v2 --shapes 1x16 --runs 100 --json\n"
+                "emily bench qwen3-0.6b --prefill 512 --decode 64 --json\n",
     .notes =
-        "Times the forward alone, after warm-up: neither tokenizer nor pooling. GFLOP/s counts its matrix products.\n",
+        "Times the forward alone, after warm-up: neither tokenizer nor pooling. GFLOP/s counts its matrix products.\n"
+        "A model that generates reads a prompt of any tokens and writes greedily: the median of --runs (3).\n",
     .options = options,
     .least = 1,
     .most = 1,

@@ -79,7 +79,7 @@ static int describe_model(cli_facts *facts, em_model *model, const info_values *
     facts->dtype = em_dtype_name(facts->model.dtype);
     describe_device(facts, values);
     size_t tokens = facts->model.positions > 0 && facts->model.positions < 16 ? (size_t)facts->model.positions : 16;
-    if (tokens == 16 && em_model_bench(model, 1, tokens, RUNS, times) == EM_OK) {
+    if (facts->model.width > 0 && tokens == 16 && em_model_bench(model, 1, tokens, RUNS, times) == EM_OK) {
         qsort(times, RUNS, sizeof *times, by_value);
         facts->milliseconds = times[RUNS / 2];
     }

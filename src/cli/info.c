@@ -84,9 +84,28 @@ static em_status human_prompts(em__str *out, const em_model *model)
     return status == EM_OK ? em__str_add_char(out, '\n') : status;
 }
 
+/* A model that generates has no sentence vectors. */
+static bool generates(const em_model_info *m)
+{
+    return m->width == 0;
+}
+
+static em_status human_decoder(em__str *out, const cli_facts *f)
+{
+    const em_model_info *m = &f->model;
+    em_status status =
+        em__str_addf(out, "  %d layers, %d wide, %d heads of %d (%d of keys), %d words, %d positions", m->layers,
+                     m->hidden, m->heads, m->head_dim, m->kv_heads, m->vocabulary, m->positions);
+    if (status == EM_OK && m->quantized_bits)
+        status = em__str_addf(out, "; %d-bit weights in groups of %d", m->quantized_bits, m->quantized_group);
+    return status == EM_OK ? em__str_addf(out, "\n  can: %s\n  %s\n", m->can, f->device) : status;
+}
+
 static em_status human_model(em__str *out, const cli_facts *f)
 {
     const em_model_info *m = &f->model;
+    if (generates(m))
+        return human_decoder(out, f);
     em_status status = em__str_addf(out, "  %d layers, %d wide, %d heads, %d positions; sentence vectors: ", m->layers,
                                     m->hidden, m->heads, m->positions);
     if (status == EM_OK)
@@ -184,16 +203,19 @@ static em_status json_model(em__str *out, const cli_facts *f)
     if (status == EM_OK)
         status = em__str_addf(out, ",\"positions\":%d,\"vocabulary\":%d,\"max_tokens\":%zu", m->positions,
                               m->vocabulary, m->max_tokens);
-    if (status == EM_OK)
+    if (status == EM_OK && generates(m))
+        status = em__str_addf(out, ",\"kv_heads\":%d,\"head_dim\":%d,\"bits\":%d,\"group\":%d", m->kv_heads,
+                              m->head_dim, m->quantized_bits, m->quantized_group);
+    else if (status == EM_OK)
         status = em__str_addf(out, ",\"pooling\":\"%s\",\"normalize\":%s,\"width\":%d", pool_words[m->pooling],
                               m->normalize ? "true" : "false", m->width);
-    if (status == EM_OK)
+    if (status == EM_OK && !generates(m))
         status = json_prompts(out, f->handle);
     if (status == EM_OK)
         status = add_pair(out, "can", m->can);
     if (status == EM_OK)
         status = add_pair(out, "device", f->device);
-    return status == EM_OK ? em__str_addf(out, ",\"ms_16_tokens\":%s", time) : status;
+    return status == EM_OK && !generates(m) ? em__str_addf(out, ",\"ms_16_tokens\":%s", time) : status;
 }
 
 em_status cli_facts_json(em__str *out, const cli_facts *f, bool tensors)

@@ -1,0 +1,17 @@
+/* The part of `emily bench` that is about models that generate. */
+#ifndef EMILY_CLI_BENCH_H
+#define EMILY_CLI_BENCH_H
+
+#include <emily/generation.h>
+
+#include "cli/cli.h"
+
+typedef struct cli_bench_decoder {
+    size_t prefill, decode, batch, runs; /* 0: not given */
+    bool json;
+} cli_bench_decoder;
+
+/* Reads and writes, prints tokens a second; `load_ms` is what opening took. */
+int cli_bench_generation(em_model *model, const cli_bench_decoder *how, double load_ms);
+
+#endif

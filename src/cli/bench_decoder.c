@@ -1,0 +1,124 @@
+/* See bench.h. A prompt of any tokens is read and an answer written greedily, past the tokens that end one. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli/bench.h"
+#include "core/alloc.h"
+#include "core/log.h"
+
+enum { MOST_RUNS = 101, DEFAULT_RUNS = 3, DEFAULT_PREFILL = 512, DEFAULT_DECODE = 64 };
+
+typedef struct decoder_bench {
+    cli_bench_decoder how; /* filled in */
+    em_generation *generation;
+    em_prompt *prompts;
+    double prefill[MOST_RUNS], decode[MOST_RUNS]; /* tokens a second */
+} decoder_bench;
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *values, size_t n)
+{
+    qsort(values, n, sizeof *values, by_value);
+    return (values[(n - 1) / 2] + values[n / 2]) / 2;
+}
+
+/* Resident memory in MB, as the system counts it; 0 where it does not say. */
+static double resident_mb(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (!file)
+        return 0;
+    if (fscanf(file, "%*u %lu", &pages) != 1)
+        pages = 0;
+    fclose(file);
+    return (double)pages * (double)sysconf(_SC_PAGESIZE) / 1e6;
+}
+
+/* One prompt and `decode` tokens behind the first, whose cost is the prompt's. */
+static em_status run_once(decoder_bench *b, size_t decode, double *prefill_rate, double *decode_rate)
+{
+    bool going = true;
+    em_generation_reset(b->generation);
+    uint64_t begin = em__now();
+    em_status status = em_generation_start(b->generation, b->prompts, b->how.batch);
+    uint64_t read = em__now();
+    if (status == EM_OK)
+        status = em_generation_step(b->generation, &going);
+    uint64_t first = em__now();
+    for (size_t i = 0; i < decode && status == EM_OK; i++)
+        status = em_generation_step(b->generation, &going);
+    uint64_t end = em__now();
+    *prefill_rate = (double)(b->how.prefill * b->how.batch) / (double)(read - begin) * 1e9;
+    *decode_rate = (double)(decode * b->how.batch) / (double)(end - first) * 1e9;
+    return status;
+}
+
+static em_status measure(decoder_bench *b)
+{
+    double ignored[2];
+    em_status status = run_once(b, b->how.decode < 2 ? b->how.decode : 2, &ignored[0], &ignored[1]);
+    for (size_t i = 0; i < b->how.runs && status == EM_OK; i++)
+        status = run_once(b, b->how.decode, &b->prefill[i], &b->decode[i]);
+    return status;
+}
+
+static void print_rates(decoder_bench *b, const em_model_info *info, double load_ms)
+{
+    double prefill = median(b->prefill, b->how.runs), decode = median(b->decode, b->how.runs);
+    if (b->how.json) {
+        printf(
+            "{\"prefill_tok_s\":%.2f,\"decode_tok_s\":%.2f,\"load_ms\":%.1f,\"rss_mb\":%.0f,\"prefill\":%zu,\"decode\":"
+            "%zu,\"batch\":%zu,\"runs\":%zu}\n",
+            prefill, decode, load_ms, resident_mb(), b->how.prefill, b->how.decode, b->how.batch, b->how.runs);
+        return;
+    }
+    printf("prompt of %zu tokens: %.1f tok/s\n", b->how.prefill, prefill);
+    printf("answer of %zu tokens, %zu at a time: %.2f tok/s\n", b->how.decode, b->how.batch, decode);
+    printf("opened in %.0f ms, %.0f MB resident, %.0f MB of weights\n", load_ms, resident_mb(),
+           (double)info->weight_bytes / 1e6);
+}
+
+/* Prompts whose tokens are spread over the vocabulary. */
+static em_status make_prompts(decoder_bench *b, const em_model_info *info, int32_t *ids)
+{
+    uint32_t random = 1;
+    for (size_t i = 0; i < b->how.prefill * b->how.batch; i++) {
+        random = random * 1664525u + 1013904223u;
+        ids[i] = (int32_t)(random % (uint32_t)info->vocabulary);
+    }
+    for (size_t i = 0; i < b->how.batch; i++)
+        b->prompts[i] = (em_prompt){ids + i * b->how.prefill, b->how.prefill};
+    return EM_OK;
+}
+
+int cli_bench_generation(em_model *model, const cli_bench_decoder *how, double load_ms)
+{
+    decoder_bench b = {.how = *how};
+    em_model_info info;
+    em_model_get_info(model, &info);
+    b.how.prefill = how->prefill ? how->prefill : DEFAULT_PREFILL;
+    b.how.decode = how->decode ? how->decode : DEFAULT_DECODE;
+    b.how.batch = how->batch ? how->batch : 1;
+    b.how.runs = how->runs ? how->runs : DEFAULT_RUNS;
+    b.how.runs = b.how.runs < MOST_RUNS ? b.how.runs : MOST_RUNS;
+    const em_generation_options options = {.struct_size = sizeof options, .ignore_eos = true};
+    int32_t *ids = em__calloc(b.how.prefill * b.how.batch, sizeof *ids);
+    b.prompts = em__calloc(b.how.batch, sizeof *b.prompts);
+    em_status status = ids && b.prompts ? make_prompts(&b, &info, ids) : EM_ERROR_OUT_OF_MEMORY;
+    if (status == EM_OK && !(b.generation = em_generation_new(model, &options)))
+        status = em_last_status();
+    if (status == EM_OK)
+        status = measure(&b);
+    if (status == EM_OK)
+        print_rates(&b, &info, load_ms);
+    em_generation_free(b.generation);
+    em__free(b.prompts);
+    em__free(ids);
+    return status == EM_OK ? CLI_OK : cli_fail_last();
+}

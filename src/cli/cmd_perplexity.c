@@ -1,0 +1,112 @@
+/* emily perplexity: how well a model foresees a text. */
+#include <math.h>
+#include <string.h>
+
+#include "cli/input.h"
+#include "cli/progress.h"
+#include "cli/session.h"
+#include "core/alloc.h"
+#include "io/file.h"
+
+#include <emily/generation.h>
+
+typedef struct perplexity_values {
+    cli_session_values session;
+    size_t context;
+    int json;
+} perplexity_values;
+
+enum { DEFAULT_CONTEXT = 2048, MOST_BYTES = 1 << 30 };
+
+static const cli_option options[] = {
+    {"context", 0, "N", "tokens scored at a time, without those before them (2048)", CLI_COUNT,
+     offsetof(perplexity_values, context), 1 << 20},
+    {"json", 0, NULL, "one object", CLI_FLAG, offsetof(perplexity_values, json), 1},
+    CLI_SESSION_OPTIONS(perplexity_values),
+    {NULL},
+};
+
+typedef struct score {
+    double sum; /* of log p */
+    size_t count;
+} score;
+
+/* Windows of `context` tokens, each by itself; the first token of a window has nothing before it and does not count. */
+static int score_all(em_model *model, const em_encoding *text, size_t context, score *total)
+{
+    cli_progress progress;
+    float *logprobs = em__calloc(context, sizeof *logprobs);
+    if (!logprobs)
+        return cli_fail_last();
+    int code = CLI_OK;
+    cli_progress_begin(&progress, "perplexity");
+    for (size_t i = 0; i < text->length && code == CLI_OK; i += context) {
+        size_t n = text->length - i < context ? text->length - i : context;
+        cli_progress_update(&progress, (double)i / (double)text->length, "");
+        if (em_model_score(model, text->ids + i, n, logprobs) != EM_OK)
+            code = cli_fail_last();
+        for (size_t k = 1; k < n && code == CLI_OK; k++)
+            total->sum += logprobs[k];
+        total->count += n - 1;
+    }
+    cli_progress_end(&progress);
+    em__free(logprobs);
+    return code;
+}
+
+static int measure(em_model *model, const char *bytes, size_t size, const perplexity_values *values)
+{
+    em_encoding text = {0};
+    em_model_info info;
+    score total = {0};
+    const em_tokenizer *tokenizer = em_model_tokenizer(model);
+    if (!tokenizer || em_tokenizer_encode(tokenizer, bytes, size, NULL, &text) != EM_OK)
+        return cli_fail_last();
+    em_model_get_info(model, &info);
+    size_t context = values->context ? values->context : DEFAULT_CONTEXT;
+    context = context < info.max_tokens ? context : info.max_tokens;
+    int code = text.length < 2 ? cli_fail(CLI_FAILURE, "perplexity: the text has %zu tokens; two at least", text.length)
+                               : score_all(model, &text, context, &total);
+    em_encoding_free(&text);
+    if (code != CLI_OK)
+        return code;
+    double mean = -total.sum / (double)total.count;
+    if (values->json)
+        printf("{\"perplexity\":%.6g,\"nats_per_token\":%.6g,\"bits_per_byte\":%.6g,\"tokens\":%zu,\"context\":%zu}\n",
+               exp(mean), mean, -total.sum / log(2) / (double)size, total.count, context);
+    else
+        printf("perplexity %.4f over %zu tokens (%.4f nats a token, %.4f bits a byte)\n", exp(mean), total.count, mean,
+               -total.sum / log(2) / (double)size);
+    return CLI_OK;
+}
+
+static int run(const void *given, const cli_words *operands)
+{
+    const perplexity_values *values = given;
+    char *text;
+    size_t size;
+    int code;
+    if (em__file_read(operands->data[1], MOST_BYTES, &text, &size) != EM_OK)
+        return cli_fail_last();
+    em_model *model = cli_session_open(operands->data[0], &values->session, &code);
+    if (model)
+        code = measure(model, text, size, values);
+    em_model_close(&model);
+    em__free(text);
+    return code;
+}
+
+const cli_command cli_perplexity = {
+    .name = "perplexity",
+    .operands = "MODEL FILE",
+    .summary = "how well a model foresees a text",
+    .examples = "emily perplexity qwen3-0.6b notes.txt\n"
+                "emily perplexity ./my-model-4bit notes.txt --context 512 --json\n",
+    .notes = "exp of the mean of -log p of each token, given those before it in its window. Lower is better; compare\n"
+             "models with one tokenizer only, or their bits a byte.\n",
+    .options = options,
+    .least = 2,
+    .most = 2,
+    .values_size = sizeof(perplexity_values),
+    .run = run,
+};
