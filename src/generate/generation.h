@@ -53,6 +53,10 @@ struct em_generation {
 em_status em__generation_take_options(em_generation *g, const em_generation_options *given, bool first);
 void em__generation_free_options(em_generation *g);
 
+/* start.c: room for so many sequences; a prompt of which `cached` tokens are in the cache. */
+em_status em__generation_make_sequences(em_generation *g, size_t count);
+em_status em__generation_set_prompt(em_generation *g, size_t index, const em_prompt *prompt, size_t cached);
+
 /* forward.c: one forward. Tokens [cached, cached + n) of a sequence, whose last logits come into its row... */
 em_status em__generation_feed(em_generation *g, em__sequence *sequence, size_t n);
 /* ...or the newest token of every active sequence... */

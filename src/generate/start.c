@@ -29,7 +29,7 @@ static em_status check_prompts(const em_generation *g, const em_prompt *prompts,
     return EM_OK;
 }
 
-static em_status make_sequences(em_generation *g, size_t count)
+em_status em__generation_make_sequences(em_generation *g, size_t count)
 {
     if (count > g->room) {
         em__sequence *fresh = em__realloc(g->sequences, count * sizeof *fresh);
@@ -54,7 +54,7 @@ static size_t common(const em_generation *g, const em_prompt *prompt)
     return n;
 }
 
-static em_status set_prompt(em_generation *g, size_t index, const em_prompt *prompt, size_t cached)
+em_status em__generation_set_prompt(em_generation *g, size_t index, const em_prompt *prompt, size_t cached)
 {
     em__sequence *s = &g->sequences[index];
     s->tokens.length = 0;
@@ -98,13 +98,13 @@ static em_status read_all(em_generation *g, const em_prompt *prompts, size_t n)
 {
     const size_t each = g->options.sequences, count = n * each;
     size_t reused = count == 1 ? common(g, prompts) : 0;
-    EM__TRY(make_sequences(g, count));
+    EM__TRY(em__generation_make_sequences(g, count));
     g->n_sequences = 0; /* while they change, nothing is there to go on with */
     EM__TRY(em__generation_reserve_logits(g, count));
     EM__TRY(em__cache_reserve(&g->cache, (int64_t)count, 1, count == 1 ? 1 : 0, (int64_t)reused));
     g->rotated = g->rotated && reused > 0;
     for (size_t i = 0; i < count; i++)
-        EM__TRY(set_prompt(g, i, &prompts[i / each], reused));
+        EM__TRY(em__generation_set_prompt(g, i, &prompts[i / each], reused));
     g->n_sequences = g->active = count;
     g->stats.reused_tokens = reused;
     for (size_t i = 0; i < count; i++) {

@@ -1,0 +1,181 @@
+/*
+ * Sessions: the first sequence's tokens, and the keys and values of those that were read, as a safetensors file:
+ * "tokens" s32 [n], "keys.I" and "values.I" [kv_heads, cached, head_dim] of layer I. Metadata says which shape of model
+ * they belong to; a file is untrusted, and each tensor is held to the model's sizes.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include <emily/safetensors.h>
+
+#include "core/alloc.h"
+#include "core/block.h"
+#include "core/error.h"
+#include "generate/generation.h"
+
+enum { MAX_NAME = 24, MAX_SHAPE = 160 };
+
+/* What must agree between the model that wrote a session and the one that reads it. */
+static void describe(const em_generation *g, char *text)
+{
+    const em__decoder_config *c = &g->decoder->config;
+    snprintf(text, MAX_SHAPE, "%s layers=%lld hidden=%lld heads=%lld kv_heads=%lld head_dim=%lld vocabulary=%lld %s",
+             c->family->name, (long long)c->layers, (long long)c->hidden, (long long)c->heads, (long long)c->kv_heads,
+             (long long)c->head_dim, (long long)c->vocabulary, em_dtype_name(g->cache.dtype));
+}
+
+typedef struct packing {
+    em_safetensors_tensor *tensors; /* tokens, then keys and values by turns */
+    char (*names)[MAX_NAME];
+    char *bytes; /* of all keys and values */
+    size_t size, each;
+} packing;
+
+/* Rows of a sequence of the cache, head behind head without the unused capacity. */
+static void pack_layer(const em__cache *cache, const void *from, size_t row, int64_t cached, char *to)
+{
+    for (int64_t h = 0; h < cache->config->kv_heads; h++)
+        memcpy(to + (size_t)(h * cached) * row, (const char *)from + (size_t)(h * cache->capacity) * row,
+               (size_t)cached * row);
+}
+
+static em_status pack(const em_generation *g, packing *p)
+{
+    const em__sequence *s = &g->sequences[0];
+    const em__decoder_config *c = &g->decoder->config;
+    const size_t row = (size_t)c->head_dim * em_dtype_size(g->cache.dtype), caches = 2 * (size_t)c->layers;
+    const int64_t cached = (int64_t)s->cached;
+    p->each = (size_t)(c->kv_heads * cached) * row;
+    p->size = p->each * caches;
+    p->tensors = em__calloc(caches + 1, sizeof *p->tensors);
+    p->names = em__calloc(caches, sizeof *p->names);
+    p->bytes = em__block_alloc(p->size);
+    if (!p->tensors || !p->names || !p->bytes)
+        return EM_ERROR_OUT_OF_MEMORY;
+    p->tensors[0] = (em_safetensors_tensor){"tokens", EM_S32, em_shape((int64_t)s->tokens.length), s->tokens.data,
+                                            s->tokens.length * sizeof(int32_t)};
+    for (size_t i = 0; i < caches; i++) {
+        char *to = p->bytes + i * p->each;
+        pack_layer(&g->cache, i % 2 ? g->cache.values[i / 2] : g->cache.keys[i / 2], row, cached, to);
+        snprintf(p->names[i], MAX_NAME, "%s.%zu", i % 2 ? "values" : "keys", i / 2);
+        p->tensors[i + 1] = (em_safetensors_tensor){p->names[i], g->cache.dtype,
+                                                    em_shape(c->kv_heads, cached, c->head_dim), to, p->each};
+    }
+    return EM_OK;
+}
+
+em_status em_generation_save(const em_generation *g, const char *path)
+{
+    EM__FAIL_IF(!g || !path, EM_ERROR_INVALID_ARGUMENT, "session: NULL argument");
+    EM__FAIL_IF(g->n_sequences == 0 || g->sequences[0].row != 0, EM_ERROR_INVALID_ARGUMENT,
+                "session: there is nothing to save");
+    EM__FAIL_IF(g->rotated, EM_ERROR_UNSUPPORTED, "session: a cache that has rotated can't be saved");
+    char shape[MAX_SHAPE];
+    packing p = {0};
+    describe(g, shape);
+    const em_safetensors_entry entry = {"emily.session", shape};
+    em_status status = pack(g, &p);
+    if (status == EM_OK)
+        status = em_safetensors_write(path, p.tensors, 2 * (size_t)g->decoder->config.layers + 1, &entry, 1);
+    em__block_free(p.bytes, p.size);
+    em__free(p.names);
+    em__free(p.tensors);
+    return status;
+}
+
+static em_status check_file(const em_generation *g, const em_safetensors *file, const char *path)
+{
+    char shape[MAX_SHAPE];
+    const char *made = em_safetensors_metadata(file, "emily.session");
+    describe(g, shape);
+    EM__FAIL_IF(!made, EM_ERROR_FORMAT, "%s: not a session", path);
+    EM__FAIL_IF(strcmp(made, shape) != 0, EM_ERROR_FORMAT, "%s: the session is of %.160s; the model is %s", path, made,
+                shape);
+    return EM_OK;
+}
+
+static em_status find_tokens(const em_generation *g, const em_safetensors *file, const char *path, em_prompt *tokens)
+{
+    const em_safetensors_tensor *t = em_safetensors_find(file, "tokens");
+    EM__FAIL_IF(!t || t->dtype != EM_S32 || t->dims.rank != 1 || t->dims.dims[0] < 1 ||
+                    (size_t)t->dims.dims[0] > g->options.context + 1,
+                EM_ERROR_FORMAT, "%s: the tokens are missing, or more than the context of %zu", path,
+                g->options.context);
+    *tokens = (em_prompt){t->data, (size_t)t->dims.dims[0]};
+    for (size_t i = 0; i < tokens->length; i++)
+        EM__FAIL_IF(tokens->ids[i] < 0 || tokens->ids[i] >= g->decoder->config.vocabulary, EM_ERROR_FORMAT,
+                    "%s: token %zu is %d, the vocabulary has %lld", path, i, (int)tokens->ids[i],
+                    (long long)g->decoder->config.vocabulary);
+    return EM_OK;
+}
+
+/* The tensor of one cache; the first one says how many rows all have. */
+static em_status find_cache(const em_generation *g, const em_safetensors *file, const char *path, size_t i,
+                            int64_t *cached, const em_safetensors_tensor **tensor)
+{
+    const em__decoder_config *c = &g->decoder->config;
+    char name[MAX_NAME];
+    snprintf(name, sizeof name, "%s.%zu", i % 2 ? "values" : "keys", i / 2);
+    const em_safetensors_tensor *t = em_safetensors_find(file, name);
+    if (t && *cached < 0 && t->dims.rank == 3)
+        *cached = t->dims.dims[1];
+    EM__FAIL_IF(!t || t->dtype != g->cache.dtype || t->dims.rank != 3 || t->dims.dims[0] != c->kv_heads ||
+                    t->dims.dims[1] != *cached || t->dims.dims[2] != c->head_dim,
+                EM_ERROR_FORMAT, "%s: tensor %s is missing or has a wrong shape", path, name);
+    *tensor = t;
+    return EM_OK;
+}
+
+static em_status check_caches(const em_generation *g, const em_safetensors *file, const char *path, size_t tokens,
+                              int64_t *cached)
+{
+    const em_safetensors_tensor *t;
+    *cached = -1;
+    for (size_t i = 0; i < 2 * (size_t)g->decoder->config.layers; i++)
+        EM__TRY(find_cache(g, file, path, i, cached, &t));
+    EM__FAIL_IF(*cached > (int64_t)tokens || *cached > (int64_t)g->options.context, EM_ERROR_FORMAT,
+                "%s: %lld rows of keys, %zu tokens", path, (long long)*cached, tokens);
+    return EM_OK;
+}
+
+static em_status fill_caches(em_generation *g, const em_safetensors *file, const char *path, int64_t cached)
+{
+    const size_t row = (size_t)g->decoder->config.head_dim * em_dtype_size(g->cache.dtype);
+    const em_safetensors_tensor *t;
+    EM__TRY(em__cache_reserve(&g->cache, 1, cached > 0 ? cached : 1, 0, 0));
+    for (size_t i = 0; i < 2 * (size_t)g->decoder->config.layers; i++) {
+        EM__TRY(find_cache(g, file, path, i, &cached, &t));
+        char *to = i % 2 ? g->cache.values[i / 2] : g->cache.keys[i / 2];
+        for (int64_t h = 0; h < g->decoder->config.kv_heads; h++)
+            memcpy(to + (size_t)(h * g->cache.capacity) * row, (const char *)t->data + (size_t)(h * cached) * row,
+                   (size_t)cached * row);
+    }
+    return EM_OK;
+}
+
+static em_status read_session(em_generation *g, const em_safetensors *file, const char *path)
+{
+    em_prompt tokens;
+    int64_t cached;
+    EM__TRY(check_file(g, file, path));
+    EM__TRY(find_tokens(g, file, path, &tokens));
+    EM__TRY(check_caches(g, file, path, tokens.length, &cached));
+    em_generation_reset(g);
+    EM__TRY(em__generation_make_sequences(g, 1));
+    EM__TRY(fill_caches(g, file, path, cached));
+    EM__TRY(em__generation_set_prompt(g, 0, &tokens, (size_t)cached));
+    g->sequences[0].finish = EM_FINISH_CANCELLED; /* a next prompt goes on from here */
+    g->n_sequences = g->active = 1;
+    return EM_OK;
+}
+
+em_status em_generation_load(em_generation *g, const char *path)
+{
+    em_safetensors *file;
+    EM__FAIL_IF(!g || !path, EM_ERROR_INVALID_ARGUMENT, "session: NULL argument");
+    const em_safetensors_options options = {.struct_size = sizeof options, .mode = EM_SAFETENSORS_READ};
+    EM__TRY(em_safetensors_open(path, &options, &file));
+    em_status status = read_session(g, file, path);
+    em_safetensors_close(&file);
+    return status;
+}
