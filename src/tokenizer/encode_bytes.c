@@ -10,7 +10,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "tokenizer/model.h"
-#include "tokenizer/unicode.h"
+#include "tokenizer/normalize.h"
 #include "tokenizer/utf8.h"
 
 typedef struct bytes {
@@ -20,17 +20,41 @@ typedef struct bytes {
     uint32_t position; /* code point at which the next word begins */
 } bytes;
 
-static bool is_normal(const em_tokenizer *tok, em__source source)
+/* Whether NFC leaves a few characters alone. */
+static em_status is_normal_part(em__scratch *s, const char *text, size_t length, bool *normal)
 {
-    const char *at = source.text, *end = at + source.length;
+    s->text.length = 0;
+    EM__TRY(em__text_add_source(&s->text, (em__source){text, length, 0}));
+    EM__TRY(em__normalize_form(EM_NORM_NFC, s, 0));
+    *normal = s->text.length == length && memcmp(s->text.bytes, text, length) == 0;
+    return EM_OK;
+}
+
+/*
+ * Whether NFC leaves the text alone. Characters that it may change change with those beside them, from the character
+ * before up to the next that is sure to stay. Text of languages that need marks is nearly always normal.
+ */
+static em_status is_normal(const em_tokenizer *tok, em__scratch *s, em__source source, bool *normal)
+{
+    const char *at = source.text, *end = at + source.length, *before = at;
+    *normal = true;
     if (tok->norms.length == 0)
-        return true;
-    while (at < end)
-        if ((uint8_t)*at < 0x80)
+        return EM_OK;
+    while (at < end && *normal) {
+        const char *part = before;
+        before = at;
+        if ((uint8_t)*at < 0x80) {
             at++;
-        else if (em__uc_flags(em__utf8_next(&at)) & EM_UC_NFC)
-            return false;
-    return true;
+            continue;
+        }
+        if (!(em__uc_flags(em__utf8_next(&at)) & EM_UC_NFC))
+            continue;
+        for (const char *next = at; at < end && (em__uc_flags(em__utf8_next(&next)) & EM_UC_NFC);)
+            at = next;
+        EM__TRY(is_normal_part(s, part, (size_t)(at - part), normal));
+        before = at;
+    }
+    return EM_OK;
 }
 
 static bool is_ascii(const char *word, size_t length)
@@ -125,7 +149,7 @@ em_status em__encode_bytes(const em_tokenizer *tok, em__scratch *s, em__source s
     bytes b = {tok, s, out, source.origin};
     size_t from = 0, scan = 0;
     em__match match;
-    *done = is_normal(tok, source);
+    EM__TRY(is_normal(tok, s, source, done));
     if (!*done)
         return EM_OK;
     while (out->length < limit &&
