@@ -12,15 +12,15 @@ static const em__string unknown = {"\xEF\xBF\xBD", 3};
 static em_status add_bytes(em__str *bytes, em__string token)
 {
     const char *at = token.data, *end = at + token.length;
-    size_t before = bytes->length;
+    EM__TRY(em__str_reserve(bytes, bytes->length + token.length));
+    char *out = bytes->data ? bytes->data + bytes->length : NULL;
     while (at < end) {
         int byte = em__char_byte(em__utf8_next(&at));
-        if (byte < 0) {
-            bytes->length = before;
+        if (byte < 0)
             return em__str_add(bytes, token.data, token.length);
-        }
-        EM__TRY(em__str_add_char(bytes, (char)byte));
+        *out++ = (char)byte;
     }
+    bytes->length = out ? (size_t)(out - bytes->data) : 0;
     return EM_OK;
 }
 
