@@ -42,7 +42,7 @@ typedef struct em_token_score {
 typedef struct em_token {
     int32_t id;
     const char *text; /* what can be shown now, UTF-8, NUL-terminated: never half a character, never a part of a stop
-                         string; often more or less than this one token. "" without a tokenizer */
+                         string; often more or less than this one token. "" where the model's tokenizer was not read */
     size_t length;    /* bytes of text */
     size_t sequence, index;    /* which sequence, which token of its answer; index counts from 0 */
     float logprob;             /* with logprobs: of this token */
@@ -122,7 +122,7 @@ EM_API em_status em_generation_set_options(em_generation *generation, const em_g
  * EM_ERROR_CANCELLED after em_generation_cancel; what was written until then stays readable. */
 EM_API em_status em_generate(em_generation *generation, const char *prompt);
 
-/* The same from token ids; needs no tokenizer. */
+/* The same from token ids; needs no tokenizer. There is text when em_model_tokenizer or em_generate has read it. */
 EM_API em_status em_generate_ids(em_generation *generation, const int32_t *ids, size_t n);
 
 /* ---- step by step ---- */

@@ -248,7 +248,7 @@ static int start(generating *g, const cli_words *operands)
     o->show_special = v->special != 0;
     o->on_token = on_token;
     o->user = g;
-    g->ids = v->output == OUTPUT_IDS;
+    g->ids = v->output == OUTPUT_IDS || !em_model_tokenizer(g->model);
     g->stream = !v->json && v->answers <= 1;
     g->generation = em_generation_new(g->model, o);
     return g->generation ? CLI_OK : cli_fail_last();

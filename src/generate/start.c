@@ -122,6 +122,7 @@ em_status em_generation_start(em_generation *g, const em_prompt *prompts, size_t
     EM__FAIL_IF(!g, EM_ERROR_INVALID_ARGUMENT, "generation: it is NULL");
     atomic_store(&g->cancel, false);
     EM__TRY(check_prompts(g, prompts, n));
+    g->tokenizer = em__model_tokenizer_if_read(g->model);
     g->stats = (em_generation_stats){0};
     uint64_t begin = em__now();
     em_status status = read_all(g, prompts, n);

@@ -305,6 +305,15 @@ em_status em__model_tokenizer(const em_model *model, const em_tokenizer **tokeni
     return status;
 }
 
+const em_tokenizer *em__model_tokenizer_if_read(const em_model *model)
+{
+    em_model *m = (em_model *)model; /* the lock */
+    pthread_mutex_lock(&m->lock);
+    const em_tokenizer *tokenizer = m->tokenizer;
+    pthread_mutex_unlock(&m->lock);
+    return tokenizer;
+}
+
 const em_tokenizer *em_model_tokenizer(const em_model *model)
 {
     const em_tokenizer *tokenizer;

@@ -72,6 +72,7 @@ em_status em__need_decoder(const em_model *model, const char *what);
 
 /* em_model_tokenizer with its reason: EM_ERROR_NOT_FOUND when the checkpoint has no tokenizer.json. */
 em_status em__model_tokenizer(const em_model *model, const em_tokenizer **tokenizer);
+const em_tokenizer *em__model_tokenizer_if_read(const em_model *model); /* NULL: nobody wanted it yet */
 
 /* Width of a row of the task's result; its rows are task->tokens or task->segments. */
 int64_t em__task_width(const em_model *model, const em__task *task);
