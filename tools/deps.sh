@@ -18,6 +18,7 @@ libjansson-dev module  jansson
 libpcre2-dev   module  libpcre2-8
 libutf8proc-dev module libutf8proc
 libcurl4-openssl-dev module libcurl
+libedit-dev    header  histedit.h
 liblapacke-dev module lapacke
 libmicrohttpd-dev module libmicrohttpd
 python3-pip    demo    pip3

@@ -17,6 +17,7 @@
 #define EMILY_GENERATION_H
 
 #include <emily/model.h>
+#include <emily/template.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -124,6 +125,22 @@ EM_API em_status em_generate(em_generation *generation, const char *prompt);
 
 /* The same from token ids; needs no tokenizer. There is text when em_model_tokenizer or em_generate has read it. */
 EM_API em_status em_generate_ids(em_generation *generation, const int32_t *ids, size_t n);
+
+/* ---- conversations ---- */
+
+typedef struct em_message {
+    const char *role; /* "system", "user", "assistant" */
+    const char *content;
+} em_message;
+
+/* Renders the conversation with the checkpoint's chat template, opens the model's answer, and writes it to the end.
+ * What the last call read and wrote is not read again where the conversation goes on from it. EM_ERROR_NOT_FOUND: the
+ * checkpoint has no chat template. EM_ERROR_INVALID_ARGUMENT also when the template refuses the messages. */
+EM_API em_status em_generation_chat(em_generation *generation, const em_message *messages, size_t n);
+
+/* The same with all that a template takes: JSON messages, tools, variables (template.h); add_generation_prompt is as
+ * given. */
+EM_API em_status em_generation_chat_with(em_generation *generation, const em_chat_options *chat);
 
 /* ---- step by step ---- */
 

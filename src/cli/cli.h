@@ -109,7 +109,8 @@ void cli_help_command(const cli_command *command);
 /* The nearest of `count` names to a mistyped one, or NULL when none is near. */
 const char *cli_nearest(const char *word, const char *const *names, size_t count);
 
-extern const cli_command cli_generate, cli_perplexity, cli_embed, cli_search, cli_info, cli_tokenize, cli_devices,
-    cli_bench, cli_pull, cli_version, cli_help;
+extern const cli_command cli_chat, cli_generate, cli_perplexity;
+extern const cli_command cli_embed, cli_search, cli_tokenize;
+extern const cli_command cli_info, cli_bench, cli_pull, cli_devices, cli_version, cli_help;
 
 #endif

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/conversation.h"
 #include "cli/input.h"
 #include "cli/output.h"
 #include "cli/sampling.h"
@@ -16,9 +17,10 @@
 typedef struct generate_values {
     cli_session_values session;
     cli_sampling_values sampling;
-    const char *prompt_ids, *logits;
+    const char *prompt_ids, *logits, *system;
+    cli_words variables;
     size_t answers, logprobs;
-    int output, json, stats, special;
+    int output, json, stats, special, raw, no_think;
 } generate_values;
 
 enum { OUTPUT_TEXT = 1, OUTPUT_IDS };
@@ -26,6 +28,13 @@ enum { OUTPUT_TEXT = 1, OUTPUT_IDS };
 static const cli_option options[] = {
     {"prompt-ids", 0, "N,N,...", "token ids in place of a text: needs no tokenizer", CLI_TEXT,
      offsetof(generate_values, prompt_ids)},
+    {"raw", 0, NULL, "the prompt as it stands, without the model's chat template", CLI_FLAG,
+     offsetof(generate_values, raw), 1},
+    {"system", 's', "TEXT", "what the model is told before the prompt", CLI_TEXT, offsetof(generate_values, system)},
+    {"no-think", 0, NULL, "answer without thinking aloud (templates that know enable_thinking)", CLI_FLAG,
+     offsetof(generate_values, no_think), 1},
+    {"var", 0, "NAME=JSON", "a variable of the chat template; may be repeated", CLI_LIST,
+     offsetof(generate_values, variables)},
     {"output", 0, "text|ids", "what to print (text; ids with --prompt-ids where there is no tokenizer)", CLI_CHOICE,
      offsetof(generate_values, output)},
     {"answers", 0, "N", "answers to the prompt, each with draws of its own (1)", CLI_COUNT,
@@ -88,14 +97,50 @@ static int read_prompt(const cli_words *operands, em__str *prompt)
     return prompt->length ? CLI_OK : cli_fail(CLI_USAGE, "generate: the prompt is empty");
 }
 
-static int encode(generating *g, const em__str *text)
+/* The prompt by the checkpoint's chat template, in its place; *templated is false when it has none. */
+static int render(generating *g, em__str *text, bool *templated)
+{
+    const generate_values *v = g->values;
+    cli_conversation conversation = {0};
+    em_chat_template *chat = NULL;
+    em_chat_options how;
+    em_model_info info;
+    char *rendered = NULL;
+    size_t length = 0;
+    *templated = false;
+    em_model_get_info(g->model, &info);
+    if (v->raw)
+        return CLI_OK;
+    if (em_chat_template_open(info.path, &chat) != EM_OK)
+        return em_last_status() == EM_ERROR_NOT_FOUND && !v->system ? CLI_OK : cli_fail_last();
+    int code = cli_conversation_init(&conversation, "generate", v->system, &v->variables, !v->no_think);
+    if (code == CLI_OK)
+        code = cli_conversation_add(&conversation, "user", text->data, text->length);
+    if (code == CLI_OK)
+        code = cli_conversation_options(&conversation, &how);
+    if (code == CLI_OK && em_chat_template_render(chat, &how, &rendered, &length) != EM_OK)
+        code = cli_fail_last();
+    em__str_clear(text);
+    if (code == CLI_OK && em__str_add(text, rendered, length) != EM_OK)
+        code = cli_fail_last();
+    *templated = code == CLI_OK;
+    em_template_text_free(rendered);
+    cli_conversation_free(&conversation);
+    em_chat_template_free(chat);
+    return code;
+}
+
+static int encode(generating *g, em__str *text)
 {
     const em_tokenizer *tokenizer = em_model_tokenizer(g->model);
+    em_encode_options how = {.struct_size = sizeof how};
     em_encoding encoding = {0};
-    int code = CLI_OK;
     if (!tokenizer)
         return cli_fail_last();
-    if (em_tokenizer_encode(tokenizer, text->data, text->length, NULL, &encoding) != EM_OK)
+    int code = render(g, text, &how.no_special);
+    if (code != CLI_OK)
+        return code;
+    if (em_tokenizer_encode(tokenizer, text->data, text->length, &how, &encoding) != EM_OK)
         code = cli_fail_last();
     for (size_t i = 0; i < encoding.length && code == CLI_OK; i++)
         code = em__vec_push(&g->prompt, encoding.ids[i]) == EM_OK ? CLI_OK : cli_fail_last();
@@ -310,7 +355,9 @@ const cli_command cli_generate = {
     .examples = "emily generate qwen3-0.6b \"Why is the sky blue?\" --stats\n"
                 "emily generate qwen3-0.6b --max-tokens 100 --temperature 0 < prompt.txt\n"
                 "emily generate ./model --prompt-ids 1,2,3 --max-tokens 64 --output ids --temperature 0\n",
-    .notes = "Without PROMPT, or with -, the prompt is read from standard input.\n",
+    .notes = "Without PROMPT, or with -, the prompt is read from standard input. A checkpoint with a chat template is "
+             "asked\n"
+             "through it, as one message; --raw goes on from the text itself.\n",
     .options = options,
     .least = 1,
     .most = 2,

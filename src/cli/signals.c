@@ -14,9 +14,15 @@
 static char unfinished[PATH_MAX];
 static volatile sig_atomic_t has_unfinished, line_drawn, hold, waiting;
 
+static void (*volatile interrupt)(void);
+
 static void stop(int number)
 {
     static const char wipe[] = "\r\033[K";
+    if (number == SIGINT && interrupt) {
+        interrupt();
+        return;
+    }
     if (hold) {
         waiting = number;
         return;
@@ -68,6 +74,11 @@ void cli_signals_hold(bool held)
     hold = held;
     if (!held && waiting)
         stop(waiting);
+}
+
+void cli_signals_interrupt(void (*fn)(void))
+{
+    interrupt = fn;
 }
 
 void cli_signals_line(bool drawn)

@@ -13,6 +13,10 @@ bool cli_signals_unfinished(const char *path);
 /* While held, an interruption waits until it is released: for work that cleans up after itself and is short. */
 void cli_signals_hold(bool held);
 
+/* From now on Ctrl-C calls `fn` instead of ending the process; NULL: it ends it again. `fn` runs in the handler: it may
+ * only do what is safe there. */
+void cli_signals_interrupt(void (*fn)(void));
+
 /* Whether a progress line is on the terminal, to be wiped when interrupted. */
 void cli_signals_line(bool drawn);
 

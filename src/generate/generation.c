@@ -57,6 +57,7 @@ void em_generation_free(em_generation *g)
     em__sampler_free(&g->sampler);
     em__generation_free_options(g);
     em__vec_free(&g->feed);
+    em_chat_template_free(g->chat);
     em__free(g);
 }
 
@@ -82,17 +83,23 @@ em_status em_generate_ids(em_generation *g, const int32_t *ids, size_t n)
     return run_to_the_end(g, &prompt);
 }
 
-em_status em_generate(em_generation *g, const char *text)
+em_status em__generation_answer(em_generation *g, const char *text, size_t length, bool has_special)
 {
-    EM__FAIL_IF(!g || !text, EM_ERROR_INVALID_ARGUMENT, "generation: NULL argument");
+    const em_encode_options how = {.struct_size = sizeof how, .no_special = has_special};
     em_encoding encoding = {0};
     EM__TRY(em__model_tokenizer(g->model, &g->tokenizer));
-    em_status status = em_tokenizer_encode(g->tokenizer, text, strlen(text), NULL, &encoding);
+    em_status status = em_tokenizer_encode(g->tokenizer, text, length, &how, &encoding);
     const em_prompt prompt = {encoding.ids, encoding.length};
     if (status == EM_OK)
         status = run_to_the_end(g, &prompt);
     em_encoding_free(&encoding);
     return status;
+}
+
+em_status em_generate(em_generation *g, const char *text)
+{
+    EM__FAIL_IF(!g || !text, EM_ERROR_INVALID_ARGUMENT, "generation: NULL argument");
+    return em__generation_answer(g, text, strlen(text), false);
 }
 
 void em_generation_cancel(em_generation *g)

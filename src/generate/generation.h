@@ -35,6 +35,7 @@ struct em_generation {
     em_generation_options options; /* with defaults filled in; lists are owned */
     em__stops stops;
     const em_tokenizer *tokenizer; /* NULL: texts are empty */
+    em_chat_template *chat;        /* NULL until it is wanted */
     em__cache cache;
     em__sampler sampler;
     em__sequence *sequences;
@@ -52,6 +53,10 @@ struct em_generation {
 /* options.c: checks, fills in defaults, and copies lists; the generation's old ones are freed. */
 em_status em__generation_take_options(em_generation *g, const em_generation_options *given, bool first);
 void em__generation_free_options(em_generation *g);
+
+/* generation.c: reads the prompt and writes to the end; `text` is encoded without special tokens of its own when it
+ * `has_special` ones. */
+em_status em__generation_answer(em_generation *g, const char *text, size_t length, bool has_special);
 
 /* start.c: room for so many sequences; a prompt of which `cached` tokens are in the cache. */
 em_status em__generation_make_sequences(em_generation *g, size_t count);

@@ -17,12 +17,13 @@ _emily() {
         --speculate"
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        COMPREPLY=($(compgen -W "generate embed search info tokenize perplexity bench pull devices version help --help --version" -- "$current"))
+        COMPREPLY=($(compgen -W "chat generate embed search info tokenize perplexity bench pull devices version help --help --version" -- "$current"))
         return
     fi
     case $command in
+    chat) options="--system --no-think --var --stats $sampling $session" ;;
     generate)
-        options="--prompt-ids --output --answers --json --logprobs --logits --special --stats $sampling $session" ;;
+        options="--prompt-ids --raw --system --no-think --var --output --answers --json --logprobs --logits --special --stats $sampling $session" ;;
     embed)
         options="--file --null --output --format --pooling --normalize --no-normalize --prompt --prompt-name --max-tokens
                  --batch $session" ;;
@@ -34,7 +35,7 @@ _emily() {
     pull) options="--revision --include --cache --quiet" ;;
     devices) options="--json" ;;
     help)
-        COMPREPLY=($(compgen -W "generate embed search info tokenize perplexity bench pull devices version help" -- "$current"))
+        COMPREPLY=($(compgen -W "chat generate embed search info tokenize perplexity bench pull devices version help" -- "$current"))
         return ;;
     *) options= ;;
     esac
@@ -49,7 +50,7 @@ _emily() {
     *)
         if [[ $current == -* ]]; then
             COMPREPLY=($(compgen -W "$options --help" -- "$current"))
-        elif [ "$COMP_CWORD" -eq 2 ] && [[ " generate embed search info tokenize perplexity bench pull " == *" $command "* ]]; then
+        elif [ "$COMP_CWORD" -eq 2 ] && [[ " chat generate embed search info tokenize perplexity bench pull " == *" $command "* ]]; then
             COMPREPLY=($(compgen -W "$(_emily_models)" -- "$current") $(compgen -d -- "$current"))
         else
             COMPREPLY=($(compgen -f -- "$current"))

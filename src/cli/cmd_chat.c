@@ -1,0 +1,286 @@
+/* emily chat: a conversation. What was read and written stays in the cache, so that a turn reads only what is new. */
+#include <string.h>
+
+#include <emily/generation.h>
+
+#include "cli/conversation.h"
+#include "cli/line.h"
+#include "cli/sampling.h"
+#include "cli/session.h"
+#include "cli/signals.h"
+#include "core/alloc.h"
+#include "core/number.h"
+
+typedef struct chat_values {
+    cli_session_values session;
+    cli_sampling_values sampling;
+    const char *system;
+    cli_words variables;
+    int no_think, stats;
+} chat_values;
+
+static const cli_option options[] = {
+    {"system", 's', "TEXT", "what the model is told before the conversation", CLI_TEXT, offsetof(chat_values, system)},
+    {"no-think", 0, NULL, "answer without thinking aloud (templates that know enable_thinking)", CLI_FLAG,
+     offsetof(chat_values, no_think), 1},
+    {"var", 0, "NAME=JSON", "a variable of the chat template; may be repeated", CLI_LIST,
+     offsetof(chat_values, variables)},
+    {"stats", 0, NULL, "tokens a second after each answer, on stderr", CLI_FLAG, offsetof(chat_values, stats), 1},
+    CLI_SAMPLING_OPTIONS(chat_values),
+    CLI_SESSION_OPTIONS(chat_values),
+    {NULL},
+};
+
+typedef struct chatting {
+    const chat_values *values;
+    em_model *model;
+    em_generation *generation;
+    cli_sampling sampling;
+    cli_conversation conversation;
+    cli_line *line;
+    bool stats, leave;
+} chatting;
+
+static em_generation *answering; /* what Ctrl-C stops */
+
+static void stop_answer(void)
+{
+    em_generation_cancel(answering);
+}
+
+static bool on_token(const em_token *t, void *user)
+{
+    (void)user;
+    fwrite(t->text, 1, t->length, stdout);
+    return fflush(stdout) == 0;
+}
+
+static void print_stats(const chatting *c)
+{
+    em_generation_stats s;
+    em_generation_get_stats(c->generation, &s);
+    fprintf(stderr, "  read %zu tokens (%zu remembered) in %.2f s, wrote %zu at %.1f tok/s\n",
+            s.prompt_tokens - s.reused_tokens, s.reused_tokens, s.prompt_seconds, s.tokens,
+            s.tokens > 1 && s.token_seconds > 0 ? (double)(s.tokens - 1) / s.token_seconds : 0);
+}
+
+/* Answers the conversation as it stands. A failure leaves it as it was before the last message. */
+static int answer(chatting *c)
+{
+    em_chat_options chat;
+    int code = cli_conversation_options(&c->conversation, &chat);
+    if (code != CLI_OK)
+        return code;
+    answering = c->generation;
+    cli_signals_interrupt(stop_answer);
+    em_status status = em_generation_chat_with(c->generation, &chat);
+    cli_signals_interrupt(NULL);
+    if (status != EM_OK && status != EM_ERROR_CANCELLED) {
+        cli_conversation_drop(&c->conversation);
+        return cli_fail_last();
+    }
+    size_t length;
+    const char *text = em_generation_text(c->generation, 0, &length);
+    puts(status == EM_ERROR_CANCELLED ? " ..." : "");
+    if (em_generation_finish(c->generation, 0) == EM_FINISH_CONTEXT)
+        cli_note("the context is full; /new begins again, --rotate forgets the oldest instead");
+    if (c->stats)
+        print_stats(c);
+    return cli_conversation_add(&c->conversation, "assistant", text ? text : "", text ? length : 0);
+}
+
+static int say(chatting *c, const char *text, size_t length)
+{
+    int code = cli_conversation_add(&c->conversation, "user", text, length);
+    return code == CLI_OK ? answer(c) : code;
+}
+
+static int do_help(chatting *c, const char *argument)
+{
+    (void)c, (void)argument;
+    puts("/new            begin again\n"
+         "/retry          another answer to the last message (with --temperature above 0)\n"
+         "/undo           forget the last message and its answer\n"
+         "/system TEXT    begin again with TEXT as what the model is told\n"
+         "/save FILE      keep the conversation's messages as JSON\n"
+         "/load FILE      go on with messages kept before\n"
+         "/stats          tokens a second after each answer, or not\n"
+         "/quit           leave; so does Ctrl-D. Ctrl-C stops an answer\n"
+         "A line that ends in \\ goes on with the next; // begins a line with /.");
+    return CLI_OK;
+}
+
+static int do_new(chatting *c, const char *argument)
+{
+    (void)argument;
+    cli_conversation_clear(&c->conversation);
+    return CLI_OK;
+}
+
+static int do_undo(chatting *c, const char *argument)
+{
+    (void)argument;
+    if (json_array_size(c->conversation.messages) < 2) {
+        cli_note("there is nothing to undo");
+        return CLI_OK;
+    }
+    cli_conversation_drop(&c->conversation);
+    cli_conversation_drop(&c->conversation);
+    return CLI_OK;
+}
+
+static int do_retry(chatting *c, const char *argument)
+{
+    (void)argument;
+    if (json_array_size(c->conversation.messages) < 2) {
+        cli_note("there is nothing to answer again");
+        return CLI_OK;
+    }
+    cli_conversation_drop(&c->conversation);
+    c->sampling.options.seed++;
+    if (em_generation_set_options(c->generation, &c->sampling.options) != EM_OK)
+        return cli_fail_last();
+    return answer(c);
+}
+
+static int do_system(chatting *c, const char *argument)
+{
+    json_array_clear(c->conversation.messages);
+    return *argument ? cli_conversation_add(&c->conversation, "system", argument, strlen(argument)) : CLI_OK;
+}
+
+static int do_save(chatting *c, const char *argument)
+{
+    if (json_dump_file(c->conversation.messages, argument, JSON_INDENT(1)) != 0)
+        return cli_fail_errno(argument);
+    return CLI_OK;
+}
+
+static int do_load(chatting *c, const char *argument)
+{
+    json_error_t error;
+    json_t *messages = json_load_file(argument, 0, &error);
+    if (!messages || !json_is_array(messages)) {
+        json_decref(messages);
+        return cli_fail(CLI_FORMAT, "%s: %s", argument, messages ? "not a list of messages" : error.text);
+    }
+    json_decref(c->conversation.messages);
+    c->conversation.messages = messages;
+    return CLI_OK;
+}
+
+static int do_stats(chatting *c, const char *argument)
+{
+    (void)argument;
+    c->stats = !c->stats;
+    return CLI_OK;
+}
+
+static int do_quit(chatting *c, const char *argument)
+{
+    (void)argument;
+    c->leave = true;
+    return CLI_OK;
+}
+
+static int run_command(chatting *c, const char *line)
+{
+    static const struct {
+        const char *name;
+        bool argument;
+        int (*run)(chatting *c, const char *argument);
+    } commands[] = {{"help", false, do_help},    {"new", false, do_new},   {"retry", false, do_retry},
+                    {"undo", false, do_undo},    {"save", true, do_save},  {"load", true, do_load},
+                    {"quit", false, do_quit},    {"exit", false, do_quit}, {"stats", false, do_stats},
+                    {"system", false, do_system}};
+    size_t length = strcspn(line, " \t");
+    const char *argument = line + length + strspn(line + length, " \t");
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (strlen(commands[i].name) != length || memcmp(line, commands[i].name, length) != 0)
+            continue;
+        if (commands[i].argument && !*argument)
+            return cli_fail(CLI_USAGE, "/%s wants a file", commands[i].name);
+        return commands[i].run(c, argument);
+    }
+    cli_fail(CLI_USAGE, "unknown command /%.*s", (int)length, line);
+    cli_hint("/help lists them; a message that begins with / begins with //");
+    return CLI_USAGE;
+}
+
+/* A person is told what went wrong and goes on; a script ends with the exit code. */
+static int converse(chatting *c)
+{
+    const char *line = NULL;
+    size_t length;
+    int code = CLI_OK;
+    while (!c->leave && (line = cli_line_next(c->line, &length))) {
+        if (length == 0)
+            continue;
+        if (line[0] == '/' && line[1] != '/')
+            code = run_command(c, line + 1);
+        else
+            code = say(c, line + (line[0] == '/'), length - (line[0] == '/'));
+        if (code != CLI_OK && !cli_line_person(c->line))
+            return code;
+    }
+    if (!c->leave && cli_line_person(c->line))
+        puts("");
+    return cli_line_person(c->line) ? CLI_OK : code;
+}
+
+static int start(chatting *c)
+{
+    const chat_values *v = c->values;
+    em_chat_template *template;
+    em_model_info info;
+    em_model_get_info(c->model, &info);
+    if (em_chat_template_open(info.path, &template) != EM_OK)
+        return cli_fail_last();
+    em_chat_template_free(template); /* it is there: said before the first message, not after it */
+    int code = cli_sampling_init(&c->sampling, "chat", c->model, &v->sampling);
+    if (code == CLI_OK)
+        code = cli_conversation_init(&c->conversation, "chat", v->system, &v->variables, !v->no_think);
+    if (code != CLI_OK)
+        return code;
+    c->sampling.options.on_token = on_token;
+    c->stats = v->stats != 0;
+    c->generation = em_generation_new(c->model, &c->sampling.options);
+    c->line = c->generation ? cli_line_new("> ") : NULL;
+    if (!c->line)
+        return cli_fail_last();
+    if (cli_line_person(c->line))
+        puts("/help lists commands; Ctrl-C stops an answer, Ctrl-D ends the conversation");
+    return CLI_OK;
+}
+
+static int run(const void *given, const cli_words *operands)
+{
+    chatting c = {.values = given};
+    int code;
+    c.model = cli_session_open(operands->data[0], &c.values->session, &code);
+    if (c.model)
+        code = start(&c);
+    if (c.model && code == CLI_OK)
+        code = converse(&c);
+    cli_line_free(c.line);
+    em_generation_free(c.generation);
+    cli_sampling_free(&c.sampling);
+    cli_conversation_free(&c.conversation);
+    em_model_close(&c.model);
+    return code;
+}
+
+const cli_command cli_chat = {
+    .name = "chat",
+    .operands = "MODEL",
+    .summary = "a conversation with a model",
+    .examples = "emily chat qwen3-0.6b\n"
+                "emily chat qwen3-0.6b --no-think --system \"Answer in one sentence.\"\n"
+                "printf 'Hello\\nWhat did I say?\\n' | emily chat ./model --temperature 0\n",
+    .notes = "A line is a message. On a terminal /help lists commands; Ctrl-C stops an answer, Ctrl-D ends.\n",
+    .options = options,
+    .least = 1,
+    .most = 1,
+    .values_size = sizeof(chat_values),
+    .run = run,
+};

@@ -1,0 +1,101 @@
+/* See conversation.h. */
+#include "cli/conversation.h"
+
+#include <string.h>
+
+#include "core/alloc.h"
+
+static void drop_text(char **text)
+{
+    json_free_t release;
+    json_get_alloc_funcs(NULL, &release);
+    if (*text)
+        release(*text);
+    *text = NULL;
+}
+
+static int no_memory(void)
+{
+    return cli_fail(CLI_MEMORY, "memory ran out");
+}
+
+static int set_variable(cli_conversation *c, const char *command, const char *word)
+{
+    const char *equals = strchr(word, '=');
+    json_error_t error;
+    if (!equals || equals == word)
+        return cli_fail(CLI_USAGE, "%s: --var is NAME=JSON, got `%s`", command, word);
+    char *name = em__strndup(word, (size_t)(equals - word));
+    if (!name)
+        return cli_fail_last();
+    json_t *value = json_loads(equals + 1, JSON_DECODE_ANY, &error);
+    int failed = json_object_set_new(c->variables, name, value ? value : json_string(equals + 1));
+    em__free(name);
+    return failed ? cli_fail(CLI_USAGE, "%s: --var `%s` is not UTF-8", command, word) : CLI_OK;
+}
+
+int cli_conversation_init(cli_conversation *c, const char *command, const char *system, const cli_words *variables,
+                          bool think)
+{
+    c->messages = json_array();
+    c->variables = json_object();
+    if (!c->messages || !c->variables || (!think && json_object_set_new(c->variables, "enable_thinking", json_false())))
+        return no_memory();
+    for (size_t i = 0; i < variables->length; i++) {
+        int code = set_variable(c, command, variables->data[i]);
+        if (code != CLI_OK)
+            return code;
+    }
+    return system ? cli_conversation_add(c, "system", system, strlen(system)) : CLI_OK;
+}
+
+void cli_conversation_free(cli_conversation *c)
+{
+    drop_text(&c->text);
+    drop_text(&c->variable_text);
+    json_decref(c->messages);
+    json_decref(c->variables);
+    *c = (cli_conversation){0};
+}
+
+int cli_conversation_add(cli_conversation *c, const char *role, const char *text, size_t length)
+{
+    json_t *content = json_stringn(text, length);
+    if (!content)
+        return cli_fail(CLI_FAILURE, "the text is not UTF-8");
+    json_t *message = json_pack("{s:s, s:o}", "role", role, "content", content);
+    return message && json_array_append_new(c->messages, message) == 0 ? CLI_OK : no_memory();
+}
+
+static bool is_system(const cli_conversation *c, size_t index)
+{
+    const char *role = json_string_value(json_object_get(json_array_get(c->messages, index), "role"));
+    return role && strcmp(role, "system") == 0;
+}
+
+void cli_conversation_clear(cli_conversation *c)
+{
+    while (json_array_size(c->messages) > (is_system(c, 0) ? 1 : 0))
+        cli_conversation_drop(c);
+}
+
+void cli_conversation_drop(cli_conversation *c)
+{
+    if (json_array_size(c->messages) > 0)
+        json_array_remove(c->messages, json_array_size(c->messages) - 1);
+}
+
+int cli_conversation_options(cli_conversation *c, em_chat_options *options)
+{
+    drop_text(&c->text);
+    drop_text(&c->variable_text);
+    c->text = json_dumps(c->messages, JSON_COMPACT);
+    c->variable_text = json_dumps(c->variables, JSON_COMPACT);
+    if (!c->text || !c->variable_text)
+        return no_memory();
+    *options = (em_chat_options){.struct_size = sizeof *options,
+                                 .messages = c->text,
+                                 .variables = c->variable_text,
+                                 .add_generation_prompt = true};
+    return CLI_OK;
+}

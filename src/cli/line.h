@@ -1,0 +1,24 @@
+/*
+ * Lines that a person types, with editing and history where standard input is a terminal and libedit can be opened;
+ * plain lines otherwise.
+ */
+#ifndef EMILY_CLI_LINE_H
+#define EMILY_CLI_LINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct cli_line cli_line;
+
+/* `prompt` is static; shown only on a terminal. NULL when memory runs out. */
+cli_line *cli_line_new(const char *prompt);
+void cli_line_free(cli_line *line);
+
+/* Is somebody typing? */
+bool cli_line_person(const cli_line *line);
+
+/* The next line without its newline, valid until the next call; a line that ends in a backslash goes on with the one
+ * below it. NULL at the end of input. Ctrl-C abandons the line: an empty one comes. */
+const char *cli_line_next(cli_line *line, size_t *length);
+
+#endif
