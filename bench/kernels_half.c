@@ -25,27 +25,36 @@ typedef struct bench {
     em__pool *pool;
     char *weights;
     em_dtype dtype;
+    bool far;
     words sink[256];
 } bench;
 
+/* A part as 8 streams, side by side or far apart: machines differ in what they read faster. */
 static void read_part(void *context, int64_t part, int worker)
 {
     bench *b = context;
     words sum[8] = {{0}};
+    const int64_t count = BYTES / PARTS / 64, apart = b->far ? count / 8 : 1, step = b->far ? 1 : 8;
     const words *from = (const words *)(const void *)(b->weights + BYTES / PARTS * part);
-    for (int64_t i = 0; i < BYTES / PARTS / 64; i += 8)
+    for (int64_t i = 0; i < count / 8; i++)
 #pragma GCC unroll 8
         for (int j = 0; j < 8; j++)
-            sum[j] ^= from[i + j];
+            sum[j] ^= from[i * step + j * apart];
     for (int j = 0; j < 8; j++)
         b->sink[worker] ^= sum[j];
 }
 
 static double read_seconds(bench *b)
 {
-    double start = now();
-    em__pool_run(b->pool, read_part, b, PARTS);
-    return now() - start;
+    double best = 1e9;
+    for (int far = 0; far < 2; far++) {
+        b->far = far;
+        double start = now();
+        em__pool_run(b->pool, read_part, b, PARTS);
+        double took = now() - start;
+        best = took < best ? took : best;
+    }
+    return best;
 }
 
 /* One after the other: all weights with m rows. Seconds of one product. */
@@ -136,7 +145,8 @@ int main(int argc, char **argv)
     static const int64_t shapes[][2] = {{1024, 1024}, {3072, 1024}, {1024, 3072}, {151936, 1024}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         for (size_t j = 0; j < sizeof shapes / sizeof *shapes; j++)
-            if ((!only || rows[i] == only) && (rows[i] <= 8 || (shapes[j][0] < 10000 && b.dtype != EM_F32)))
+            if ((!only || rows[i] == only) && shapes[j][0] * shapes[j][1] * (int64_t)em_dtype_size(b.dtype) <= BYTES &&
+                (rows[i] <= 8 || (shapes[j][0] < 10000 && b.dtype != EM_F32)))
                 run(&b, rows[i], shapes[j][0], shapes[j][1]);
     em__pool_free(b.pool);
     em__block_free(b.weights, (size_t)BYTES);

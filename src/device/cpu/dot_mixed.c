@@ -112,7 +112,7 @@ bool em__cpu_prepare_dot_mixed(em__cpu *cpu, const em__call *call, em__plan *pla
     const mixed m = describe(call);
     plan->kernel = run_mixed;
     plan->scratch = m.copied;
-    plan->workers = em__gemm_half_scratch_bytes();
+    plan->workers = em__gemm_half_scratch_bytes(em__gemm_kernels_get(em__cpu_get()->level), m.x.as.depth);
     plan->strided = ~(uint64_t)0; /* but bias and residual must be row-major */
     for (int i = 2; call->op == EM__OP_FUSED_LINEAR && i < em__linear_weight(call->ints, 1); i++)
         plan->strided &= ~((uint64_t)1 << i);

@@ -300,9 +300,16 @@ em_status em__gemm_f32(const em__gemm_kernels *kernels, em__pool *pool, const em
     return EM_OK;
 }
 
-size_t em__gemm_half_scratch_bytes(void)
+/* Matrix units take bf16 as it is. */
+static bool is_split_half(const em__gemm_kernels *kernels, const em__gemm_half *half)
 {
-    return COPY_BYTES + WIDE_BYTES;
+    return kernels->split && half->dtype == EM_BF16 && half->depth == 1;
+}
+
+size_t em__gemm_half_scratch_bytes(const em__gemm_kernels *kernels, int64_t k)
+{
+    const size_t split = kernels->split ? em__gemm_split_half_scratch_bytes(k) : 0;
+    return split > COPY_BYTES + WIDE_BYTES ? split : COPY_BYTES + WIDE_BYTES;
 }
 
 em_status em__gemm_half_run(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args)
@@ -310,12 +317,14 @@ em_status em__gemm_half_run(const em__gemm_kernels *kernels, em__pool *pool, con
     const int kind = args->half.dtype == EM_BF16 ? EM__B_BF16 : EM__B_F16;
     if (args->m <= 0 || args->n <= 0)
         return EM_OK;
-    if (args->half.depth == 1 && em__gemm_is_thin(kernels, args, kind)) {
+    if (args->half.depth == 1 && em__gemm_is_thin(kernels, args)) {
         em__gemm_thin_run(kernels, pool, args, kind, args->half.data, args->half.row);
         return EM_OK;
     }
+    if (is_split_half(kernels, &args->half))
+        return em__gemm_split_half_run(kernels, pool, args);
     gemm_plan plan = make_plan(kernels, pool, args);
-    EM__TRY(em__pool_reserve(pool, em__gemm_half_scratch_bytes()));
+    EM__TRY(em__pool_reserve(pool, COPY_BYTES + WIDE_BYTES));
     run_plan(&plan);
     return EM_OK;
 }

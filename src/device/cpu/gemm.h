@@ -78,9 +78,10 @@ size_t em__gemm_scratch_bytes(const em__gemm_kernels *kernels, int64_t k);
  * then it runs on the caller alone and fails when it needs scratch and cannot get it. */
 em_status em__gemm_f32(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args);
 
-/* The same of `half` in place of b, with the bits that its cast to f32 would have below level AMX. `pool` is needed. */
+/* The same of `half` in place of b, with the bits that its cast to f32 would have; but at level AMX up to 8 rows, f16
+ * and a `half` whose depth is not 1 have those of level AVX512. `pool` is needed. */
 em_status em__gemm_half_run(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args);
-size_t em__gemm_half_scratch_bytes(void);
+size_t em__gemm_half_scratch_bytes(const em__gemm_kernels *kernels, int64_t k);
 
 #define EM__GEMM_BATCH_RANK 8
 

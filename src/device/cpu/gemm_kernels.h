@@ -66,8 +66,8 @@ struct em__gemm_kernels {
     /* ... and from k pieces of `columns` contiguous elements, `stride` apart. */
     void (*pack_columns)(float *dst, const float *src, int64_t stride, int columns, int64_t k, bool past);
 
-    /* By what B is made of; NULL where there is none. */
-    int thin_rows;
+    /* By what B is made of. */
+    int thin_rows; /* 0: there are none */
     void (*thin[EM__B_KINDS])(const em__gemm_thin *thin);
 
     /* pack_rows of bf16 and of f16. */
@@ -94,7 +94,7 @@ void em__gemm_widen_panel(const em__gemm_kernels *kernels, const em__gemm_half *
 
 /* Whether the kernels read such a B in place, and the product with it: em__gemm_f32's bits. args->b is not looked at;
  * column j of B begins `row` elements behind column j - 1, at `b`. The pool may be NULL. */
-bool em__gemm_is_thin(const em__gemm_kernels *kernels, const em__gemm_args *args, int kind);
+bool em__gemm_is_thin(const em__gemm_kernels *kernels, const em__gemm_args *args);
 void em__gemm_thin_run(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args, int kind,
                        const void *b, int64_t row);
 

@@ -36,7 +36,8 @@ typedef struct split_task {
     uint16_t *split; /* of the rows */
     uint8_t *unsafe; /* [rows] */
     bool any_unsafe;
-    float *joined; /* room for one f32 panel */
+    float *joined;  /* room for one f32 panel */
+    uint16_t *half; /* and for one of a B of bf16 */
 } split_task;
 
 static int64_t count_steps(int64_t k)
@@ -101,6 +102,16 @@ static const char *panel_at(const split_plan *plan, int64_t panel)
     return (const char *)plan->args->b + (size_t)panel * plan->panel_bytes;
 }
 
+static size_t half_bytes(int64_t steps)
+{
+    return (size_t)steps * EM__SPLIT_HALF_STEP * sizeof(uint16_t);
+}
+
+size_t em__gemm_split_half_scratch_bytes(int64_t k)
+{
+    return em__gemm_split_scratch_bytes(k) + half_bytes(count_steps(k));
+}
+
 static bool is_plain(const char *panel)
 {
     int32_t kind;
@@ -141,26 +152,56 @@ static void multiply_plain(const split_task *task, int64_t row, int64_t rows, in
     }
 }
 
-/* `next` is the panel that comes after, or NULL. */
-static void multiply_split(const split_task *task, int64_t panel, const char *b, const char *next)
+/* By the panel's steps, that begin at `b`; `next` is what comes after as it lies in memory, or NULL. */
+static void multiply_split(const split_task *task, int64_t panel, const uint16_t *b, const char *next)
 {
     const split_plan *plan = task->plan;
+    const bool half = plan->args->half.data != NULL;
+    const int64_t step_bytes = (half ? EM__SPLIT_HALF_STEP : EM__SPLIT_B_STEP) * (int64_t)sizeof(uint16_t);
+    void (*const multiply)(const em__split_block *) =
+        half ? plan->kernels->split->multiply_half : plan->kernels->split->multiply;
     _Alignas(64) float sum[EM__SPLIT_ROWS * PANEL];
     const int64_t blocks = em__gemm_ceil_div(task->rows, EM__SPLIT_ROWS);
-    const int64_t lines = next ? em__gemm_ceil_div(EM__SPLIT_B_STEP * (int64_t)sizeof(uint16_t) / 64, blocks) : 0;
-    em__split_block block = {.b = (const uint16_t *)(const void *)(b + HEADER),
-                             .steps = plan->steps,
-                             .prefetch_step = lines * 64,
-                             .sum = sum};
+    const int64_t lines = next ? em__gemm_ceil_div(step_bytes / 64, blocks) : 0;
+    em__split_block block = {.b = b, .steps = plan->steps, .prefetch_step = lines * 64, .sum = sum};
     for (int64_t i = 0; i < blocks; i++) {
         const int64_t row = i * EM__SPLIT_ROWS, rows = em__gemm_min(task->rows - row, EM__SPLIT_ROWS);
         block.a[0] = task->split + 2 * i * plan->steps * EM__SPLIT_A_STEP;
         block.a[1] = rows > 16 ? block.a[0] + plan->steps * EM__SPLIT_A_STEP : NULL;
-        block.prefetch = (next ? next : b) + i * plan->steps * block.prefetch_step;
-        plan->kernels->split->multiply(&block);
+        block.prefetch = (next ? next : (const char *)b) + i * plan->steps * block.prefetch_step;
+        multiply(&block);
         const em__gemm_tile tile = tile_at(task, row, (int)rows, panel);
         plan->kernels->split->store(sum, &tile);
     }
+}
+
+static void multiply_unsafe(const split_task *task, int64_t panel)
+{
+    for (int64_t r = 0; r < task->rows; r++)
+        if (task->unsafe[r])
+            multiply_plain(task, r, 1, panel, task->joined);
+}
+
+static void multiply_half(const split_task *task, int64_t panel, bool more)
+{
+    const split_plan *plan = task->plan;
+    const em__gemm_args *args = plan->args;
+    const int64_t column = panel * PANEL;
+    const int columns = (int)em__gemm_min(args->n - column, PANEL);
+    uint32_t largest[PANEL];
+    plan->kernels->split->lay_half(task->half, args->half.data + column * args->half.row, args->half.row, columns,
+                                   args->k, largest);
+    const bool safe = panel_is_safe(largest);
+    if (!safe || task->any_unsafe)
+        em__gemm_widen_panel(plan->kernels, &args->half, column, columns, 0, args->k, task->joined);
+    if (!safe) {
+        multiply_plain(task, 0, task->rows, panel, task->joined);
+        return;
+    }
+    const uint16_t *next = args->half.data + (column + PANEL) * args->half.row;
+    multiply_split(task, panel, task->half, more && args->half.row == args->k ? (const char *)next : NULL);
+    if (task->any_unsafe)
+        multiply_unsafe(task, panel);
 }
 
 static void multiply_panel(const split_task *task, int64_t panel, const char *next)
@@ -171,13 +212,12 @@ static void multiply_panel(const split_task *task, int64_t panel, const char *ne
         multiply_plain(task, 0, task->rows, panel, (const float *)(const void *)(b + HEADER));
         return;
     }
-    multiply_split(task, panel, b, next);
+    const uint16_t *split = (const uint16_t *)(const void *)(b + HEADER);
+    multiply_split(task, panel, split, next);
     if (!task->any_unsafe)
         return;
-    plan->kernels->split->join(task->joined, (const uint16_t *)(const void *)(b + HEADER), plan->steps);
-    for (int64_t r = 0; r < task->rows; r++)
-        if (task->unsafe[r])
-            multiply_plain(task, r, 1, panel, task->joined);
+    plan->kernels->split->join(task->joined, split, plan->steps);
+    multiply_unsafe(task, panel);
 }
 
 static void finish_rows(const split_task *task, int64_t panel, int64_t panel_end)
@@ -219,11 +259,14 @@ static void run_task(void *context, int64_t index, int worker)
     task.split = (uint16_t *)(void *)scratch;
     task.joined = (float *)(void *)(scratch + split_bytes(plan->steps));
     task.unsafe = (uint8_t *)(task.joined + plan->steps * EM__SPLIT_DEPTH * PANEL);
+    task.half = (uint16_t *)(void *)(task.unsafe + BLOCK_ROWS_MAX);
     split_all_rows(&task);
     plan->kernels->split->begin();
     for (int64_t p = panel; p < panel_end; p += GROUP) {
         const int64_t end = em__gemm_min(p + GROUP, panel_end);
-        for (int64_t i = p; i < end; i++)
+        for (int64_t i = p; i < end && args->half.data; i++)
+            multiply_half(&task, i, i + 1 < panel_end);
+        for (int64_t i = p; i < end && !args->half.data; i++)
             multiply_panel(&task, i, i + 1 < panel_end ? panel_at(plan, i + 1) : NULL);
         if (args->activation)
             finish_rows(&task, p, end);
@@ -238,8 +281,8 @@ static split_plan make_plan(const em__gemm_kernels *kernels, em__pool *pool, con
     plan.panel_bytes = em__gemm_split_panel_bytes(args->k);
     const em__gemm_costs costs = {.tile_rows = EM__SPLIT_ROWS,
                                   .per_row = 8,
-                                  .per_tile = plan.steps * 400,
-                                  .per_panel = plan.steps * 100,
+                                  .per_tile = plan.steps * (args->half.data ? 200 : 400),
+                                  .per_panel = plan.steps * (args->half.data ? 400 : 100),
                                   .per_row_once = plan.steps * 40,
                                   .most_rows = most_rows(plan.steps)};
     plan.cut = em__gemm_choose_cut(&costs, args->m, plan.panels, pool ? em__pool_size(pool) : 1);
@@ -270,6 +313,13 @@ em_status em__gemm_split_run(const em__gemm_kernels *kernels, em__pool *pool, co
     if (!pool)
         return run_alone(kernels, args);
     EM__TRY(em__pool_reserve(pool, em__gemm_split_scratch_bytes(args->k)));
+    em__gemm_split_inline(kernels, pool, args);
+    return EM_OK;
+}
+
+em_status em__gemm_split_half_run(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args)
+{
+    EM__TRY(em__pool_reserve(pool, em__gemm_split_half_scratch_bytes(args->k)));
     em__gemm_split_inline(kernels, pool, args);
     return EM_OK;
 }

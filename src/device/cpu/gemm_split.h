@@ -10,6 +10,10 @@
  * are multiplied in f32. Both are decided row by row and panel by panel: a row's bits still depend on nothing but the
  * row and B.
  *
+ * A B of bf16 is its own high part: three of the six products remain, am bh + al bh + ah bh, with the bits of all six.
+ * Its panels are laid out in the worker's scratch as they are met, [steps][left, right 16 columns], and are judged like
+ * packed ones.
+ *
  * Packed panel: 64 bytes of header, then per step of 32 k the 12 half-tiles [h, m, l][left, right 16 columns] of
  * [16 pairs of k][16 columns][2] bf16. k is filled up with zeros. Split A: per 16 rows and step, [h, m, l][16][32].
  */
@@ -18,12 +22,13 @@
 
 #include "device/cpu/gemm_kernels.h"
 
-#define EM__SPLIT_DEPTH 32                    /* k of a step */
-#define EM__SPLIT_CHUNK 12                    /* steps */
-#define EM__SPLIT_TILE 512                    /* elements of a tile */
-#define EM__SPLIT_A_STEP (3 * EM__SPLIT_TILE) /* elements of a step of 16 rows of A */
-#define EM__SPLIT_B_STEP (6 * EM__SPLIT_TILE) /* elements of a step of a panel of B */
-#define EM__SPLIT_ROWS 32                     /* rows of A that meet a panel at a time */
+#define EM__SPLIT_DEPTH 32                       /* k of a step */
+#define EM__SPLIT_CHUNK 12                       /* steps */
+#define EM__SPLIT_TILE 512                       /* elements of a tile */
+#define EM__SPLIT_A_STEP (3 * EM__SPLIT_TILE)    /* elements of a step of 16 rows of A */
+#define EM__SPLIT_B_STEP (6 * EM__SPLIT_TILE)    /* elements of a step of a panel of B */
+#define EM__SPLIT_HALF_STEP (2 * EM__SPLIT_TILE) /* the same of bf16 */
+#define EM__SPLIT_ROWS 32                        /* rows of A that meet a panel at a time */
 
 /* What multiply needs: up to 32 rows of split A against a split panel. */
 typedef struct em__split_block {
@@ -41,6 +46,7 @@ typedef struct em__gemm_split_kernels {
     void (*end)(void);
 
     void (*multiply)(const em__split_block *block);
+    void (*multiply_half)(const em__split_block *block); /* by a panel of bf16 */
 
     /* tile's C = sum, + bias, + residual; rows of sum are EM__GEMM_PANEL apart. Neither a nor b of tile are read. */
     void (*store)(const float *sum, const em__gemm_tile *tile);
@@ -50,6 +56,10 @@ typedef struct em__gemm_split_kernels {
 
     /* One step of a panel: 32 k x 32 columns, and each column's largest magnitude so far, as bits. */
     void (*split_step)(uint16_t *dst, const float *step, uint32_t *largest);
+
+    /* A whole panel of bf16 from `columns` contiguous rows of length k, `stride` apart, and each column's largest
+     * magnitude as the bits of f32. Columns that are not there repeat the first one. */
+    void (*lay_half)(uint16_t *dst, const uint16_t *src, int64_t stride, int columns, int64_t k, uint32_t *largest);
 
     /* The f32 panel that a split one came from, [steps * 32][EM__GEMM_PANEL]. */
     void (*join)(float *panel, const uint16_t *b, int64_t steps);
@@ -63,6 +73,10 @@ typedef struct em__gemm_split_kernels {
 
 size_t em__gemm_split_panel_bytes(int64_t k);
 size_t em__gemm_split_scratch_bytes(int64_t k);
+
+/* em__gemm_half_run of bf16 with contiguous k, and the worker scratch that it needs. */
+size_t em__gemm_split_half_scratch_bytes(int64_t k);
+em_status em__gemm_split_half_run(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args);
 void em__gemm_split_pack_panel(const em__gemm_kernels *kernels, const em__gemm_columns *from, void *dst);
 em_status em__gemm_split_run(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args);
 void em__gemm_split_inline(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args);

@@ -7,7 +7,7 @@
 #include "device/cpu/gemm_cut.h"
 #include "device/cpu/gemm_kernels.h"
 
-#define MOST_ROWS 8
+#define MOST_ROWS 14                    /* of any level's tile */
 #define TASK_BYTES ((int64_t)512 << 10) /* of B */
 #define TASKS 2                         /* of a thread at least */
 #define COLUMNS EM__THIN_COLUMNS
@@ -21,25 +21,67 @@ typedef struct thin_job {
     int64_t each;   /* columns of a task */
 } thin_job;
 
-/* C's columns first, first + step... from as many of B. */
-static void run_columns(const thin_job *job, int64_t first, int64_t step, int columns)
+/* Sums of C's columns first, first + step... with as many of B, into place. */
+static void put(const thin_job *job, int64_t row, int rows, int64_t first, int64_t step, int columns, const float *c,
+                int64_t ldc)
+{
+    for (int r = 0; r < rows; r++)
+        for (int j = 0; j < columns; j++)
+            job->args->c[(row + r) * job->args->ldc + first + j * step] = c[r * ldc + j];
+}
+
+/* Straight from memory. */
+static void run_direct(const thin_job *job, int64_t first, int64_t step, int columns)
 {
     const em__gemm_args *args = job->args;
     _Alignas(64) float c[MOST_ROWS * COLUMNS];
-    em__gemm_thin thin = {.b = job->b + first * job->stride,
-                          .stride = step * job->stride,
-                          .columns = columns,
+    const em__gemm_thin thin = {.b = job->b + first * job->stride,
+                                .stride = step * job->stride,
+                                .columns = columns,
+                                .a = args->a,
+                                .lda = args->lda,
+                                .rows = (int)args->m,
+                                .k = args->k,
+                                .c = c};
+    job->kernels->thin[job->kind](&thin);
+    put(job, 0, thin.rows, first, step, columns, c, COLUMNS);
+}
+
+/* `count` elements of columns from `k` on as a panel of f32. */
+static void widen(const thin_job *job, float *panel, const char *b, int64_t stride, int columns, int64_t k,
+                  int64_t count)
+{
+    const float *f32 = (const float *)(const void *)b;
+    const uint16_t *half = (const uint16_t *)(const void *)b;
+    if (job->kind == EM__B_F32)
+        job->kernels->pack_rows(panel, f32 + k, stride / (int64_t)sizeof *f32, columns, count, false);
+    else
+        job->kernels->widen_rows[job->kind](panel, half + k, stride / (int64_t)sizeof *half, columns, count);
+}
+
+/* By panels in the first cache: more work a column, less a row. */
+static void run_panel(const thin_job *job, int64_t first, int64_t step, int columns)
+{
+    const em__gemm_args *args = job->args;
+    _Alignas(64) float panel[EM__GEMM_CHUNK * EM__GEMM_PANEL], c[MOST_ROWS * EM__GEMM_PANEL];
+    const char *b = job->b + first * job->stride;
+    em__gemm_tile tile = {.a = args->a,
                           .lda = args->lda,
-                          .k = args->k,
-                          .c = c};
-    for (int64_t row = 0; row < args->m; row += thin.rows) {
-        thin.rows = (int)em__gemm_min(args->m - row, job->kernels->thin_rows);
-        thin.a = args->a + row * args->lda;
-        job->kernels->thin[job->kind](&thin);
-        for (int r = 0; r < thin.rows; r++)
-            for (int j = 0; j < columns; j++)
-                args->c[(row + r) * args->ldc + first + j * step] = c[r * COLUMNS + j];
+                          .b = panel,
+                          .ldb = EM__GEMM_PANEL,
+                          .c = c,
+                          .ldc = EM__GEMM_PANEL,
+                          .rows = (int)args->m,
+                          .columns = columns,
+                          .prefetch = (const char *)panel};
+    for (int64_t k = 0; k == 0 || k < args->k; k += EM__GEMM_CHUNK) {
+        tile.k = em__gemm_min(args->k - k, EM__GEMM_CHUNK);
+        tile.first = k == 0;
+        widen(job, panel, b, step * job->stride, columns, k, tile.k);
+        job->kernels->tile(&tile);
+        tile.a += tile.k;
     }
+    put(job, 0, tile.rows, first, step, columns, c, EM__GEMM_PANEL);
 }
 
 static void finish_rows(const thin_job *job, int64_t from, int64_t columns)
@@ -61,17 +103,20 @@ static void run_task(void *context, int64_t index, int worker)
     const thin_job *job = context;
     (void)worker;
     const int64_t from = index * job->each, columns = em__gemm_min(job->args->n - from, job->each);
-    const int64_t step = columns / COLUMNS;
+    const bool direct = job->args->m <= job->kernels->thin_rows;
+    void (*const run)(const thin_job *, int64_t, int64_t, int) = direct ? run_direct : run_panel;
+    const int streams = direct ? COLUMNS : EM__GEMM_PANEL;
+    const int64_t step = columns / streams;
     for (int64_t i = 0; i < step; i++)
-        run_columns(job, from + i, step, COLUMNS);
-    if (columns % COLUMNS)
-        run_columns(job, from + step * COLUMNS, 1, (int)(columns % COLUMNS));
+        run(job, from + i, step, streams);
+    if (columns % streams)
+        run(job, from + step * streams, 1, (int)(columns % streams));
     finish_rows(job, from, columns);
 }
 
-bool em__gemm_is_thin(const em__gemm_kernels *kernels, const em__gemm_args *args, int kind)
+bool em__gemm_is_thin(const em__gemm_kernels *kernels, const em__gemm_args *args)
 {
-    return kernels->thin[kind] && args->m <= MOST_ROWS;
+    return args->m <= (kernels->split ? kernels->thin_rows : kernels->tile_rows);
 }
 
 /* Columns of a task: enough bytes to be worth a task, and some tasks for each thread. */
@@ -79,7 +124,7 @@ static int64_t columns_of_task(const em__gemm_args *args, int64_t bytes, int64_t
 {
     const int64_t many = bytes * args->k > 0 ? TASK_BYTES / (bytes * args->k) : args->n;
     const int64_t few = em__gemm_ceil_div(args->n, TASKS * threads);
-    return em__gemm_ceil_div(em__gemm_min(many, few), COLUMNS) * COLUMNS;
+    return em__gemm_ceil_div(em__gemm_min(many > 0 ? many : 1, few), EM__GEMM_PANEL) * EM__GEMM_PANEL;
 }
 
 void em__gemm_thin_run(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args, int kind,
@@ -88,7 +133,6 @@ void em__gemm_thin_run(const em__gemm_kernels *kernels, em__pool *pool, const em
     const int64_t bytes = kind == EM__B_F32 ? (int64_t)sizeof(float) : (int64_t)sizeof(uint16_t);
     thin_job job = {kernels, args, kind, b, row * bytes, 0};
     job.each = columns_of_task(args, bytes, pool ? em__pool_size(pool) : 1);
-    job.each = job.each < COLUMNS ? COLUMNS : job.each;
     const int64_t tasks = em__gemm_ceil_div(args->n, job.each);
     if (pool) {
         em__pool_run(pool, run_task, &job, tasks);

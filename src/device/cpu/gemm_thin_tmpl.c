@@ -170,7 +170,6 @@ MORE(thin_f32, EM__B_F32)
 #else
 #define LIST(name) name##_1, name##_2, name##_3, name##_4
 #endif
-
 static void (*const thins[EM__B_KINDS][ROWS])(const em__gemm_thin *) = {
     [EM__B_BF16] = {LIST(thin_bf16)}, [EM__B_F16] = {LIST(thin_f16)}, [EM__B_F32] = {LIST(thin_f32)}};
 

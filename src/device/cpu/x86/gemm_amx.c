@@ -5,6 +5,7 @@
 #include <immintrin.h>
 
 #include "device/cpu/gemm_split.h"
+#include "device/cpu/transpose_avx512.h"
 
 #define PANEL EM__GEMM_PANEL
 #define TILE EM__SPLIT_TILE
@@ -118,8 +119,52 @@ static void multiply_one(const em__split_block *block, int64_t from, int64_t to)
     }
 }
 
+/* The last three of these products, by a panel that is bf16. */
+static void multiply_half_two(const em__split_block *block, int64_t from, int64_t to)
+{
+    const uint16_t *a0 = block->a[0] + from * EM__SPLIT_A_STEP, *a1 = block->a[1] + from * EM__SPLIT_A_STEP;
+    const uint16_t *b = block->b + from * EM__SPLIT_HALF_STEP;
+    const char *ahead = block->prefetch + from * block->prefetch_step;
+    for (int64_t step = from; step < to; step++) {
+        LOAD_B(HIGH);
+        LOAD_A(MIDDLE);
+        MULTIPLY();
+        prefetch_lines(ahead, block->prefetch_step);
+        LOAD_A(LOW);
+        MULTIPLY();
+        LOAD_A(HIGH);
+        MULTIPLY();
+        ahead += block->prefetch_step;
+        a0 += EM__SPLIT_A_STEP;
+        a1 += EM__SPLIT_A_STEP;
+        b += EM__SPLIT_HALF_STEP;
+    }
+}
+
+static void multiply_half_one(const em__split_block *block, int64_t from, int64_t to)
+{
+    const uint16_t *a0 = block->a[0] + from * EM__SPLIT_A_STEP, *b = block->b + from * EM__SPLIT_HALF_STEP;
+    const char *ahead = block->prefetch + from * block->prefetch_step;
+    for (int64_t step = from; step < to; step++) {
+        LOAD_B(HIGH);
+        _tile_loadd(A0, a0 + MIDDLE * TILE, 64);
+        MULTIPLY_ONE();
+        prefetch_lines(ahead, block->prefetch_step);
+        _tile_loadd(A0, a0 + LOW * TILE, 64);
+        MULTIPLY_ONE();
+        _tile_loadd(A0, a0 + HIGH * TILE, 64);
+        MULTIPLY_ONE();
+        ahead += block->prefetch_step;
+        a0 += EM__SPLIT_A_STEP;
+        b += EM__SPLIT_HALF_STEP;
+    }
+}
+
+typedef void (*steps_fn)(const em__split_block *block, int64_t from, int64_t to);
+
 /* The sums of steps [from, to), stored. */
-static void multiply_steps(const em__split_block *block, int64_t from, int64_t to, float *sum)
+static void multiply_steps(const em__split_block *block, steps_fn one, steps_fn two, int64_t from, int64_t to,
+                           float *sum)
 {
     const int stride = PANEL * sizeof(float);
     _tile_zero(C00);
@@ -127,29 +172,39 @@ static void multiply_steps(const em__split_block *block, int64_t from, int64_t t
     if (block->a[1]) {
         _tile_zero(C10);
         _tile_zero(C11);
-        multiply_two(block, from, to);
+        two(block, from, to);
         _tile_stored(C10, sum + 16 * PANEL, stride);
         _tile_stored(C11, sum + 16 * PANEL + 16, stride);
     } else {
-        multiply_one(block, from, to);
+        one(block, from, to);
     }
     _tile_stored(C00, sum, stride);
     _tile_stored(C01, sum + 16, stride);
 }
 
-static void multiply_amx(const em__split_block *block)
+static void multiply_chunks(const em__split_block *block, steps_fn one, steps_fn two)
 {
     _Alignas(64) float chunk[EM__SPLIT_ROWS * PANEL];
     const int count = block->a[1] ? EM__SPLIT_ROWS * PANEL : EM__SPLIT_ROWS / 2 * PANEL;
     int64_t to = block->steps < EM__SPLIT_CHUNK ? block->steps : EM__SPLIT_CHUNK;
-    multiply_steps(block, 0, to, block->sum);
+    multiply_steps(block, one, two, 0, to, block->sum);
     while (to < block->steps) {
         const int64_t from = to;
         to = block->steps - from < EM__SPLIT_CHUNK ? block->steps : from + EM__SPLIT_CHUNK;
-        multiply_steps(block, from, to, chunk);
+        multiply_steps(block, one, two, from, to, chunk);
         for (int i = 0; i < count; i += 16)
             _mm512_store_ps(block->sum + i, _mm512_add_ps(_mm512_load_ps(block->sum + i), _mm512_load_ps(chunk + i)));
     }
+}
+
+static void multiply_amx(const em__split_block *block)
+{
+    multiply_chunks(block, multiply_one, multiply_two);
+}
+
+static void multiply_half_amx(const em__split_block *block)
+{
+    multiply_chunks(block, multiply_half_one, multiply_half_two);
 }
 
 static void store_amx(const float *sum, const em__gemm_tile *t)
@@ -254,6 +309,39 @@ static void split_step_amx(uint16_t *dst, const float *step, uint32_t *largest)
     }
 }
 
+/* 16 columns of a step, each a row of pairs, become 16 rows of the tile; top: the larger of what it had and these. */
+static inline void lay_tile(uint16_t *dst, const uint16_t *src, int64_t stride, int columns, __mmask32 mask,
+                            __m512i *top)
+{
+    __m512 v[16];
+#pragma GCC unroll 16
+    for (int j = 0; j < 16; j++)
+        v[j] = _mm512_castsi512_ps(_mm512_maskz_loadu_epi16(mask, src + (j < columns ? j : 0) * stride));
+    em__transpose_16(v);
+#pragma GCC unroll 16
+    for (int j = 0; j < 16; j++) {
+        const __m512i pair = _mm512_castps_si512(v[j]);
+        *top = _mm512_max_epu16(*top, _mm512_and_si512(pair, _mm512_set1_epi16(0x7fff)));
+        _mm512_store_si512(dst + j * EM__SPLIT_DEPTH, pair);
+    }
+}
+
+static void lay_half_amx(uint16_t *dst, const uint16_t *src, int64_t stride, int columns, int64_t k, uint32_t *largest)
+{
+    for (int half = 0; half < 2; half++) {
+        const int there = columns - 16 * half;
+        const uint16_t *from = there > 0 ? src + 16 * half * stride : src;
+        __m512i top = _mm512_setzero_si512();
+        for (int64_t i = 0; i < k; i += EM__SPLIT_DEPTH) {
+            const __mmask32 mask = k - i < EM__SPLIT_DEPTH ? (1u << (k - i)) - 1 : ~0u;
+            lay_tile(dst + i / EM__SPLIT_DEPTH * EM__SPLIT_HALF_STEP + half * TILE, from + i, stride, there, mask,
+                     &top);
+        }
+        top = _mm512_max_epu32(_mm512_slli_epi32(top, 16), _mm512_and_si512(top, _mm512_set1_epi32((int)0xffff0000)));
+        _mm512_storeu_si512(largest + 16 * half, top);
+    }
+}
+
 static void join_amx(float *panel, const uint16_t *b, int64_t steps)
 {
     const __m512i upper = _mm512_set1_epi32((int)0xffff0000);
@@ -277,6 +365,8 @@ static const em__gemm_split_kernels split_amx = {
     .begin = begin_amx,
     .end = end_amx,
     .multiply = multiply_amx,
+    .multiply_half = multiply_half_amx,
+    .lay_half = lay_half_amx,
     .store = store_amx,
     .split_rows = split_rows_amx,
     .split_step = split_step_amx,

@@ -8,7 +8,7 @@
 #define LANES 16
 #define GROUPS 1
 #define ROWS 8
-#define PAIRED 2
+#define PAIRED 4
 #define ZERO _mm512_setzero_ps()
 #define SET1 _mm512_set1_ps
 #define ADD _mm512_add_ps
