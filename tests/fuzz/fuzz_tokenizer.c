@@ -1,6 +1,7 @@
 /*
  * Tokenizers. Input that begins with '{' is a tokenizer.json: it is opened and, if that succeeds, used. Other input is
- * text: its first byte chooses one of four small tokenizers, its second the options, the rest is encoded and decoded.
+ * text: its first byte chooses one of four small tokenizers, its second the options, the rest is encoded, and decoded
+ * at once and id by id.
  * Whatever comes out must be within bounds.
  */
 #include <stdint.h>
@@ -11,6 +12,7 @@
 
 #include "core/str.h"
 #include "fuzz/replay.h"
+#include "tokenizer/utf8.h"
 
 #define ADDED(id, text, flags)                                                                                         \
     "{\"id\":" #id ",\"content\":\"" text "\",\"single_word\":false," flags ",\"special\":true}"
@@ -107,6 +109,29 @@ static void check(const em_tokenizer *tokenizer, const em_encoding *e, size_t le
     }
 }
 
+/* Ids one by one give what they give at once; of more than 32, a run of bytes may go wrong after a part was given. */
+static void stream(const em_tokenizer *tokenizer, const int32_t *ids, size_t count)
+{
+    em_decode_stream *stream = em_decode_stream_new(tokenizer, false);
+    em_text want = {0}, part = {0};
+    em__str whole = {0};
+    must_hold(stream != NULL);
+    em_status status = em_tokenizer_decode(tokenizer, ids, count, false, &want);
+    for (size_t i = 0; i <= count; i++) {
+        em_status pushed =
+            i < count ? em_decode_stream_push(stream, ids[i], &part) : em_decode_stream_flush(stream, &part);
+        must_hold(pushed == EM_OK || status == EM_ERROR_UNSUPPORTED);
+        must_hold(em__utf8_valid(part.data, part.length) == part.length);
+        must_hold(em__str_add(&whole, part.data, part.length) == EM_OK);
+    }
+    if (status == EM_OK && count <= 32)
+        must_hold(whole.length == want.length && memcmp(em__str_text(&whole), want.data, want.length) == 0);
+    em__str_free(&whole);
+    em_text_free(&want);
+    em_text_free(&part);
+    em_decode_stream_free(stream);
+}
+
 static void use(const em_tokenizer *tokenizer, const char *text, size_t length, const em_encode_options *options)
 {
     em_encoding encoding = {0};
@@ -118,7 +143,13 @@ static void use(const em_tokenizer *tokenizer, const char *text, size_t length, 
                 check(tokenizer, &encoding.overflow[i], length + (options->pair ? options->pair_length : 0));
             must_hold(em_tokenizer_decode(tokenizer, encoding.ids, encoding.length, round, &decoded) == EM_OK ||
                       em_last_status() == EM_ERROR_UNSUPPORTED);
+            stream(tokenizer, encoding.ids, encoding.length);
         }
+    int32_t ids[32]; /* any ids */
+    size_t count = length < 32 ? length : 32;
+    for (size_t i = 0; i < count; i++)
+        ids[i] = (uint8_t)text[i];
+    stream(tokenizer, ids, count);
     em_text_free(&decoded);
     em_encoding_free(&encoding);
 }
