@@ -17,11 +17,16 @@ static const char *token_text(const em_tokenizer *tok, int32_t id, size_t *lengt
 {
     if (!em__vocab_text(&tok->added_vocab, id, length))
         return em__vocab_text(&tok->model.vocab, id, length);
-    size_t i = 0;
-    while (tok->added.data[i].id != id)
-        i++;
-    *length = tok->added.data[i].pattern.length;
-    return tok->added.data[i].pattern.data;
+    size_t low = 0, high = tok->added.length;
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        if (tok->added.data[middle].id <= id)
+            low = middle;
+        else
+            high = middle;
+    }
+    *length = tok->added.data[low].pattern.length;
+    return tok->added.data[low].pattern.data;
 }
 
 static em_status collect(em__decoding *d, const int32_t *ids, size_t count)

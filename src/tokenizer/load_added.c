@@ -38,18 +38,16 @@ static em_status normalize_content(em_tokenizer *tok, em__scratch *s, em__added 
 
 static int by_id(const void *a, const void *b)
 {
-    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    int32_t x = ((const em__added *)a)->id, y = ((const em__added *)b)->id;
     return (x > y) - (x < y);
 }
 
-/* The ids of special tokens, each once. */
+/* The ids of special tokens, which stand in order. */
 static em_status collect_special(em_tokenizer *tok)
 {
     for (size_t i = 0; i < tok->added.length; i++)
         if (tok->added.data[i].special)
             EM__TRY(em__vec_push(&tok->special_ids, tok->added.data[i].id));
-    if (tok->special_ids.length > 1)
-        qsort(tok->special_ids.data, tok->special_ids.length, sizeof *tok->special_ids.data, by_id);
     return EM_OK;
 }
 
@@ -91,5 +89,7 @@ em_status em__load_added(em_tokenizer *tok, const json_t *value)
     for (size_t i = 0; i < json_array_size(value) && status == EM_OK; i++)
         status = add_one(tok, holder.scratch, json_array_get(value, i), &next);
     em_encoding_free(&holder);
+    if (tok->added.length > 1)
+        qsort(tok->added.data, tok->added.length, sizeof *tok->added.data, by_id);
     return status == EM_OK ? collect_special(tok) : status;
 }

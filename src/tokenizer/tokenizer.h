@@ -239,7 +239,7 @@ struct em_tokenizer {
     EM__VEC(em__decoder) decoders;
     bool has_decoder;
     em__model model;
-    EM__VEC(em__added) added;
+    EM__VEC(em__added) added; /* by id */
     em__vocab added_vocab; /* content to id; its entries give the text */
     EM__VEC(int32_t) special_ids;
     em__matcher raw, normalized; /* added tokens matched before and after normalization */
