@@ -258,6 +258,7 @@ static void print_stats(const generating *g)
     em_generation_get_stats(g->generation, &s);
     em_model_get_info(g->model, &info);
     size_t decoded = s.tokens > 1 ? s.tokens - 1 : 0; /* the first comes with the prompt */
+    fflush(stdout); /* the answer's line ends first, also where both go to one file */
     fprintf(stderr,
             "  load %.2f s (%.2f GB mapped), prompt %zu tokens at %.0f tok/s, answer %zu tokens at %.1f tok/s, cache "
             "%.0f MB\n",
