@@ -1,16 +1,12 @@
 #!/bin/sh
-# demo.sh: what Emily does, in a minute: a real checkpoint answers searches over the sentences of examples/data.
-# The checkpoint comes from get-model.sh; BUILD names the build folder.
+# demo.sh: what Emily does, in a minute: the small model of models/primer chats, and a real checkpoint answers searches
+# over the sentences of examples/data. That one comes from get-model.sh; BUILD names the build folder.
 set -eu
 cd "$(dirname "$0")/.."
 build=${BUILD:-build}
 model=$build/models/all-MiniLM-L6-v2
 emily=$build/emily
 
-if ! sh tools/get-model.sh "$model"; then
-    echo "demo: without the checkpoint there is nothing to show; everything else works: make test" >&2
-    exit 1
-fi
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
     bold=$(printf '\033[1m') plain=$(printf '\033[0m')
 else
@@ -34,6 +30,31 @@ show() {
     "$emily" "$@"
 }
 
+# A conversation: each line is asked, and stands before its answer.
+chat() {
+    printf '\n%s$ emily chat %s%s\n' "$bold" "$1" "$plain"
+    cat >"$build/demo.asked"
+    "$emily" chat "$1" <"$build/demo.asked" >"$build/demo.told"
+    sed "s/^/> /" "$build/demo.asked" | paste -d '\n' - "$build/demo.told"
+}
+
+show info models/primer
+chat models/primer <<'END'
+Hello!
+My name is Ada.
+What is 17 + 25?
+And plus 3?
+Spell umbrella backwards.
+What is the capital of Japan?
+Who wrote Hamlet?
+What is my name?
+END
+show generate models/primer "Which month is just before October?" --stats
+
+if ! sh tools/get-model.sh "$model"; then
+    echo "demo: without the checkpoint there is no search to show; everything else works: make test" >&2
+    exit 1
+fi
 rm -f "$build/demo.idx"
 show info "$model"
 show embed "$model" --format human "A man is eating food." "Someone has lunch." "The train is late."

@@ -128,21 +128,20 @@ static void test_conversation(void **state)
                                            {"And plus 3?", "42 + 3 = 45."},
                                            {"What is my name?", "Your name is Edith."},
                                            {"Who discovered Norway?", "I don't know."}};
+    enum { TURNS = sizeof turns / sizeof *turns };
     const em_generation_options options = {.struct_size = sizeof options, .max_tokens = 100};
     em_generation *g = em_generation_new(model, &options);
-    char text[16 * LONGEST] = "";
+    em_message messages[2 * TURNS] = {{0}};
     (void)state;
     assert_non_null(g);
-    for (size_t i = 0; i < sizeof turns / sizeof *turns; i++) {
+    for (size_t i = 0; i < TURNS; i++) {
         em_generation_stats stats;
-        size_t length = strlen(text);
-        snprintf(text + length, sizeof text - length, ASKS, turns[i][0]);
-        EXPECT_OK(em_generate(g, text));
+        messages[2 * i] = (em_message){.role = "user", .content = turns[i][0]};
+        EXPECT_OK(em_generation_chat(g, messages, 2 * i + 1));
         assert_string_equal(em_generation_text(g, 0, NULL), turns[i][1]);
         EXPECT_OK(em_generation_get_stats(g, &stats));
         assert_true(i == 0 || stats.reused_tokens > 0);
-        length = strlen(text);
-        snprintf(text + length, sizeof text - length, "%s<|im_end|>\n", turns[i][1]);
+        messages[2 * i + 1] = (em_message){.role = "assistant", .content = turns[i][1]};
     }
     em_generation_free(g);
 }
