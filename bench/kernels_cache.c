@@ -24,7 +24,7 @@ typedef struct bench {
     em__pool *pool;
     const em__attention_kernels *kernels;
     char *cache;
-    float *q, *out;
+    float *q, *out, *scales; /* of s8: the same for all layers */
     double sink[SINKS][8];
 } bench;
 
@@ -54,6 +54,8 @@ static em__attention_args args_of(const bench *b, em_dtype cache, int64_t batch,
     args.q = (em__attention_operand){b->q, HEADS * queries * DIM, queries * DIM, DIM};
     args.k = (em__attention_operand){b->cache, KV_HEADS * room * DIM, room * DIM, DIM};
     args.v = args.k;
+    if (cache == EM_S8)
+        args.k_scales = args.v_scales = (em__attention_scales){b->scales, KV_HEADS * room, room};
     args.out = b->out;
     args.out_batch = HEADS * queries * DIM;
     args.out_head = queries * DIM;
@@ -64,10 +66,10 @@ static em__attention_args args_of(const bench *b, em_dtype cache, int64_t batch,
     return args;
 }
 
-/* Halves that are small numbers, in f32 as well. */
+/* Small numbers, in f32 too such as halves hold; codes of any bits. */
 static void fill(bench *b, em_dtype dtype)
 {
-    for (int64_t i = 0; i < BYTES / (int64_t)em_dtype_size(dtype); i++) {
+    for (int64_t i = 0; i < BYTES / (int64_t)em_dtype_size(dtype) && dtype != EM_S8; i++) {
         float x = (float)(i * 7919 % 1009) / 504 - 1;
         uint16_t half = dtype == EM_F16 ? em__f32_to_f16(x) : em__f32_to_bf16(x);
         if (dtype == EM_F32)
@@ -99,7 +101,8 @@ static void decode(bench *b, em_dtype dtype, int64_t batch, int32_t context)
         read = fmin(read, now() - middle);
         best = fmin(best, (middle - start) / (double)layers);
     }
-    double gbs = (double)(plane / 2 * 2) / best * 1e-9, limit = (double)(BYTES / 2) / read * 1e-9;
+    double gbs = (double)(plane + (dtype == EM_S8 ? plane / DIM * 4 : 0)) / best * 1e-9,
+           limit = (double)(BYTES / 2) / read * 1e-9;
     printf("decode  %-4s batch %ld, context %5d: %8.1f us a layer, %5.1f GB/s, %3.0f %% of %.1f\n",
            em_dtype_name(dtype), (long)batch, (int)context, best * 1e6, gbs, 100 * gbs / limit, limit);
     em__block_free(scratch, em__attention_decode_scratch(&args));
@@ -132,13 +135,16 @@ int main(int argc, char **argv)
     b.cache = em__block_alloc((size_t)BYTES);
     b.q = em__block_alloc((size_t)1 << 23);
     b.out = em__block_alloc((size_t)1 << 23);
-    if (!b.cache || !b.q || !b.out)
+    b.scales = em__block_alloc((size_t)1 << 21);
+    if (!b.cache || !b.q || !b.out || !b.scales)
         return 2;
+    for (int i = 0; i < 1 << 19; i++)
+        b.scales[i] = 0.01f;
     for (int i = 0; i < 1 << 21; i++)
         b.q[i] = (float)(i % 17) / 17;
-    static const em_dtype dtypes[] = {EM_F32, EM_BF16, EM_F16};
+    static const em_dtype dtypes[] = {EM_F32, EM_BF16, EM_F16, EM_S8};
     double wide[2] = {0};
-    for (int d = 0; d < 3; d++) {
+    for (int d = 0; d < 4; d++) {
         fill(&b, dtypes[d]);
         for (int32_t context = 64; context <= 4096; context *= context == 64 ? 16 : 4)
             decode(&b, dtypes[d], 1, context);

@@ -202,6 +202,12 @@ EM_API em_array *em_rotary(em_scope *scope, em_array *x, em_array *cosine, em_ar
  * cache's dtype as they are written; a cache donated to the call, as programs can, is not copied. */
 EM_API em_array *em_kv_update(em_scope *scope, em_array *cache, em_array *rows, em_array *position);
 
+/* A cache in 8 bits is codes s8 [.., M, D] and scales f32 [.., M]: row j stands for codes[j] * scales[j]. These two
+ * write rows [.., L, D] into one half each, as em_kv_update does: a row's scale is max |x| / 127, its codes are
+ * x / scale rounded to even; in f32. Rows with an infinity or NaN get the scale NaN and codes of 0. */
+EM_API em_array *em_kv_codes(em_scope *scope, em_array *codes, em_array *rows, em_array *position);
+EM_API em_array *em_kv_scales(em_scope *scope, em_array *scales, em_array *rows, em_array *position);
+
 /* softmax(scale * q k^T + mask) v. q [B, H, Lq, D], k [B, Hkv, Lk, D], v [B, Hkv, Lk, Dv], H a multiple of Hkv (query
  * head h reads head h / (H / Hkv)). mask: NULL, additive, or pred (true keeps), broadcast to [B, H, Lq, Lk]. causal
  * lets query i see keys j <= i + Lk - Lq. scale 0 means 1 / sqrt(D). Rows without any key give 0. q, k and v are
@@ -218,10 +224,11 @@ typedef struct em_sdpa_options {
     double scale;      /* 0 means 1 / sqrt(D) */
     double softcap;    /* 0 for none; otherwise scores are softcap * tanh(scores / softcap), before the mask */
     bool causal;
-    int window; /* 0 for none; otherwise query i sees keys j with |i + Lk - Lq - j| < window */
+    int window;                    /* 0 for none; otherwise query i sees keys j with |i + Lk - Lq - j| < window */
+    em_array *k_scales, *v_scales; /* both or neither: f32 [B, Hkv, Lk]; k and v are codes s8 (em_kv_codes) */
 } em_sdpa_options;
 
-/* em_sdpa with everything that it can do. `options` may be NULL. */
+/* em_sdpa with everything that it can do; of codes it gives f32. `options` may be NULL. */
 EM_API em_array *em_sdpa_with(em_scope *scope, em_array *q, em_array *k, em_array *v, const em_sdpa_options *options);
 
 /* Attention inside segments of packed tokens: q, k [T, H, D], v [T, H, Dv]; offsets s32 [S + 1] ascending from 0 to at

@@ -62,6 +62,25 @@ em_array *em_kv_update(em_scope *scope, em_array *cache, em_array *rows, em_arra
     return em__build(scope, &(em__build_args){.op = EM__OP_KV_UPDATE, .in = in, .n_in = 3});
 }
 
+static em_array *coded_update(em_scope *scope, em__op op, em_array *cache, em_array *rows, em_array *position)
+{
+    em_array *in[] = {cache, rows, position};
+    if (!em__scope_ok(scope, in, 3, em__op_get(op)->name))
+        return NULL;
+    in[1] = em_cast(scope, rows, EM_F32);
+    return em__build(scope, &(em__build_args){.op = op, .in = in, .n_in = 3});
+}
+
+em_array *em_kv_codes(em_scope *scope, em_array *codes, em_array *rows, em_array *position)
+{
+    return coded_update(scope, EM__OP_KV_CODES, codes, rows, position);
+}
+
+em_array *em_kv_scales(em_scope *scope, em_array *scales, em_array *rows, em_array *position)
+{
+    return coded_update(scope, EM__OP_KV_SCALES, scales, rows, position);
+}
+
 /* q, k and v in one float dtype; but keys and values of a cache stay halves beside f32 queries. False once the scope
  * has an error. */
 static bool attention_operands(em_scope *scope, em__op op, em_array **in)
@@ -87,15 +106,31 @@ static double attention_scale(double scale, const em__spec *q)
     return scale != 0 ? scale : 1 / sqrt(size > 0 ? size : 1);
 }
 
+/* f32 queries of codes, whose scales both are there. */
+static bool coded_operands(em_scope *scope, em_array **in, const em_sdpa_options *o)
+{
+    if (!em__scope_ok(scope, in, 3, "sdpa"))
+        return false;
+    if (!o->k_scales || !o->v_scales) {
+        em__fail(EM_ERROR_INVALID_ARGUMENT, "sdpa: scales of %s alone; k and v must both have them",
+                 o->k_scales ? "k" : "v");
+        em__scope_fail(scope);
+        return false;
+    }
+    in[0] = em_cast(scope, in[0], EM_F32);
+    return em__scope_ok(scope, in, 1, "sdpa");
+}
+
 em_array *em_sdpa_with(em_scope *scope, em_array *q, em_array *k, em_array *v, const em_sdpa_options *options)
 {
-    em_array *in[6] = {q, k, v};
+    em_array *in[8] = {q, k, v};
     em_sdpa_options o = {0};
     int n = 3;
-    if (!attention_operands(scope, EM__OP_SDPA, in))
-        return NULL;
     if (em__options_copy(options, &o, sizeof o, "em_sdpa_options") != EM_OK)
         return em__scope_fail(scope);
+    const bool coded = o.k_scales || o.v_scales;
+    if (coded ? !coded_operands(scope, in, &o) : !attention_operands(scope, EM__OP_SDPA, in))
+        return NULL;
     if (o.mask)
         in[n++] = o.mask->spec.dtype == EM_PRED ? o.mask
                                                 : em_cast(scope, o.mask, in[0]->spec.dtype == EM_F64 ? EM_F64 : EM_F32);
@@ -108,7 +143,12 @@ em_array *em_sdpa_with(em_scope *scope, em_array *q, em_array *k, em_array *v, c
     }
     if (o.lengths)
         in[n++] = em_cast(scope, o.lengths, EM_S32);
-    int64_t ints[] = {o.causal, (o.mask ? 1 : 0) | (o.sinks ? 2 : 0) | (o.lengths ? 4 : 0), o.window};
+    if (coded) {
+        in[n++] = em_cast(scope, o.k_scales, EM_F32);
+        in[n++] = em_cast(scope, o.v_scales, EM_F32);
+    }
+    int64_t ints[] = {o.causal, (o.mask ? 1 : 0) | (o.sinks ? 2 : 0) | (o.lengths ? 4 : 0) | (coded ? 24 : 0),
+                      o.window};
     double floats[] = {attention_scale(o.scale, &in[0]->spec), o.softcap};
     return em__build(scope, &(em__build_args){EM__OP_SDPA, in, n, ints, 3, floats, 2});
 }

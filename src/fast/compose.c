@@ -18,6 +18,8 @@ static const struct {
     {EM__OP_ROPE, em__compose_rope},
     {EM__OP_ROTARY, em__compose_rotary},
     {EM__OP_KV_UPDATE, em__compose_kv_update},
+    {EM__OP_KV_CODES, em__compose_kv_codes},
+    {EM__OP_KV_SCALES, em__compose_kv_scales},
     {EM__OP_SDPA, em__compose_sdpa},
     {EM__OP_SDPA_SEGMENTS, em__compose_sdpa_segments},
     {EM__OP_SEGMENT_POOL, em__compose_segment_pool},

@@ -24,6 +24,8 @@ em_array *em__compose_norm(em_scope *s, const em__fast_call *call);
 em_array *em__compose_rope(em_scope *s, const em__fast_call *call);
 em_array *em__compose_rotary(em_scope *s, const em__fast_call *call);
 em_array *em__compose_kv_update(em_scope *s, const em__fast_call *call);
+em_array *em__compose_kv_codes(em_scope *s, const em__fast_call *call);
+em_array *em__compose_kv_scales(em_scope *s, const em__fast_call *call);
 em_array *em__compose_sdpa(em_scope *s, const em__fast_call *call);
 em_array *em__compose_sdpa_segments(em_scope *s, const em__fast_call *call);
 em_array *em__compose_segment_pool(em_scope *s, const em__fast_call *call);

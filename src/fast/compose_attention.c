@@ -76,11 +76,16 @@ em_array *em__compose_sdpa(em_scope *s, const em__fast_call *call)
     em_array *q = call->in[0], *allowed = NULL;
     int next = 3;
     em_array *mask = call->ints[1] & 1 ? call->in[next++] : NULL, *sinks = call->ints[1] & 2 ? call->in[next++] : NULL;
-    em_array *lengths = call->ints[1] & 4 ? call->in[next] : NULL;
+    em_array *lengths = call->ints[1] & 4 ? call->in[next++] : NULL;
     em_dims dq = em_array_dims(q), dk = em_array_dims(call->in[1]);
     int64_t group = dq.dims[1] / dk.dims[1], lq = dq.dims[2], lk = dk.dims[2];
-    em_array *k = repeat_heads(s, em_cast(s, call->in[1], em_array_dtype(q)), group);
-    em_array *v = repeat_heads(s, em_cast(s, call->in[2], em_array_dtype(q)), group);
+    em_array *k = em_cast(s, call->in[1], em_array_dtype(q)), *v = em_cast(s, call->in[2], em_array_dtype(q));
+    if (call->ints[1] & 24) {
+        k = em_mul(s, k, em_expand_dims(s, call->in[next], -1));
+        v = em_mul(s, v, em_expand_dims(s, call->in[next + 1], -1));
+    }
+    k = repeat_heads(s, k, group);
+    v = repeat_heads(s, v, group);
     em_array *scores = em_matmul(s, q, em_transpose(s, k, EM_AXES(0, 1, 3, 2)));
     scores = em_mul(s, scores, em_scalar(s, em_array_dtype(q), call->floats[0]));
     if (call->floats[1] != 0) {

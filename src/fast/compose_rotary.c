@@ -1,4 +1,6 @@
 /* Rotary embedding and the cache of keys and values in primitive ops. */
+#include <math.h>
+
 #include <emily/ops.h>
 
 #include "fast/compose.h"
@@ -109,4 +111,29 @@ em_array *em__compose_kv_update(em_scope *s, const em__fast_call *call)
         wide = em_select(s, here, em_slice(s, rows, start, stop.dims, NULL), wide);
     }
     return em_select(s, fresh, wide, cache);
+}
+
+/* The scale of each row, the last axis kept. */
+static em_array *row_scales(em_scope *s, em_array *rows)
+{
+    em_array *top = em_max(s, em_abs(s, rows), EM_AXES(-1), true), *most = em_scalar(s, EM_F32, 127);
+    return em_select(s, em_all(s, em_is_finite(s, rows), EM_AXES(-1), true), em_div(s, top, most),
+                     em_scalar(s, EM_F32, NAN));
+}
+
+em_array *em__compose_kv_codes(em_scope *s, const em__fast_call *call)
+{
+    em_array *rows = call->in[1], *scales = row_scales(s, rows), *zero = em_scalar(s, EM_F32, 0);
+    em_array *codes =
+        em_clip(s, em_rint(s, em_div(s, rows, scales)), em_scalar(s, EM_F32, -127), em_scalar(s, EM_F32, 127));
+    codes = em_cast(s, em_select(s, em_greater(s, scales, zero), codes, zero), EM_S8);
+    em_array *in[] = {call->in[0], codes, call->in[2]};
+    return em__compose_kv_update(s, &(em__fast_call){.op = EM__OP_KV_UPDATE, .in = in, .n_in = 3});
+}
+
+em_array *em__compose_kv_scales(em_scope *s, const em__fast_call *call)
+{
+    em_array *in[] = {em_expand_dims(s, call->in[0], -1), row_scales(s, call->in[1]), call->in[2]};
+    em_array *wide = em__compose_kv_update(s, &(em__fast_call){.op = EM__OP_KV_UPDATE, .in = in, .n_in = 3});
+    return wide ? em_reshape(s, wide, em_array_dims(call->in[0])) : NULL;
 }

@@ -1,4 +1,6 @@
 /* Shape rules: rotary embedding, attention, and the cache of keys and values. */
+#include <string.h>
+
 #include "core/error.h"
 #include "ops/op.h"
 
@@ -58,20 +60,47 @@ bool em__sdpa_mixes(em_dtype queries, em_dtype cache)
     return queries == EM_F32 && (cache == EM_F16 || cache == EM_BF16);
 }
 
-em_status em__infer_KV_UPDATE(const em__apply *apply, em__spec *out)
+/* Rows for a cache, whose shape they have but for fewer along `axis`; and where they go. */
+static em_status check_rows(const em__apply *apply, int axis, bool fits)
 {
     const em__spec *cache = apply->in[0], *rows = apply->in[1], *position = apply->in[2];
-    *out = *cache;
-    bool fits = cache->rank >= 2 && rows->rank == cache->rank;
     for (int i = 0; i < cache->rank && fits; i++)
-        fits = i == cache->rank - 2 ? rows->dims[i] <= cache->dims[i] : rows->dims[i] == cache->dims[i];
+        fits = i == axis ? rows->dims[i] <= cache->dims[i] : rows->dims[i] == cache->dims[i];
     if (!fits)
         return em__infer_fail(apply,
-                              "rows must be as the cache but for the last axis but one, where they may be fewer");
+                              "rows must be as the cache but for the axis of positions, where they may be fewer");
+    if (!em__is_integer(position) || !is_per_batch(position, rows))
+        return em__infer_fail(apply, "position must be an integer scalar or one integer a batch");
+    return EM_OK;
+}
+
+em_status em__infer_KV_UPDATE(const em__apply *apply, em__spec *out)
+{
+    const em__spec *cache = apply->in[0], *rows = apply->in[1];
+    *out = *cache;
+    EM__TRY(check_rows(apply, cache->rank - 2, cache->rank >= 2 && rows->rank == cache->rank));
     if (rows->dtype != cache->dtype && !em__sdpa_mixes(rows->dtype, cache->dtype))
         return em__infer_fail(apply, "rows must be of the cache's dtype, or f32 for a cache of halves");
-    if (!em__is_integer(position) || !is_per_batch(position, cache))
-        return em__infer_fail(apply, "position must be an integer scalar or one integer a batch");
+    return EM_OK;
+}
+
+em_status em__infer_KV_CODES(const em__apply *apply, em__spec *out)
+{
+    const em__spec *codes = apply->in[0], *rows = apply->in[1];
+    *out = *codes;
+    EM__TRY(check_rows(apply, codes->rank - 2, codes->rank >= 2 && rows->rank == codes->rank));
+    if (codes->dtype != EM_S8 || rows->dtype != EM_F32)
+        return em__infer_fail(apply, "codes must be s8 and rows f32");
+    return EM_OK;
+}
+
+em_status em__infer_KV_SCALES(const em__apply *apply, em__spec *out)
+{
+    const em__spec *scales = apply->in[0], *rows = apply->in[1];
+    *out = *scales;
+    EM__TRY(check_rows(apply, scales->rank - 1, scales->rank >= 1 && rows->rank == scales->rank + 1));
+    if (scales->dtype != EM_F32 || rows->dtype != EM_F32)
+        return em__infer_fail(apply, "scales and rows must be f32");
     return EM_OK;
 }
 
@@ -87,6 +116,22 @@ static em_status check_mask(const em__apply *apply, const em__spec *mask)
     return EM_OK;
 }
 
+/* `scales`: those of k and of v, if the attributes say so. */
+static em_status check_scales(const em__apply *apply, const em__spec *const *scales)
+{
+    const em__spec *k = apply->in[1];
+    const int64_t given = apply->ints[1] & 24;
+    if ((given != 0 && given != 24) || (given == 0) == (k->dtype == EM_S8))
+        return em__infer_fail(apply, "k and v of s8 need the scales of both, and others have none");
+    for (int i = 0; i < 2 && given; i++) {
+        const em__spec *s = scales[i];
+        if (s->rank != 3 || s->dtype != EM_F32 || memcmp(s->dims, k->dims, 3 * sizeof *s->dims) != 0)
+            return em__infer_fail(apply, "scales must be f32[%lld, %lld, %lld], one a row of k and of v",
+                                  (long long)k->dims[0], (long long)k->dims[1], (long long)k->dims[2]);
+    }
+    return EM_OK;
+}
+
 em_status em__infer_SDPA(const em__apply *apply, em__spec *out)
 {
     const em__spec *q = apply->in[0], *k = apply->in[1], *v = apply->in[2];
@@ -96,8 +141,10 @@ em_status em__infer_SDPA(const em__apply *apply, em__spec *out)
     if (q->dims[0] != k->dims[0] || q->dims[0] != v->dims[0] || k->dims[1] != v->dims[1] || k->dims[2] != v->dims[2] ||
         q->dims[3] != k->dims[3])
         return em__infer_fail(apply, "q, k and v do not fit together");
-    if (k->dtype != v->dtype || (k->dtype != q->dtype && !em__sdpa_mixes(q->dtype, k->dtype)))
-        return em__infer_fail(apply, "k and v must both be of q's dtype, or both of one half dtype beside f32 q");
+    const int64_t mask = apply->ints[1];
+    const bool coded = mask & 24 && q->dtype == EM_F32 && k->dtype == EM_S8;
+    if (k->dtype != v->dtype || (!coded && k->dtype != q->dtype && !em__sdpa_mixes(q->dtype, k->dtype)))
+        return em__infer_fail(apply, "k and v must both be of q's dtype, or beside f32 q of one half dtype or codes");
     if (k->dims[1] == 0 || q->dims[1] % k->dims[1])
         return em__infer_fail(apply, "%lld query heads are no multiple of %lld key heads", (long long)q->dims[1],
                               (long long)k->dims[1]);
@@ -105,14 +152,17 @@ em_status em__infer_SDPA(const em__apply *apply, em__spec *out)
     out->dims[3] = v->dims[3];
     if (apply->ints[2] < 0)
         return em__infer_fail(apply, "window is %lld; it must be 0 or more", (long long)apply->ints[2]);
-    if (apply->ints[1] & 1)
+    if (mask & 1)
         EM__TRY(check_mask(apply, apply->in[next++]));
-    if (apply->ints[1] & 2) {
+    if (mask & 2) {
         const em__spec *sinks = apply->in[next++];
         if (sinks->rank != 1 || sinks->dims[0] != q->dims[1] || sinks->dtype != EM_F32)
             return em__infer_fail(apply, "sinks must be f32[%lld], one a query head", (long long)q->dims[1]);
     }
-    if (apply->ints[1] & 4 && (apply->in[next]->dtype != EM_S32 || !is_per_batch(apply->in[next], q)))
-        return em__infer_fail(apply, "lengths must be s32, a scalar or one a batch");
-    return EM_OK;
+    if (mask & 4) {
+        const em__spec *lengths = apply->in[next++];
+        if (lengths->dtype != EM_S32 || !is_per_batch(lengths, q))
+            return em__infer_fail(apply, "lengths must be s32, a scalar or one a batch");
+    }
+    return check_scales(apply, apply->in + next);
 }

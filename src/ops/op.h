@@ -30,8 +30,9 @@
  *   LAYER_NORM, RMS_NORM                 mask of optional operands present       eps
  *   ROPE            dims, interleaved, mask: offset 1, freqs 2; axis of positions   base, scale
  *   ROTARY          dims, interleaved; operands x, cos, sin
- *   SDPA            causal, mask: mask 1, sinks 2, lengths 4; window (0: none)   scale, softcap (0: none)
- *   KV_UPDATE       (none); operands cache, rows, position
+ *   SDPA            causal, mask: mask 1, sinks 2, lengths 4, k scales 8, v scales 16; window (0: none)
+ *                                                                                scale, softcap (0: none)
+ *   KV_UPDATE       (none); operands cache, rows, position; KV_CODES, KV_SCALES alike
  *   SDPA_SEGMENTS   has_bias                                                     scale
  *   SEGMENT_POOL    em_pool
  *   FUSED_LINEAR    activation op (or COPY), mask: bias 1, residual 2, number of weights; operands x, weight,

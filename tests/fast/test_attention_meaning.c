@@ -8,6 +8,7 @@
 #include <emily/ops.h>
 
 #include "harness/expect.h"
+#include "harness/faults.h"
 #include "harness/rng.h"
 
 static em_array *values(em_scope *s, em_dims d, uint64_t seed)
@@ -87,6 +88,52 @@ static void test_decoding_by_steps(void **state)
     em_scope_free(s);
 }
 
+/* The step of a decoder over a cache in 8 bits. */
+static em_status coded_steps(void *context)
+{
+    enum { B = 2, H = 4, KV = 2, T = 20, ROOM = 64, D = 64 };
+    double *error = context, sum = 0, square = 0;
+    em_scope *s = em_scope_new(NULL);
+    if (!s)
+        return EM_ERROR_OUT_OF_MEMORY;
+    em_array *q = values(s, em_shape(B, H, 1, D), 1), *k = values(s, em_shape(B, KV, T, D), 2);
+    em_array *v = values(s, em_shape(B, KV, T, D), 3), *exact = em_sdpa(s, q, k, v, NULL, 0, false);
+    em_array *codes[2], *scales[2];
+    for (int i = 0; i < 2; i++) {
+        codes[i] = em_broadcast_to(s, em_scalar(s, EM_S8, 7), em_shape(B, KV, ROOM, D));
+        scales[i] = em_broadcast_to(s, em_scalar(s, EM_F32, 3), em_shape(B, KV, ROOM));
+        for (int t = 0; t < T; t += 10) {
+            em_array *at = em_scalar(s, EM_S32, t), *x = i ? v : k, *some = x ? rows(s, x, t, t + 10) : NULL;
+            codes[i] = em_kv_codes(s, codes[i], some, at);
+            scales[i] = em_kv_scales(s, scales[i], some, at);
+        }
+    }
+    em_sdpa_options o = {.struct_size = sizeof o, .k_scales = scales[0], .v_scales = scales[1]};
+    o.lengths = em_scalar(s, EM_S32, T);
+    em_array *y = em_sdpa_with(s, q, codes[0], codes[1], &o);
+    em_status status = em_scope_status(s);
+    if (status == EM_OK && (status = em_eval(s, y)) == EM_OK)
+        status = em_eval(s, exact);
+    for (int i = 0; status == EM_OK && i < B * H * D; i++) {
+        double want = ((const float *)em_array_data(exact))[i], got = ((const float *)em_array_data(y))[i];
+        sum += (got - want) * (got - want);
+        square += want * want;
+    }
+    *error = square > 0 ? sqrt(sum / square) : 1;
+    em_scope_free(s);
+    return status;
+}
+
+static void test_codes(void **state)
+{
+    (void)state;
+    double error = 1;
+    EXPECT_OK(coded_steps(&error));
+    if (error > 0.01)
+        fail_msg("attention over 8 bits is %.4f off", error);
+    assert_true(faults_sweep(coded_steps, &error) > 10);
+}
+
 static void test_no_sink(void **state)
 {
     (void)state;
@@ -155,14 +202,24 @@ static void test_refused(void **state)
     REFUSED("one a batch", em_sdpa_with(s, x, x, x, SDPA(.lengths = n)));
     REFUSED("window is -2", em_sdpa_with(s, x, x, x, SDPA(.window = -2)));
     REFUSED("does not broadcast", em_sdpa_with(s, x, x, x, SDPA(.mask = n)));
+    REFUSED("scales of k alone", em_sdpa_with(s, x, x, x, SDPA(.k_scales = x)));
+    REFUSED("both be of q's dtype", em_sdpa_with(s, x, em_cast(s, x, EM_S8), x, SDPA(.k_scales = x, .v_scales = x)));
+    REFUSED("scales must be f32[2, 4, 6]",
+            em_sdpa_with(s, x, em_cast(s, x, EM_S8), em_cast(s, x, EM_S8), SDPA(.k_scales = x, .v_scales = x)));
+    REFUSED("have none", em_sdpa_with(s, x, x, x, SDPA(.k_scales = x, .v_scales = x)));
+    REFUSED("codes must be s8", em_kv_codes(s, em_cast(s, x, EM_S16), x, em_scalar(s, EM_S32, 0)));
+    REFUSED("rows must be as the cache", em_kv_scales(s, x, x, em_scalar(s, EM_S32, 0)));
     REFUSED("struct_size", em_sdpa_with(s, x, x, x, &(em_sdpa_options){.struct_size = 3}));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rope_by_steps), cmocka_unit_test(test_decoding_by_steps),
-        cmocka_unit_test(test_no_sink),       cmocka_unit_test(test_masked_rows_are_finite),
+        cmocka_unit_test(test_rope_by_steps),
+        cmocka_unit_test(test_decoding_by_steps),
+        cmocka_unit_test(test_codes),
+        cmocka_unit_test(test_no_sink),
+        cmocka_unit_test(test_masked_rows_are_finite),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

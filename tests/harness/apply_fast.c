@@ -45,6 +45,18 @@ static em_array *apply_kv_update(em_scope *s, const book_case *c, em_array *cons
     return em_kv_update(s, in[0], in[1], in[2]);
 }
 
+static em_array *apply_kv_codes(em_scope *s, const book_case *c, em_array *const *in)
+{
+    (void)c;
+    return em_kv_codes(s, in[0], in[1], in[2]);
+}
+
+static em_array *apply_kv_scales(em_scope *s, const book_case *c, em_array *const *in)
+{
+    (void)c;
+    return em_kv_scales(s, in[0], in[1], in[2]);
+}
+
 static em_array *apply_sdpa(em_scope *s, const book_case *c, em_array *const *in)
 {
     em_sdpa_options options = {.struct_size = sizeof options,
@@ -54,7 +66,9 @@ static em_array *apply_sdpa(em_scope *s, const book_case *c, em_array *const *in
                                .scale = book_number(c, "scale", 0),
                                .softcap = book_number(c, "softcap", 0),
                                .causal = book_number(c, "causal", 0) != 0,
-                               .window = (int)book_number(c, "window", 0)};
+                               .window = (int)book_number(c, "window", 0),
+                               .k_scales = in[6],
+                               .v_scales = in[7]};
     return em_sdpa_with(s, in[0], in[1], in[2], &options);
 }
 
@@ -79,6 +93,8 @@ const apply_row apply_fast[] = {
     {"rope", apply_rope},
     {"rotary", apply_rotary},
     {"kv_update", apply_kv_update},
+    {"kv_codes", apply_kv_codes},
+    {"kv_scales", apply_kv_scales},
     {"sdpa", apply_sdpa},
     {"sdpa_segments", apply_sdpa_segments},
     {"segment_pool", apply_segment_pool},

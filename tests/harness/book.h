@@ -12,7 +12,7 @@
 #include <emily/dtype.h>
 #include <jansson.h>
 
-#define BOOK_OPERANDS 6
+#define BOOK_OPERANDS 8
 
 typedef struct book {
     json_t *root;

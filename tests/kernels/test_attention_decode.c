@@ -74,6 +74,12 @@ static em_array *attended(em_scope *s, const problem *p, em_dtype dtype, em_dtyp
         o.sinks = values(s, &r, EM_F32, em_shape(p->heads));
     if (p->lengths)
         o.lengths = em_constant(s, EM_S32, lengths, em_shape(BATCH));
+    if (cache == EM_S8) {
+        o.k_scales =
+            em_mul(s, values(s, &r, EM_F32, em_shape(BATCH, p->kv_heads, p->keys)), em_scalar(s, EM_F32, 0.01));
+        o.v_scales =
+            em_mul(s, values(s, &r, EM_F32, em_shape(BATCH, p->kv_heads, p->keys)), em_scalar(s, EM_F32, 0.01));
+    }
     if (cast) {
         k = em_cast(s, k, EM_F32);
         v = em_cast(s, v, EM_F32);
@@ -88,11 +94,11 @@ static em_array *attended(em_scope *s, const problem *p, em_dtype dtype, em_dtyp
 static void test_values(void **state)
 {
     (void)state;
-    static const em_dtype dtypes[] = {EM_F32, EM_F16, EM_BF16, EM_F32, EM_F32};
-    static const em_dtype caches[] = {EM_F32, EM_F16, EM_BF16, EM_F16, EM_BF16};
-    static const double slack[] = {4e-6, 0x1p-9, 0x1p-6, 4e-6, 4e-6};
+    static const em_dtype dtypes[] = {EM_F32, EM_F16, EM_BF16, EM_F32, EM_F32, EM_F32};
+    static const em_dtype caches[] = {EM_F32, EM_F16, EM_BF16, EM_F16, EM_BF16, EM_S8};
+    static const double slack[] = {4e-6, 0x1p-9, 0x1p-6, 4e-6, 4e-6, 2e-5};
     for (int i = 0; i < PROBLEMS; i++)
-        for (int d = 0; d < 5; d++) {
+        for (int d = 0; d < 6; d++) {
             em_scope *ref = em_scope_new(em_device_find("ref")), *cpu = em_scope_new(em_device_find("cpu"));
             em_array *want = attended(ref, &problems[i], dtypes[d], caches[d], false);
             em_array *got = attended(cpu, &problems[i], dtypes[d], caches[d], false);
@@ -125,8 +131,8 @@ static void test_widened(void **state)
 enum { HEADS = 6, KV_HEADS = 2, QUERIES = 2, DIM = 40, ROOM = 600, OUT = HEADS * QUERIES * DIM };
 
 typedef struct sample {
-    em_dtype dtype;
-    float q[OUT], kv[KV_HEADS * ROOM * DIM], first[OUT], out[OUT];
+    em_dtype dtype, cache;
+    float q[OUT], scales[KV_HEADS * ROOM], kv[KV_HEADS * ROOM * DIM], first[OUT], out[OUT];
 } sample;
 
 /* 420 keys exist, in a cache that seems to have room for so many. */
@@ -141,7 +147,10 @@ static void run(sample *x, const em__attention_kernels *k, int threads, int64_t 
     args.out = x->out;
     args.out_head = QUERIES * DIM;
     args.out_token = DIM;
-    args.dtype = args.cache = x->dtype;
+    args.dtype = x->dtype;
+    args.cache = x->cache;
+    if (x->cache == EM_S8)
+        args.k_scales = args.v_scales = (em__attention_scales){x->scales, 0, ROOM};
     args.scale = 0.2f;
     args.causal = true;
     args.window = window;
@@ -165,7 +174,7 @@ static void check_bits(sample *x, int level, int64_t window)
             if (t == 0 && room == 420 && level <= 1) /* the plain level may round otherwise */
                 memcpy(x->first, x->out, sizeof x->out);
             if (memcmp(x->first, x->out, OUT * em_dtype_size(x->dtype)))
-                fail_msg("%s: level %d, %d threads, room for %d: other bits", em_dtype_name(x->dtype), level,
+                fail_msg("%s: level %d, %d threads, room for %d: other bits", em_dtype_name(x->cache), level,
                          thread_counts[t], (int)room);
         }
 }
@@ -173,13 +182,17 @@ static void check_bits(sample *x, int level, int64_t window)
 static void test_bits(void **state)
 {
     (void)state;
-    static const em_dtype dtypes[] = {EM_F32, EM_F16, EM_BF16};
+    static const em_dtype dtypes[] = {EM_F32, EM_F16, EM_BF16, EM_F32, EM_F32};
+    static const em_dtype caches[] = {EM_F32, EM_F16, EM_BF16, EM_BF16, EM_S8};
     static sample x;
     rng r = {4};
-    for (int d = 0; d < 3; d++) {
+    for (int i = 0; i < KV_HEADS * ROOM; i++)
+        x.scales[i] = 0.01f * (float)(1 + i % 7);
+    for (int d = 0; d < 5; d++) {
         x.dtype = dtypes[d];
+        x.cache = caches[d];
         rng_fill(&r, dtypes[d], x.q, sizeof x.q / 4);
-        rng_fill(&r, dtypes[d], x.kv, sizeof x.kv / 4);
+        rng_fill(&r, caches[d], x.kv, sizeof x.kv / 4);
         for (int64_t window = 0; window <= 100; window += 100)
             for (int level = 0; level <= (int)levels_best(); level++)
                 check_bits(&x, level, window);
@@ -191,7 +204,7 @@ static void test_bits(void **state)
 static void test_unseen(void **state)
 {
     (void)state;
-    static sample x = {.dtype = EM_F32};
+    static sample x = {.dtype = EM_F32, .cache = EM_F32};
     rng r = {8};
     rng_fill(&r, EM_F32, x.q, OUT);
     for (int64_t i = 0; i < KV_HEADS * ROOM * DIM; i++) {

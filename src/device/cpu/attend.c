@@ -67,6 +67,11 @@ static em_status run_segments(em_device *device, const em__call *call)
     return EM_OK;
 }
 
+static em__attention_scales scales_of(const em__tensor *t)
+{
+    return (em__attention_scales){t->data, t->spec.dims[1] * t->spec.dims[2], t->spec.dims[2]};
+}
+
 static em__attention_args dense_args(const em__call *call)
 {
     const em__tensor *q = &call->in[0], *k = &call->in[1], *v = &call->in[2];
@@ -102,6 +107,11 @@ static em__attention_args dense_args(const em__call *call)
     if (call->ints[1] & 4) {
         args.lengths = call->in[next].data;
         args.length_stride = call->in[next].spec.rank ? call->in[next].strides[0] : 0;
+        next++;
+    }
+    if (call->ints[1] & 24) {
+        args.k_scales = scales_of(&call->in[next]);
+        args.v_scales = scales_of(&call->in[next + 1]);
     }
     return args;
 }
@@ -135,7 +145,7 @@ static em_status run_half(em_device *device, const em__call *call)
 {
     em__cpu *cpu = em__cpu_of(device);
     em__call wide = *call;
-    em__tensor in[6];
+    em__tensor in[8];
     const em_dtype half = call->in[0].spec.dtype;
     const widened w = widen(call);
     float *scratch = call->scratch;

@@ -41,6 +41,7 @@ typedef struct attention_head {
     const attention_plan *plan;
     const float *q;
     const char *k, *v;
+    const float *k_scales, *v_scales;
     float *out;
     em__attention_place at;
     float *packed_keys, *packed_values, *scores, *sums, *query, *add, *wide;
@@ -96,16 +97,20 @@ size_t em__attention_scratch_bytes(const em__attention_kernels *kernels, const e
     return (size_t)make_layout(kernels, args).total * sizeof(float);
 }
 
-/* `rows` tokens of `dim` elements from `data` on, as f32: where they lie or, widened, in the scratch. `token` becomes
- * their distance. */
-static const float *in_f32(const attention_head *head, const char *data, int64_t *token, int rows, int64_t dim)
+/* `rows` tokens of `dim` elements from `data` on, as f32: where they lie or, widened, in the scratch, times `scales`
+ * unless that is NULL. `token` becomes their distance. */
+static const float *in_f32(const attention_head *head, const char *data, int64_t *token, int rows, int64_t dim,
+                           const float *scales)
 {
     const em_dtype dtype = head->plan->args->cache;
     if (dtype == EM_F32)
         return (const float *)(const void *)data;
     const int64_t step = *token * (int64_t)em_dtype_size(dtype);
-    for (int r = 0; r < rows; r++)
+    for (int r = 0; r < rows; r++) {
         head->plan->kernels->decode[dtype].widen(head->wide + r * dim, data + r * step, dim);
+        if (scales)
+            head->plan->kernels->scale(head->wide + r * dim, head->wide + r * dim, scales[r], dim);
+    }
     *token = dim;
     return head->wide;
 }
@@ -119,10 +124,12 @@ static void pack_block(attention_head *head, int64_t block, int64_t n)
     for (int64_t j = 0; j < n; j += PANEL) {
         const int rows = (int)min64(PANEL, n - j);
         int64_t token = args->k.token;
-        const float *from = in_f32(head, head->k + (block + j) * token * size, &token, rows, args->head_dim);
+        const float *from = in_f32(head, head->k + (block + j) * token * size, &token, rows, args->head_dim,
+                                   head->k_scales ? head->k_scales + block + j : NULL);
         gemm->pack_rows(head->packed_keys + j * args->head_dim, from, token, rows, args->head_dim, false);
         token = args->v.token;
-        from = in_f32(head, head->v + (block + j) * token * size, &token, rows, args->value_dim);
+        from = in_f32(head, head->v + (block + j) * token * size, &token, rows, args->value_dim,
+                      head->v_scales ? head->v_scales + block + j : NULL);
         for (int64_t p = 0; p < plan->layout.value_panels; p++)
             gemm->pack_columns(head->packed_values + p * PANEL * plan->layout.block_keys + j * PANEL, from + p * PANEL,
                                token, (int)min64(PANEL, args->value_dim - p * PANEL), rows, false);
@@ -255,6 +262,8 @@ static void find_head(attention_head *head, const attention_plan *plan, int64_t 
     head->k = (const char *)args->k.data + (dense * args->k.batch + begin * args->k.token + kv * args->k.head) * size;
     head->v = (const char *)args->v.data + (dense * args->v.batch + begin * args->v.token + kv * args->v.head) * size;
     head->out = (float *)args->out + dense * args->out_batch + begin * args->out_token + h * args->out_head;
+    head->k_scales = em__attention_scales_of(&args->k_scales, b, kv);
+    head->v_scales = em__attention_scales_of(&args->v_scales, b, kv);
     head->packed_block = -1;
 }
 

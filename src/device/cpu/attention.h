@@ -1,6 +1,6 @@
 /*
  * Scaled dot product attention on the CPU: out = softmax(scale q k' + mask) v, per sequence and head, in f32. Keys and
- * values may be halves, as a cache holds them: they are widened where they are read.
+ * values may be halves or codes with a scale a token, as a cache holds them: they are widened where they are read.
  *
  * The operands are slices: q, k and v may be three views of one merged projection [tokens, 3 * hidden]. Sequences are
  * either packed one behind the other (offsets; each attends within itself, so a batch of mixed lengths has no padding)
@@ -44,13 +44,19 @@ typedef struct em__attention_mask {
     int64_t batch, head, query, key;
 } em__attention_mask;
 
+/* What each token of k or v is multiplied by, side by side; data NULL for nothing. */
+typedef struct em__attention_scales {
+    const float *data;
+    int64_t batch, head;
+} em__attention_scales;
+
 typedef struct em__attention_args {
     int64_t batch; /* sequences */
     int64_t heads, kv_heads;
     int64_t head_dim;       /* of q and k */
     int64_t value_dim;      /* of v and out */
     int64_t queries, keys;  /* per sequence, when dense */
-    em_dtype dtype, cache;  /* of q and out; of k and v: the same, or f16 or bf16 beside f32 */
+    em_dtype dtype, cache;  /* of q and out; of k and v: the same, or f16, bf16 or s8 beside f32 */
     const int32_t *offsets; /* packed: sequence b is tokens [offsets[b], offsets[b + 1]); else NULL */
     em__attention_operand q, k, v;
     void *out; /* overlaps no input */
@@ -66,6 +72,7 @@ typedef struct em__attention_args {
     int64_t window;     /* 0 for none; query i sees keys j with |i + keys - queries - j| < window */
     float softcap;      /* 0 for none; scores become softcap * tanh(score / softcap) before a mask */
     const float *sinks; /* [heads]: a score that takes part in each row's sum and has no value; or NULL */
+    em__attention_scales k_scales, v_scales; /* when dense */
 } em__attention_args;
 
 /* Worker scratch that em__attention_f32 uses for these sizes. Reserving it beforehand makes the call free of

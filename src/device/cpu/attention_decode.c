@@ -176,6 +176,8 @@ static void run_keys(const decode *d, int64_t batch, int64_t kv, int64_t first, 
     const int64_t stride = CHUNK + PAD;
     float *scores = q + d->rows * d->q_stride, *add = scores + d->rows * stride;
     const char *k = token_of(d, &args->k, batch, kv, first), *v = token_of(d, &args->v, batch, kv, first);
+    const float *k_scales = em__attention_scales_of(&args->k_scales, batch, kv);
+    const float *v_scales = em__attention_scales_of(&args->v_scales, batch, kv);
     load_queries(d, batch, kv, q);
     for (int64_t j = 0; j<n; j += d->rows> EM__DECODE_ROWS ? RUN : n)
         for (int64_t r = 0; r < d->rows; r += EM__DECODE_ROWS)
@@ -185,7 +187,11 @@ static void run_keys(const decode *d, int64_t batch, int64_t kv, int64_t first, 
     for (int64_t r = 0; r < d->rows; r++) {
         em__softmax_state state = {.maximum = -INFINITY};
         em__attention_place at = place_of(d, batch, kv * d->group + r / args->queries);
+        if (k_scales)
+            d->kernels->multiply(scores + r * stride, k_scales + first, n);
         soften(d, &at, r % args->queries, scores + r * stride, first, n, add, &state);
+        if (v_scales)
+            d->kernels->multiply(scores + r * stride, v_scales + first, n);
         memcpy(partial + r * d->partial, &state, sizeof state);
     }
     for (int64_t r = 0; r < d->rows; r += EM__DECODE_ROWS)

@@ -1,7 +1,7 @@
 /*
- * Few queries against many keys, for one element type of keys and values. Included once each for f32, f16 and bf16
- * with E, FN(name), LOAD, LOAD_N, STORE_N, DTYPE. Sums run in LANES lanes at every level, so that they round alike;
- * how many keys are taken at a time, and which part of a value, changes no bit.
+ * Few queries against many keys, for one element type of keys and values. Included once each for f32, f16, bf16 and s8
+ * with E, FN(name), LOAD, LOAD_N, STORE_N (without: nothing is narrowed to it), DTYPE. Sums run in LANES lanes at every
+ * level, so that they round alike; how many keys are taken at a time, and which part of a value, changes no bit.
  *
  * Keys are taken DECODE_KEYS at a time for all rows, values a tile of features at a time over a run of keys that stays
  * in the first cache. Both ask ahead for what they read next. The plain level takes a row at a time.
@@ -146,6 +146,7 @@ static void FN(widen)(float *out, const void *x, int64_t n)
     }
 }
 
+#ifdef STORE_N
 static void FN(narrow)(void *out, const float *x, int64_t n)
 {
     for (int64_t i = 0; i < n; i += VF_LANES) {
@@ -153,10 +154,15 @@ static void FN(narrow)(void *out, const float *x, int64_t n)
         STORE_N((E *)out + i, vf_load_n(x + i, count), count);
     }
 }
+#endif
 
 static void FN(fill_decode)(em__attention_kernels *kernels)
 {
-    kernels->decode[DTYPE] = (em__decode_kernels){FN(decode_scores), FN(decode_values), FN(widen), FN(narrow)};
+    em__decode_kernels *k = &kernels->decode[DTYPE];
+    *k = (em__decode_kernels){.scores = FN(decode_scores), .values = FN(decode_values), .widen = FN(widen)};
+#ifdef STORE_N
+    k->narrow = FN(narrow);
+#endif
 }
 
 #undef E

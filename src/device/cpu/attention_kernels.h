@@ -31,6 +31,12 @@ int64_t em__attention_end(const em__attention_args *args, const em__attention_pl
 const float *em__attention_addend(const em__attention_args *args, const em__attention_place *at, int64_t query,
                                   int64_t key, int64_t n, float *add);
 
+/* Those of token 0 of a key head; NULL for none. */
+static inline const float *em__attention_scales_of(const em__attention_scales *scales, int64_t batch, int64_t kv)
+{
+    return scales->data ? scales->data + batch * scales->batch + kv * scales->head : NULL;
+}
+
 #define EM__DECODE_ROWS 4 /* most rows of one call */
 
 /* Few queries against many keys, keys and values as they lie (of one dtype). */
@@ -47,7 +53,7 @@ typedef struct em__decode_kernels {
 
 struct em__attention_kernels {
     const em__gemm_kernels *gemm;
-    em__decode_kernels decode[EM_DTYPE_COUNT]; /* of f32, f16, bf16 */
+    em__decode_kernels decode[EM_DTYPE_COUNT]; /* of f32, f16, bf16; of s8, which nothing is narrowed to */
 
     /* Turns n raw scores (times scale, plus add[] unless it is NULL) into exp(score - maximum), zeroes the elements
      * from n to `filled`, and moves the state on. Returns what earlier sums and outputs of this row are to be
@@ -62,6 +68,15 @@ struct em__attention_kernels {
 
     /* out[i] += x[i] * by */
     void (*add)(float *out, const float *x, float by, int64_t n);
+
+    /* x[i] *= by[i] */
+    void (*multiply)(float *x, const float *by, int64_t n);
+
+    /* max |x| / 127, NaN if some x is not finite */
+    float (*code_scale)(const float *x, int64_t n);
+
+    /* codes[i] = x[i] / scale, rounded to even, in [-127, 127]; x is finite and scale > 0 */
+    void (*encode)(int8_t *codes, const float *x, float scale, int64_t n);
 };
 
 void em__attention_kernels_portable(em__attention_kernels *kernels);

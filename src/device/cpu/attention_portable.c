@@ -27,6 +27,22 @@ static inline void lanes_sum4(float *sums, const vf *x)
         sums[i] = lanes_sum(x + 16 * i);
 }
 
+static inline vf load_s8(const int8_t *p)
+{
+    return *p;
+}
+
+static inline vf load_s8_n(const int8_t *p, int n)
+{
+    return n ? *p : 0;
+}
+
+static inline void store_s8_n(int8_t *p, vf x, int n)
+{
+    if (n)
+        *p = (int8_t)x;
+}
+
 #include "device/cpu/attention_tmpl.c"
 
 void em__attention_kernels_portable(em__attention_kernels *kernels)

@@ -2,6 +2,8 @@
  * Row operations of attention over any vector width. The including file has chosen a vecmath header and defines
  *     static float lanes_max(const vf *x), lanes_sum(const vf *x)
  *     static void lanes_sum4(float *sums, const vf *x)             the sums of four
+ *     static vf load_s8(const int8_t *p), load_s8_n(const int8_t *p, int n)
+ *     static void store_s8_n(int8_t *p, vf x, int n)               x integers in [-128, 127]
  * over EM__ATTENTION_LANES lanes, whose sum adds lane i + 8 to lane i, then i + 4, i + 2, i + 1: so that every width
  * rounds alike.
  */
@@ -108,6 +110,36 @@ static void add_row(float *out, const float *x, float by, int64_t n)
     }
 }
 
+static void multiply_row(float *x, const float *by, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += VF_LANES) {
+        int count = n - i < VF_LANES ? (int)(n - i) : VF_LANES;
+        vf_store_n(x + i, vf_mul(vf_load_n(x + i, count), vf_load_n(by + i, count)), count);
+    }
+}
+
+static float code_scale(const float *x, int64_t n)
+{
+    vf top[PARTS], wrong[PARTS];
+    EACH_PART top[p] = wrong[p] = vf_set1(0);
+    for (int64_t i = 0; i < n; i += VF_LANES) {
+        vf v = vf_load_n(x + i, n - i < VF_LANES ? (int)(n - i) : VF_LANES);
+        top[0] = vf_max(top[0], vf_abs(v));
+        wrong[0] = vf_add(wrong[0], vf_mul(v, vf_set1(0)));
+    }
+    return lanes_sum(wrong) == 0 ? lanes_max(top) / 127 : NAN;
+}
+
+static void encode_row(int8_t *codes, const float *x, float scale, int64_t n)
+{
+    const vf by = vf_set1(scale), most = vf_set1(127), least = vf_set1(-127);
+    for (int64_t i = 0; i < n; i += VF_LANES) {
+        int count = n - i < VF_LANES ? (int)(n - i) : VF_LANES;
+        vf code = vf_round_even(vf_div(vf_load_n(x + i, count), by));
+        store_s8_n(codes + i, vf_max(least, vf_min(most, code)), count);
+    }
+}
+
 #define DECODE_ROWS EM__DECODE_ROWS
 #define DECODE_KEYS (VF_LANES == 16 ? 4 : VF_LANES > 1 ? 2 : 1)
 #define DECODE_TILE (VF_LANES == 16 ? 8 : 4) /* vectors of LANES that are summed at a time for up to two rows */
@@ -147,13 +179,24 @@ static inline void ask_ahead(const void *row, int64_t step, int64_t bytes)
 #define DTYPE EM_BF16
 #include "device/cpu/attention_decode_tmpl.c"
 
+#define E int8_t
+#define FN(name) s8_##name
+#define LOAD(at) load_s8(at)
+#define LOAD_N(at, n) load_s8_n(at, n)
+#define DTYPE EM_S8
+#include "device/cpu/attention_decode_tmpl.c"
+
 static void fill_kernels(em__attention_kernels *kernels)
 {
     kernels->softmax = softmax_row;
     kernels->scale = scale_row;
     kernels->cap = cap_row;
     kernels->add = add_row;
+    kernels->multiply = multiply_row;
+    kernels->code_scale = code_scale;
+    kernels->encode = encode_row;
     f32_fill_decode(kernels);
     f16_fill_decode(kernels);
     bf16_fill_decode(kernels);
+    s8_fill_decode(kernels);
 }

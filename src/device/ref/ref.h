@@ -72,6 +72,8 @@ EM__REF_DECLARE(norm);
 EM__REF_DECLARE(rope);
 EM__REF_DECLARE(rotary);
 EM__REF_DECLARE(kv_update);
+EM__REF_DECLARE(kv_codes);
+EM__REF_DECLARE(kv_scales);
 EM__REF_DECLARE(sdpa);
 EM__REF_DECLARE(sdpa_segments);
 EM__REF_DECLARE(segment_pool);

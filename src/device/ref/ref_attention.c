@@ -11,7 +11,8 @@ static double real_at(const em__tensor *t, int64_t offset)
 
 /* One query against keys 0 .. n - 1. score(j) < -inf is "not seen". */
 typedef struct attend {
-    const em__tensor *q, *k, *v;
+    const em__tensor *q, *k, *v, *k_scales, *v_scales; /* scales: one a key, or NULL */
+    int64_t at_k_scale, at_v_scale;
     int64_t at_q, at_k, at_v, key_stride, value_stride;
     int64_t size, value_size;
     double scale, softcap; /* softcap 0: none */
@@ -26,6 +27,8 @@ static double raw_score(const attend *a, int64_t j)
     for (int64_t d = 0; d < a->size; d++)
         dot += real_at(a->q, a->at_q + d * a->q->strides[dq]) *
                real_at(a->k, a->at_k + j * a->key_stride + d * a->k->strides[dk]);
+    if (a->k_scales)
+        dot *= real_at(a->k_scales, a->at_k_scale + j * a->k_scales->strides[2]);
     return a->softcap != 0 ? a->softcap * tanh(dot * a->scale / a->softcap) : dot * a->scale;
 }
 
@@ -45,6 +48,8 @@ static void attend_row(const attend *a, int64_t n, score_bias bias, const void *
         sum = exp(*a->sink - top);
     for (int64_t j = 0; j < n && !none; j++)
         sum += a->weights[j] = exp(a->weights[j] - top);
+    for (int64_t j = 0; j < n && a->v_scales; j++)
+        a->weights[j] *= real_at(a->v_scales, a->at_v_scale + j * a->v_scales->strides[2]);
     for (int64_t d = 0; d < a->value_size; d++) {
         double acc = 0;
         for (int64_t j = 0; j < n && !none; j++)
@@ -75,7 +80,7 @@ static double mask_bias(const void *context, int64_t key)
 /* The optional operands of a call. */
 typedef struct extras {
     em__tensor mask; /* broadcast; data NULL: none */
-    const em__tensor *sinks, *lengths;
+    const em__tensor *sinks, *lengths, *k_scales, *v_scales;
 } extras;
 
 static extras find_extras(const em__call *call)
@@ -90,7 +95,11 @@ static extras find_extras(const em__call *call)
     if (call->ints[1] & 2)
         e.sinks = &call->in[next++];
     if (call->ints[1] & 4)
-        e.lengths = &call->in[next];
+        e.lengths = &call->in[next++];
+    if (call->ints[1] & 24) {
+        e.k_scales = &call->in[next++];
+        e.v_scales = &call->in[next];
+    }
     return e;
 }
 
@@ -125,6 +134,10 @@ em_status em__ref_sdpa(em_device *device, const em__call *call)
         attend a = {.q = q, .k = k, .v = v, .scale = call->floats[0], .softcap = call->floats[1]};
         a.sink = e.sinks ? &sink : NULL;
         a.weights = call->scratch;
+        if ((a.k_scales = e.k_scales) && (a.v_scales = e.v_scales)) {
+            a.at_k_scale = b * e.k_scales->strides[0] + h * e.k_scales->strides[1];
+            a.at_v_scale = b * e.v_scales->strides[0] + h * e.v_scales->strides[1];
+        }
         a.at_q = em__walk_offset(&walk, q);
         a.at_k = b * k->strides[0] + h * k->strides[1];
         a.at_v = b * v->strides[0] + h * v->strides[1];

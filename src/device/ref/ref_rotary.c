@@ -1,6 +1,5 @@
-/* Rotary embedding and the cache of keys and values, naively. */
+/* Rotary embedding, naively. */
 #include <math.h>
-#include <string.h>
 
 #include "device/ref/ref.h"
 
@@ -84,33 +83,6 @@ em_status em__ref_rotary(em_device *device, const em__call *call)
                        real_at(&cosine, em__walk_offset(&at, &cosine)), real_at(&sine, em__walk_offset(&at, &sine)));
         }
         em__ref_store_real(x->spec.dtype, call->out.data, i, v);
-    }
-    return EM_OK;
-}
-
-em_status em__ref_kv_update(em_device *device, const em__call *call)
-{
-    (void)device;
-    const em__tensor *cache = &call->in[0], *rows = &call->in[1], *position = &call->in[2];
-    int axis = cache->spec.rank - 2;
-    int64_t length = rows->spec.dims[axis], size = em__spec_size(&cache->spec);
-    size_t bytes = em_dtype_size(cache->spec.dtype);
-    em__walk walk = {.spec = &cache->spec};
-    for (int64_t i = 0; i < size; i++, em__walk_next(&walk)) {
-        int64_t at = position->spec.rank ? walk.at[0] * position->strides[0] : 0,
-                most = cache->spec.dims[axis] - length;
-        int64_t first = em__ref_index(position->spec.dtype, position->data, at);
-        first = first < 0 ? 0 : first > most ? most : first;
-        em__walk from = walk;
-        from.at[axis] -= first;
-        bool fresh = from.at[axis] >= 0 && from.at[axis] < length;
-        const em__tensor *t = fresh ? rows : cache;
-        if (fresh && rows->spec.dtype != cache->spec.dtype) {
-            em__ref_store_real(cache->spec.dtype, call->out.data, i, real_at(rows, em__walk_offset(&from, rows)));
-            continue;
-        }
-        memcpy((char *)call->out.data + (size_t)i * bytes,
-               (const char *)t->data + em__walk_offset(fresh ? &from : &walk, t) * (int64_t)bytes, bytes);
     }
     return EM_OK;
 }

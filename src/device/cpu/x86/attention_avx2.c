@@ -1,4 +1,6 @@
 /* Row operations of attention, 8 lanes twice. */
+#include <string.h>
+
 #include "device/cpu/vecmath_avx2.h"
 
 static inline float lanes_max(const vf *x)
@@ -21,6 +23,26 @@ static inline void lanes_sum4(float *sums, const vf *x)
 {
     for (int i = 0; i < 4; i++)
         sums[i] = lanes_sum(x + 2 * i);
+}
+
+static inline vf load_s8_n(const int8_t *p, int n)
+{
+    uint64_t bytes = 0;
+    memcpy(&bytes, p, (size_t)n);
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_cvtsi64_si128((long long)bytes)));
+}
+
+static inline vf load_s8(const int8_t *p)
+{
+    return load_s8_n(p, VF_LANES);
+}
+
+static inline void store_s8_n(int8_t *p, vf x, int n)
+{
+    const __m256i wide = _mm256_cvtps_epi32(x);
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1));
+    const uint64_t bytes = (uint64_t)_mm_cvtsi128_si64(_mm_packs_epi16(words, words));
+    memcpy(p, &bytes, (size_t)n);
 }
 
 #include "device/cpu/attention_tmpl.c"

@@ -24,6 +24,21 @@ static inline void lanes_sum4(float *sums, const vf *x)
     _mm_storeu_ps(sums, _mm512_castps512_ps128(_mm512_maskz_compress_ps(0x1111, all)));
 }
 
+static inline vf load_s8(const int8_t *p)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)p)));
+}
+
+static inline vf load_s8_n(const int8_t *p, int n)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(vf_first(n), p)));
+}
+
+static inline void store_s8_n(int8_t *p, vf x, int n)
+{
+    _mm_mask_storeu_epi8(p, vf_first(n), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x)));
+}
+
 #include "device/cpu/attention_tmpl.c"
 
 void em__attention_kernels_avx512(em__attention_kernels *kernels)
