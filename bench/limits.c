@@ -1,6 +1,8 @@
 /*
  * What this machine can do at most: f32 multiply-adds from registers, and memory read and written by the thread pool.
- * Prints one line of JSON: {"threads", "level", "fma_gflops", "read_gbs", "copy_gbs"}. Use: limits [threads]
+ * Prints one line of JSON: {"threads", "level", "fma_gflops", "read_gbs", "copy_gbs"}. Use: limits [threads [FILE]]
+ * With FILE: {"threads", "read_gbs", "seconds"} of reading all of it from the page cache, the best of some passes and
+ * each of them; for weights that are larger than every cache, what a machine's neighbours leave of the bandwidth.
  *
  * Ten independent chains keep two multiply-add units busy at a latency of four or five cycles. Memory is walked in
  * arrays far larger than any cache; copy counts each byte read and written once, as libc moves it.
@@ -13,6 +15,7 @@
 #include "core/cpu.h"
 #include "core/number.h"
 #include "core/pool.h"
+#include "io/file.h"
 #include "timing.h"
 
 #if defined(__x86_64__)
@@ -24,10 +27,13 @@
 #define CHUNKS 64
 #define ARRAY_FLOATS ((size_t)1 << 25)
 #define ROUNDS 40
+#define PASSES 4
 
 typedef struct work {
     void (*run)(struct work *w, size_t from, size_t to, int worker);
-    float *a, *b, *c;
+    const float *a;
+    float *c;
+    size_t floats;
     float sink[256][16];
 } work;
 
@@ -101,7 +107,7 @@ static void copy_all(work *w, size_t from, size_t to, int worker)
 static void run_chunk(void *context, int64_t chunk, int worker)
 {
     work *w = context;
-    size_t part = ARRAY_FLOATS / CHUNKS;
+    size_t part = w->floats / CHUNKS;
     w->run(w, (size_t)chunk * part, (size_t)(chunk + 1) * part, worker);
 }
 
@@ -118,6 +124,32 @@ static double seconds(em__pool *pool, work *w, void (*run)(work *, size_t, size_
     return best;
 }
 
+/* A file's pages, all of them in the page cache after the first pass. */
+static int read_file(em__pool *pool, work *w, const char *path)
+{
+    em__map map = {0};
+    if (em__map_open(path, EM__MAP_PAGES, &map) != EM_OK)
+        return fprintf(stderr, "limits: %s\n", em_last_error()), 1;
+    w->a = (const float *)(const void *)map.data;
+    w->floats = map.size / sizeof(float) / (32 * CHUNKS) * (32 * CHUNKS);
+    w->run = read_all;
+    double seconds[PASSES], best = 1e9;
+    for (int i = -1; i < PASSES; i++) {
+        double start = now();
+        em__pool_run(pool, run_chunk, w, CHUNKS);
+        if (i >= 0)
+            seconds[i] = now() - start;
+        best = i >= 0 && seconds[i] < best ? seconds[i] : best;
+    }
+    printf("{\"threads\": %d, \"read_gbs\": %.1f, \"seconds\": [", em__pool_size(pool),
+           (double)w->floats * sizeof(float) / best / 1e9);
+    for (int i = 0; i < PASSES; i++)
+        printf("%s%.6f", i ? ", " : "", seconds[i]);
+    printf("]}\n");
+    em__map_close(&map);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     em__pool *pool = NULL;
@@ -125,12 +157,20 @@ int main(int argc, char **argv)
     long long threads = 0;
     if (argc > 1 && (!em__parse_i64(argv[1], &threads) || threads < 0 || threads > 256))
         return fprintf(stderr, "limits: \"%s\" is not a number of threads, 0 to 256\n", argv[1]), 1;
-    w.a = em__block_alloc(ARRAY_FLOATS * sizeof(float));
+    if (em__pool_new((int)threads, &pool) != EM_OK)
+        return fprintf(stderr, "limits: %s\n", em_last_error()), 1;
+    if (argc > 2) {
+        int failed = read_file(pool, &w, argv[2]);
+        return em__pool_free(pool), failed;
+    }
+    float *a = em__block_alloc(ARRAY_FLOATS * sizeof(float));
+    w.a = a;
     w.c = em__block_alloc(ARRAY_FLOATS * sizeof(float));
-    if (!w.a || !w.c || em__pool_new((int)threads, &pool) != EM_OK)
+    w.floats = ARRAY_FLOATS;
+    if (!w.a || !w.c)
         return fprintf(stderr, "limits: %s\n", em_last_error()), 1;
     for (size_t i = 0; i < ARRAY_FLOATS; i++)
-        w.a[i] = w.c[i] = 1;
+        a[i] = w.c[i] = 1;
     em__cpu_level level = em__cpu_get()->level;
     int width = 4;
     void (*fma)(work *, size_t, size_t, int) = fma_portable;
@@ -145,7 +185,7 @@ int main(int argc, char **argv)
            em__pool_size(pool), em__cpu_level_name(level), flop / seconds(pool, &w, fma) / 1e9,
            bytes / seconds(pool, &w, read_all) / 1e9, 2 * bytes / seconds(pool, &w, copy_all) / 1e9);
     em__pool_free(pool);
-    em__block_free(w.a, ARRAY_FLOATS * sizeof(float));
+    em__block_free(a, ARRAY_FLOATS * sizeof(float));
     em__block_free(w.c, ARRAY_FLOATS * sizeof(float));
     return 0;
 }

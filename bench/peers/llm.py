@@ -2,8 +2,9 @@
 
 Dense bf16 and 4 bits (emily: groups of 64 as mlx-lm writes them; llama.cpp: Q4_0 and Q4_K, with Q8_0 beside). Asked:
 tokens a second of greedy decoding after 16, 1,024 and 4,096 tokens, of 8 answers at once, and of reading 512. All
-engines have the same bf16 weights, and must agree. The share is that of the read bandwidth measured in the same run:
-bytes of weights, keys and values that a token needs, by tokens a second.
+engines have the same bf16 weights, and must agree. The share is that of the rate at which the threads can read the
+weights' file, which takes its turn among the lanes: bytes of weights, keys and values that a token needs, by tokens a
+second, medians both.
 """
 import json
 import os
@@ -30,6 +31,7 @@ LANES = ["emily bf16", "llama.cpp bf16", "hf bf16", "emily 4-bit", "llama.cpp Q4
          "llama.cpp Q8_0"]
 SHORT = {"hf bf16": ("decode", "prefill 512"), "llama.cpp Q4_K": ("decode", "prefill 512"),
          "llama.cpp Q8_0": ("decode", "prefill 512")}  # lanes that take part in these works only
+READ = "read the weights"
 PAIRS = [("emily bf16", "llama.cpp bf16"), ("emily 4-bit", "llama.cpp Q4_0")]
 
 
@@ -180,6 +182,17 @@ def agree(made):
             sys.exit(f"emily chooses an id {below:.2f} deviations below the best")
 
 
+def read_limit():
+    """A lane: milliseconds of reading the dense weights once."""
+    tool, path = os.path.join(args.build, "bench/limits"), checkpoint.dense(args.cache, args.layers)
+    command = [tool, str(args.threads), os.path.join(path, "model.safetensors")]
+
+    def run():
+        out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return [s * 1e3 for s in json.loads(out)["seconds"]]
+    return run
+
+
 def lane(engine, work):
     context, answers, tokens = WORKS[work]
     if isinstance(engine, HF) and tokens:
@@ -194,7 +207,7 @@ def lane(engine, work):
 def share(engine, work, got, read_gbs):
     """Of the read bandwidth; reading a prompt is bound by arithmetic."""
     context, answers, tokens = WORKS[work]
-    if not tokens or not read_gbs:
+    if not tokens:
         return None
     read = engine.bytes + answers * checkpoint.cache_bytes(args.layers, context + tokens / 2, 2)
     return read / answers / got["median"] / 1e6 / read_gbs
@@ -208,31 +221,28 @@ def row_of(work, made, got, read_gbs):
     for ours, _ in PAIRS:
         cells.append(f"{ratios[ours]:.2f}x" if ours in ratios else "")
         cells.append(f"{shares[ours]:.0%}" if shares.get(ours) else "")
-    result = {"what": work, "unit": "ms a token", "got": got, "ratios": ratios, "shares": shares}
-    return [work] + cells, result
+    result = {"what": work, "unit": "ms a token", "got": got, "ratios": ratios, "shares": shares, "read_gbs": read_gbs}
+    return [work] + cells + [f"{read_gbs:.1f} GB/s"], result
 
 
 def main():
     names = args.lanes.split(",") if args.lanes else LANES
     if not os.path.exists(os.path.join(args.build, "bench/emily_generate")):
         names = [n for n in names if not n.startswith("emily")]
-    made, rows, results, limits = engines(names), [], [], common.limits(args)
+    made, rows, results = engines(names), [], []
     agree(made)
     for work in args.only.split(",") if args.only else WORKS:
         lanes = {n: lane(e, work) for n, e in made.items() if work in SHORT.get(n, WORKS)}
-        got = common.interleave(lanes, args.rounds, args.gap)
-        after = common.limits(args)
-        limits = {k: max(v, after[k]) if isinstance(v, float) else v for k, v in limits.items()}
-        row, result = row_of(work, made, got, limits.get("read_gbs"))
+        got = common.interleave({**lanes, READ: read_limit()}, args.rounds, args.gap)
+        read_gbs = checkpoint.file_bytes(checkpoint.dense(args.cache, args.layers)) / got.pop(READ)["median"] / 1e6
+        row, result = row_of(work, made, got, read_gbs)
         rows.append(row)
         results.append(result)
         print(" | ".join(row), file=sys.stderr, flush=True)
     heads = [f"{ours} / {theirs.split()[-1]}" for ours, theirs in PAIRS]
     common.report(args, "llm", "Text generation, Qwen3-0.6B's shape: tokens a second, median (best)",
-                  ["work"] + list(made) + [heads[0], "of the read limit", heads[1], "of the read limit"], rows,
-                  {"results": results, "limits": limits}, ["llama_cpp_python", "torch", "transformers"])
-    if limits:
-        print(f"read limit {limits['read_gbs']:.1f} GB/s")
+                  ["work"] + list(made) + [heads[0], "of the limit", heads[1], "of the limit", "read limit"], rows,
+                  {"results": results}, ["llama_cpp_python", "torch", "transformers"])
 
 
 try:
