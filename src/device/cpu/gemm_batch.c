@@ -196,11 +196,29 @@ static void run_all_direct(const batch_job *job, int64_t count)
     em__pool_run(job->pool, run_direct, &direct, (count + direct.each - 1) / direct.each * direct.cuts);
 }
 
-/* Few rows against a B whose depth is contiguous: its panels pass through the first cache, chunk by chunk. */
+/* Few rows against a B whose depth is contiguous. Small ones: its panels pass through the first cache, chunk by chunk.
+ * Large ones: straight from memory. */
 static bool is_passing(const em__gemm_kernels *kernels, const em__gemm_batch *args)
 {
-    return !kernels->split && args->b.depth == 1 && args->k > 0 && args->m <= em__gemm_min(kernels->tile_rows, 7) &&
+    const int64_t most = em__gemm_min(kernels->tile_rows, kernels->thin_rows >= 8 ? 8 : 7);
+    return !kernels->split && args->b.depth == 1 && args->k > 0 && args->m <= most &&
            (args->a.depth == 1 || args->k == 1);
+}
+
+#define THIN_ELEMENTS ((int64_t)64 << 10) /* of a B, from which it gets all threads */
+
+static bool is_thin(const batch_job *job, int64_t count)
+{
+    return job->kernels->thin_rows > 0 && (count == 1 || job->args->n * job->args->k >= THIN_ELEMENTS);
+}
+
+static void run_all_thin(const batch_job *job, int64_t count)
+{
+    const em__gemm_batch *args = job->args;
+    for (int64_t i = 0; i < count; i++) {
+        const em__gemm_args product = product_args(job, i, operand_at(args, &args->a, i), NULL);
+        em__gemm_thin_run(job->kernels, job->pool, &product, EM__B_F32, operand_at(args, &args->b, i), args->b.row);
+    }
 }
 
 typedef struct passing_job {
@@ -331,6 +349,10 @@ em_status em__gemm_f32_batched(const em__gemm_kernels *kernels, em__pool *pool, 
         return EM_OK;
     if (is_direct(kernels, args)) {
         run_all_direct(&job, count);
+        return EM_OK;
+    }
+    if (is_passing(kernels, args) && is_thin(&job, count)) {
+        run_all_thin(&job, count);
         return EM_OK;
     }
     if (is_passing(kernels, args)) {
