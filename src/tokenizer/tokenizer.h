@@ -240,7 +240,7 @@ struct em_tokenizer {
     bool has_decoder;
     em__model model;
     EM__VEC(em__added) added; /* by id */
-    em__vocab added_vocab; /* content to id; its entries give the text */
+    em__vocab added_vocab;    /* content to id; its entries give the text */
     EM__VEC(int32_t) special_ids;
     em__matcher raw, normalized; /* added tokens matched before and after normalization */
     em__post post;
