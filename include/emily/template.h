@@ -37,8 +37,8 @@ extern "C" {
 typedef struct em_template em_template;
 typedef struct em_chat_template em_chat_template;
 
-/* All zero, or NULL, gives the defaults. The limits grow with the values that a render is given: by a step and 16 bytes
- * of memory for each byte of JSON. */
+/* All zero, or NULL, gives the defaults. The limits grow with the values that a render is given: by four steps, and by
+ * 16 bytes of memory and output, for each byte of JSON. */
 typedef struct em_template_options {
     size_t struct_size;              /* sizeof(em_template_options) */
     const char *name;                /* for messages: a file, say; "template" */

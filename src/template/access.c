@@ -265,6 +265,7 @@ em_status em__j_path(em__jrun *run, em__jvalue object, em__jvalue attribute, em_
         const char *dot = memchr(path->bytes + start, '.', path->length - start);
         size_t end = dot ? (size_t)(dot - path->bytes) : path->length;
         em__jvalue part;
+        EM__TRY(em__j_work(run, 4 * EM__J_STEP));
         EM__TRY(path_part(run, path, start, end, &part));
         EM__TRY(em__j_getitem(run, *out, part, out));
         start = end + 1;

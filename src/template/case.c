@@ -55,6 +55,7 @@ em_status em__j_change_case(em__jrun *run, const em__jstring *s, em__jcase how, 
 {
     em__jtext text = {0};
     bool first = true;
+    EM__TRY(em__j_work(run, 8 * s->length));
     for (size_t at = 0; at < s->length; at += em__j_char_length(s->bytes[at])) {
         uint32_t c = em__j_char_at(s->bytes + at);
         bool upper = how == J_UPPER || ((how == J_TITLE || how == J_CAPITALIZE) && first) ||

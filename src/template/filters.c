@@ -179,8 +179,7 @@ static em_status indent_text(em__jrun *run, em__jvalue width, int64_t absent, em
     }
     if (em__j_given(width))
         EM__TRY(em__j_want_int(run, "indent", width, &count));
-    for (int64_t i = 0; i < count; i++)
-        EM__TRY(em__j_add_char(run, &text, ' '));
+    EM__TRY(em__j_add_times(run, &text, " ", 1, count));
     return em__j_text_value(run, &text, out);
 }
 
@@ -251,7 +250,7 @@ FILTER(filter_wordcount)
     (void)arg, (void)all;
     EM__TRY(em__j_str(run, self, &text));
     const em__jstring *s = text.string;
-    EM__TRY(em__j_work(run, s->length));
+    EM__TRY(em__j_work(run, 4 * s->length));
     for (size_t at = 0; at < s->length; at += em__j_char_length(s->bytes[at])) {
         uint32_t c = em__j_char_at(s->bytes + at);
         utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)c);

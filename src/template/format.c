@@ -31,15 +31,11 @@ static em_status add_padded(em__jrun *run, em__jtext *text, const layout *how, c
         left = pad;
     else if (align == '^')
         left = pad / 2;
-    for (int64_t i = 0; i < left; i++)
-        EM__TRY(em__j_add(run, text, how->fill, how->fill_length));
+    EM__TRY(em__j_add_times(run, text, how->fill, how->fill_length, left));
     EM__TRY(em__j_add_text(run, text, sign));
-    for (int64_t i = 0; align == '=' && i < pad; i++)
-        EM__TRY(em__j_add(run, text, how->fill, how->fill_length));
+    EM__TRY(em__j_add_times(run, text, how->fill, how->fill_length, align == '=' ? pad : 0));
     EM__TRY(em__j_add(run, text, body, length));
-    for (int64_t i = left; align != '=' && i < pad; i++)
-        EM__TRY(em__j_add(run, text, how->fill, how->fill_length));
-    return EM_OK;
+    return em__j_add_times(run, text, how->fill, how->fill_length, align == '=' ? 0 : pad - left);
 }
 
 static em_status add_string(em__jrun *run, em__jtext *text, const layout *how, em__jvalue value)

@@ -54,7 +54,7 @@ static em_status fill_dict(em__jrun *run, const em__jargs *all, em__jdict *dict)
             EM__TRY(em__j_items(run, pairs[i], &pair, &two));
             if (two != 2)
                 return em__j_fail(run, "dict: an item has length %zu; 2 is required", two);
-            EM__TRY(em__j_work(run, 64));
+            EM__TRY(em__j_work(run, EM__J_STEP));
             EM__TRY(em__j_dict_set(run, dict, pair[0], pair[1]));
         }
     }

@@ -116,7 +116,7 @@ static em_status sort_pairs(writer *w, const em__jdict *dict, em__jpair **out)
         size_t at = i;
         for (; at > 0; at--) {
             bool less;
-            EM__TRY(em__j_work(w->run, 64));
+            EM__TRY(em__j_work(w->run, EM__J_STEP));
             EM__TRY(em__j_less(w->run, dict->pairs[i].key, pairs[at - 1].key, "<", &less));
             if (!less)
                 break;

@@ -158,7 +158,7 @@ static em_status all_are(em__jrun *run, em__jvalue self, char_test test, em__jva
 {
     const em__jstring *s = self.string;
     bool yes = s->length > 0;
-    EM__TRY(em__j_work(run, s->length));
+    EM__TRY(em__j_work(run, 4 * s->length));
     for (size_t at = 0; at < s->length && yes; at += em__j_char_length(s->bytes[at]))
         yes = test(em__j_char_at(s->bytes + at));
     *out = em__j_bool(yes);
@@ -211,7 +211,7 @@ static em_status cased(em__jrun *run, em__jvalue self, utf8proc_category_t wante
 {
     const em__jstring *s = self.string;
     bool yes = false;
-    EM__TRY(em__j_work(run, s->length));
+    EM__TRY(em__j_work(run, 4 * s->length));
     for (size_t at = 0; at < s->length; at += em__j_char_length(s->bytes[at])) {
         utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)em__j_char_at(s->bytes + at));
         bool letter = category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LT;
@@ -249,11 +249,9 @@ static em_status justify(em__jrun *run, em__jvalue self, const em__jvalue *arg, 
     if (fill->chars != 1)
         return em__j_fail(run, "The fill character must be exactly one character long");
     int64_t pad = width - (int64_t)s->chars, left = side == 1 ? 0 : side == 2 ? pad : pad / 2 + (pad & width & 1);
-    for (int64_t i = 0; i < left; i++)
-        EM__TRY(em__j_add(run, &text, fill->bytes, fill->length));
+    EM__TRY(em__j_add_times(run, &text, fill->bytes, fill->length, left));
     EM__TRY(em__j_add(run, &text, s->bytes, s->length));
-    for (int64_t i = left; i < pad; i++)
-        EM__TRY(em__j_add(run, &text, fill->bytes, fill->length));
+    EM__TRY(em__j_add_times(run, &text, fill->bytes, fill->length, pad - left));
     return em__j_text_value(run, &text, out);
 }
 
@@ -284,8 +282,7 @@ METHOD(str_zfill)
     EM__TRY(em__j_want_int(run, "zfill()", arg[0], &width));
     size_t sign = s->length && (s->bytes[0] == '-' || s->bytes[0] == '+');
     EM__TRY(em__j_add(run, &text, s->bytes, sign));
-    for (int64_t i = (int64_t)s->chars; i < width; i++)
-        EM__TRY(em__j_add_char(run, &text, '0'));
+    EM__TRY(em__j_add_times(run, &text, "0", 1, width - (int64_t)s->chars));
     EM__TRY(em__j_add(run, &text, s->bytes + sign, s->length - sign));
     return em__j_text_value(run, &text, out);
 }

@@ -87,6 +87,8 @@ FILTER(filter_int)
         return em__j_fail_undefined(run, self);
     if (em__j_given(arg[1]))
         EM__TRY(em__j_want_int(run, "int", arg[1], &base));
+    if (self.kind == J_STRING)
+        EM__TRY(em__j_work(run, 4 * self.string->length));
     if (em__j_is_int(self)) {
         *out = em__j_int(em__j_as_int(self));
         return EM_OK;
@@ -116,6 +118,8 @@ FILTER(filter_float)
     (void)all;
     if (self.kind == J_UNDEFINED)
         return em__j_fail_undefined(run, self);
+    if (self.kind == J_STRING)
+        EM__TRY(em__j_work(run, 4 * self.string->length));
     bool known = em__j_is_number(self) || (self.kind == J_STRING && parse_float(self.string, &value));
     if (em__j_is_number(self))
         value = em__j_as_real(self);

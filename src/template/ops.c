@@ -108,6 +108,7 @@ static em_status escape_into(em__jrun *run, em__jtext *text, em__jvalue v, bool 
     const em__jstring *s = v.string;
     if (!markup || s->markup)
         return em__j_add(run, text, s->bytes, s->length);
+    EM__TRY(em__j_work(run, 2 * s->length));
     for (size_t i = 0; i < s->length; i++) {
         const char *entity = s->bytes[i] == '&'    ? "&amp;"
                              : s->bytes[i] == '<'  ? "&lt;"
@@ -245,7 +246,7 @@ em_status em__j_contains(em__jrun *run, em__jvalue container, em__jvalue item, b
         EM__TRY(em__j_next(run, &iter, &one, &more));
         if (!more)
             break;
-        EM__TRY(em__j_work(run, 16));
+        EM__TRY(em__j_work(run, EM__J_STEP));
         EM__TRY(em__j_equal(run, one, item, in));
     }
     return EM_OK;

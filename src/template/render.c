@@ -10,6 +10,7 @@
 #define MEMORY ((size_t)64 << 20)
 #define OUTPUT ((size_t)16 << 20)
 #define MEMORY_OF_A_BYTE 16
+#define STEPS_OF_A_BYTE 4
 
 em_status em_template_parse(const char *text, size_t length, const em_template_options *options, em_template **out)
 {
@@ -51,7 +52,8 @@ void em__j_run_init(em__jrun *run, const em_template *source, size_t json_bytes)
 {
     const em_template_options *options = &source->options;
     *run = (em__jrun){.source = source};
-    run->step_limit = plus(options->max_steps ? options->max_steps : STEPS, json_bytes, 1);
+    run->work_limit =
+        plus(0, plus(options->max_steps ? options->max_steps : STEPS, json_bytes, STEPS_OF_A_BYTE), EM__J_STEP);
     run->memory_limit = plus(options->max_memory ? options->max_memory : MEMORY, json_bytes, MEMORY_OF_A_BYTE);
     run->output_limit = plus(options->max_output ? options->max_output : OUTPUT, json_bytes, MEMORY_OF_A_BYTE);
     run->now = options->clock ? options->clock(options->clock_context) : (int64_t)time(NULL);

@@ -8,7 +8,7 @@
 #include "template/template.h"
 #include "template/text.h"
 
-enum { MOST_DEPTH = 1000, BYTES_OF_A_STEP = 64 };
+enum { MOST_DEPTH = 1000 };
 
 static em_status fail_at(em__jrun *run, em_status status, const char *format, va_list args)
 {
@@ -66,21 +66,21 @@ void *em__j_alloc(em__jrun *run, size_t count, size_t size)
 
 static em_status check_steps(em__jrun *run)
 {
-    if (run->steps <= run->step_limit)
+    if (run->work <= run->work_limit)
         return EM_OK;
-    return em__j_limit(run, "the template takes more than %zu steps", run->step_limit);
+    return em__j_limit(run, "the template takes more than %zu steps", run->work_limit / EM__J_STEP);
 }
 
 em_status em__j_work(em__jrun *run, size_t amount)
 {
-    run->steps += amount / BYTES_OF_A_STEP;
+    if (em__add_overflows(run->work, amount, &run->work))
+        run->work = SIZE_MAX;
     return check_steps(run);
 }
 
 em_status em__j_enter(em__jrun *run)
 {
-    run->steps++;
-    EM__TRY(check_steps(run));
+    EM__TRY(em__j_work(run, EM__J_STEP));
     if (run->depth >= MOST_DEPTH)
         return em__j_limit(run, "nested or recursive beyond %d levels", MOST_DEPTH);
     run->depth++;
@@ -95,24 +95,45 @@ em_status em__j_emit(em__jrun *run, const char *bytes, size_t length)
     return em__str_add(&run->out, bytes, length);
 }
 
+/* Room for `length` more bytes. */
+static em_status reserve(em__jrun *run, em__jtext *text, size_t length)
+{
+    if (length <= text->capacity - text->length)
+        return EM_OK;
+    size_t capacity = text->capacity ? text->capacity : 64;
+    while (capacity - text->length < length && capacity <= SIZE_MAX / 2)
+        capacity *= 2;
+    char *data = em__j_alloc(run, capacity, 1);
+    if (!data)
+        return em_last_status();
+    if (text->length)
+        memcpy(data, text->data, text->length);
+    text->data = data;
+    text->capacity = capacity;
+    return EM_OK;
+}
+
 em_status em__j_add(em__jrun *run, em__jtext *text, const char *bytes, size_t length)
 {
-    if (length > text->capacity - text->length) {
-        size_t capacity = text->capacity ? text->capacity : 64;
-        while (capacity - text->length < length && capacity <= SIZE_MAX / 2)
-            capacity *= 2;
-        char *data = em__j_alloc(run, capacity, 1);
-        if (!data)
-            return em_last_status();
-        if (text->length)
-            memcpy(data, text->data, text->length);
-        text->data = data;
-        text->capacity = capacity;
-    }
+    EM__TRY(reserve(run, text, length));
     if (length)
         memcpy(text->data + text->length, bytes, length);
     text->length += length;
     return em__j_work(run, length);
+}
+
+em_status em__j_add_times(em__jrun *run, em__jtext *text, const char *bytes, size_t length, int64_t times)
+{
+    size_t total;
+    if (times <= 0)
+        return EM_OK;
+    if (em__mul_overflows(length, (size_t)times, &total))
+        total = SIZE_MAX / 4;
+    EM__TRY(em__j_work(run, total));
+    EM__TRY(reserve(run, text, total));
+    for (int64_t i = 0; i < times; i++, text->length += length)
+        memcpy(text->data + text->length, bytes, length);
+    return EM_OK;
 }
 
 em_status em__j_add_char(em__jrun *run, em__jtext *text, char c)
@@ -143,6 +164,7 @@ em_status em__j_push_scope(em__jrun *run, em__jscope *parent)
 em_status em__j_assign(em__jrun *run, const em__jstring *name, em__jvalue value)
 {
     em__jscope *scope = run->scope;
+    EM__TRY(em__j_work(run, scope->length));
     for (size_t i = 0; i < scope->length; i++) {
         em__jvariable *old = &scope->variables[i];
         if (em__j_same(old->name->bytes, old->name->length, name->bytes, name->length)) {
@@ -167,6 +189,7 @@ em_status em__j_assign(em__jrun *run, const em__jstring *name, em__jvalue value)
 em_status em__j_lookup(em__jrun *run, const em__jstring *name, em__jvalue *out)
 {
     for (const em__jscope *scope = run->scope; scope; scope = scope->parent) {
+        run->work += scope->length; /* the node that looks it up has been checked, the next one will be */
         for (size_t i = 0; i < scope->length; i++) {
             const em__jvariable *variable = &scope->variables[i];
             if (em__j_same(variable->name->bytes, variable->name->length, name->bytes, name->length)) {

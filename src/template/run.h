@@ -53,7 +53,7 @@ struct em__jrun {
     const struct em_template *source;
     em__arena arena;
     size_t memory, memory_limit; /* bytes of the arena in use */
-    size_t steps, step_limit;
+    size_t work, work_limit;     /* in sixteenths of a step */
     size_t output_limit;
     int depth;
     int line; /* being evaluated */
@@ -74,7 +74,8 @@ em_status em__j_fail_undefined(em__jrun *run, em__jvalue v);
 /* Counted memory of the render; NULL after a failure. 16-byte aligned, uninitialised. */
 void *em__j_alloc(em__jrun *run, size_t count, size_t size);
 
-/* Steps for work on that many bytes or items. */
+/* Counts work: EM__J_STEP a step, one a byte that is gone through. */
+enum { EM__J_STEP = 16 };
 em_status em__j_work(em__jrun *run, size_t amount);
 
 /* Around every recursion. em__j_enter counts a step, too. */
@@ -94,6 +95,7 @@ typedef struct em__jtext {
 } em__jtext; /* zero-initialise */
 
 em_status em__j_add(em__jrun *run, em__jtext *text, const char *bytes, size_t length);
+em_status em__j_add_times(em__jrun *run, em__jtext *text, const char *bytes, size_t length, int64_t times);
 em_status em__j_add_char(em__jrun *run, em__jtext *text, char c);
 em_status em__j_add_text(em__jrun *run, em__jtext *text, const char *bytes);
 em_status em__j_text_value(em__jrun *run, const em__jtext *text, em__jvalue *out);

@@ -43,7 +43,7 @@ em_status em__j_filter_map(em__jrun *run, em__jvalue self, const em__jvalue *arg
         return em__j_fail(run, "map requires a filter argument");
     for (size_t i = 0; i < length; i++) {
         em__jargs rest = rest_of(all, attribute ? 0 : 1);
-        EM__TRY(em__j_work(run, 64));
+        EM__TRY(em__j_work(run, EM__J_STEP));
         EM__TRY(attribute ? map_attribute(run, all, items[i], &mapped[i])
                           : em__j_apply_filter(run, all->values[0], items[i], &rest, &mapped[i]));
     }
@@ -77,7 +77,7 @@ static em_status choose(em__jrun *run, em__jvalue self, const em__jargs *all, bo
         return em__j_fail(run, "Missing parameter for attribute name");
     for (size_t i = 0; i < length; i++) {
         bool yes;
-        EM__TRY(em__j_work(run, 64));
+        EM__TRY(em__j_work(run, EM__J_STEP));
         EM__TRY(passes(run, items[i], all, attribute, &yes));
         if (yes == wanted)
             chosen[kept++] = items[i];

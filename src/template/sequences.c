@@ -65,7 +65,7 @@ em_status em__j_join(em__jrun *run, const em__jstring *separator, em__jvalue ite
         EM__TRY(em__j_next(run, &iter, &item, &more));
         if (!more)
             return em__j_text_value(run, &text, out);
-        EM__TRY(em__j_work(run, 16));
+        EM__TRY(em__j_work(run, EM__J_STEP));
         EM__TRY(em__j_path(run, item, attribute, &item));
         if (!print && item.kind != J_STRING)
             return em__j_fail(run, "sequence item %zu: expected str instance, %s found", i, em__j_type(item));
@@ -146,7 +146,7 @@ static em_status copy_with_keys(em__jrun *run, em__jvalue self, em__jvalue attri
         return em_last_status();
     for (size_t i = 0; i < *length; i++) {
         (*items)[i] = from[i];
-        EM__TRY(em__j_work(run, 64));
+        EM__TRY(em__j_work(run, EM__J_STEP));
         EM__TRY(make_keys(run, from[i], attribute, exact, &(*keys)[i]));
     }
     return EM_OK;
@@ -161,7 +161,7 @@ static em_status merge(em__jrun *run, em__jvalue *lists[2], em__jvalue *spare[2]
         bool second = a == middle;
         if (a < middle && b < end) /* equal ones keep their order */
             EM__TRY(em__j_less(run, lists[1][reverse ? a : b], lists[1][reverse ? b : a], "<", &second));
-        EM__TRY(em__j_work(run, 64));
+        EM__TRY(em__j_work(run, EM__J_STEP));
         size_t from = second ? b++ : a++;
         spare[0][at] = lists[0][from];
         spare[1][at] = lists[1][from];
@@ -203,6 +203,7 @@ FILTER(filter_unique)
     EM__TRY(copy_with_keys(run, self, arg[1], em__j_truth(arg[0]), &items, &keys, &length));
     EM__TRY(em__j_dict_new(run, &found));
     for (size_t i = 0; i < length; i++) {
+        EM__TRY(em__j_work(run, EM__J_STEP));
         if (em__j_dict_get(run, found.dict, keys[i]))
             continue;
         EM__TRY(em__j_dict_set(run, found.dict, keys[i], em__j_none()));
@@ -253,7 +254,7 @@ FILTER(filter_sum)
         EM__TRY(em__j_next(run, &iter, &item, &more));
         if (!more)
             return EM_OK;
-        EM__TRY(em__j_work(run, 64));
+        EM__TRY(em__j_work(run, EM__J_STEP));
         EM__TRY(em__j_path(run, item, arg[0], &item));
         EM__TRY(em__j_binary(run, '+', *out, item, out));
     }

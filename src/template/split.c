@@ -110,6 +110,7 @@ METHOD(str_count)
         size_t at = em__j_find_bytes(s->bytes, to, from, part->bytes, part->length);
         if (at == SIZE_MAX)
             break;
+        EM__TRY(em__j_work(run, EM__J_STEP));
         count++;
         from = at + part->length;
     }
@@ -291,7 +292,7 @@ METHOD(list_index)
     (void)all;
     for (size_t i = 0; i < self.list->length; i++) {
         bool equal;
-        EM__TRY(em__j_work(run, 16));
+        EM__TRY(em__j_work(run, EM__J_STEP));
         EM__TRY(em__j_equal(run, self.list->items[i], arg[0], &equal));
         if (equal) {
             *out = em__j_int((int64_t)i);
@@ -307,7 +308,7 @@ METHOD(list_count)
     (void)all;
     for (size_t i = 0; i < self.list->length; i++) {
         bool equal;
-        EM__TRY(em__j_work(run, 16));
+        EM__TRY(em__j_work(run, EM__J_STEP));
         EM__TRY(em__j_equal(run, self.list->items[i], arg[0], &equal));
         count += equal;
     }

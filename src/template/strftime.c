@@ -80,6 +80,7 @@ static em_status add_time(em__jrun *run, em__jtext *text, const struct tm *tm, c
         }
         char flag = format[i + 1] == '-' && i + 2 < length ? '-' : '\0';
         i += flag ? 2 : 1;
+        EM__TRY(em__j_work(run, 4 * EM__J_STEP));
         EM__TRY(add_one(run, text, tm, flag, format[i]));
     }
     return EM_OK;

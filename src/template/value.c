@@ -251,8 +251,10 @@ em_status em__j_items(em__jrun *run, em__jvalue v, const em__jvalue **items, siz
 static em_status equal_lists(em__jrun *run, const em__jlist *a, const em__jlist *b, bool *equal)
 {
     *equal = a->length == b->length;
-    for (size_t i = 0; i < a->length && *equal; i++)
+    for (size_t i = 0; i < a->length && *equal; i++) {
+        EM__TRY(em__j_work(run, EM__J_STEP));
         EM__TRY(em__j_equal(run, a->items[i], b->items[i], equal));
+    }
     return EM_OK;
 }
 
@@ -309,6 +311,7 @@ static em_status less_lists(em__jrun *run, const em__jlist *a, const em__jlist *
     size_t most = a->length < b->length ? a->length : b->length;
     for (size_t i = 0; i < most; i++) {
         bool equal;
+        EM__TRY(em__j_work(run, EM__J_STEP));
         EM__TRY(em__j_equal(run, a->items[i], b->items[i], &equal));
         if (!equal)
             return em__j_less(run, a->items[i], b->items[i], symbol, less);
