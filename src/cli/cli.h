@@ -110,7 +110,7 @@ void cli_help_command(const cli_command *command);
 const char *cli_nearest(const char *word, const char *const *names, size_t count);
 
 extern const cli_command cli_chat, cli_generate, cli_perplexity;
-extern const cli_command cli_embed, cli_search, cli_tokenize;
+extern const cli_command cli_embed, cli_search, cli_tokenize, cli_chat_template;
 extern const cli_command cli_info, cli_bench, cli_pull, cli_devices, cli_version, cli_help;
 
 #endif

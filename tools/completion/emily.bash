@@ -17,7 +17,7 @@ _emily() {
         --speculate"
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        COMPREPLY=($(compgen -W "chat generate embed search info tokenize perplexity bench pull devices version help --help --version" -- "$current"))
+        COMPREPLY=($(compgen -W "chat generate embed search info tokenize chat-template perplexity bench pull devices version help --help --version" -- "$current"))
         return
     fi
     case $command in
@@ -30,12 +30,13 @@ _emily() {
     search) options="--top --index --file --query-prompt --passage-prompt --json $session" ;;
     info) options="--tensors --json $session" ;;
     tokenize) options="--file --null --output --json --human --truncate --max-tokens --no-special" ;;
+    chat-template) options="--tools --documents --no-generation-prompt --var --source --output" ;;
     perplexity) options="--context --json $session" ;;
     bench) options="--shapes --runs --prefill --decode --batch --json $session" ;;
     pull) options="--revision --include --cache --quiet" ;;
     devices) options="--json" ;;
     help)
-        COMPREPLY=($(compgen -W "chat generate embed search info tokenize perplexity bench pull devices version help" -- "$current"))
+        COMPREPLY=($(compgen -W "chat generate embed search info tokenize chat-template perplexity bench pull devices version help" -- "$current"))
         return ;;
     *) options= ;;
     esac
@@ -50,7 +51,7 @@ _emily() {
     *)
         if [[ $current == -* ]]; then
             COMPREPLY=($(compgen -W "$options --help" -- "$current"))
-        elif [ "$COMP_CWORD" -eq 2 ] && [[ " chat generate embed search info tokenize perplexity bench pull " == *" $command "* ]]; then
+        elif [ "$COMP_CWORD" -eq 2 ] && [[ " chat generate embed search info tokenize chat-template perplexity bench pull " == *" $command "* ]]; then
             COMPREPLY=($(compgen -W "$(_emily_models)" -- "$current") $(compgen -d -- "$current"))
         else
             COMPREPLY=($(compgen -f -- "$current"))
