@@ -169,34 +169,62 @@ static void merge_row(const decode *d, int64_t batch, int64_t head, int64_t quer
     d->typed->narrow((char *)args->out + to * d->element, total, args->value_dim);
 }
 
-/* Scores, softmax and sums of values of keys [first, first + n) into `partial`. */
-static void run_keys(const decode *d, int64_t batch, int64_t kv, int64_t first, int64_t n, float *q, float *partial)
+/* A task: one chunk of a key head. */
+typedef struct decode_task {
+    int64_t batch, kv, first, n; /* keys [first, first + n) */
+    em__decode_ahead next;       /* the keys of the task after it */
+} decode_task;
+
+static em__decode_ahead ahead_of(const decode *d, const em__attention_operand *x, int64_t batch, int64_t kv,
+                                 int64_t token, int64_t dim)
+{
+    const char *from = token_of(d, x, batch, kv, token);
+    return (em__decode_ahead){from, x->token * d->cache_element, dim * d->cache_element};
+}
+
+static void run_scores(const decode *d, const decode_task *t, const float *q, float *scores)
+{
+    const em__attention_args *args = d->args;
+    const int64_t stride = CHUNK + PAD, run = d->rows > EM__DECODE_ROWS ? RUN : CHUNK;
+    const char *k = token_of(d, &args->k, t->batch, t->kv, t->first);
+    for (int64_t j = 0; j < t->n; j += run) {
+        em__decode_ahead ahead = ahead_of(d, &args->v, t->batch, t->kv, t->first + j, args->value_dim);
+        for (int64_t r = 0; r < d->rows; r += EM__DECODE_ROWS) {
+            d->cached->scores(scores + r * stride + j, stride, q + r * d->q_stride, d->q_stride,
+                              (int)min64(EM__DECODE_ROWS, d->rows - r), k + j * args->k.token * d->cache_element,
+                              args->k.token, min64(run, t->n - j), args->head_dim, ahead);
+            ahead.from = NULL;
+        }
+    }
+}
+
+/* Scores, softmax and sums of values into `partial`. */
+static void run_task(const decode *d, const decode_task *t, float *q, float *partial)
 {
     const em__attention_args *args = d->args;
     const int64_t stride = CHUNK + PAD;
     float *scores = q + d->rows * d->q_stride, *add = scores + d->rows * stride;
-    const char *k = token_of(d, &args->k, batch, kv, first), *v = token_of(d, &args->v, batch, kv, first);
-    const float *k_scales = em__attention_scales_of(&args->k_scales, batch, kv);
-    const float *v_scales = em__attention_scales_of(&args->v_scales, batch, kv);
-    load_queries(d, batch, kv, q);
-    for (int64_t j = 0; j<n; j += d->rows> EM__DECODE_ROWS ? RUN : n)
-        for (int64_t r = 0; r < d->rows; r += EM__DECODE_ROWS)
-            d->cached->scores(scores + r * stride + j, stride, q + r * d->q_stride, d->q_stride,
-                              (int)min64(EM__DECODE_ROWS, d->rows - r), k + j * args->k.token * d->cache_element,
-                              args->k.token, d->rows > EM__DECODE_ROWS ? min64(RUN, n - j) : n, args->head_dim);
+    const char *v = token_of(d, &args->v, t->batch, t->kv, t->first);
+    const float *k_scales = em__attention_scales_of(&args->k_scales, t->batch, t->kv);
+    const float *v_scales = em__attention_scales_of(&args->v_scales, t->batch, t->kv);
+    em__decode_ahead ahead = t->next;
+    load_queries(d, t->batch, t->kv, q);
+    run_scores(d, t, q, scores);
     for (int64_t r = 0; r < d->rows; r++) {
         em__softmax_state state = {.maximum = -INFINITY};
-        em__attention_place at = place_of(d, batch, kv * d->group + r / args->queries);
+        em__attention_place at = place_of(d, t->batch, t->kv * d->group + r / args->queries);
         if (k_scales)
-            d->kernels->multiply(scores + r * stride, k_scales + first, n);
-        soften(d, &at, r % args->queries, scores + r * stride, first, n, add, &state);
+            d->kernels->multiply(scores + r * stride, k_scales + t->first, t->n);
+        soften(d, &at, r % args->queries, scores + r * stride, t->first, t->n, add, &state);
         if (v_scales)
-            d->kernels->multiply(scores + r * stride, v_scales + first, n);
+            d->kernels->multiply(scores + r * stride, v_scales + t->first, t->n);
         memcpy(partial + r * d->partial, &state, sizeof state);
     }
-    for (int64_t r = 0; r < d->rows; r += EM__DECODE_ROWS)
+    for (int64_t r = 0; r < d->rows; r += EM__DECODE_ROWS) {
         d->cached->values(partial + r * d->partial + PAD, d->partial, scores + r * stride, stride,
-                          (int)min64(EM__DECODE_ROWS, d->rows - r), v, args->v.token, n, args->value_dim);
+                          (int)min64(EM__DECODE_ROWS, d->rows - r), v, args->v.token, t->n, args->value_dim, ahead);
+        ahead.from = NULL;
+    }
 }
 
 static void run_chunk(void *context, int64_t index, int worker)
@@ -204,17 +232,21 @@ static void run_chunk(void *context, int64_t index, int worker)
     const decode *d = context;
     const em__attention_args *args = d->args;
     const int64_t chunk = index % d->chunks, place = index / d->chunks;
-    const int64_t kv = place % args->kv_heads, batch = place / args->kv_heads;
-    const decode_span span = span_of(d, batch);
+    decode_task task = {.kv = place % args->kv_heads, .batch = place / args->kv_heads};
+    const decode_span span = span_of(d, task.batch);
     if (chunk >= span.chunks)
         return;
-    const int64_t first = max64(span.first, (span.chunk + chunk) * CHUNK);
-    const int64_t n = min64(span.end, (span.chunk + chunk + 1) * CHUNK) - first;
-    run_keys(d, batch, kv, first, n, em__pool_scratch(d->pool, worker), d->partials + index * d->rows * d->partial);
+    task.first = max64(span.first, (span.chunk + chunk) * CHUNK);
+    task.n = min64(span.end, (span.chunk + chunk + 1) * CHUNK) - task.first;
+    if (chunk + 1 < span.chunks && span.end - task.first >= 2 * task.n)
+        task.next = ahead_of(d, &args->k, task.batch, task.kv, task.first + task.n, args->head_dim);
+    else if (chunk + 1 == span.chunks && task.kv + 1 < args->kv_heads && span.end - span.first >= task.n)
+        task.next = ahead_of(d, &args->k, task.batch, task.kv + 1, span.first, args->head_dim);
+    run_task(d, &task, em__pool_scratch(d->pool, worker), d->partials + index * d->rows * d->partial);
     if (span.chunks > 1 && atomic_fetch_sub_explicit(&d->left[place], 1, memory_order_acq_rel) > 1)
         return;
     for (int64_t r = 0; r < d->rows; r++)
-        merge_row(d, batch, kv * d->group + r / args->queries, r % args->queries, span.chunks);
+        merge_row(d, task.batch, task.kv * d->group + r / args->queries, r % args->queries, span.chunks);
 }
 
 em_status em__attention_decode(const em__attention_kernels *kernels, em__pool *pool, const em__attention_args *args,

@@ -4,7 +4,8 @@
  * level, so that they round alike; how many keys are taken at a time, and which part of a value, changes no bit.
  *
  * Keys are taken DECODE_KEYS at a time for all rows, values a tile of features at a time over a run of keys that stays
- * in the first cache. Both ask ahead for what they read next. The plain level takes a row at a time.
+ * in the first cache. Each asks for what is read after it, the values
+ * or the next keys, while it computes. The plain level takes a row at a time.
  */
 
 /* Elements i .. i + LANES - 1 of `from`; with `n`, those from n on are 0. */
@@ -58,12 +59,11 @@ static inline __attribute__((always_inline)) void FN(score_some)(float *scores, 
 
 static inline __attribute__((always_inline)) void FN(score_rows)(float *scores, int64_t stride, const float *q,
                                                                  int64_t q_stride, int rows, const E *k, int64_t token,
-                                                                 int64_t keys, int64_t dim)
+                                                                 int64_t keys, int64_t dim, em__decode_ahead ahead)
 {
     int64_t j = 0;
     for (; j + DECODE_KEYS <= keys; j += DECODE_KEYS) {
-        for (int a = 0; a < DECODE_KEYS; a++)
-            ask_ahead(k + (j + a) * token, token * (int64_t)sizeof(E), dim * (int64_t)sizeof(E));
+        ask_ahead(&ahead, j, DECODE_KEYS);
         FN(score_some)(scores + j, stride, q, q_stride, rows, k + j * token, token, DECODE_KEYS, dim);
     }
     for (; j < keys; j++)
@@ -71,29 +71,31 @@ static inline __attribute__((always_inline)) void FN(score_rows)(float *scores, 
 }
 
 static void FN(decode_scores)(float *scores, int64_t stride, const float *q, int64_t q_stride, int rows, const void *k,
-                              int64_t token, int64_t keys, int64_t dim)
+                              int64_t token, int64_t keys, int64_t dim, em__decode_ahead ahead)
 {
     for (int r = 0; r < rows && VF_LANES == 1; r++)
-        FN(score_rows)(scores + r * stride, stride, q + r * q_stride, q_stride, 1, k, token, keys, dim);
+        FN(score_rows)(scores + r * stride, stride, q + r * q_stride, q_stride, 1, k, token, keys, dim, ahead);
     switch (VF_LANES == 1 ? 0 : rows) {
     case 0: break;
-    case 1: FN(score_rows)(scores, stride, q, q_stride, 1, k, token, keys, dim); break;
-    case 2: FN(score_rows)(scores, stride, q, q_stride, 2, k, token, keys, dim); break;
-    case 3: FN(score_rows)(scores, stride, q, q_stride, 3, k, token, keys, dim); break;
-    default: FN(score_rows)(scores, stride, q, q_stride, 4, k, token, keys, dim); break;
+    case 1: FN(score_rows)(scores, stride, q, q_stride, 1, k, token, keys, dim, ahead); break;
+    case 2: FN(score_rows)(scores, stride, q, q_stride, 2, k, token, keys, dim, ahead); break;
+    case 3: FN(score_rows)(scores, stride, q, q_stride, 3, k, token, keys, dim, ahead); break;
+    default: FN(score_rows)(scores, stride, q, q_stride, 4, k, token, keys, dim, ahead); break;
     }
 }
 
 /* out += weights v, of `tile` vectors of features from i on; n as above */
 static inline __attribute__((always_inline)) void FN(value_tile)(float *out, int64_t out_stride, const float *weights,
                                                                  int64_t stride, int rows, int tile, const E *v,
-                                                                 int64_t token, int64_t keys, int64_t i, int64_t n)
+                                                                 int64_t token, int64_t keys, int64_t i, int64_t n,
+                                                                 em__decode_ahead ahead)
 {
     vf sum[DECODE_ROWS][DECODE_TILE][PARTS];
     DECODE_UNROLL for (int r = 0; r < rows; r++) DECODE_UNROLL for (int t = 0; t < tile; t++) EACH_PART sum[r][t][p] =
         vf_load(out + r * out_stride + i + t * LANES + p * VF_LANES);
     for (int64_t j = 0; j < keys; j++) {
         vf weight[DECODE_ROWS];
+        ask_ahead(&ahead, j, 1);
         DECODE_UNROLL for (int r = 0; r < rows; r++) weight[r] = vf_set1(weights[r * stride + j]);
         DECODE_UNROLL for (int t = 0; t < tile; t++)
         {
@@ -108,33 +110,40 @@ static inline __attribute__((always_inline)) void FN(value_tile)(float *out, int
 
 static inline __attribute__((always_inline)) void FN(value_rows)(float *out, int64_t out_stride, const float *weights,
                                                                  int64_t stride, int rows, int tile, const E *v,
-                                                                 int64_t token, int64_t keys, int64_t dim)
+                                                                 int64_t token, int64_t keys, int64_t dim,
+                                                                 em__decode_ahead ahead)
 {
     for (int r = 0; r < rows; r++)
         for (int64_t i = 0; i < dim; i += LANES)
             EACH_PART vf_store(out + r * out_stride + i + p * VF_LANES, vf_set1(0));
     for (int64_t j = 0; j < keys; j += DECODE_RUN) {
         int64_t i = 0, n = keys - j < DECODE_RUN ? keys - j : DECODE_RUN;
-        for (int64_t a = j; a < j + n; a++)
-            ask_ahead(v + a * token, token * (int64_t)sizeof(E), dim * (int64_t)sizeof(E));
-        for (; i + tile * LANES <= dim; i += tile * LANES)
-            FN(value_tile)(out, out_stride, weights + j, stride, rows, tile, v + j * token, token, n, i, 0);
-        for (; i < dim; i += LANES)
-            FN(value_tile)(out, out_stride, weights + j, stride, rows, 1, v + j * token, token, n, i, dim);
+        em__decode_ahead next = ahead;
+        if (next.from)
+            next.from += j * next.step;
+        for (; i + tile * LANES <= dim; i += tile * LANES) {
+            FN(value_tile)(out, out_stride, weights + j, stride, rows, tile, v + j * token, token, n, i, 0, next);
+            next.from = NULL;
+        }
+        for (; i < dim; i += LANES) {
+            FN(value_tile)(out, out_stride, weights + j, stride, rows, 1, v + j * token, token, n, i, dim, next);
+            next.from = NULL;
+        }
     }
 }
 
 static void FN(decode_values)(float *out, int64_t out_stride, const float *weights, int64_t stride, int rows,
-                              const void *v, int64_t token, int64_t keys, int64_t dim)
+                              const void *v, int64_t token, int64_t keys, int64_t dim, em__decode_ahead ahead)
 {
     for (int r = 0; r < rows && VF_LANES == 1; r++)
-        FN(value_rows)(out + r * out_stride, out_stride, weights + r * stride, stride, 1, 1, v, token, keys, dim);
+        FN(value_rows)
+    (out + r * out_stride, out_stride, weights + r * stride, stride, 1, 1, v, token, keys, dim, ahead);
     switch (VF_LANES == 1 ? 0 : rows) {
     case 0: break;
-    case 1: FN(value_rows)(out, out_stride, weights, stride, 1, DECODE_TILE, v, token, keys, dim); break;
-    case 2: FN(value_rows)(out, out_stride, weights, stride, 2, DECODE_TILE, v, token, keys, dim); break;
-    case 3: FN(value_rows)(out, out_stride, weights, stride, 3, DECODE_TILE / 2, v, token, keys, dim); break;
-    default: FN(value_rows)(out, out_stride, weights, stride, 4, DECODE_TILE / 2, v, token, keys, dim); break;
+    case 1: FN(value_rows)(out, out_stride, weights, stride, 1, DECODE_TILE, v, token, keys, dim, ahead); break;
+    case 2: FN(value_rows)(out, out_stride, weights, stride, 2, DECODE_TILE, v, token, keys, dim, ahead); break;
+    case 3: FN(value_rows)(out, out_stride, weights, stride, 3, DECODE_TILE / 2, v, token, keys, dim, ahead); break;
+    default: FN(value_rows)(out, out_stride, weights, stride, 4, DECODE_TILE / 2, v, token, keys, dim, ahead); break;
     }
 }
 

@@ -39,14 +39,20 @@ static inline const float *em__attention_scales_of(const em__attention_scales *s
 
 #define EM__DECODE_ROWS 4 /* most rows of one call */
 
+/* What is read after this: as many rows as there are keys, `bytes` each, `step` apart; from NULL for nothing. */
+typedef struct em__decode_ahead {
+    const char *from;
+    int64_t step, bytes;
+} em__decode_ahead;
+
 /* Few queries against many keys, keys and values as they lie (of one dtype). */
 typedef struct em__decode_kernels {
     /* scores[r * stride + j] = q[r] . k[j]; q[r] is zero from dim up to a multiple of EM__ATTENTION_LANES */
     void (*scores)(float *scores, int64_t stride, const float *q, int64_t q_stride, int rows, const void *k,
-                   int64_t token, int64_t keys, int64_t dim);
+                   int64_t token, int64_t keys, int64_t dim, em__decode_ahead ahead);
     /* out[r] = the sum of weights[r * stride + j] v[j]; out[r] is writable up to a multiple of EM__ATTENTION_LANES */
     void (*values)(float *out, int64_t out_stride, const float *weights, int64_t stride, int rows, const void *v,
-                   int64_t token, int64_t keys, int64_t dim);
+                   int64_t token, int64_t keys, int64_t dim, em__decode_ahead ahead);
     void (*widen)(float *out, const void *x, int64_t n);
     void (*narrow)(void *out, const float *x, int64_t n);
 } em__decode_kernels;

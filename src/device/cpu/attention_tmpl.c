@@ -144,15 +144,14 @@ static void encode_row(int8_t *codes, const float *x, float scale, int64_t n)
 #define DECODE_KEYS (VF_LANES == 16 ? 4 : VF_LANES > 1 ? 2 : 1)
 #define DECODE_TILE (VF_LANES == 16 ? 8 : 4) /* vectors of LANES that are summed at a time for up to two rows */
 #define DECODE_RUN 32                        /* keys whose values are read once for all tiles */
-#define DECODE_AHEAD 2048                    /* bytes */
 #define DECODE_UNROLL _Pragma("GCC unroll 8")
 
-/* Prefetches what lies DECODE_AHEAD behind this row, if rows are `step` apart. */
-static inline void ask_ahead(const void *row, int64_t step, int64_t bytes)
+/* Brings rows j .. j + n - 1 of what comes next into the second cache. */
+static inline void ask_ahead(const em__decode_ahead *ahead, int64_t j, int n)
 {
-    const char *next = (const char *)row + (DECODE_AHEAD + step - 1) / step * step;
-    for (int64_t i = 0; i < bytes; i += 64)
-        __builtin_prefetch(next + i);
+    for (int64_t r = j; ahead->from && r < j + n; r++)
+        for (int64_t i = 0; i < ahead->bytes; i += 64)
+            __builtin_prefetch(ahead->from + r * ahead->step + i, 0, 2);
 }
 
 #define E float
