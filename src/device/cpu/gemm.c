@@ -87,14 +87,30 @@ typedef struct gemm_chunk {
     bool last;
     const char *b; /* k0 of panel b_panel */
     int64_t b_panel;
-    int64_t panel_bytes; /* from one panel of B to the next */
+    int64_t group;              /* panels of a half B that were made, */
+    int64_t then_panel, then_k; /* and where the next ones begin; panel -1: nothing to fetch */
+    int64_t panel_bytes;        /* from one panel of B to the next */
 } gemm_chunk;
+
+/* Before each tile, its part of what the next group of a half B is made of. */
+static void fetch_half(const gemm_chunk *chunk, int64_t index, int64_t panel)
+{
+    const em__gemm_half *half = &chunk->plan->args->half;
+    const uint16_t *at = half->data + chunk->then_panel * EM__GEMM_PANEL * half->row + chunk->then_k;
+    const int64_t left = chunk->plan->args->n - chunk->then_panel * EM__GEMM_PANEL;
+    const int64_t depth = em__gemm_min(chunk->plan->args->k - chunk->then_k, BLOCK_DEPTH);
+    em__gemm_fetch((const char *)at, half->row * (int64_t)sizeof *at, em__gemm_min(left, GROUP * EM__GEMM_PANEL),
+                   depth * (int64_t)sizeof *at, index * chunk->group + panel - chunk->b_panel,
+                   chunk->tiles * chunk->group);
+}
 
 static void run_tile(gemm_chunk *chunk, int64_t index, int64_t panel)
 {
     const gemm_plan *plan = chunk->plan;
     const em__gemm_args *args = plan->args;
     em__gemm_tile *tile = &chunk->tile;
+    if (chunk->task->wide && chunk->then_panel >= 0)
+        fetch_half(chunk, index, panel);
     const tile_span span = tile_at(chunk->task->rows, chunk->tiles, index);
     const int64_t row = chunk->task->row + span.row, column = panel * EM__GEMM_PANEL;
     tile->rows = span.rows;
@@ -163,6 +179,7 @@ static void widen_group(gemm_chunk *chunk, int64_t panel, int64_t panel_end)
     const gemm_plan *plan = chunk->plan;
     chunk->b = (const char *)chunk->task->wide;
     chunk->b_panel = panel;
+    chunk->group = panel_end - panel;
     for (int64_t p = panel; p < panel_end; p++) {
         const int64_t column = p * EM__GEMM_PANEL;
         em__gemm_widen_panel(plan->kernels, &plan->args->half, column,
@@ -219,6 +236,10 @@ static void run_chunk(const gemm_plan *plan, const gemm_task *task, int64_t k0, 
                            : chunk.last          ? after
                                                  : packed_at(args, task->panel, k0 + BLOCK_DEPTH);
         chunk.b = packed_at(args, 0, k0);
+        chunk.then_panel = end < task->panel_end ? end : task->panel;
+        chunk.then_k = end < task->panel_end ? k0 : k0 + BLOCK_DEPTH;
+        if (args->half.depth != 1 || chunk.then_k >= args->k)
+            chunk.then_panel = -1;
         run_group(&chunk, p, end, next);
     }
 }

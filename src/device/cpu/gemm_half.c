@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/float16.h"
+#include "device/cpu/gemm_cut.h"
 #include "device/cpu/gemm_kernels.h"
 
 static float widen(uint16_t half, int kind)
@@ -35,6 +36,15 @@ void em__gemm_widen_panel(const em__gemm_kernels *kernels, const em__gemm_half *
         kernels->widen_rows[kind](dst, src, half->row, columns, k);
     else
         widen_strided(dst, src, half->row, half->depth, columns, k, kind);
+}
+
+void em__gemm_fetch(const char *at, int64_t stride, int64_t rows, int64_t bytes, int64_t index, int64_t parts)
+{
+    const int64_t lines = em__gemm_ceil_div(bytes, 64), end = em__gemm_part(rows * lines, parts, index + 1);
+    int64_t i = em__gemm_part(rows * lines, parts, index);
+    for (int64_t row = i / lines; i < end; row++)
+        for (int64_t line = i - row * lines; line < lines && i < end; line++, i++)
+            __builtin_prefetch(at + row * stride + line * 64, 0, 2);
 }
 
 void em__gemm_half_portable(em__gemm_kernels *kernels)

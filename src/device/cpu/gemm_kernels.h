@@ -98,6 +98,9 @@ bool em__gemm_is_thin(const em__gemm_kernels *kernels, const em__gemm_args *args
 void em__gemm_thin_run(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args, int kind,
                        const void *b, int64_t row);
 
+/* Calls part `index` of `parts` of a block of memory, `rows` that are `stride` bytes apart, into the second cache. */
+void em__gemm_fetch(const char *at, int64_t stride, int64_t rows, int64_t bytes, int64_t index, int64_t parts);
+
 /* Levels' own parts. */
 void em__gemm_half_portable(em__gemm_kernels *kernels);
 void em__gemm_thin_avx2(em__gemm_kernels *kernels);

@@ -59,6 +59,13 @@ static void widen(const thin_job *job, float *panel, const char *b, int64_t stri
         job->kernels->widen_rows[job->kind](panel, half + k, stride / (int64_t)sizeof *half, columns, count);
 }
 
+/* What the columns' next panel is made of; behind the last one begin the columns that come next. */
+static void fetch(const thin_job *job, const char *b, int64_t stride, int columns, int64_t k)
+{
+    const int64_t size = job->kind == EM__B_F32 ? (int64_t)sizeof(float) : (int64_t)sizeof(uint16_t);
+    em__gemm_fetch(b + k * size, stride, columns, EM__GEMM_CHUNK * size, 0, 1);
+}
+
 /* By panels in the first cache: more work a column, less a row. */
 static void run_panel(const thin_job *job, int64_t first, int64_t step, int columns)
 {
@@ -78,6 +85,7 @@ static void run_panel(const thin_job *job, int64_t first, int64_t step, int colu
         tile.k = em__gemm_min(args->k - k, EM__GEMM_CHUNK);
         tile.first = k == 0;
         widen(job, panel, b, step * job->stride, columns, k, tile.k);
+        fetch(job, b, step * job->stride, columns, k + tile.k);
         job->kernels->tile(&tile);
         tile.a += tile.k;
     }

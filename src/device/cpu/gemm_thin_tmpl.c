@@ -30,14 +30,15 @@ static inline int size_of(int kind)
     return kind == EM__B_F32 ? 4 : 2;
 }
 
-/* A step of LANES columns, turned: v[i] has element i of each, or elements 2 i and 2 i + 1. What the columns bring
- * AHEAD is called into the second cache: on its way to the first it would hold up what is needed now. */
-ALWAYS void load_turned(vec v[LANES], const char *const *column, int64_t k, const int kind)
+/* A step of LANES columns, turned: v[i] has element i of each, or elements 2 i and 2 i + 1. What lies `ahead`
+ * bytes is called into the second cache: on its way to the first it would hold up what is needed now. */
+ALWAYS void load_turned(vec v[LANES], const char *const *column, int64_t k, const int ahead, const int kind)
 {
     const int64_t at = k * size_of(kind);
     UNROLL_LANES
     {
-        _mm_prefetch(column[i] + at + AHEAD, _MM_HINT_T1);
+        if (ahead)
+            _mm_prefetch(column[i] + at + ahead, _MM_HINT_T1);
         v[i] = kind == EM__B_F16 ? LOAD_F16(column[i] + at) : LOAD(column[i] + at);
     }
     TURN(v);
@@ -50,7 +51,7 @@ ALWAYS void meet(vec sum[ROWS][GROUPS], const em__gemm_thin *t, const char *cons
     UNROLL_GROUPS
     {
         vec v[LANES];
-        load_turned(v, column + g * LANES, k, kind);
+        load_turned(v, column + g * LANES, k, AHEAD, kind);
         UNROLL_LANES
         {
             if (kind == EM__B_BF16) {
@@ -196,7 +197,7 @@ ALWAYS void widen_columns(float *dst, const char *const *column, int64_t k, cons
         UNROLL_GROUPS
         {
             vec v[LANES];
-            load_turned(v, column + g * LANES, from, kind);
+            load_turned(v, column + g * LANES, from, 0, kind);
             UNROLL_LANES
             {
                 float *to = dst + g * LANES + (from + (kind == EM__B_BF16 ? 2 * i : i)) * EM__GEMM_PANEL;
