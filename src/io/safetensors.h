@@ -8,6 +8,7 @@
 #include <emily/safetensors.h>
 
 #include "core/arena.h"
+#include "core/str.h"
 #include "core/vec.h"
 #include "io/file.h"
 
@@ -41,5 +42,11 @@ void em__safetensors_release(void *file);
 /* Hints: the tensor will be read soon; its pages were read (packed elsewhere) and need not stay resident. */
 void em__safetensors_will_need(const em_safetensors *file, const em_safetensors_tensor *tensor);
 void em__safetensors_release_pages(const em_safetensors *file, const em_safetensors_tensor *tensor);
+
+/* What a file of these tensors begins with, and where in it each tensor's bytes belong, for a writer that brings them
+ * later: nobody looks at their data. Checks and order are em_safetensors_write's; `header` is empty and the
+ * caller's. */
+em_status em__safetensors_layout(const em_safetensors_tensor *tensors, size_t n, const em_safetensors_entry *entries,
+                                 size_t n_entries, em__str *header, uint64_t *offsets);
 
 #endif

@@ -60,7 +60,6 @@ static em_status check_tensor(const em_safetensors_tensor *tensor)
     }
     EM__FAIL_IF(bytes != tensor->nbytes, EM_ERROR_INVALID_ARGUMENT,
                 "safetensors_write: %s: nbytes is %zu, dtype and dims give %zu", shown, tensor->nbytes, bytes);
-    EM__FAIL_IF(!tensor->data && bytes > 0, EM_ERROR_INVALID_ARGUMENT, "safetensors_write: %s: data is NULL", shown);
     return EM_OK;
 }
 
@@ -146,6 +145,22 @@ static em_status build_header(em__str *out, const em_safetensors_tensor *const *
     return EM_OK;
 }
 
+em_status em__safetensors_layout(const em_safetensors_tensor *tensors, size_t n, const em_safetensors_entry *entries,
+                                 size_t n_entries, em__str *header, uint64_t *offsets)
+{
+    const em_safetensors_tensor **order = em__calloc(n, sizeof *order);
+    em_status status = order ? arrange(tensors, n, order) : EM_ERROR_OUT_OF_MEMORY;
+    if (status == EM_OK)
+        status = build_header(header, order, n, entries, n_entries);
+    uint64_t at = header->length;
+    for (size_t i = 0; status == EM_OK && i < n; i++) {
+        offsets[order[i] - tensors] = at;
+        at += order[i]->nbytes;
+    }
+    em__free(order);
+    return status;
+}
+
 static em_status write_all(const char *path, const em__str *header, const em_safetensors_tensor *const *order, size_t n)
 {
     em__writer writer;
@@ -167,6 +182,9 @@ em_status em_safetensors_write(const char *path, const em_safetensors_tensor *te
     em__str header = {0};
     const em_safetensors_tensor **order = em__calloc(n, sizeof *order);
     em_status status = order ? arrange(tensors, n, order) : EM_ERROR_OUT_OF_MEMORY;
+    for (size_t i = 0; status == EM_OK && i < n; i++)
+        if (!tensors[i].data && tensors[i].nbytes)
+            status = em__fail(EM_ERROR_INVALID_ARGUMENT, "safetensors_write: %.80s: data is NULL", tensors[i].name);
     if (status == EM_OK)
         status = build_header(&header, order, n, entries, n_entries);
     if (status == EM_OK)
