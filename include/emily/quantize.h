@@ -20,6 +20,7 @@
 #ifndef EMILY_QUANTIZE_H
 #define EMILY_QUANTIZE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <emily/array.h>
@@ -64,6 +65,52 @@ EM_API em_array *em_dequantize(em_scope *scope, const em_quantized *w, const em_
  * depend neither on other rows nor on the number of threads. */
 EM_API em_array *em_quantized_matmul(em_scope *scope, em_array *x, const em_quantized *w, const em_quantization *how,
                                      bool transpose);
+
+/* What became of a tensor of a checkpoint. */
+typedef struct em_quantize_report {
+    const char *name; /* "model.layers.0.mlp.up_proj.weight" */
+    em_dtype dtype;   /* as it was stored */
+    em_dims dims;
+    bool quantized;        /* otherwise it was copied */
+    double rms_error;      /* of what the codes stand for, over the rms of the tensor */
+    double max_error;      /* the largest of one element, as it is */
+    size_t before, after;  /* bytes */
+    size_t index, tensors; /* which of how many */
+} em_quantize_report;
+
+typedef struct em_quantize_options {
+    size_t struct_size;
+    const em_quantization *how; /* NULL: affine, groups of 64, 4 bits */
+    size_t shard_bytes;         /* of a file of weights at most, unless one weight is larger; 0: 5 * 10^9 */
+    em_device *device;          /* NULL: the default */
+
+    /* NULL, or called after each tensor, and with the bytes that are done while one lasts. False of the second stops
+     * with EM_ERROR_CANCELLED. */
+    void (*report)(const em_quantize_report *tensor, void *user);
+    bool (*progress)(size_t done, size_t total, void *user);
+    void *user;
+} em_quantize_options;
+
+typedef struct em_quantize_totals {
+    size_t tensors, quantized; /* how many there are, and were quantized */
+    size_t before, after;      /* bytes of all tensors */
+    size_t files;              /* of weights */
+    double bits_per_weight;    /* of all tensors, scales and biases included */
+    double rms_error;          /* of the quantized ones together, over their rms */
+} em_quantize_totals;
+
+/* Writes to the directory `out` what the checkpoint directory `in` becomes when each weight that is a matrix of f32,
+ * f16 or bf16 and has rows of whole groups is quantized: linear maps and embeddings, as mlx-lm chooses. X.weight
+ * becomes codes, beside X.scales and X.biases; config.json says how ("quantization"); tokenizer and other small files
+ * are copied. An lm_head that config.json ties to the embedding is left out. Some rows are in memory at a time, never
+ * a whole model.
+ *
+ * `out` must not exist, or be empty, and not lie in `in`. It appears whole, under its name, at the end; a failure
+ * leaves nothing. `options` and `totals` may be NULL. EM_ERROR_INVALID_ARGUMENT: `how` or `out`; EM_ERROR_UNSUPPORTED:
+ * the checkpoint is quantized already; the errors of em_safetensors_open; EM_ERROR_IO; EM_ERROR_CANCELLED. Any
+ * thread. */
+EM_API em_status em_checkpoint_quantize(const char *in, const char *out, const em_quantize_options *options,
+                                        em_quantize_totals *totals);
 
 #ifdef __cplusplus
 }

@@ -111,6 +111,6 @@ const char *cli_nearest(const char *word, const char *const *names, size_t count
 
 extern const cli_command cli_chat, cli_generate, cli_perplexity;
 extern const cli_command cli_embed, cli_search, cli_tokenize, cli_chat_template;
-extern const cli_command cli_info, cli_bench, cli_pull, cli_devices, cli_version, cli_help;
+extern const cli_command cli_info, cli_bench, cli_pull, cli_quantize, cli_devices, cli_version, cli_help;
 
 #endif

@@ -11,8 +11,9 @@
 #include "core/alloc.h"
 
 const cli_command *const cli_commands[] = {
-    &cli_chat,       &cli_generate, &cli_embed, &cli_search,  &cli_info,    &cli_tokenize, &cli_chat_template,
-    &cli_perplexity, &cli_bench,    &cli_pull,  &cli_devices, &cli_version, &cli_help,     NULL,
+    &cli_chat,     &cli_generate,      &cli_embed,      &cli_search, &cli_info,
+    &cli_tokenize, &cli_chat_template, &cli_perplexity, &cli_bench,  &cli_pull,
+    &cli_quantize, &cli_devices,       &cli_version,    &cli_help,   NULL,
 };
 
 const cli_command *cli_command_find(const char *name)

@@ -81,6 +81,11 @@ void cli_signals_interrupt(void (*fn)(void))
     interrupt = fn;
 }
 
+bool cli_signals_waiting(void)
+{
+    return waiting != 0;
+}
+
 void cli_signals_line(bool drawn)
 {
     line_drawn = drawn;

@@ -17,6 +17,9 @@ void cli_signals_hold(bool held);
  * only do what is safe there. */
 void cli_signals_interrupt(void (*fn)(void));
 
+/* Whether an interruption waits. */
+bool cli_signals_waiting(void);
+
 /* Whether a progress line is on the terminal, to be wiped when interrupted. */
 void cli_signals_line(bool drawn);
 

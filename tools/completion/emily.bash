@@ -17,7 +17,7 @@ _emily() {
         --speculate"
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        COMPREPLY=($(compgen -W "chat generate embed search info tokenize chat-template perplexity bench pull devices version help --help --version" -- "$current"))
+        COMPREPLY=($(compgen -W "chat generate embed search info tokenize chat-template perplexity bench pull quantize devices version help --help --version" -- "$current"))
         return
     fi
     case $command in
@@ -34,15 +34,17 @@ _emily() {
     perplexity) options="--context --json $session" ;;
     bench) options="--shapes --runs --prefill --decode --batch --json $session" ;;
     pull) options="--revision --include --cache --quiet" ;;
+    quantize) options="--bits --group --mode --json --quiet" ;;
     devices) options="--json" ;;
     help)
-        COMPREPLY=($(compgen -W "chat generate embed search info tokenize chat-template perplexity bench pull devices version help" -- "$current"))
+        COMPREPLY=($(compgen -W "chat generate embed search info tokenize chat-template perplexity bench pull quantize devices version help" -- "$current"))
         return ;;
     *) options= ;;
     esac
     case $previous in
     --format) COMPREPLY=($(compgen -W "human jsonl csv npy" -- "$current")) ;;
     --pooling) COMPREPLY=($(compgen -W "mean cls max last mean-sqrt weighted" -- "$current")) ;;
+    --mode) COMPREPLY=($(compgen -W "affine mxfp4 mxfp8 nvfp4" -- "$current")) ;;
     --lane) COMPREPLY=($(compgen -W "fuse native eager" -- "$current")) ;;
     --dtype) COMPREPLY=($(compgen -W "f32 bf16 f16" -- "$current")) ;;
     --device) COMPREPLY=($(compgen -W "$(emily devices 2>/dev/null | cut -c3- | cut -d' ' -f1)" -- "$current")) ;;
@@ -51,7 +53,7 @@ _emily() {
     *)
         if [[ $current == -* ]]; then
             COMPREPLY=($(compgen -W "$options --help" -- "$current"))
-        elif [ "$COMP_CWORD" -eq 2 ] && [[ " chat generate embed search info tokenize chat-template perplexity bench pull " == *" $command "* ]]; then
+        elif [ "$COMP_CWORD" -eq 2 ] && [[ " chat generate embed search info tokenize chat-template perplexity bench pull quantize " == *" $command "* ]]; then
             COMPREPLY=($(compgen -W "$(_emily_models)" -- "$current") $(compgen -d -- "$current"))
         else
             COMPREPLY=($(compgen -f -- "$current"))

@@ -1,0 +1,242 @@
+/*
+ * em_checkpoint_quantize: tensors are read from the map some rows at a time, and what becomes of the rows is written
+ * where it belongs in its file, which the plan knows beforehand.
+ */
+#include "models/quantize.h"
+
+#include <math.h>
+#include <string.h>
+
+#include <emily/ops.h>
+
+#include "core/alloc.h"
+#include "core/error.h"
+#include "core/options.h"
+#include "core/str.h"
+#include "io/safetensors.h"
+
+#define BLOCK_BYTES ((size_t)16 << 20) /* of a tensor that are taken at a time */
+#define SHARD_BYTES 5000000000u
+
+/* Sums over elements: of errors and weights squared, and the largest error. */
+typedef struct error_sums {
+    double error, weight, most;
+} error_sums;
+
+typedef struct quantize_job {
+    em_quantize_options options;
+    em__quantize_place place;
+    em__quantize_plan plan;
+    em_safetensors *file;
+    em__writer writer;
+    uint64_t *offsets; /* of plan.out in their files */
+    size_t done;       /* bytes of the checkpoint */
+    size_t quantized;
+    error_sums all;
+} quantize_job;
+
+static em_status go_on(quantize_job *job, size_t bytes)
+{
+    job->done += bytes;
+    EM__FAIL_IF(job->options.progress && !job->options.progress(job->done, job->plan.before, job->options.user),
+                EM_ERROR_CANCELLED, "%s: stopped on request", job->place.in);
+    return EM_OK;
+}
+
+/* The scalar that `array` is; NaN on failure, with the scope's error. */
+static double value_of(em_array *array)
+{
+    const float *data = array ? em_array_data(array) : NULL;
+    return data ? (double)*data : (double)NAN;
+}
+
+/* Rows as codes into q, evaluated, and how far what they stand for is from the rows. */
+static em_status code_rows(em_scope *s, em_array *rows, const em_quantization *how, em_quantized *q, error_sums *sums)
+{
+    *q = em_quantize(s, rows, how);
+    em_array *w = em_cast(s, rows, EM_F32);
+    em_array *error = em_sub(s, em_cast(s, em_dequantize(s, q, how), EM_F32), w);
+    em_array *squares = em_sum(s, em_square(s, error), EM_ALL_AXES, false);
+    em_array *weights = em_sum(s, em_square(s, w), EM_ALL_AXES, false);
+    em_array *most = em_max(s, em_abs(s, error), EM_ALL_AXES, false);
+    em_array *wanted[] = {q->codes, squares, weights, most};
+    for (int i = 0; i < 4; i++)
+        EM__TRY(em_eval(s, wanted[i]));
+    sums->error += value_of(squares);
+    sums->weight += value_of(weights);
+    sums->most = fmax(sums->most, value_of(most));
+    return EM_OK;
+}
+
+/* Rows [row, row + count) of the item. */
+static em_status quantize_rows(quantize_job *job, const em__quantize_item *item, int64_t row, int64_t count,
+                               error_sums *sums)
+{
+    const em_safetensors_tensor *t = item->from, *out = &job->plan.out.data[item->first];
+    const int64_t columns = t->dims.dims[1];
+    const char *data = (const char *)t->data + (size_t)(row * columns) * em_dtype_size(t->dtype);
+    em_scope *s = em_scope_new(job->options.device);
+    em_array *rows = s ? em_array_wrap(t->dtype, data, em_shape(count, columns), NULL, NULL) : NULL;
+    em_quantized q = {0};
+    em_status status = rows ? code_rows(s, rows, &job->plan.how, &q, sums) : em_last_status();
+    em_array *parts[] = {q.codes, q.scales, q.biases};
+    for (size_t i = 0; i < item->count && status == EM_OK; i++) {
+        const size_t line = out[i].nbytes / (size_t)t->dims.dims[0];
+        const void *bytes = em_array_data(parts[i]);
+        status = bytes ? em__writer_patch(&job->writer, job->offsets[item->first + i] + (uint64_t)row * line, bytes,
+                                          (size_t)count * line)
+                       : em_last_status();
+    }
+    em_array_release(&rows);
+    em_scope_free(s);
+    return status;
+}
+
+static em_status quantize_item(quantize_job *job, const em__quantize_item *item, error_sums *sums)
+{
+    const em_safetensors_tensor *t = item->from;
+    const int64_t rows = t->dims.dims[0];
+    const size_t line = t->nbytes / (size_t)rows;
+    const int64_t most = line < BLOCK_BYTES ? (int64_t)(BLOCK_BYTES / line) : 1;
+    for (int64_t row = 0; row < rows; row += most) {
+        const int64_t count = rows - row < most ? rows - row : most;
+        EM__TRY(quantize_rows(job, item, row, count, sums));
+        EM__TRY(go_on(job, (size_t)count * line));
+    }
+    return EM_OK;
+}
+
+static em_status copy_item(quantize_job *job, const em__quantize_item *item)
+{
+    const em_safetensors_tensor *t = item->from;
+    for (size_t at = 0; at < t->nbytes; at += BLOCK_BYTES) {
+        const size_t bytes = t->nbytes - at < BLOCK_BYTES ? t->nbytes - at : BLOCK_BYTES;
+        EM__TRY(em__writer_patch(&job->writer, job->offsets[item->first] + at, (const char *)t->data + at, bytes));
+        EM__TRY(go_on(job, bytes));
+    }
+    return EM_OK;
+}
+
+static double relative(const error_sums *sums)
+{
+    return sums->weight > 0 ? sqrt(sums->error / sums->weight) : 0;
+}
+
+static em_status write_item(quantize_job *job, size_t index)
+{
+    const em__quantize_item *item = &job->plan.items.data[index];
+    const em_safetensors_tensor *t = item->from;
+    error_sums sums = {0};
+    em__safetensors_will_need(job->file, t);
+    EM__TRY(item->count > 1 ? quantize_item(job, item, &sums) : copy_item(job, item));
+    em__safetensors_release_pages(job->file, t);
+    job->all.error += sums.error;
+    job->all.weight += sums.weight;
+    job->quantized += item->count > 1;
+    em_quantize_report report = {.name = t->name,
+                                 .dtype = t->dtype,
+                                 .dims = t->dims,
+                                 .quantized = item->count > 1,
+                                 .rms_error = relative(&sums),
+                                 .max_error = sums.most,
+                                 .before = t->nbytes,
+                                 .index = index,
+                                 .tensors = job->plan.items.length};
+    for (size_t i = 0; i < item->count; i++)
+        report.after += job->plan.out.data[item->first + i].nbytes;
+    if (job->options.report)
+        job->options.report(&report, job->options.user);
+    return EM_OK;
+}
+
+/* A file of weights; its items begin with *item. */
+static em_status fill_shard(quantize_job *job, const em__quantize_shard *shard, size_t *item)
+{
+    static const em_safetensors_entry format = {"format", "mlx"};
+    const em__quantize_plan *plan = &job->plan;
+    em__str header = {0};
+    em_status status = em__safetensors_layout(plan->out.data + shard->first, shard->count, &format, 1, &header,
+                                              job->offsets + shard->first);
+    if (status == EM_OK)
+        status = em__writer_patch(&job->writer, 0, header.data, header.length);
+    em__str_free(&header);
+    for (; status == EM_OK && *item < plan->items.length; (*item)++) {
+        if (plan->items.data[*item].first >= shard->first + shard->count)
+            break;
+        status = write_item(job, *item);
+    }
+    return status;
+}
+
+static em_status write_weights(quantize_job *job)
+{
+    size_t item = 0;
+    for (size_t i = 0; i < job->plan.shards.length; i++) {
+        const em__quantize_shard *shard = &job->plan.shards.data[i];
+        char *path = em__path_join(job->place.temporary, shard->name);
+        em_status status = path ? em__writer_begin(&job->writer, path) : EM_ERROR_OUT_OF_MEMORY;
+        em__free(path);
+        EM__TRY(status);
+        status = fill_shard(job, shard, &item);
+        if (status == EM_OK)
+            status = em__writer_commit(&job->writer);
+        else
+            em__writer_abort(&job->writer);
+        EM__TRY(status);
+    }
+    return EM_OK;
+}
+
+static em_status quantize_all(quantize_job *job, const char *in, const char *out, em__json_doc *config)
+{
+    bool tied = false;
+    EM__TRY(em__quantize_place_begin(&job->place, in, out));
+    EM__TRY(em__quantize_config(in, config, &tied));
+    EM__TRY(em_safetensors_open(in, NULL, &job->file));
+    EM__TRY(em__quantize_plan_make(&job->plan, job->file, tied,
+                                   job->options.shard_bytes ? job->options.shard_bytes : SHARD_BYTES));
+    job->offsets = em__calloc(job->plan.out.length, sizeof *job->offsets);
+    if (!job->offsets)
+        return EM_ERROR_OUT_OF_MEMORY;
+    EM__TRY(em__quantize_side_files(&job->place, config, &job->plan));
+    EM__TRY(write_weights(job));
+    return em__quantize_place_commit(&job->place);
+}
+
+static em_quantize_totals totals_of(const quantize_job *job)
+{
+    double weights = 0;
+    for (size_t i = 0; i < job->plan.items.length; i++)
+        weights +=
+            (double)job->plan.items.data[i].from->nbytes / (double)em_dtype_size(job->plan.items.data[i].from->dtype);
+    return (em_quantize_totals){.tensors = job->plan.items.length,
+                                .quantized = job->quantized,
+                                .before = job->plan.before,
+                                .after = job->plan.after,
+                                .files = job->plan.shards.length,
+                                .bits_per_weight = weights > 0 ? 8 * (double)job->plan.after / weights : 0,
+                                .rms_error = relative(&job->all)};
+}
+
+em_status em_checkpoint_quantize(const char *in, const char *out, const em_quantize_options *options,
+                                 em_quantize_totals *totals)
+{
+    quantize_job job = {.writer = {.fd = -1}};
+    em__json_doc config = {0};
+    em_quantization *how = &job.plan.how;
+    EM__FAIL_IF(!in || !out, EM_ERROR_INVALID_ARGUMENT, "quantize: NULL argument");
+    EM__TRY(em__options_copy(options, &job.options, sizeof job.options, "em_quantize_options"));
+    EM__TRY(em__options_copy(job.options.how, how, sizeof *how, "em_quantization"));
+    how->struct_size = sizeof *how;
+    how->group = how->group ? how->group : how->mode == EM_QUANT_AFFINE ? 64 : how->mode == EM_QUANT_NVFP4 ? 16 : 32;
+    how->bits = how->bits ? how->bits : how->mode == EM_QUANT_MXFP8 ? 8 : 4;
+    em_status status = quantize_all(&job, in, out, &config);
+    if (status == EM_OK && totals)
+        *totals = totals_of(&job);
+    em__free(job.offsets);
+    em__quantize_plan_free(&job.plan);
+    em_safetensors_close(&job.file);
+    em__json_free(&config);
+    em__quantize_place_free(&job.place);
+    return status;
+}

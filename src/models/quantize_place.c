@@ -1,0 +1,241 @@
+/*
+ * The directory of a quantized checkpoint: made beside its place under another name, filled, renamed. Also what is
+ * copied into it, and config.json and the index of weights.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/alloc.h"
+#include "core/error.h"
+#include "models/quantize.h"
+
+#define COPY_CAP ((size_t)64 << 20) /* tokenizer.json of large vocabularies is 30 MB */
+
+em_status em__quantize_config(const char *in, em__json_doc *config, bool *tied)
+{
+    char *path = em__path_join(in, "config.json");
+    if (!path)
+        return EM_ERROR_OUT_OF_MEMORY;
+    em_status status = em__json_load(path, EM__JSON_CAP, config);
+    em__free(path);
+    EM__TRY(status);
+    em__json root = em__json_root(config);
+    EM__TRY(em__json_as_object(&root));
+    EM__TRY(em__json_opt_bool(&root, "tie_word_embeddings", tied));
+    if (em__json_has(&root, "quantization") || em__json_has(&root, "quantization_config"))
+        return em__json_fail(&root, EM_ERROR_UNSUPPORTED,
+                             "the weights are quantized already; quantize what they were made from");
+    if (config->big_numbers)
+        return em__json_fail(&root, EM_ERROR_UNSUPPORTED, "an integer does not fit 64 bits and would be changed");
+    return EM_OK;
+}
+
+/* Whether the directory holds anything. */
+static em_status is_empty(const char *path, bool *empty)
+{
+    const struct dirent *entry;
+    DIR *dir = opendir(path);
+    EM__FAIL_IF(!dir, EM_ERROR_IO, "%s: cannot read the directory: %s", path, strerror(errno));
+    *empty = true;
+    while (*empty && (entry = readdir(dir)))
+        *empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+    closedir(dir);
+    return EM_OK;
+}
+
+/* The full name of what `out` is, or will be. */
+static em_status resolve_out(const char *out, char **to)
+{
+    char real[PATH_MAX], *copy = em__strdup(out);
+    if (!copy)
+        return EM_ERROR_OUT_OF_MEMORY;
+    size_t length = strlen(copy);
+    while (length > 1 && copy[length - 1] == '/')
+        copy[--length] = '\0';
+    char *slash = strrchr(copy, '/');
+    const char *name = slash ? slash + 1 : copy;
+    em_status status = EM_OK;
+    struct stat st;
+    if (length == 0) {
+        status = em__fail(EM_ERROR_INVALID_ARGUMENT, "quantize: the name of the output directory is empty");
+    } else if (lstat(copy, &st) == 0) {
+        bool empty = false;
+        if (!em__path_is_dir(copy) || !realpath(copy, real))
+            status =
+                em__fail(EM_ERROR_INVALID_ARGUMENT, "%s: exists and is not a directory; choose another name", copy);
+        else
+            status = is_empty(real, &empty);
+        if (status == EM_OK && !empty)
+            status = em__fail(EM_ERROR_INVALID_ARGUMENT, "%s: exists and is not empty; choose another name", copy);
+        *to = status == EM_OK ? em__strdup(real) : NULL;
+    } else {
+        if (slash)
+            *slash = '\0';
+        const char *parent = !slash ? "." : slash == copy ? "/" : copy;
+        if (!realpath(parent, real))
+            status = em__fail(EM_ERROR_IO, "%s: %s", parent, strerror(errno));
+        *to = status == EM_OK ? em__path_join(real, name) : NULL;
+    }
+    em__free(copy);
+    return status == EM_OK && !*to ? EM_ERROR_OUT_OF_MEMORY : status;
+}
+
+em_status em__quantize_place_begin(em__quantize_place *place, const char *in, const char *out)
+{
+    char real[PATH_MAX];
+    place->in = in;
+    EM__FAIL_IF(!em__path_is_dir(in) || !realpath(in, real), EM_ERROR_NOT_FOUND,
+                "%s: is not a directory; quantize takes a checkpoint's directory", in);
+    EM__TRY(resolve_out(out, &place->out));
+    const size_t length = strlen(real);
+    EM__FAIL_IF(strncmp(place->out, real, length) == 0 && (place->out[length] == '/' || !place->out[length]),
+                EM_ERROR_INVALID_ARGUMENT, "%s: lies in the checkpoint that it is made from; choose another place",
+                out);
+    char *temporary = em__format("%s.%ld.tmp", place->out, (long)getpid());
+    if (!temporary)
+        return EM_ERROR_OUT_OF_MEMORY;
+    if (mkdir(temporary, 0777) == 0) {
+        place->temporary = temporary;
+        return EM_OK;
+    }
+    em_status status = em__fail(EM_ERROR_IO, "%s: cannot make the directory: %s", temporary, strerror(errno));
+    em__free(temporary);
+    return status;
+}
+
+em_status em__quantize_place_commit(em__quantize_place *place)
+{
+    EM__FAIL_IF(rename(place->temporary, place->out) != 0, EM_ERROR_IO, "%s: cannot give the directory its name: %s",
+                place->out, strerror(errno));
+    em__free(place->temporary);
+    place->temporary = NULL;
+    return EM_OK;
+}
+
+/* Files of one directory, and it. */
+static void remove_all(const char *path)
+{
+    const struct dirent *entry;
+    DIR *dir = opendir(path);
+    while (dir && (entry = readdir(dir)))
+        unlinkat(dirfd(dir), entry->d_name, 0);
+    if (dir)
+        closedir(dir);
+    rmdir(path);
+}
+
+void em__quantize_place_free(em__quantize_place *place)
+{
+    if (place->temporary)
+        remove_all(place->temporary);
+    em__free(place->temporary);
+    em__free(place->out);
+    *place = (em__quantize_place){0};
+}
+
+/* Weights in whatever form, and what is written anew. */
+static bool left_out(const char *name)
+{
+    static const char *const tails[] = {".safetensors", ".safetensors.index.json",
+                                        ".bin",         ".bin.index.json",
+                                        ".pt",          ".pth",
+                                        ".gguf",        ".onnx",
+                                        ".h5",          ".msgpack",
+                                        ".ckpt"};
+    const size_t length = strlen(name);
+    for (size_t i = 0; i < sizeof tails / sizeof *tails; i++)
+        if (length >= strlen(tails[i]) && strcmp(name + length - strlen(tails[i]), tails[i]) == 0)
+            return true;
+    return name[0] == '.' || strcmp(name, "config.json") == 0;
+}
+
+static em_status copy_file(const em__quantize_place *place, const char *name)
+{
+    char *from = em__path_join(place->in, name), *to = em__path_join(place->temporary, name), *text = NULL;
+    size_t size = 0;
+    struct stat st;
+    em_status status = from && to ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
+    if (status == EM_OK && stat(from, &st) == 0 && S_ISREG(st.st_mode) && (uintmax_t)st.st_size <= COPY_CAP) {
+        status = em__file_read(from, COPY_CAP, &text, &size);
+        if (status == EM_OK)
+            status = em__file_write(to, text, size);
+    }
+    em__free(text);
+    em__free(from);
+    em__free(to);
+    return status;
+}
+
+static em_status copy_files(const em__quantize_place *place)
+{
+    const struct dirent *entry;
+    em_status status = EM_OK;
+    DIR *dir = opendir(place->in);
+    EM__FAIL_IF(!dir, EM_ERROR_IO, "%s: cannot read the directory: %s", place->in, strerror(errno));
+    while (status == EM_OK && (entry = readdir(dir)))
+        if (!left_out(entry->d_name))
+            status = copy_file(place, entry->d_name);
+    closedir(dir);
+    return status;
+}
+
+static em_status write_json(const em__quantize_place *place, const char *name, const json_t *root)
+{
+    json_malloc_t json_malloc;
+    json_free_t json_free;
+    char *text = json_dumps(root, JSON_INDENT(4)), *path = em__path_join(place->temporary, name);
+    em_status status = text && path ? em__file_write(path, text, strlen(text)) : EM_ERROR_OUT_OF_MEMORY;
+    json_get_alloc_funcs(&json_malloc, &json_free);
+    if (text)
+        json_free(text);
+    em__free(path);
+    return status;
+}
+
+/* {"group_size", "bits", "mode"}: mlx-lm reads the first name, Transformers the second. */
+static em_status write_config(const em__quantize_place *place, em__json_doc *config, const em_quantization *how)
+{
+    static const char *const names[] = {"quantization", "quantization_config"};
+    for (int i = 0; i < 2; i++) {
+        json_t *said = json_object();
+        if (json_object_set_new(said, "group_size", json_integer(how->group)) != 0 ||
+            json_object_set_new(said, "bits", json_integer(how->bits)) != 0 ||
+            json_object_set_new(said, "mode", json_string(em_quant_mode_name(how->mode))) != 0) {
+            json_decref(said);
+            return em__fail(EM_ERROR_OUT_OF_MEMORY, "quantize: out of memory");
+        }
+        EM__FAIL_IF(json_object_set_new(config->root, names[i], said) != 0, EM_ERROR_OUT_OF_MEMORY,
+                    "quantize: out of memory");
+    }
+    return write_json(place, "config.json", config->root);
+}
+
+static em_status write_index(const em__quantize_place *place, const em__quantize_plan *plan)
+{
+    json_t *root = json_object(), *metadata = json_object(), *map = json_object();
+    bool good = json_object_set_new(root, "metadata", metadata) == 0;
+    good = json_object_set_new(root, "weight_map", map) == 0 && good;
+    good = good && json_object_set_new(metadata, "total_size", json_integer((json_int_t)plan->after)) == 0;
+    for (size_t i = 0; good && i < plan->shards.length; i++) {
+        const em__quantize_shard *shard = &plan->shards.data[i];
+        for (size_t j = 0; good && j < shard->count; j++)
+            good = json_object_set_new(map, plan->out.data[shard->first + j].name, json_string(shard->name)) == 0;
+    }
+    em_status status = good ? write_json(place, "model.safetensors.index.json", root)
+                            : em__fail(EM_ERROR_OUT_OF_MEMORY, "quantize: out of memory");
+    json_decref(root);
+    return status;
+}
+
+em_status em__quantize_side_files(const em__quantize_place *place, em__json_doc *config, const em__quantize_plan *plan)
+{
+    EM__TRY(copy_files(place));
+    EM__TRY(write_index(place, plan));
+    return write_config(place, config, &plan->how);
+}

@@ -1,0 +1,146 @@
+/* Which tensors of a checkpoint become codes, what is written for each, and in which file. */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/alloc.h"
+#include "core/error.h"
+#include "models/quantize.h"
+
+#define HOW "quantize: "
+
+static bool ends(const char *text, const char *with)
+{
+    const size_t n = strlen(text), m = strlen(with);
+    return n >= m && strcmp(text + n - m, with) == 0;
+}
+
+static em_status check_how(const em_quantization *how)
+{
+    const int g = how->group, b = how->bits;
+    bool fits = false;
+    switch (how->mode) {
+    case EM_QUANT_AFFINE:
+        fits = (g == 16 || g == 32 || g == 64 || g == 128) && b >= 2 && b <= 8 && b != 7;
+        EM__FAIL_IF(!fits, EM_ERROR_INVALID_ARGUMENT,
+                    HOW "affine has groups of 16, 32, 64 or 128 and 2, 3, 4, 5, 6 or 8 bits, not a group of %d and %d "
+                        "bits",
+                    g, b);
+        return EM_OK;
+    case EM_QUANT_MXFP4: fits = g == 32 && b == 4; break;
+    case EM_QUANT_MXFP8: fits = g == 32 && b == 8; break;
+    case EM_QUANT_NVFP4: fits = g == 16 && b == 4; break;
+    }
+    EM__FAIL_IF(!fits, EM_ERROR_INVALID_ARGUMENT,
+                HOW "mode %s has one group and one number of bits, not a group of %d and %d bits; leave both out",
+                em_quant_mode_name(how->mode), g, b);
+    return EM_OK;
+}
+
+/* As mlx-lm chooses: the weights of linear maps and embeddings, if their rows are whole groups and whole words. */
+static bool eligible(const em_safetensors_tensor *t, const em_quantization *how)
+{
+    return t->dims.rank == 2 && ends(t->name, ".weight") && t->nbytes > 0 &&
+           (t->dtype == EM_F32 || t->dtype == EM_F16 || t->dtype == EM_BF16) && t->dims.dims[1] % how->group == 0 &&
+           t->dims.dims[1] * how->bits % 32 == 0;
+}
+
+static em_status add_out(em__quantize_plan *plan, const em_safetensors_tensor *from, const char *suffix, em_dtype dtype,
+                         int64_t columns)
+{
+    char *name;
+    const size_t stem = strlen(from->name) - strlen(".weight"), length = stem + strlen(suffix);
+    em_safetensors_tensor out = {.dtype = dtype, .dims = from->dims};
+    name = em__arena_alloc(&plan->names, length + 1);
+    if (!name)
+        return EM_ERROR_OUT_OF_MEMORY;
+    memcpy(name, from->name, stem);
+    memcpy(name + stem, suffix, strlen(suffix) + 1);
+    out.name = name;
+    out.dims.dims[1] = columns;
+    out.nbytes = (size_t)out.dims.dims[0] * (size_t)columns * em_dtype_size(dtype);
+    return em__vec_push(&plan->out, out);
+}
+
+static em_status add_item(em__quantize_plan *plan, const em_safetensors_tensor *from)
+{
+    const em_quantization *how = &plan->how;
+    em__quantize_item item = {from, plan->out.length, 1};
+    if (eligible(from, how)) {
+        const bool affine = how->mode == EM_QUANT_AFFINE;
+        const int64_t k = from->dims.dims[1];
+        const em_dtype scale = affine ? from->dtype : EM_U8;
+        EM__TRY(add_out(plan, from, ".weight", EM_U32, k / 32 * how->bits + k % 32 * how->bits / 32));
+        EM__TRY(add_out(plan, from, ".scales", scale, k / how->group));
+        if (affine)
+            EM__TRY(add_out(plan, from, ".biases", scale, k / how->group));
+        item.count = affine ? 3 : 2;
+    } else {
+        em_safetensors_tensor out = *from;
+        out.data = NULL;
+        EM__TRY(em__vec_push(&plan->out, out));
+    }
+    for (size_t i = item.first; i < plan->out.length; i++)
+        plan->after += plan->out.data[i].nbytes;
+    plan->before += from->nbytes;
+    return em__vec_push(&plan->items, item);
+}
+
+static size_t item_bytes(const em__quantize_plan *plan, const em__quantize_item *item)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < item->count; i++)
+        bytes += plan->out.data[item->first + i].nbytes;
+    return bytes;
+}
+
+/* Files of at most `most` bytes, in the order of the checkpoint; what belongs to a weight stays together. */
+static em_status cut(em__quantize_plan *plan, size_t most)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < plan->items.length; i++) {
+        const em__quantize_item *item = &plan->items.data[i];
+        const size_t more = item_bytes(plan, item);
+        if (i == 0 || (bytes > 0 && (more > most || bytes > most - more))) {
+            EM__TRY(em__vec_push(&plan->shards, ((em__quantize_shard){.first = item->first})));
+            bytes = 0;
+        }
+        plan->shards.data[plan->shards.length - 1].count += item->count;
+        bytes += more;
+    }
+    for (size_t i = 0; i < plan->shards.length; i++) {
+        em__quantize_shard *shard = &plan->shards.data[i];
+        if (plan->shards.length == 1)
+            snprintf(shard->name, sizeof shard->name, "model.safetensors");
+        else
+            snprintf(shard->name, sizeof shard->name, "model-%05zu-of-%05zu.safetensors", i + 1, plan->shards.length);
+    }
+    return EM_OK;
+}
+
+em_status em__quantize_plan_make(em__quantize_plan *plan, const em_safetensors *file, bool tied, size_t shard_bytes)
+{
+    const em_safetensors_tensor *t;
+    const char *path = em_safetensors_file_path(file, 0);
+    size_t quantized = 0;
+    EM__TRY(check_how(&plan->how));
+    for (size_t i = 0; (t = em_safetensors_at(file, i)); i++) {
+        EM__FAIL_IF(ends(t->name, ".scales"), EM_ERROR_UNSUPPORTED,
+                    "%s: tensor %s: the weights are quantized already; quantize what they were made from",
+                    path ? path : "checkpoint", t->name);
+        if (tied && strcmp(t->name, "lm_head.weight") == 0 && em_safetensors_count(file) > 1)
+            continue;
+        EM__TRY(add_item(plan, t));
+        quantized += plan->items.data[plan->items.length - 1].count > 1;
+    }
+    EM__FAIL_IF(quantized == 0, EM_ERROR_UNSUPPORTED, "%s: no weight is a matrix with rows of whole groups of %d",
+                path ? path : "checkpoint", plan->how.group);
+    return cut(plan, shard_bytes);
+}
+
+void em__quantize_plan_free(em__quantize_plan *plan)
+{
+    em__vec_free(&plan->items);
+    em__vec_free(&plan->out);
+    em__vec_free(&plan->shards);
+    em__arena_clear(&plan->names);
+}
