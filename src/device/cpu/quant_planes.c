@@ -11,7 +11,7 @@
 
 #define ROWS EM__PLANES_ROWS
 #define FEW EM__PLANES_TILE /* rows of x for which w streams through */
-#define DIRECT_M 3
+#define DIRECT_M 2
 #define PANELS 4        /* of a block, for more */
 #define CHUNK 1024      /* elements of k */
 #define BLOCK_M 96      /* rows of x of a task */
