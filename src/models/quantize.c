@@ -15,7 +15,7 @@
 #include "core/str.h"
 #include "io/safetensors.h"
 
-#define BLOCK_BYTES ((size_t)16 << 20) /* of a tensor that are taken at a time */
+#define BLOCK_BYTES ((size_t)4 << 20) /* of a tensor that are taken at a time */
 #define SHARD_BYTES 5000000000u
 
 /* Sums over elements: of errors and weights squared, and the largest error. */
@@ -35,8 +35,11 @@ typedef struct quantize_job {
     error_sums all;
 } quantize_job;
 
-static em_status go_on(quantize_job *job, size_t bytes)
+/* Bytes [at, at + bytes) of the tensor are done. */
+static em_status go_on(quantize_job *job, const em_safetensors_tensor *t, size_t at, size_t bytes)
 {
+    const em_safetensors_tensor part = {.data = (const char *)t->data + at, .nbytes = bytes};
+    em__safetensors_release_pages(job->file, &part);
     job->done += bytes;
     EM__FAIL_IF(job->options.progress && !job->options.progress(job->done, job->plan.before, job->options.user),
                 EM_ERROR_CANCELLED, "%s: stopped on request", job->place.in);
@@ -101,7 +104,7 @@ static em_status quantize_item(quantize_job *job, const em__quantize_item *item,
     for (int64_t row = 0; row < rows; row += most) {
         const int64_t count = rows - row < most ? rows - row : most;
         EM__TRY(quantize_rows(job, item, row, count, sums));
-        EM__TRY(go_on(job, (size_t)count * line));
+        EM__TRY(go_on(job, t, (size_t)row * line, (size_t)count * line));
     }
     return EM_OK;
 }
@@ -112,7 +115,7 @@ static em_status copy_item(quantize_job *job, const em__quantize_item *item)
     for (size_t at = 0; at < t->nbytes; at += BLOCK_BYTES) {
         const size_t bytes = t->nbytes - at < BLOCK_BYTES ? t->nbytes - at : BLOCK_BYTES;
         EM__TRY(em__writer_patch(&job->writer, job->offsets[item->first] + at, (const char *)t->data + at, bytes));
-        EM__TRY(go_on(job, bytes));
+        EM__TRY(go_on(job, t, at, bytes));
     }
     return EM_OK;
 }
@@ -129,7 +132,6 @@ static em_status write_item(quantize_job *job, size_t index)
     error_sums sums = {0};
     em__safetensors_will_need(job->file, t);
     EM__TRY(item->count > 1 ? quantize_item(job, item, &sums) : copy_item(job, item));
-    em__safetensors_release_pages(job->file, t);
     job->all.error += sums.error;
     job->all.weight += sums.weight;
     job->quantized += item->count > 1;
