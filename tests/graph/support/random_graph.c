@@ -113,10 +113,19 @@ static em_array *smooth_rows(em_scope *s, const picks *p)
     }
 }
 
+/* A half of these dims, the same in every lane: a rounded operand would jump where lanes differ in last bits. */
+static em_array *half_of(em_scope *s, em_dims dims, em_dtype dtype)
+{
+    em_array *steps = em_iota(s, EM_F32, dims, dims.rank - 1);
+    return em_cast(s, em_mul(s, steps, em_scalar(s, EM_F32, 0.0625)), dtype);
+}
+
 static em_array *product(em_scope *s, const picks *p)
 {
     em_array *a = vector(s, em_tanh(s, f32(s, p->a))), *b = vector(s, em_tanh(s, f32(s, p->b)));
     em_dims x = em_array_dims(a), y = em_array_dims(b);
+    if (rng_below(p->r, 2))
+        b = half_of(s, y, rng_below(p->r, 2) ? EM_BF16 : EM_F16);
     if (x.rank == 2 && y.rank == 2 && x.dims[1] == y.dims[0])
         return em_matmul(s, a, b);
     if (y.rank == 2 && x.dims[x.rank - 1] == y.dims[1])
