@@ -2,13 +2,17 @@
  * Primer (models/primer), asked what it never saw in training: words come out, and they are right. The questions stand
  * in models/primer/train/held-out.tsv, a line each: kind, question, answer. They are asked greedily, many at a time.
  */
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <emily/generation.h>
+#include <emily/quantize.h>
 
 #include "harness/expect.h"
+#include "harness/golden.h"
 
 #define PRIMER EM_TEST_DIR "/../models/primer"
 #define ASKS "<|im_start|>user\n%s<|im_end|>\n<|im_start|>assistant\n"
@@ -120,6 +124,38 @@ static void test_each_kind(void **state)
         expect_right(kinds[i], 25, 4, 80);
 }
 
+/* What an earlier run left: files without folders. */
+static void remove_dir(const char *path)
+{
+    const struct dirent *entry;
+    DIR *dir = opendir(path);
+    while (dir && (entry = readdir(dir))) {
+        char inner[2 * LONGEST];
+        snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name);
+        unlink(inner);
+    }
+    if (dir)
+        closedir(dir);
+    rmdir(path);
+}
+
+/* With its weights in 4 bits it still adds. */
+static void test_four_bits(void **state)
+{
+    char path[LONGEST];
+    em_model *whole = model;
+    (void)state;
+    snprintf(path, sizeof path, "%s", golden_scratch("primer_4_bits"));
+    remove_dir(path);
+    EXPECT_OK(em_checkpoint_quantize(PRIMER, path, NULL, NULL));
+    model = em_model_open(path, NULL);
+    assert_non_null(model);
+    expect_right("sums to 99", 200, 1, 95);
+    expect_right("backwards", 25, 4, 80);
+    em_model_close(&model);
+    model = whole;
+}
+
 /* Turns of one conversation, each read behind what the cache holds of the turns before. */
 static void test_conversation(void **state)
 {
@@ -151,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unseen_sums),
         cmocka_unit_test(test_each_kind),
+        cmocka_unit_test(test_four_bits),
         cmocka_unit_test(test_conversation),
     };
     return cmocka_run_group_tests(tests, read_exercises, forget_exercises);
