@@ -45,7 +45,7 @@ bool em__quant_planes_takes(const em__quant_product *p)
     const int group = (int)p->scheme.group;
     const em__quant_kind kind = em__quant_kind_of(&p->scheme);
     return p->kernels->planes && p->transpose && (kind == EM__QUANT_U4 || kind == EM__QUANT_E2M1) && p->k > 0 &&
-           (group == 16 || group == 32 || group == 64 || group == 128);
+           (group == 32 || group == 64 || group == 128);
 }
 
 /* Codes less their middle are 8 at most, or 12: a group's sum of them times x stays within s32. */
@@ -53,14 +53,14 @@ static em__planes_scheme scheme_of(const em__quant_product *p)
 {
     const int group = (int)p->scheme.group;
     if (em__quant_kind_of(&p->scheme) == EM__QUANT_E2M1)
-        return (em__planes_scheme){group, group == 16 ? 23 : group == 32 ? 22 : group == 64 ? 21 : 20, 12, true};
-    return (em__planes_scheme){group, group <= 32 ? 23 : group == 64 ? 22 : 21, 8, false};
+        return (em__planes_scheme){group, group == 32 ? 22 : group == 64 ? 21 : 20, 12, true};
+    return (em__planes_scheme){group, group == 32 ? 23 : group == 64 ? 22 : 21, 8, false};
 }
 
 /* Few rows of x meet the codes as they lie. */
 static bool direct(const em__quant_product *p)
 {
-    return p->m <= DIRECT_M && p->scheme.group > 16;
+    return p->m <= DIRECT_M;
 }
 
 static planes_job make_job(const em__quant_product *p)
@@ -144,7 +144,7 @@ static int64_t row_of(const planes_job *job, int64_t row, int lane)
 static em__planes_scale scale_as(const em__quant_product *p)
 {
     if (p->scale_dtype == EM_U8)
-        return p->scheme.mode == EM_QUANT_NVFP4 ? EM__PLANES_E4M3 : EM__PLANES_E8M0;
+        return EM__PLANES_E8M0;
     return p->scale_dtype == EM_F32 ? EM__PLANES_F32 : p->scale_dtype == EM_BF16 ? EM__PLANES_BF16 : EM__PLANES_F16;
 }
 
@@ -169,8 +169,8 @@ static void run_chunk(const planes_job *job, own_room *room, int64_t row, int64_
         const uint8_t *rows[ROWS];
         for (int r = 0; r < ROWS; r++)
             rows[r] = (const uint8_t *)p->codes + row_of(job, row + panel * ROWS, r) * job->row_bytes + at / 2;
-        p->kernels->planes->panel(room->w + panel * CHUNK * ROWS, rows, groups * job->scheme.group / 2, AHEAD,
-                                  job->scheme.e2m1);
+        p->kernels->planes->panel(room->w + panel * CHUNK * ROWS, rows, groups * job->scheme.group / 2,
+                                  p->m <= FEW ? ROWS * job->row_bytes : AHEAD, job->scheme.e2m1);
     }
     em__planes_tile tile = {.groups = groups, .group = job->scheme.group, .ldc = job->panels * ROWS};
     tile.first = group == 0;
@@ -218,8 +218,6 @@ static void run_dot(const planes_job *job, const own_room *room, int64_t row)
     dot.ahead = dot.codes + em__gemm_min(row + ROWS, p->n - 1) * job->row_bytes;
     for (int r = 0; r < ROWS; r++)
         dot.row[r] = row_of(job, row, r) * job->row_bytes;
-    fetch_scales(job, p->scales, row + ROWS);
-    fetch_scales(job, p->biases, row + ROWS);
     p->kernels->planes->dot(&dot);
 }
 
@@ -234,6 +232,8 @@ static void run_task(void *context, int64_t task, int worker)
     const int64_t end = em__gemm_part(all, job->tasks_n, piece + 1), most = CHUNK / job->scheme.group;
     for (int64_t first = em__gemm_part(all, job->tasks_n, piece); first < end; first += job->panels) {
         const int64_t panels = em__gemm_min(job->panels, end - first), row = first * ROWS;
+        fetch_scales(job, p->scales, row + ROWS);
+        fetch_scales(job, p->biases, row + ROWS);
         for (int64_t panel = 0; panel < panels; panel++) {
             const int64_t at = panel * job->groups * ROWS;
             panel_scales(job, p->scales, row + panel * ROWS, room.scales + at);

@@ -31,13 +31,7 @@
 #define EM__PLANES_TILE 8 /* rows of x that a tile takes at most */
 
 /* How scales are stored. */
-typedef enum em__planes_scale {
-    EM__PLANES_F32,
-    EM__PLANES_BF16,
-    EM__PLANES_F16,
-    EM__PLANES_E8M0,
-    EM__PLANES_E4M3
-} em__planes_scale;
+typedef enum em__planes_scale { EM__PLANES_F32, EM__PLANES_BF16, EM__PLANES_F16, EM__PLANES_E8M0 } em__planes_scale;
 
 /* A row of x, or the first of several that lie `ld` groups and `ld_bytes` apart. */
 typedef struct em__planes_x {
@@ -50,7 +44,7 @@ typedef struct em__planes_x {
 
 /* What of a scheme the kernels need. */
 typedef struct em__planes_scheme {
-    int group;  /* elements: 16, 32, 64 or 128 */
+    int group;  /* elements: 32, 64 or 128 */
     int x_bits; /* whole numbers of x are below 2^x_bits */
     int middle; /* of the codes */
     bool e2m1;
@@ -68,7 +62,7 @@ typedef struct em__planes_tile {
     bool first; /* c begins with +0 */
 } em__planes_tile;
 
-/* EM__PLANES_ROWS rows of codes against m rows of x, all groups of them: 32, 64 or 128 elements. */
+/* EM__PLANES_ROWS rows of codes against m rows of x, all groups of them. */
 typedef struct em__planes_dot {
     const uint8_t *codes;
     int64_t row[EM__PLANES_ROWS]; /* where the rows begin */

@@ -144,21 +144,15 @@ static void panel(uint8_t *to, const uint8_t *const *rows, int64_t bytes, int64_
 ALWAYS __m512 widen(__m512i words, const em__planes_scale as, const int part)
 {
     const __m512i low = _mm512_srli_epi32(words, as == EM__PLANES_BF16 || as == EM__PLANES_F16 ? 16 * part : 8 * part);
-    __m512i bits;
     switch (as) {
     case EM__PLANES_F32: return _mm512_castsi512_ps(words);
     case EM__PLANES_BF16: return _mm512_castsi512_ps(_mm512_slli_epi32(low, 16));
     case EM__PLANES_F16: return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(low));
-    case EM__PLANES_E8M0:
-        bits = _mm512_slli_epi32(_mm512_and_si512(low, _mm512_set1_epi32(255)), 23);
-        return _mm512_castsi512_ps(
-            _mm512_mask_mov_epi32(bits, _mm512_testn_epi32_mask(bits, bits), _mm512_set1_epi32(0x00400000)));
-    case EM__PLANES_E4M3: break;
+    case EM__PLANES_E8M0: break;
     }
-    bits = _mm512_slli_epi32(_mm512_and_si512(low, _mm512_set1_epi32(127)), 20);
-    const __m512i sign = _mm512_slli_epi32(_mm512_and_si512(low, _mm512_set1_epi32(128)), 24);
-    const __m512 value = _mm512_mul_ps(_mm512_castsi512_ps(bits), _mm512_set1_ps(0x1p120f));
-    return _mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(value), sign));
+    const __m512i bits = _mm512_slli_epi32(_mm512_and_si512(low, _mm512_set1_epi32(255)), 23);
+    return _mm512_castsi512_ps(
+        _mm512_mask_mov_epi32(bits, _mm512_testn_epi32_mask(bits, bits), _mm512_set1_epi32(0x00400000)));
 }
 
 ALWAYS void columns_of(float *to, const uint8_t *const *rows, int64_t count, const em__planes_scale as)
@@ -192,7 +186,6 @@ static void columns(float *to, const uint8_t *const *rows, int64_t count, em__pl
     case EM__PLANES_BF16: columns_of(to, rows, count, EM__PLANES_BF16); return;
     case EM__PLANES_F16: columns_of(to, rows, count, EM__PLANES_F16); return;
     case EM__PLANES_E8M0: columns_of(to, rows, count, EM__PLANES_E8M0); return;
-    case EM__PLANES_E4M3: columns_of(to, rows, count, EM__PLANES_E4M3); return;
     }
 }
 
@@ -397,7 +390,6 @@ ALWAYS void tile_body(const em__planes_tile *t, const int m, const int words)
 ALWAYS void tile_rows(const em__planes_tile *t, const int m)
 {
     switch (t->group) {
-    case 16: tile_body(t, m, 2); return;
     case 32: tile_body(t, m, 4); return;
     case 64: tile_body(t, m, 8); return;
     default: tile_body(t, m, 16); return;
