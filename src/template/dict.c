@@ -14,12 +14,12 @@ em_status em__j_dict_new(em__jrun *run, em__jvalue *out)
     return EM_OK;
 }
 
-static bool is_hashable(em__jvalue key)
+bool em__j_is_hashable(em__jvalue key)
 {
     if (key.kind != J_TUPLE)
         return key.kind != J_LIST && key.kind != J_DICT && key.kind != J_VIEW;
     for (size_t i = 0; i < key.list->length; i++) /* a tuple in a tuple in ... is as deep as the template wrote it */
-        if (key.list->items[i].kind == J_TUPLE || !is_hashable(key.list->items[i]))
+        if (key.list->items[i].kind == J_TUPLE || !em__j_is_hashable(key.list->items[i]))
             return false;
     return true;
 }
@@ -48,7 +48,7 @@ const em__jvalue *em__j_dict_get(em__jrun *run, const em__jdict *dict, em__jvalu
 
 em_status em__j_dict_set(em__jrun *run, em__jdict *dict, em__jvalue key, em__jvalue value)
 {
-    if (!is_hashable(key))
+    if (!em__j_is_hashable(key))
         return em__j_fail(run, "unhashable type: '%s'", em__j_type(key));
     em__jvalue *old = (em__jvalue *)em__j_dict_get(run, dict, key);
     if (old) {

@@ -236,6 +236,8 @@ em_status em__j_contains(em__jrun *run, em__jvalue container, em__jvalue item, b
         return EM_OK;
     }
     if (container.kind == J_DICT) {
+        if (!em__j_is_hashable(item))
+            return em__j_fail(run, "unhashable type: '%s'", em__j_type(item));
         *in = em__j_dict_get(run, container.dict, item) != NULL;
         return EM_OK;
     }

@@ -129,6 +129,22 @@ static em_status parse_bound(em__jparser *p, em__jnode *slice, int which)
     return em__j_over(p, slice, slice->slice.bounds[which]);
 }
 
+/* [a, b]: the key is a tuple; its first item stands. */
+static em_status parse_tuple_key(em__jparser *p, em__jnode **key)
+{
+    size_t mark = p->stack.length;
+    em__jnode *part, *node = em__j_node(p, J_ITEMS_TUPLE, em__j_token(p)->line);
+    if (!node)
+        return em_last_status();
+    EM__TRY(em__j_push_node(p, *key));
+    while (em__j_skip_op(p, ',')) {
+        EM__TRY(em__j_parse_expression(p, &part));
+        EM__TRY(em__j_push_node(p, part));
+    }
+    *key = node;
+    return em__j_pop_nodes(p, mark, node, &node->list.items);
+}
+
 /* [key] or [start:stop:step], behind the bracket. */
 static em_status parse_subscript(em__jparser *p, em__jnode **node)
 {
@@ -147,6 +163,9 @@ static em_status parse_subscript(em__jparser *p, em__jnode **node)
         em__jnode *key = over->slice.bounds[0], *object = *node;
         if (!key)
             return em__j_parse_fail(p, "[...]: expected an index");
+        if (em__j_is_op(p, ','))
+            EM__TRY(parse_tuple_key(p, &key));
+        EM__TRY(em__j_over(p, over, key));
         over->kind = J_ITEM;
         over->three.a = object;
         over->three.b = key;
@@ -263,6 +282,10 @@ static em_status start_builtin(em__jparser *p, em__jnode_kind kind, em__jnode *s
     const em__jstring *name = over->call.name;
     over->call.builtin =
         kind == J_FILTER ? em__j_filter(name->bytes, name->length) : em__j_test(name->bytes, name->length);
+    while (em__j_skip_op(p, '.')) { /* a.b is a name, too, though nothing has it */
+        EM__TRY(em__j_expect_name(p, kind == J_FILTER ? "|" : "is", &name));
+        over->call.builtin = NULL;
+    }
     if (!over->call.builtin && !p->unknown)
         p->unknown = over;
     *out = over;

@@ -354,6 +354,8 @@ METHOD(dict_items)
 METHOD(dict_get)
 {
     (void)all;
+    if (!em__j_is_hashable(arg[0]))
+        return em__j_fail(run, "unhashable type: '%s'", em__j_type(arg[0]));
     const em__jvalue *value = em__j_dict_get(run, self.dict, arg[0]);
     *out = value ? *value : em__j_given(arg[1]) ? arg[1] : em__j_none();
     return EM_OK;

@@ -187,6 +187,7 @@ em_status em__j_undefined(em__jrun *run, const char *hint, const em__jstring *na
                           em__jvalue *out);
 
 /* Dicts. The key must be hashable: em__j_dict_set fails where Python does, em__j_dict_get finds nothing. */
+bool em__j_is_hashable(em__jvalue key);
 em_status em__j_dict_new(em__jrun *run, em__jvalue *out);
 em_status em__j_dict_set(em__jrun *run, em__jdict *dict, em__jvalue key, em__jvalue value);
 const em__jvalue *em__j_dict_get(em__jrun *run, const em__jdict *dict, em__jvalue key);

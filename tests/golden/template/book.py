@@ -947,6 +947,9 @@ l[f:]
 at = EXPRESSIONS.index('"multi')
 EXPRESSIONS[at:at + 2] = ['"multi\nline"']
 
+EXPRESSIONS += ["[1] in {}", "{} in {'a': 1}", "[1] not in d", "(1, [2]) in d", "(1, 2) in d", "d.get([])", "d.get((1,))", "d[[]]",
+                "{(1, 2): 3}[1, 2]", "l[0, 1]", "l[0, 1] is defined", "d['a', ]", "s|upper.lower", "1 if t else s|upper.lower"]
+
 # Whole templates.
 TEMPLATES = [
     "plain", "", "\n", "a\n", "a\n\n", "a\r\nb\rc\n", "{{ s }}\n", "{{ s }}\n\n", "  {{ s }}  ",
