@@ -32,7 +32,7 @@ ALWAYS void dot_body(const em__quant_dot *d, const em__quant_kind kind, const in
             g[j] = q_group(kind, d->scales[j][group], em__quant_has_biases(kind) ? d->biases[j][group] : 0);
         }
         for (int64_t byte = 0; byte < ROWS * group_bytes; byte += 64)
-            __builtin_prefetch(prefetch + byte);
+            __builtin_prefetch(prefetch + byte, 0, 2);
         _Pragma("GCC unroll 8") for (int64_t step = 0; step < group_steps; step++)
         {
             const int64_t at = step * step_bytes_;
