@@ -97,7 +97,8 @@ typedef struct em_generation_options {
     /* Memory. */
     size_t sequences;     /* answers to each prompt; 0 means 1 */
     size_t context;       /* tokens that are remembered; 0: what the model was made for, max_position_embeddings */
-    em_dtype cache_dtype; /* f32, bf16 or f16; EM_PRED (0): f32 for an f32 checkpoint, otherwise its half type */
+    em_dtype cache_dtype; /* f32, bf16, f16, or s8 (codes of 8 bits and a scale a row); EM_PRED (0): f32 for an f32
+                             checkpoint, otherwise its half type */
     em_overflow overflow;
     size_t keep;          /* tokens at the beginning that EM_OVERFLOW_ROTATE keeps */
     size_t prefill_chunk; /* tokens of a prompt computed at a time; 0: 512 */

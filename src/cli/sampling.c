@@ -48,10 +48,11 @@ static int take_cache(cli_sampling *s, const char *command, const char *name)
     if (!name)
         return CLI_OK;
     em_dtype *dtype = &s->options.cache_dtype;
-    if (em_dtype_parse(name, dtype) == EM_OK && (*dtype == EM_F32 || *dtype == EM_BF16 || *dtype == EM_F16))
+    if (em_dtype_parse(name, dtype) == EM_OK &&
+        (*dtype == EM_F32 || *dtype == EM_BF16 || *dtype == EM_F16 || *dtype == EM_S8))
         return CLI_OK;
     cli_fail(CLI_USAGE, "%s: --cache has no choice `%s`", command, name);
-    cli_hint("choose one of f32, bf16, f16");
+    cli_hint("choose one of f32, bf16, f16, s8");
     return CLI_USAGE;
 }
 

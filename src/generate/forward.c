@@ -83,7 +83,7 @@ em_status em__generation_feed(em_generation *g, em__sequence *sequence, size_t n
     place(g, begin, tokens, f.slots, f.lengths);
     const int32_t last = (int32_t)n - 1;
     const em__decoder_task task = {1, (int64_t)tokens, g->cache.capacity, g->cache.dtype, false};
-    em__decoder_feed feed = {f.ids, f.positions, f.slots, f.lengths, &last, NULL, NULL, (int64_t)(begin + n)};
+    em__decoder_feed feed = {f.ids, f.positions, f.slots, f.lengths, &last, NULL, (int64_t)(begin + n)};
     EM__TRY(run(g, &task, &feed, sequence->row, g->logits + (size_t)sequence->row * g->sampler.vocabulary));
     sequence->cached += n;
     return EM_OK;
@@ -107,7 +107,7 @@ em_status em__generation_feed_each(em_generation *g)
         place(g, s->cached, 1, &f.slots[s->row], &f.lengths[s->row]);
     }
     const em__decoder_task task = {(int64_t)g->active, 1, g->cache.capacity, g->cache.dtype, false};
-    em__decoder_feed feed = {f.ids, f.positions, f.slots, f.lengths, NULL, NULL, NULL, (int64_t)longest};
+    em__decoder_feed feed = {f.ids, f.positions, f.slots, f.lengths, NULL, NULL, (int64_t)longest};
     EM__TRY(run(g, &task, &feed, 0, g->logits));
     for (size_t i = 0; i < g->n_sequences; i++)
         g->sequences[i].cached += g->sequences[i].finish == EM_FINISH_NONE;
@@ -127,6 +127,6 @@ em_status em__generation_feed_guesses(em_generation *g, const int32_t *guesses, 
     f.positions[0] = (int32_t)begin;
     place(g, begin, n + 1, f.slots, f.lengths);
     const em__decoder_task task = {1, (int64_t)n + 1, g->cache.capacity, g->cache.dtype, true};
-    em__decoder_feed feed = {f.ids, f.positions, f.slots, f.lengths, NULL, NULL, NULL, (int64_t)(begin + n + 1)};
+    em__decoder_feed feed = {f.ids, f.positions, f.slots, f.lengths, NULL, NULL, (int64_t)(begin + n + 1)};
     return run(g, &task, &feed, 0, g->logits);
 }

@@ -37,9 +37,9 @@ static em_status check_sampling(const em_generation_options *o)
 static em_status check_memory(const em_generation *g, const em_generation_options *o)
 {
     const em__decoder_config *c = &g->decoder->config;
-    EM__FAIL_IF(o->cache_dtype != EM_F32 && o->cache_dtype != EM_BF16 && o->cache_dtype != EM_F16,
-                EM_ERROR_INVALID_ARGUMENT, "generation: cache_dtype is %s, expected f32, bf16 or f16",
-                em_dtype_name(o->cache_dtype));
+    em_dtype d = o->cache_dtype;
+    EM__FAIL_IF(d != EM_F32 && d != EM_BF16 && d != EM_F16 && d != EM_S8, EM_ERROR_INVALID_ARGUMENT,
+                "generation: cache_dtype is %s, expected f32, bf16, f16 or s8", em_dtype_name(d));
     EM__TRY(check_range("context", (double)o->context, 1, 1 << 30));
     if (o->overflow == EM_OVERFLOW_STOP)
         return EM_OK;

@@ -21,7 +21,7 @@ static em_status score_chunk(scoring *s, const int32_t *ids, size_t begin, size_
     const int32_t position = (int32_t)begin, length = (int32_t)(begin + n);
     memcpy(s->ids, ids + begin, n * sizeof *ids);
     const em__decoder_task task = {1, (int64_t)n, s->cache.capacity, s->cache.dtype, true};
-    em__decoder_feed feed = {s->ids, &position, &position, &length, NULL, NULL, NULL, length};
+    em__decoder_feed feed = {s->ids, &position, &position, &length, NULL, NULL, length};
     em__cache_point(&s->cache, 0, &feed);
     EM__TRY(em__decoder_run(s->decoder, &task, &feed, s->logits));
     for (size_t i = 0; i < n && begin + i + 1 < total; i++)

@@ -1,6 +1,7 @@
 /*
  * Sessions: the first sequence's tokens, and the keys and values of those that were read, as a safetensors file:
- * "tokens" s32 [n], "keys.I" and "values.I" [kv_heads, cached, head_dim] of layer I. Metadata says which shape of model
+ * "tokens" s32 [n], "keys.I" and "values.I" [kv_heads, cached, head_dim] of layer I; of a cache in 8 bits also
+ * "key_scales.I" and "value_scales.I" f32 [kv_heads, cached]. Metadata says which shape of model
  * they belong to; a file is untrusted, and each tensor is held to the model's sizes.
  */
 #include <stdio.h>
@@ -24,42 +25,61 @@ static void describe(const em_generation *g, char *text)
              (long long)c->head_dim, (long long)c->vocabulary, em_dtype_name(g->cache.dtype));
 }
 
+/* Block i of the cache in a file: what it is called, and its shape with so many rows. */
+static void name_block(const em_generation *g, size_t i, char *name)
+{
+    static const char *const parts[] = {"keys", "values", "key_scales", "value_scales"};
+    const size_t count = em__cache_parts(g->cache.dtype);
+    snprintf(name, MAX_NAME, "%s.%zu", parts[i % count], i / count);
+}
+
+static em_spec block_spec(const em_generation *g, size_t i, int64_t cached)
+{
+    const em__decoder_config *c = &g->decoder->config;
+    if (i % em__cache_parts(g->cache.dtype) >= EM__CACHE_KEY_SCALES)
+        return (em_spec){EM_F32, em_shape(c->kv_heads, cached)};
+    return (em_spec){g->cache.dtype, em_shape(c->kv_heads, cached, c->head_dim)};
+}
+
 typedef struct packing {
-    em_safetensors_tensor *tensors; /* tokens, then keys and values by turns */
+    em_safetensors_tensor *tensors; /* tokens, then the blocks of the cache */
     char (*names)[MAX_NAME];
-    char *bytes; /* of all keys and values */
-    size_t size, each;
+    char *bytes; /* of all blocks */
+    size_t size;
 } packing;
 
 /* Rows of a sequence of the cache, head behind head without the unused capacity. */
-static void pack_layer(const em__cache *cache, const void *from, size_t row, int64_t cached, char *to)
+static void pack_block(const em__cache *cache, size_t i, int64_t cached, char *to)
 {
+    const size_t row = em__cache_row(cache, i);
     for (int64_t h = 0; h < cache->config->kv_heads; h++)
-        memcpy(to + (size_t)(h * cached) * row, (const char *)from + (size_t)(h * cache->capacity) * row,
+        memcpy(to + (size_t)(h * cached) * row, (const char *)cache->data[i] + (size_t)(h * cache->capacity) * row,
                (size_t)cached * row);
 }
 
 static em_status pack(const em_generation *g, packing *p)
 {
     const em__sequence *s = &g->sequences[0];
-    const em__decoder_config *c = &g->decoder->config;
-    const size_t row = (size_t)c->head_dim * em_dtype_size(g->cache.dtype), caches = 2 * (size_t)c->layers;
+    const em__cache *cache = &g->cache;
     const int64_t cached = (int64_t)s->cached;
-    p->each = (size_t)(c->kv_heads * cached) * row;
-    p->size = p->each * caches;
-    p->tensors = em__calloc(caches + 1, sizeof *p->tensors);
-    p->names = em__calloc(caches, sizeof *p->names);
+    const size_t rows = (size_t)(g->decoder->config.kv_heads * cached);
+    for (size_t i = 0; i < cache->blocks; i++)
+        p->size += rows * em__cache_row(cache, i);
+    p->tensors = em__calloc(cache->blocks + 1, sizeof *p->tensors);
+    p->names = em__calloc(cache->blocks, sizeof *p->names);
     p->bytes = em__block_alloc(p->size);
     if (!p->tensors || !p->names || !p->bytes)
         return EM_ERROR_OUT_OF_MEMORY;
     p->tensors[0] = (em_safetensors_tensor){"tokens", EM_S32, em_shape((int64_t)s->tokens.length), s->tokens.data,
                                             s->tokens.length * sizeof(int32_t)};
-    for (size_t i = 0; i < caches; i++) {
-        char *to = p->bytes + i * p->each;
-        pack_layer(&g->cache, i % 2 ? g->cache.values[i / 2] : g->cache.keys[i / 2], row, cached, to);
-        snprintf(p->names[i], MAX_NAME, "%s.%zu", i % 2 ? "values" : "keys", i / 2);
-        p->tensors[i + 1] = (em_safetensors_tensor){p->names[i], g->cache.dtype,
-                                                    em_shape(c->kv_heads, cached, c->head_dim), to, p->each};
+    char *to = p->bytes;
+    for (size_t i = 0; i < cache->blocks; i++) {
+        em_spec spec = block_spec(g, i, cached);
+        size_t bytes = rows * em__cache_row(cache, i);
+        pack_block(cache, i, cached, to);
+        name_block(g, i, p->names[i]);
+        p->tensors[i + 1] = (em_safetensors_tensor){p->names[i], spec.dtype, spec.dims, to, bytes};
+        to += bytes;
     }
     return EM_OK;
 }
@@ -76,7 +96,7 @@ em_status em_generation_save(const em_generation *g, const char *path)
     const em_safetensors_entry entry = {"emily.session", shape};
     em_status status = pack(g, &p);
     if (status == EM_OK)
-        status = em_safetensors_write(path, p.tensors, 2 * (size_t)g->decoder->config.layers + 1, &entry, 1);
+        status = em_safetensors_write(path, p.tensors, g->cache.blocks + 1, &entry, 1);
     em__block_free(p.bytes, p.size);
     em__free(p.names);
     em__free(p.tensors);
@@ -109,46 +129,46 @@ static em_status find_tokens(const em_generation *g, const em_safetensors *file,
     return EM_OK;
 }
 
-/* The tensor of one cache; the first one says how many rows all have. */
-static em_status find_cache(const em_generation *g, const em_safetensors *file, const char *path, size_t i,
+/* The tensor of block i; the first one says how many rows all have. */
+static em_status find_block(const em_generation *g, const em_safetensors *file, const char *path, size_t i,
                             int64_t *cached, const em_safetensors_tensor **tensor)
 {
-    const em__decoder_config *c = &g->decoder->config;
     char name[MAX_NAME];
-    snprintf(name, sizeof name, "%s.%zu", i % 2 ? "values" : "keys", i / 2);
+    name_block(g, i, name);
     const em_safetensors_tensor *t = em_safetensors_find(file, name);
     if (t && *cached < 0 && t->dims.rank == 3)
         *cached = t->dims.dims[1];
-    EM__FAIL_IF(!t || t->dtype != g->cache.dtype || t->dims.rank != 3 || t->dims.dims[0] != c->kv_heads ||
-                    t->dims.dims[1] != *cached || t->dims.dims[2] != c->head_dim,
-                EM_ERROR_FORMAT, "%s: tensor %s is missing or has a wrong shape", path, name);
+    em_spec wanted = block_spec(g, i, *cached);
+    bool fits = t && t->dtype == wanted.dtype && t->dims.rank == wanted.dims.rank;
+    for (int d = 0; fits && d < wanted.dims.rank; d++)
+        fits = t->dims.dims[d] == wanted.dims.dims[d];
+    EM__FAIL_IF(!fits, EM_ERROR_FORMAT, "%s: tensor %s is missing or has a wrong shape", path, name);
     *tensor = t;
     return EM_OK;
 }
 
-static em_status check_caches(const em_generation *g, const em_safetensors *file, const char *path, size_t tokens,
+static em_status check_blocks(const em_generation *g, const em_safetensors *file, const char *path, size_t tokens,
                               int64_t *cached)
 {
     const em_safetensors_tensor *t;
     *cached = -1;
-    for (size_t i = 0; i < 2 * (size_t)g->decoder->config.layers; i++)
-        EM__TRY(find_cache(g, file, path, i, cached, &t));
+    for (size_t i = 0; i < g->cache.blocks; i++)
+        EM__TRY(find_block(g, file, path, i, cached, &t));
     EM__FAIL_IF(*cached > (int64_t)tokens || *cached > (int64_t)g->options.context, EM_ERROR_FORMAT,
                 "%s: %lld rows of keys, %zu tokens", path, (long long)*cached, tokens);
     return EM_OK;
 }
 
-static em_status fill_caches(em_generation *g, const em_safetensors *file, const char *path, int64_t cached)
+static em_status fill_blocks(em_generation *g, const em_safetensors *file, const char *path, int64_t cached)
 {
-    const size_t row = (size_t)g->decoder->config.head_dim * em_dtype_size(g->cache.dtype);
     const em_safetensors_tensor *t;
     EM__TRY(em__cache_reserve(&g->cache, 1, cached > 0 ? cached : 1, 0, 0));
-    for (size_t i = 0; i < 2 * (size_t)g->decoder->config.layers; i++) {
-        EM__TRY(find_cache(g, file, path, i, &cached, &t));
-        char *to = i % 2 ? g->cache.values[i / 2] : g->cache.keys[i / 2];
+    for (size_t i = 0; i < g->cache.blocks; i++) {
+        const size_t row = em__cache_row(&g->cache, i);
+        EM__TRY(find_block(g, file, path, i, &cached, &t));
         for (int64_t h = 0; h < g->decoder->config.kv_heads; h++)
-            memcpy(to + (size_t)(h * g->cache.capacity) * row, (const char *)t->data + (size_t)(h * cached) * row,
-                   (size_t)cached * row);
+            memcpy((char *)g->cache.data[i] + (size_t)(h * g->cache.capacity) * row,
+                   (const char *)t->data + (size_t)(h * cached) * row, (size_t)cached * row);
     }
     return EM_OK;
 }
@@ -159,10 +179,10 @@ static em_status read_session(em_generation *g, const em_safetensors *file, cons
     int64_t cached;
     EM__TRY(check_file(g, file, path));
     EM__TRY(find_tokens(g, file, path, &tokens));
-    EM__TRY(check_caches(g, file, path, tokens.length, &cached));
+    EM__TRY(check_blocks(g, file, path, tokens.length, &cached));
     em_generation_reset(g);
     EM__TRY(em__generation_make_sequences(g, 1));
-    EM__TRY(fill_caches(g, file, path, cached));
+    EM__TRY(fill_blocks(g, file, path, cached));
     EM__TRY(em__generation_set_prompt(g, 0, &tokens, (size_t)cached));
     g->sequences[0].finish = EM_FINISH_CANCELLED; /* a next prompt goes on from here */
     g->n_sequences = g->active = 1;

@@ -300,14 +300,13 @@ static void test_turns(void **state)
 }
 
 /* A session goes on in another generation where it was left, without reading anything again. */
-static void test_sessions(void **state)
+static void hold_session(em_dtype cache)
 {
     em_model *model = open_model("qwen3-bf16"), *other = open_model("llama3");
-    const em_generation_options options = {.max_tokens = 10, .ignore_eos = true};
+    const em_generation_options options = {.max_tokens = 10, .ignore_eos = true, .cache_dtype = cache};
     char path[512];
     int32_t text[LENGTH + 21], there[10], here[10];
     em_generation_stats stats;
-    (void)state;
     snprintf(path, sizeof path, "%s", golden_scratch("session.safetensors"));
     memcpy(text, prompt, sizeof prompt);
     em_generation *g = begin(model, options), *h = begin(model, options), *wrong = begin(other, options);
@@ -330,6 +329,35 @@ static void test_sessions(void **state)
     em_generation_free(wrong);
     em_model_close(&model);
     em_model_close(&other);
+}
+
+static void test_sessions(void **state)
+{
+    (void)state;
+    hold_session(EM_PRED);
+    hold_session(EM_S8);
+}
+
+/* The kinds of cache: all are read by chunks, by single tokens and in batches; exact ones agree with f32. */
+static void test_cache_dtypes(void **state)
+{
+    em_model *model = open_model("qwen3");
+    const em_dtype dtypes[] = {EM_F32, EM_F16, EM_BF16, EM_S8};
+    int32_t once[12], again[12];
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        em_generation_options options = {.max_tokens = 12, .ignore_eos = true, .cache_dtype = dtypes[i]};
+        em_generation *g = begin(model, options);
+        answer(g, prompt, LENGTH, once);
+        em_generation_free(g);
+        options.sequences = 2;
+        options.prefill_chunk = 1;
+        g = begin(model, options);
+        answer(g, prompt, LENGTH, again);
+        assert_memory_equal(once, again, 4 * sizeof *once);
+        em_generation_free(g);
+    }
+    em_model_close(&model);
 }
 
 static void test_bad_options(void **state)
@@ -399,7 +427,7 @@ int main(void)
         cmocka_unit_test(test_rotation),    cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_turns),       cmocka_unit_test(test_cancel_from_elsewhere),
         cmocka_unit_test(test_bad_options), cmocka_unit_test(test_nothing),
-        cmocka_unit_test(test_sessions),
+        cmocka_unit_test(test_sessions),    cmocka_unit_test(test_cache_dtypes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -195,7 +195,7 @@ static void test_many_entries(void **state)
     assert_int_equal(em_safetensors_count(file), 100000);
     assert_int_equal(*(const unsigned char *)em_safetensors_find(file, "t77777")->data, 77777 % 256);
     print_message("100000 tensors opened in %.3f s\n", seconds);
-    assert_true(seconds < 10); /* generous: sanitizers, busy machines; quadratic would take minutes */
+    assert_true(seconds < 100); /* generous: sanitizers, busy machines; quadratic would take minutes */
     em_safetensors_close(&file);
     free(bytes);
     em__str_free(&header);

@@ -21,9 +21,9 @@ enum { N_LANES = sizeof lanes / sizeof *lanes };
 typedef struct bench {
     em_safetensors *file;
     em__decoder *decoder;
-    void **keys, **values;
+    void **caches; /* keys and values of each layer */
     int64_t capacity;
-    size_t bytes; /* of one layer's keys */
+    size_t bytes; /* of one of them */
 } bench;
 
 static void bench_open(bench *b, const char *dir, em_model_lane lane, int64_t capacity)
@@ -36,24 +36,18 @@ static void bench_open(bench *b, const char *dir, em_model_lane lane, int64_t ca
     const em__decoder_config *c = &b->decoder->config;
     b->capacity = capacity;
     b->bytes = (size_t)(c->kv_heads * capacity * c->head_dim) * sizeof(float);
-    b->keys = em__calloc((size_t)c->layers, sizeof *b->keys);
-    b->values = em__calloc((size_t)c->layers, sizeof *b->values);
-    for (int64_t i = 0; i < c->layers; i++) {
-        b->keys[i] = em__block_alloc(b->bytes);
-        b->values[i] = em__block_alloc(b->bytes);
-        memset(b->keys[i], 0xff, b->bytes); /* NaN: rows that were not written must not count */
-        memset(b->values[i], 0xff, b->bytes);
+    b->caches = em__calloc(2 * (size_t)c->layers, sizeof *b->caches);
+    for (int64_t i = 0; i < 2 * c->layers; i++) {
+        b->caches[i] = em__block_alloc(b->bytes);
+        memset(b->caches[i], 0xff, b->bytes); /* NaN: rows that were not written must not count */
     }
 }
 
 static void bench_close(bench *b)
 {
-    for (int64_t i = 0; i < b->decoder->config.layers; i++) {
-        em__block_free(b->keys[i], b->bytes);
-        em__block_free(b->values[i], b->bytes);
-    }
-    em__free(b->keys);
-    em__free(b->values);
+    for (int64_t i = 0; i < 2 * b->decoder->config.layers; i++)
+        em__block_free(b->caches[i], b->bytes);
+    em__free(b->caches);
     em__decoder_close(b->decoder);
     em_safetensors_close(&b->file);
 }
@@ -63,13 +57,8 @@ static void forward(bench *b, const int32_t *ids, size_t n, size_t before, float
 {
     const em__decoder_task task = {1, (int64_t)n, b->capacity, EM_F32, true};
     const int32_t at = (int32_t)before, length = (int32_t)(before + n);
-    const em__decoder_feed feed = {.ids = ids,
-                                   .positions = &at,
-                                   .slots = &at,
-                                   .lengths = &length,
-                                   .keys = b->keys,
-                                   .values = b->values,
-                                   .length = length};
+    const em__decoder_feed feed = {
+        .ids = ids, .positions = &at, .slots = &at, .lengths = &length, .caches = b->caches, .length = length};
     EXPECT_OK(em__decoder_run(b->decoder, &task, &feed, logits));
 }
 

@@ -10,7 +10,7 @@ static em_status open_decoder(em__decoder *d, const char *dir, const em_safetens
 {
     EM__TRY(em__decoder_config_read(dir, &d->config));
     EM__TRY(em__decoder_weights_load(file, &d->config, d->device, &d->weights));
-    size_t caches = 2 * (size_t)d->config.layers;
+    size_t caches = EM__CACHE_PARTS * (size_t)d->config.layers;
     d->periods = em__calloc((size_t)d->config.rope.dims / 2, sizeof *d->periods);
     d->inputs = em__calloc(caches + EM__FEED_COUNT, sizeof *d->inputs);
     d->outputs = em__calloc(caches + 1, sizeof *d->outputs);

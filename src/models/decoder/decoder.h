@@ -40,7 +40,7 @@ typedef struct em__decoder_weights {
 typedef struct em__decoder_task {
     int64_t batch, tokens; /* sequences; new tokens of each */
     int64_t capacity;      /* rows of a cache */
-    em_dtype cache;        /* f32, bf16 or f16 */
+    em_dtype cache;        /* f32, bf16, f16; s8: codes, and a scale a row */
     bool all;              /* logits of every new token; otherwise of the one at `last` (batch or tokens is 1) */
 } em__decoder_task;
 
@@ -48,10 +48,19 @@ typedef struct em__decoder_task {
  * the cache, and sees the first lengths[b] rows (of the last tokens - 1 only those of tokens before it). */
 typedef struct em__decoder_feed {
     const int32_t *ids, *positions, *slots, *lengths;
-    const int32_t *last;               /* [1]: index of the token whose logits are wanted, when !all and tokens > 1 */
-    void *const *keys, *const *values; /* [layers], each [batch, kv_heads, capacity, head_dim] */
-    int64_t length;                    /* tokens that the longest sequence will then have: for dynamic rope */
+    const int32_t *last; /* [1]: index of the token whose logits are wanted, when !all and tokens > 1 */
+    void *const *caches; /* of each layer its parts (em__cache_parts), one layer after another */
+    int64_t length;      /* tokens that the longest sequence will then have: for dynamic rope */
 } em__decoder_feed;
+
+/* What a layer keeps of each token: keys and values [batch, kv_heads, capacity, head_dim], and with s8 the scales of
+ * both, f32 [batch, kv_heads, capacity]. */
+enum { EM__CACHE_KEYS, EM__CACHE_VALUES, EM__CACHE_KEY_SCALES, EM__CACHE_VALUE_SCALES, EM__CACHE_PARTS };
+
+static inline size_t em__cache_parts(em_dtype dtype)
+{
+    return dtype == EM_S8 ? EM__CACHE_PARTS : EM__CACHE_KEY_SCALES;
+}
 
 typedef struct em__decoder_program {
     em__decoder_task task;
@@ -87,7 +96,7 @@ em_status em__decoder_weights_load(const em_safetensors *file, const em__decoder
                                    em__decoder_weights *weights);
 void em__decoder_weights_free(const em__decoder_config *config, em__decoder_weights *weights);
 
-/* Inputs of a traced forward: keys and values of each layer, then these. */
+/* Inputs of a traced forward: the parts of each layer's cache, then these. */
 enum {
     EM__FEED_IDS,
     EM__FEED_POSITIONS,
@@ -98,7 +107,7 @@ enum {
     EM__FEED_COUNT
 };
 
-/* The forward as ops (forward.c): caches[2 i] and [2 i + 1] are replaced by the updated keys and values of layer i.
+/* The forward as ops (forward.c): the caches, layer by layer, are replaced by updated ones.
  * Result: f32 [batch, vocabulary], with task->all [batch, tokens, vocabulary]. */
 em_array *em__decoder_forward(em_scope *s, const em__decoder *decoder, const em__decoder_task *task, em_array **caches,
                               em_array *const *feed);

@@ -49,22 +49,39 @@ static em_array *heads(em_scope *s, const layer_context *c, em_array *x, em_arra
     return em_transpose(s, x, EM_AXES(0, 2, 1, 3));
 }
 
+/* Puts the rows of one part, keys or values, into the cache. */
+static void remember(em_scope *s, const layer_context *c, em_array **cache, int part, em_array *rows)
+{
+    em_array *slot = c->feed[EM__FEED_SLOTS];
+    if (c->task->cache != EM_S8) {
+        cache[part] = em_kv_update(s, cache[part], rows, slot);
+        return;
+    }
+    em_array **scales = &cache[part + EM__CACHE_KEY_SCALES];
+    *scales = em_kv_scales(s, *scales, rows, slot);
+    cache[part] = em_kv_codes(s, cache[part], rows, slot);
+}
+
 static em_array *attention(em_scope *s, const layer_context *c, const em__decoder_layer *w,
                            const em__decoder_layer_config *layer, em_array *x, em_array **cache)
 {
     const em__decoder_config *config = c->config;
+    const bool coded = c->task->cache == EM_S8;
     const double turned = layer->rope ? config->rope.attention : 1;
     em_array *q = heads(s, c, project(s, x, &w->query), w->query_norm, layer->rope);
     em_array *k = heads(s, c, project(s, x, &w->key), w->key_norm, layer->rope);
     em_array *v = heads(s, c, project(s, x, &w->value), NULL, false);
-    cache[0] = em_kv_update(s, cache[0], k, c->feed[EM__FEED_SLOTS]);
-    cache[1] = em_kv_update(s, cache[1], v, c->feed[EM__FEED_SLOTS]);
+    remember(s, c, cache, EM__CACHE_KEYS, k);
+    remember(s, c, cache, EM__CACHE_VALUES, v);
     em_sdpa_options how = {.struct_size = sizeof how,
                            .lengths = c->feed[EM__FEED_LENGTHS],
+                           .k_scales = coded ? cache[EM__CACHE_KEY_SCALES] : NULL,
+                           .v_scales = coded ? cache[EM__CACHE_VALUE_SCALES] : NULL,
                            .scale = turned * turned / sqrt((double)config->head_dim),
                            .causal = true,
                            .window = (int)layer->window};
-    em_array *mixed = em_transpose(s, em_sdpa_with(s, q, cache[0], cache[1], &how), EM_AXES(0, 2, 1, 3));
+    em_array *mixed = em_sdpa_with(s, q, cache[EM__CACHE_KEYS], cache[EM__CACHE_VALUES], &how);
+    mixed = em_transpose(s, mixed, EM_AXES(0, 2, 1, 3));
     mixed = em_reshape(s, mixed, em_shape(c->task->batch, c->task->tokens, -1));
     return project(s, mixed, &w->out);
 }
@@ -91,11 +108,12 @@ em_array *em__decoder_forward(em_scope *s, const em__decoder *decoder, const em_
     const em__decoder_config *config = &decoder->config;
     const em__decoder_weights *w = &decoder->weights;
     const layer_context context = {config, task, feed};
+    const size_t parts = em__cache_parts(task->cache);
     em_array *x = embed(s, &w->embedding, feed[EM__FEED_IDS]);
     for (int64_t i = 0; i < config->layers; i++) {
         const em__decoder_layer *layer = &w->layers[i];
         em_array *h = em_rms_norm(s, x, layer->attention_norm, config->norm_eps);
-        x = em_add(s, x, attention(s, &context, layer, &config->each[i], h, &caches[2 * i]));
+        x = em_add(s, x, attention(s, &context, layer, &config->each[i], h, &caches[parts * (size_t)i]));
         h = em_rms_norm(s, x, layer->mlp_norm, config->norm_eps);
         x = em_add(s, x, mlp(s, config, layer, h));
     }

@@ -7,6 +7,11 @@
 #include "core/error.h"
 #include "models/decoder/decoder.h"
 
+static size_t count_caches(const em__decoder *d, const em__decoder_task *task)
+{
+    return em__cache_parts(task->cache) * (size_t)d->config.layers;
+}
+
 typedef struct tracing {
     const em__decoder *decoder;
     const em__decoder_task *task;
@@ -15,7 +20,7 @@ typedef struct tracing {
 static em_status trace(em_scope *s, em_array *const *inputs, em_array **outputs, void *user)
 {
     const tracing *t = user;
-    const size_t caches = 2 * (size_t)t->decoder->config.layers;
+    const size_t caches = count_caches(t->decoder, t->task);
     memcpy(outputs, inputs, caches * sizeof *outputs);
     outputs[caches] = em__decoder_forward(s, t->decoder, t->task, outputs, inputs + caches);
     return em_scope_status(s);
@@ -24,9 +29,11 @@ static em_status trace(em_scope *s, em_array *const *inputs, em_array **outputs,
 static void list_specs(const em__decoder *d, const em__decoder_task *task, em_spec *specs)
 {
     const em__decoder_config *c = &d->config;
-    const size_t caches = 2 * (size_t)c->layers;
+    const size_t caches = count_caches(d, task), parts = em__cache_parts(task->cache);
     for (size_t i = 0; i < caches; i++)
-        specs[i] = (em_spec){task->cache, em_shape(task->batch, c->kv_heads, task->capacity, c->head_dim)};
+        specs[i] = i % parts < EM__CACHE_KEY_SCALES
+                       ? (em_spec){task->cache, em_shape(task->batch, c->kv_heads, task->capacity, c->head_dim)}
+                       : (em_spec){EM_F32, em_shape(task->batch, c->kv_heads, task->capacity)};
     em_spec *feed = specs + caches;
     feed[EM__FEED_IDS] = (em_spec){EM_S32, em_shape(task->batch, task->tokens)};
     feed[EM__FEED_POSITIONS] = (em_spec){EM_S32, em_shape(task->batch)};
@@ -36,18 +43,16 @@ static void list_specs(const em__decoder *d, const em__decoder_task *task, em_sp
     feed[EM__FEED_PERIODS] = (em_spec){EM_F32, em_shape(c->rope.dims / 2)};
 }
 
-static void list_inputs(em__decoder *d, const em__decoder_feed *feed)
+static void list_inputs(em__decoder *d, const em__decoder_task *task, const em__decoder_feed *feed)
 {
     static const int32_t first = 0;
-    const size_t layers = (size_t)d->config.layers;
-    for (size_t i = 0; i < layers; i++) {
-        d->inputs[2 * i] = d->outputs[2 * i] = feed->keys[i];
-        d->inputs[2 * i + 1] = d->outputs[2 * i + 1] = feed->values[i];
-    }
+    const size_t caches = count_caches(d, task);
+    for (size_t i = 0; i < caches; i++)
+        d->inputs[i] = d->outputs[i] = feed->caches[i];
     const void *rest[EM__FEED_COUNT] = {feed->ids, feed->positions, feed->slots, feed->lengths, &first, d->periods};
     if (feed->last)
         rest[EM__FEED_LAST] = feed->last;
-    memcpy(d->inputs + 2 * layers, rest, sizeof rest);
+    memcpy(d->inputs + caches, rest, sizeof rest);
 }
 
 static bool same_task(const em__decoder_task *a, const em__decoder_task *b)
@@ -71,8 +76,8 @@ static em__decoder_program *make_room(em__decoder *d)
 
 static em_program *compile(em__decoder *d, const em__decoder_task *task)
 {
-    em_spec specs[2 * EM__DECODER_MAX_LAYERS + EM__FEED_COUNT];
-    const size_t caches = 2 * (size_t)d->config.layers;
+    em_spec specs[EM__CACHE_PARTS * EM__DECODER_MAX_LAYERS + EM__FEED_COUNT];
+    const size_t caches = count_caches(d, task);
     const em_compile_options options = {.struct_size = sizeof options,
                                         .lane = d->lane == EM_LANE_FUSE ? EM_FUSE : EM_NATIVE,
                                         .device = d->device,
@@ -113,9 +118,8 @@ em_program *em__decoder_latest(const em__decoder *d)
 }
 
 /* The arrays of an eager run over the caller's memory, in `s`. */
-static em_status wrap_inputs(em_scope *s, const em__decoder *d, const em_spec *specs, em_array **inputs)
+static em_status wrap_inputs(em_scope *s, const em__decoder *d, const em_spec *specs, size_t n, em_array **inputs)
 {
-    const size_t n = 2 * (size_t)d->config.layers + EM__FEED_COUNT;
     for (size_t i = 0; i < n; i++) {
         inputs[i] = em_scope_adopt(s, em_array_wrap(specs[i].dtype, d->inputs[i], specs[i].dims, NULL, NULL));
         if (!inputs[i])
@@ -136,15 +140,16 @@ static em_status copy_result(em_scope *s, em_array *array, void *to)
 
 static em_status run_eager(em__decoder *d, const em__decoder_task *task)
 {
-    em_spec specs[2 * EM__DECODER_MAX_LAYERS + EM__FEED_COUNT];
-    em_array *inputs[2 * EM__DECODER_MAX_LAYERS + EM__FEED_COUNT], *outputs[2 * EM__DECODER_MAX_LAYERS + 1];
-    const size_t caches = 2 * (size_t)d->config.layers;
+    em_spec specs[EM__CACHE_PARTS * EM__DECODER_MAX_LAYERS + EM__FEED_COUNT];
+    em_array *inputs[EM__CACHE_PARTS * EM__DECODER_MAX_LAYERS + EM__FEED_COUNT];
+    em_array *outputs[EM__CACHE_PARTS * EM__DECODER_MAX_LAYERS + 1];
+    const size_t caches = count_caches(d, task);
     em_scope *s = em_scope_new(d->device);
     if (!s)
         return em_last_status();
     list_specs(d, task, specs);
     tracing t = {d, task};
-    em_status status = wrap_inputs(s, d, specs, inputs);
+    em_status status = wrap_inputs(s, d, specs, caches + EM__FEED_COUNT, inputs);
     if (status == EM_OK)
         status = trace(s, inputs, outputs, &t);
     for (size_t i = caches + 1; i-- > 0 && status == EM_OK;) /* the logits first: they need the caches as they were */
@@ -160,8 +165,8 @@ em_status em__decoder_run(em__decoder *d, const em__decoder_task *task, const em
     em_status status;
     pthread_mutex_lock(&d->lock);
     em__rope_periods(&d->config.rope, feed->length, d->periods);
-    list_inputs(d, feed);
-    d->outputs[2 * d->config.layers] = logits;
+    list_inputs(d, task, feed);
+    d->outputs[count_caches(d, task)] = logits;
     if (d->lane == EM_LANE_EAGER) {
         status = run_eager(d, task);
     } else {
