@@ -44,7 +44,7 @@ typedef struct cli_sampling_values {
                 CLI_COUNT, context, 1L << 30),                                                                         \
     CLI_SAMPLING(T, "rotate", 0, NULL, "when the context is full, forget the oldest tokens", CLI_FLAG, rotate, 1),     \
     CLI_SAMPLING(T, "keep", 0, "N", "tokens at the beginning that --rotate keeps", CLI_COUNT, keep, 1L << 30),         \
-    CLI_SAMPLING(T, "cache", 0, "TYPE", "f32, bf16, f16 or s8 keys and values (as the weights)", CLI_TEXT, cache, 0),      \
+    CLI_SAMPLING(T, "cache", 0, "TYPE", "f32, bf16, f16 or s8 keys and values (as the weights)", CLI_TEXT, cache, 0),  \
     CLI_SAMPLING(T, "prefill-chunk", 0, "N", "tokens of a prompt computed at a time (512)", CLI_COUNT, chunk, 4096),   \
     CLI_SAMPLING(T, "speculate", 0, "N", "guess N tokens from the text so far: the same answer, sooner",               \
                 CLI_COUNT, speculate, 32)
