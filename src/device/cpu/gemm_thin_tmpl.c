@@ -14,7 +14,7 @@
 #include "core/float16.h"
 
 #define COLUMNS EM__THIN_COLUMNS
-#define AHEAD 1536 /* bytes */
+#define AHEAD 1024 /* bytes */
 #define ALWAYS static inline __attribute__((always_inline))
 #define UNROLL_LANES _Pragma("GCC unroll 16") for (int i = 0; i < LANES; i++)
 #define UNROLL_ROWS _Pragma("GCC unroll 8") for (int r = 0; r < rows; r++)
@@ -30,37 +30,28 @@ static inline int size_of(int kind)
     return kind == EM__B_F32 ? 4 : 2;
 }
 
-/* A step of LANES columns, turned: v[i] has element i of each, or elements 2 i and 2 i + 1. What lies `ahead` bytes (0:
- * nothing) is called into the second cache: on its way to the first it would hold up what is needed now. */
-ALWAYS void load_turned(vec v[LANES], const char *const *column, int64_t k, int64_t ahead, const int kind)
+/* A step of LANES columns, turned: v[i] has element i of each, or elements 2 i and 2 i + 1. What lies `ahead`
+ * bytes is called into the second cache: on its way to the first it would hold up what is needed now. */
+ALWAYS void load_turned(vec v[LANES], const char *const *column, int64_t k, const int ahead, const int kind)
 {
     const int64_t at = k * size_of(kind);
     UNROLL_LANES
     {
-        if (!__builtin_constant_p(ahead) || ahead)
+        if (ahead)
             _mm_prefetch(column[i] + at + ahead, _MM_HINT_T1);
         v[i] = kind == EM__B_F16 ? LOAD_F16(column[i] + at) : LOAD(column[i] + at);
     }
     TURN(v);
 }
 
-/* How far behind what is read now lies what is read AHEAD bytes later: near the end of these columns that is the
- * beginning of the next COLUMNS. */
-ALWAYS int64_t ahead_of(const em__gemm_thin *t, int64_t k, const int kind)
-{
-    const int64_t left = (t->k - k) * size_of(kind);
-    return left > AHEAD ? AHEAD : AHEAD - t->k * size_of(kind) + COLUMNS * t->stride;
-}
-
 ALWAYS void meet(vec sum[ROWS][GROUPS], const em__gemm_thin *t, const char *const *column, int64_t k, const int kind,
                  const int rows)
 {
     const float *a = t->a + k;
-    const int64_t ahead = ahead_of(t, k, kind);
     UNROLL_GROUPS
     {
         vec v[LANES];
-        load_turned(v, column + g * LANES, k, ahead, kind);
+        load_turned(v, column + g * LANES, k, AHEAD, kind);
         UNROLL_LANES
         {
             if (kind == EM__B_BF16) {
