@@ -181,7 +181,8 @@ typedef struct em_generation_stats {
     size_t reused_tokens; /* of them found in the cache */
     size_t tokens;        /* written since the start */
     double prompt_seconds, token_seconds;
-    size_t cache_bytes;       /* keys and values, allocated */
+    size_t cache_bytes; /* keys and values, allocated */
+    em_dtype cache_dtype;
     size_t guessed, accepted; /* by speculation */
 } em_generation_stats;
 EM_API em_status em_generation_get_stats(const em_generation *generation, em_generation_stats *stats);

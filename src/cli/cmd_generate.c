@@ -4,6 +4,7 @@
 
 #include "cli/conversation.h"
 #include "cli/input.h"
+#include "cli/limit.h"
 #include "cli/output.h"
 #include "cli/sampling.h"
 #include "cli/session.h"
@@ -251,6 +252,22 @@ static int print_answers(generating *g)
     return code;
 }
 
+enum { CACHED_BYTES = 200 << 20 }; /* weights below it may stay in the caches, where memory is no limit */
+
+/* What decoding reads, weights and half of the final cache, against what memory gives. */
+static void print_share(const generating *g, const em_generation_stats *s, const em_model_info *info, size_t decoded)
+{
+    double kept = 2.0 * info->layers * info->kv_heads * info->head_dim * (double)(s->prompt_tokens + s->tokens / 2) *
+                  (double)em_dtype_size(s->cache_dtype);
+    if (decoded == 0 || info->weight_bytes < CACHED_BYTES || g->values->answers > 1 || s->guessed > 0)
+        return;
+    double rate = ((double)info->weight_bytes + kept) * (double)decoded / s->token_seconds;
+    double limit = cli_read_limit((int)g->values->session.threads);
+    if (limit > 0)
+        fprintf(stderr, "  decoding reads %.1f GB/s, %.0f %% of the %.1f GB/s that this machine's memory gives\n",
+                rate / 1e9, rate / limit * 100, limit / 1e9);
+}
+
 static void print_stats(const generating *g)
 {
     em_generation_stats s;
@@ -258,13 +275,14 @@ static void print_stats(const generating *g)
     em_generation_get_stats(g->generation, &s);
     em_model_get_info(g->model, &info);
     size_t decoded = s.tokens > 1 ? s.tokens - 1 : 0; /* the first comes with the prompt */
-    fflush(stdout); /* the answer's line ends first, also where both go to one file */
+    fflush(stdout);                                   /* the answer's line ends first, also where both go to one file */
     fprintf(stderr,
             "  load %.2f s (%.2f GB mapped), prompt %zu tokens at %.0f tok/s, answer %zu tokens at %.1f tok/s, cache "
             "%.0f MB\n",
             g->load_seconds, (double)info.weight_bytes / 1e9, s.prompt_tokens,
             s.prompt_seconds > 0 ? (double)(s.prompt_tokens - s.reused_tokens) / s.prompt_seconds : 0, s.tokens,
             s.token_seconds > 0 ? (double)decoded / s.token_seconds : 0, (double)s.cache_bytes / 1e6);
+    print_share(g, &s, &info, decoded);
     if (s.guessed > 0)
         fprintf(stderr, "  %zu of %zu guessed tokens were right\n", s.accepted, s.guessed);
 }

@@ -159,5 +159,6 @@ em_status em_generation_get_stats(const em_generation *g, em_generation_stats *s
     EM__FAIL_IF(!g || !stats, EM_ERROR_INVALID_ARGUMENT, "generation: NULL argument");
     *stats = g->stats;
     stats->cache_bytes = em__cache_bytes(&g->cache);
+    stats->cache_dtype = g->cache.dtype;
     return EM_OK;
 }

@@ -1,0 +1,9 @@
+/* How fast this machine's memory is read: what decoding is measured against. */
+#ifndef EMILY_CLI_LIMIT_H
+#define EMILY_CLI_LIMIT_H
+
+/* Bytes a second that `threads` threads (0: all that the process may use) read from memory far larger than the caches,
+ * the best of a few passes; 0 when it can't be measured. Takes about a fifth of a second. */
+double cli_read_limit(int threads);
+
+#endif
