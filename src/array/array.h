@@ -19,6 +19,8 @@ typedef struct em__buffer {
     size_t size;
     void (*free_fn)(void *user); /* foreign memory; NULL with `foreign` means there is nothing to free */
     void *user;
+    /* Or NULL: these bytes were read and need not stay in memory; they come again from their file if wanted. */
+    void (*release_pages)(void *user, const void *data, size_t bytes);
     bool foreign;
 } em__buffer;
 

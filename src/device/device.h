@@ -61,7 +61,8 @@ typedef struct em__device_vtable {
     /* optional: one thread, fixed */
     int (*threads)(em_device *device);
     em_status (*set_threads)(em_device *device, int threads);
-    /* optional: a better layout for a constant operand 1. 0 bytes: none. `pack` fills `to`. */
+    /* optional: a better layout for a constant operand 1. 0 bytes: none. `pack` fills `to`, or gives
+     * EM_ERROR_UNSUPPORTED, without a text, when the layout does not suit the values: then there is none either. */
     size_t (*packed_bytes)(em_device *device, const em__call *call);
     em_status (*pack)(em_device *device, const em__call *call, void *to);
     /* optional: whether an elementwise op or a reduction, with operands and result of these dtypes, may be a step of a

@@ -16,7 +16,7 @@ struct em__packed {
     int refs, n, n_axes;
     int64_t axes[EM_MAX_RANK];       /* contracted: the same weight may be used turned as well */
     em_array *weights[MOST_WEIGHTS]; /* held: their memory is the identity */
-    void *data;
+    void *data;                      /* NULL, with no bytes: the device saw the values and left them as they are */
     size_t bytes;
 };
 
@@ -56,6 +56,13 @@ static em__packed *find_locked(em_device *device, const em__call *call, em_array
     return NULL;
 }
 
+static void release_pages(const em_array *weight)
+{
+    const em__buffer *buffer = weight->buffer;
+    if (buffer->release_pages)
+        buffer->release_pages(buffer->user, em__array_tensor(weight).data, em_array_bytes(weight));
+}
+
 static em_status make_locked(em_device *device, const em__call *call, em_array *const *weights, int n, size_t bytes,
                              em__packed **out)
 {
@@ -64,6 +71,12 @@ static em_status make_locked(em_device *device, const em__call *call, em_array *
         return EM_ERROR_OUT_OF_MEMORY;
     *entry = (em__packed){.device = device, .n = n, .bytes = bytes, .data = em__block_alloc(bytes)};
     em_status status = entry->data ? device->vtable->pack(device, call, entry->data) : EM_ERROR_OUT_OF_MEMORY;
+    if (status == EM_ERROR_UNSUPPORTED) {
+        em__block_free(entry->data, bytes);
+        entry->data = NULL;
+        entry->bytes = 0;
+        status = EM_OK;
+    }
     if (status != EM_OK) {
         em__block_free(entry->data, bytes);
         em__free(entry);
@@ -72,8 +85,11 @@ static em_status make_locked(em_device *device, const em__call *call, em_array *
     const int64_t *axes;
     entry->n_axes = contracted(call, &axes);
     memcpy(entry->axes, axes, (size_t)entry->n_axes * sizeof *axes);
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         entry->weights[i] = em_array_retain(weights[i]);
+        if (entry->data)
+            release_pages(weights[i]);
+    }
     entry->next = list;
     list = entry;
     *out = entry;

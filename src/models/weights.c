@@ -6,6 +6,7 @@
 
 #include <emily/ops.h>
 
+#include "array/array.h"
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -81,6 +82,12 @@ static em_status cast(const em__source *from, em_array **array)
     return status;
 }
 
+static void release_pages(void *file, const void *data, size_t bytes)
+{
+    const em_safetensors_tensor tensor = {.data = data, .nbytes = bytes};
+    em__safetensors_release_pages(file, &tensor);
+}
+
 em_status em__tensor_load(const em__source *from, const em__wanted *wanted, em_array **array)
 {
     const em_safetensors_tensor *t = em_safetensors_find(from->file, wanted->name);
@@ -91,6 +98,7 @@ em_status em__tensor_load(const em__source *from, const em__wanted *wanted, em_a
         em__safetensors_release(from->file);
         return em_last_status();
     }
+    wrapped->buffer->release_pages = release_pages;
     em_status status = EM_OK;
     if (!wanted->as_stored && from->dtype != t->dtype)
         status = cast(from, &wrapped);

@@ -85,7 +85,7 @@ size_t em__cpu_packed_bytes_half(em_device *device, const em__call *call)
     em__tensor in[2];
     bool mine = call->op == EM__OP_DOT_GENERAL && is_half(call->in[0].spec.dtype) && is_half(call->in[1].spec.dtype);
     if (!mine || !em__tensor_is_contiguous(&call->in[1]))
-        return 0;
+        return em__cpu_packed_bytes_mixed(device, call);
     em__call wide = widened(call, in, NULL);
     return em__cpu_packed_bytes(device, &wide);
 }
@@ -93,6 +93,8 @@ size_t em__cpu_packed_bytes_half(em_device *device, const em__call *call)
 em_status em__cpu_pack_half(em_device *device, const em__call *call, void *to)
 {
     em__tensor in[2];
+    if (call->in[0].spec.dtype == EM_F32)
+        return em__cpu_pack_mixed(device, call, to);
     size_t bytes = wide_bytes(&call->in[1]);
     void *memory = em__block_alloc(bytes);
     if (!memory)

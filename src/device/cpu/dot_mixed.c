@@ -1,13 +1,25 @@
 /*
  * DOT_GENERAL and FUSED_LINEAR of f32 with half weights, which are read where they lie (em__gemm_half_run). A weight
- * whose rows or depth do not step evenly, and an x whose depth is not contiguous, are first copied row-major.
+ * whose rows or depth do not step evenly, and an x whose depth is not contiguous, are first copied row-major. A large
+ * constant weight of bf16 is packed (gemm_packed.h), for the same bits.
  */
+#include <stdatomic.h>
+
 #include "core/error.h"
 #include "device/cpu/cpu.h"
 #include "device/cpu/dot.h"
 #include "device/cpu/gemm.h"
+#include "device/cpu/gemm_packed.h"
 
 #define MOST_WEIGHTS 8
+
+/* A smaller weight stays as it is: it will be met in a cache. */
+static atomic_size_t least_packed = (size_t)1 << 20;
+
+void em__cpu_set_least_packed(size_t bytes)
+{
+    atomic_store(&least_packed, bytes);
+}
 
 typedef struct side {
     em__dot_operand as; /* as the product reads it */
@@ -79,10 +91,16 @@ static em__gemm_args common_args(em__cpu *cpu, const em__call *call, const mixed
     return args;
 }
 
+static const em__tensor *weight_at(const em__call *call, int i)
+{
+    return &call->in[call->op == EM__OP_FUSED_LINEAR ? em__linear_weight(call->ints, i) : 1];
+}
+
 static em_status run_mixed(em_device *device, const em__call *call)
 {
     em__cpu *cpu = em__cpu_of(device);
     mixed m = describe(call);
+    const char *packed = call->packed;
     const void *data;
     if (em__spec_empty(&call->out.spec))
         return EM_OK;
@@ -90,10 +108,15 @@ static em_status run_mixed(em_device *device, const em__call *call)
     EM__TRY(place(device, &m.x, &call->in[0], call->scratch, &data));
     args.a = data;
     for (int i = 0; i < m.weights; i++) {
-        const em__tensor *w = &call->in[call->op == EM__OP_FUSED_LINEAR ? em__linear_weight(call->ints, i) : 1];
-        EM__TRY(place(device, &m.w[i], w, (char *)call->scratch + m.x.bytes, &data));
+        const em__tensor *w = weight_at(call, i);
         args.n = m.w[i].as.rows;
-        args.half = (em__gemm_half){data, w->spec.dtype, m.w[i].as.row_stride, m.w[i].as.depth_stride};
+        if (call->packed) {
+            args.half = (em__gemm_half){(const void *)packed, EM_BF16, args.k, 1, true};
+            packed += em__bf12_bytes(args.n, args.k);
+        } else {
+            EM__TRY(place(device, &m.w[i], w, (char *)call->scratch + m.x.bytes, &data));
+            args.half = (em__gemm_half){data, w->spec.dtype, m.w[i].as.row_stride, m.w[i].as.depth_stride, false};
+        }
         EM__TRY(em__gemm_half_run(em__gemm_kernels_get(cpu->level), cpu->pool, &args));
         args.c += args.n;
         args.bias = args.bias ? args.bias + args.n : NULL;
@@ -102,12 +125,50 @@ static em_status run_mixed(em_device *device, const em__call *call)
     return EM_OK;
 }
 
+static bool is_mixed(const em__call *call)
+{
+    return (call->op == EM__OP_DOT_GENERAL || call->op == EM__OP_FUSED_LINEAR) &&
+           em__dot_mixes(call->in[0].spec.dtype, call->in[1].spec.dtype) &&
+           (call->op != EM__OP_FUSED_LINEAR || call->ints[2] <= MOST_WEIGHTS);
+}
+
+size_t em__cpu_packed_bytes_mixed(em_device *device, const em__call *call)
+{
+    size_t total = 0, elements = 0;
+    (void)device;
+    if (!is_mixed(call) || call->in[1].spec.dtype != EM_BF16)
+        return 0;
+    const mixed m = describe(call);
+    for (int i = 0; i < m.weights; i++) {
+        const em__dot_operand *w = &m.w[i].as;
+        const size_t bytes = m.w[i].bytes || w->depth_stride != 1 ? 0 : em__bf12_bytes(w->rows, w->depth);
+        if (!bytes)
+            return 0;
+        total += bytes;
+        elements += (size_t)(w->rows * w->depth);
+    }
+    return elements * sizeof(uint16_t) >= atomic_load(&least_packed) ? total : 0;
+}
+
+em_status em__cpu_pack_mixed(em_device *device, const em__call *call, void *to)
+{
+    em__cpu *cpu = em__cpu_of(device);
+    const mixed m = describe(call);
+    char *at = to;
+    for (int i = 0; i < m.weights; i++) {
+        const em__dot_operand *w = &m.w[i].as;
+        if (!em__bf12_pack(em__gemm_kernels_get(cpu->level), cpu->pool, at, weight_at(call, i)->data, w->rows, w->depth,
+                           w->row_stride))
+            return EM_ERROR_UNSUPPORTED;
+        at += em__bf12_bytes(w->rows, w->depth);
+    }
+    return EM_OK;
+}
+
 bool em__cpu_prepare_dot_mixed(em__cpu *cpu, const em__call *call, em__plan *plan)
 {
     (void)cpu;
-    bool mine = (call->op == EM__OP_DOT_GENERAL || call->op == EM__OP_FUSED_LINEAR) &&
-                em__dot_mixes(call->in[0].spec.dtype, call->in[1].spec.dtype);
-    if (!mine || (call->op == EM__OP_FUSED_LINEAR && call->ints[2] > MOST_WEIGHTS))
+    if (!is_mixed(call))
         return false;
     const mixed m = describe(call);
     plan->kernel = run_mixed;

@@ -99,9 +99,14 @@ static void fetch_half(const gemm_chunk *chunk, int64_t index, int64_t panel)
     const uint16_t *at = half->data + chunk->then_panel * EM__GEMM_PANEL * half->row + chunk->then_k;
     const int64_t left = chunk->plan->args->n - chunk->then_panel * EM__GEMM_PANEL;
     const int64_t depth = em__gemm_min(chunk->plan->args->k - chunk->then_k, BLOCK_DEPTH);
+    const int64_t part = index * chunk->group + panel - chunk->b_panel, parts = chunk->tiles * chunk->group;
+    if (half->packed) {
+        em__bf12_fetch((const void *)half->data, chunk->then_panel * EM__GEMM_PANEL,
+                       em__gemm_min(left, GROUP * EM__GEMM_PANEL), chunk->then_k, depth, part, parts);
+        return;
+    }
     em__gemm_fetch((const char *)at, half->row * (int64_t)sizeof *at, em__gemm_min(left, GROUP * EM__GEMM_PANEL),
-                   depth * (int64_t)sizeof *at, index * chunk->group + panel - chunk->b_panel,
-                   chunk->tiles * chunk->group);
+                   depth * (int64_t)sizeof *at, part, parts);
 }
 
 static void run_tile(gemm_chunk *chunk, int64_t index, int64_t panel)
@@ -335,7 +340,7 @@ size_t em__gemm_half_scratch_bytes(const em__gemm_kernels *kernels, int64_t k)
 
 em_status em__gemm_half_run(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args)
 {
-    const int kind = args->half.dtype == EM_BF16 ? EM__B_BF16 : EM__B_F16;
+    const int kind = args->half.packed ? EM__B_PACKED : args->half.dtype == EM_BF16 ? EM__B_BF16 : EM__B_F16;
     if (args->m <= 0 || args->n <= 0)
         return EM_OK;
     if (args->half.depth == 1 && em__gemm_is_thin(kernels, args)) {

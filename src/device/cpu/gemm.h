@@ -41,11 +41,13 @@ em__cpu_level em__gemm_kernels_level(const em__gemm_kernels *kernels);
  * has the bits of the composed one: an element's result must not depend on where a piece begins. */
 typedef void (*em__gemm_activation)(void *out, const void *in, size_t n);
 
-/* B as halves where they lie: element (k, j) is data[j * row + k * depth], bf16 or f16. */
+/* B as halves where they lie: element (k, j) is data[j * row + k * depth], bf16 or f16. Packed: data is an em__bf12
+ * (gemm_packed.h) of bf16 and depth is 1. */
 typedef struct em__gemm_half {
     const uint16_t *data;
     em_dtype dtype;
     int64_t row, depth;
+    bool packed;
 } em__gemm_half;
 
 typedef struct em__gemm_args {

@@ -30,6 +30,10 @@ static void widen_f16(float *dst, const uint16_t *src, int64_t stride, int colum
 void em__gemm_widen_panel(const em__gemm_kernels *kernels, const em__gemm_half *half, int64_t column, int columns,
                           int64_t from, int64_t k, float *dst)
 {
+    if (half->packed) {
+        em__bf12_widen_panel(kernels, (const void *)half->data, column, columns, from, k, dst);
+        return;
+    }
     const uint16_t *src = half->data + column * half->row + from * half->depth;
     const int kind = half->dtype == EM_BF16 ? EM__B_BF16 : EM__B_F16;
     if (half->depth == 1)

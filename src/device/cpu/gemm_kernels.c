@@ -83,6 +83,7 @@ static void fill(void)
             .pack_columns = pack_columns_portable,
         };
         em__gemm_half_portable(family);
+        em__bf12_portable(family);
 #if defined(__x86_64__)
         em__cpu_level best = em__cpu_get()->hardware;
         best = best < (em__cpu_level)level ? best : (em__cpu_level)level;

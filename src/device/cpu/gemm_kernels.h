@@ -8,9 +8,10 @@
 #include <stdbool.h>
 
 #include "device/cpu/gemm.h"
+#include "device/cpu/gemm_packed.h"
 
 /* What an unpacked B is made of; the halves first. */
-enum { EM__B_BF16, EM__B_F16, EM__HALF_KINDS, EM__B_F32 = EM__HALF_KINDS, EM__B_KINDS };
+enum { EM__B_BF16, EM__B_F16, EM__HALF_KINDS, EM__B_F32 = EM__HALF_KINDS, EM__B_KINDS, EM__B_PACKED = EM__B_KINDS };
 
 #define EM__THIN_COLUMNS 16
 
@@ -72,6 +73,17 @@ struct em__gemm_kernels {
 
     /* pack_rows of bf16 and of f16. */
     void (*widen_rows[EM__HALF_KINDS])(float *dst, const uint16_t *src, int64_t stride, int columns, int64_t k);
+
+    /* Blocks of gemm_packed.h. Turned ones are contiguous, but unpack's as it is told. Pack sets all of *head but the
+     * side, and lists the first odd elements [EM__BF12_MOST_ODD]; unpack leaves these to em__bf12_mend. Widen fills 16
+     * columns of a panel. */
+    void (*bf12_turn)(uint16_t *dst, const uint16_t *src, int64_t row, int columns);
+    void (*bf12_pack)(uint8_t *block, const uint16_t *turned, em__bf12_head *head, uint32_t *odd);
+    void (*bf12_unpack)(uint16_t *dst, int64_t step, const uint8_t *block, const em__bf12_head *head);
+    void (*bf12_widen)(float *dst, const uint16_t *turned);
+
+    /* thin of the group's columns: of *thin, b, stride and columns are not looked at. NULL without thin_rows. */
+    void (*bf12_thin)(const em__gemm_thin *thin, const em__bf12 *w, int64_t group);
 };
 
 /* em__gemm_f32 inside a loop of the pool, whose scratch holds em__gemm_scratch_bytes() at least: runs inline. */
@@ -93,7 +105,8 @@ void em__gemm_widen_panel(const em__gemm_kernels *kernels, const em__gemm_half *
                           int64_t from, int64_t k, float *dst);
 
 /* Whether the kernels read such a B in place, and the product with it: em__gemm_f32's bits. args->b is not looked at;
- * column j of B begins `row` elements behind column j - 1, at `b`. The pool may be NULL. */
+ * column j of B begins `row` elements behind column j - 1, at `b`; of kind EM__B_PACKED, b is an em__bf12. The pool may
+ * be NULL. */
 bool em__gemm_is_thin(const em__gemm_kernels *kernels, const em__gemm_args *args);
 void em__gemm_thin_run(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args, int kind,
                        const void *b, int64_t row);
@@ -103,6 +116,7 @@ void em__gemm_fetch(const char *at, int64_t stride, int64_t rows, int64_t bytes,
 
 /* Levels' own parts. */
 void em__gemm_half_portable(em__gemm_kernels *kernels);
+void em__bf12_portable(em__gemm_kernels *kernels);
 void em__gemm_thin_avx2(em__gemm_kernels *kernels);
 void em__gemm_thin_avx512(em__gemm_kernels *kernels);
 void em__gemm_kernels_avx2(em__gemm_kernels *kernels);

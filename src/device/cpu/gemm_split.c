@@ -182,6 +182,28 @@ static void multiply_unsafe(const split_task *task, int64_t panel)
             multiply_plain(task, r, 1, panel, task->joined);
 }
 
+/* lay_half of a packed B. */
+static void lay_packed(const split_plan *plan, uint16_t *dst, int64_t column, int columns, uint32_t *largest)
+{
+    const em__bf12 *w = (const void *)plan->args->half.data;
+    for (int half = 0; half < PANEL; half += EM__BF12_COLUMNS) {
+        const int64_t first = (column + (half < columns ? half : 0)) / EM__BF12_COLUMNS * w->chunks;
+        uint16_t *to = dst + half / EM__BF12_COLUMNS * EM__SPLIT_TILE;
+        int16_t top[EM__SPLIT_DEPTH] = {0}; /* of pairs of elements, without signs */
+        for (int64_t i = 0; i < w->chunks; i++)
+            em__bf12_unpack(plan->kernels, w, first + i,
+                            to + i * EM__BF12_DEPTH / EM__SPLIT_DEPTH * EM__SPLIT_HALF_STEP, EM__SPLIT_HALF_STEP);
+        for (int64_t i = 0; i < plan->steps * 16; i++)
+            for (int j = 0; j < EM__SPLIT_DEPTH; j++) {
+                const uint16_t *pairs = to + i / 16 * EM__SPLIT_HALF_STEP + i % 16 * EM__SPLIT_DEPTH;
+                const int16_t bits = (int16_t)(pairs[j] & 0x7fff);
+                top[j] = bits > top[j] ? bits : top[j];
+            }
+        for (int j = 0; j < EM__BF12_COLUMNS; j++)
+            largest[half + j] = (uint32_t)(top[2 * j] > top[2 * j + 1] ? top[2 * j] : top[2 * j + 1]) << 16;
+    }
+}
+
 static void multiply_half(const split_task *task, int64_t panel, bool more)
 {
     const split_plan *plan = task->plan;
@@ -189,8 +211,11 @@ static void multiply_half(const split_task *task, int64_t panel, bool more)
     const int64_t column = panel * PANEL;
     const int columns = (int)em__gemm_min(args->n - column, PANEL);
     uint32_t largest[PANEL];
-    plan->kernels->split->lay_half(task->half, args->half.data + column * args->half.row, args->half.row, columns,
-                                   args->k, largest);
+    if (args->half.packed)
+        lay_packed(plan, task->half, column, columns, largest);
+    else
+        plan->kernels->split->lay_half(task->half, args->half.data + column * args->half.row, args->half.row, columns,
+                                       args->k, largest);
     const bool safe = panel_is_safe(largest);
     if (!safe || task->any_unsafe)
         em__gemm_widen_panel(plan->kernels, &args->half, column, columns, 0, args->k, task->joined);
@@ -198,8 +223,9 @@ static void multiply_half(const split_task *task, int64_t panel, bool more)
         multiply_plain(task, 0, task->rows, panel, task->joined);
         return;
     }
-    const uint16_t *next = args->half.data + (column + PANEL) * args->half.row;
-    multiply_split(task, panel, task->half, more && args->half.row == args->k ? (const char *)next : NULL);
+    more = more && args->half.row == args->k && !args->half.packed;
+    multiply_split(task, panel, task->half,
+                   more ? (const char *)(args->half.data + (column + PANEL) * args->half.row) : NULL);
     if (task->any_unsafe)
         multiply_unsafe(task, panel);
 }

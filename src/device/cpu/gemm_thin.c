@@ -43,14 +43,22 @@ static void run_direct(const thin_job *job, int64_t first, int64_t step, int col
                                 .rows = (int)args->m,
                                 .k = args->k,
                                 .c = c};
-    job->kernels->thin[job->kind](&thin);
+    if (job->kind == EM__B_PACKED)
+        job->kernels->bf12_thin(&thin, (const void *)job->b, first / COLUMNS);
+    else
+        job->kernels->thin[job->kind](&thin);
     put(job, 0, thin.rows, first, step, columns, c, COLUMNS);
 }
 
 /* `count` elements of columns from `k` on as a panel of f32. */
-static void widen(const thin_job *job, float *panel, const char *b, int64_t stride, int columns, int64_t k,
-                  int64_t count)
+static void widen(const thin_job *job, float *panel, int64_t first, int64_t step, int columns, int64_t k, int64_t count)
 {
+    const char *b = job->b + first * job->stride;
+    const int64_t stride = step * job->stride;
+    if (job->kind == EM__B_PACKED) {
+        em__bf12_widen_panel(job->kernels, (const void *)job->b, first, columns, k, count, panel);
+        return;
+    }
     const float *f32 = (const float *)(const void *)b;
     const uint16_t *half = (const uint16_t *)(const void *)b;
     if (job->kind == EM__B_F32)
@@ -60,10 +68,14 @@ static void widen(const thin_job *job, float *panel, const char *b, int64_t stri
 }
 
 /* What the columns' next panel is made of; behind the last one begin the columns that come next. */
-static void fetch(const thin_job *job, const char *b, int64_t stride, int columns, int64_t k)
+static void fetch(const thin_job *job, int64_t first, int64_t step, int columns, int64_t k)
 {
+    if (job->kind == EM__B_PACKED) {
+        em__bf12_fetch((const void *)job->b, first, columns, k, EM__GEMM_CHUNK, 0, 1);
+        return;
+    }
     const int64_t size = job->kind == EM__B_F32 ? (int64_t)sizeof(float) : (int64_t)sizeof(uint16_t);
-    em__gemm_fetch(b + k * size, stride, columns, EM__GEMM_CHUNK * size, 0, 1);
+    em__gemm_fetch(job->b + first * job->stride + k * size, step * job->stride, columns, EM__GEMM_CHUNK * size, 0, 1);
 }
 
 /* By panels in the first cache: more work a column, less a row. */
@@ -71,7 +83,6 @@ static void run_panel(const thin_job *job, int64_t first, int64_t step, int colu
 {
     const em__gemm_args *args = job->args;
     _Alignas(64) float panel[EM__GEMM_CHUNK * EM__GEMM_PANEL], c[MOST_ROWS * EM__GEMM_PANEL];
-    const char *b = job->b + first * job->stride;
     em__gemm_tile tile = {.a = args->a,
                           .lda = args->lda,
                           .b = panel,
@@ -84,8 +95,8 @@ static void run_panel(const thin_job *job, int64_t first, int64_t step, int colu
     for (int64_t k = 0; k == 0 || k < args->k; k += EM__GEMM_CHUNK) {
         tile.k = em__gemm_min(args->k - k, EM__GEMM_CHUNK);
         tile.first = k == 0;
-        widen(job, panel, b, step * job->stride, columns, k, tile.k);
-        fetch(job, b, step * job->stride, columns, k + tile.k);
+        widen(job, panel, first, step, columns, k, tile.k);
+        fetch(job, first, step, columns, k + tile.k);
         job->kernels->tile(&tile);
         tile.a += tile.k;
     }
@@ -114,11 +125,12 @@ static void run_task(void *context, int64_t index, int worker)
     const bool direct = job->args->m <= job->kernels->thin_rows;
     void (*const run)(const thin_job *, int64_t, int64_t, int) = direct ? run_direct : run_panel;
     const int streams = direct ? COLUMNS : EM__GEMM_PANEL;
-    const int64_t step = columns / streams;
-    for (int64_t i = 0; i < step; i++)
-        run(job, from + i, step, streams);
-    if (columns % streams)
-        run(job, from + step * streams, 1, (int)(columns % streams));
+    const int64_t whole = columns / streams * streams;
+    const bool packed = job->kind == EM__B_PACKED; /* its columns lie in groups */
+    for (int64_t i = 0; i < whole / streams; i++)
+        run(job, from + (packed ? i * streams : i), packed ? 1 : whole / streams, streams);
+    if (columns > whole)
+        run(job, from + whole, 1, (int)(columns - whole));
     finish_rows(job, from, columns);
 }
 
