@@ -24,6 +24,10 @@ typedef struct em_model_options {
     em_model_lane lane; /* fuse */
     em_dtype dtype;     /* of weights and arithmetic; EM_PRED (0) means f32 */
     bool profile;
+    /* Leave weights as they lie in the file. Otherwise the first run packs them, large bf16 ones into 3/4 of their
+     * bytes: a short answer comes later, every further token sooner, with the same bits. A decoder whose files are
+     * larger than this machine's memory is never packed. */
+    bool raw_weights;
 } em_model_options;
 
 /* Opens a directory, a Hugging Face cache entry or a hub name (never downloads: `em_hub_pull` does). Weights are

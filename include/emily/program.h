@@ -34,6 +34,7 @@ typedef struct em_compile_options {
     bool profile;      /* keep counts and times per op */
     bool keep_ir;      /* keep the graph as traced, and so all captured arrays, to encode or print it (ir.h) */
     size_t donated;    /* inputs 0 .. donated - 1 are given up: a run may overwrite them */
+    bool raw_weights;  /* read constant weights where they lie: no time and memory for a layout that runs faster */
 } em_compile_options;
 
 /* Builds the outputs from the inputs with ordinary ops, in scope `s`. Arrays made elsewhere (weights) are captured:

@@ -94,6 +94,7 @@ em_status em__program_new(em__graph *graph, const em__program_options *options, 
     atomic_init(&program->refs, 1);
     program->device = graph->device;
     program->profile = options->profile;
+    program->raw_weights = options->raw_weights;
     program->n_donated = options->n_donated < graph->n_inputs ? options->n_donated : graph->n_inputs;
     program->graph = *graph;
     *graph = (em__graph){0};
@@ -114,8 +115,11 @@ em_status em__compile_options(const em_compile_options *given, em__program_optio
     EM__TRY(em__options_copy(given, &o, sizeof o, "em_compile_options"));
     EM__FAIL_IF(o.lane != EM_NATIVE && o.lane != EM_FUSE, EM_ERROR_INVALID_ARGUMENT, "compile: lane %d does not exist",
                 (int)o.lane);
-    *options =
-        (em__program_options){.lane = o.lane, .profile = o.profile, .n_donated = o.donated, .keep_ir = o.keep_ir};
+    *options = (em__program_options){.lane = o.lane,
+                                     .profile = o.profile,
+                                     .raw_weights = o.raw_weights,
+                                     .n_donated = o.donated,
+                                     .keep_ir = o.keep_ir};
     *device = o.device ? o.device : em_device_default();
     return *device ? EM_OK : em_last_status();
 }

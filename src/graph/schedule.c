@@ -151,7 +151,8 @@ static em_status lowered_step(schedule *s, const em__node *node, em__call *call,
     int scratch = -1;
     s->copies = program->storages.length;
     EM__TRY(em__lower(program->device, call, &lowered));
-    EM__TRY(em__packed_acquire(program->device, call, constants, &packed));
+    if (!program->raw_weights)
+        EM__TRY(em__packed_acquire(program->device, call, constants, &packed));
     em_status status = EM_OK;
     if (packed) { /* with operand 1 packed the plan may need less */
         call->packed = em__packed_data(packed);

@@ -2,6 +2,7 @@
 #include "models/model.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include <emily/hub.h>
 
@@ -51,6 +52,7 @@ static em_status take_options(em_model *model, const em_model_options *given)
     model->dtype = dtype;
     model->lane = options.lane;
     model->profile = options.profile;
+    model->raw_weights = options.raw_weights;
     model->device = options.device ? options.device : em_device_default();
     return model->device ? EM_OK : em_last_status();
 }
@@ -96,6 +98,13 @@ static em_status is_decoder(const em_model *model, bool *is)
     return status;
 }
 
+/* Of this machine. Packed weights must stay in it; the system can drop pages of a file. */
+static size_t memory_bytes(void)
+{
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 ? (size_t)pages * (size_t)page : SIZE_MAX;
+}
+
 static em_status load_decoder(em_model *model)
 {
     EM__FAIL_IF(model->dtype != EM_F32, EM_ERROR_UNSUPPORTED,
@@ -105,6 +114,7 @@ static em_status load_decoder(em_model *model)
     model->decoder = em__decoder_open(model->path, model->file, model->device, model->lane, model->profile);
     if (!model->decoder)
         return em_last_status();
+    model->decoder->raw_weights = model->raw_weights || em_safetensors_bytes(model->file) > memory_bytes();
     model->max_tokens = (size_t)model->decoder->config.positions;
     return EM_OK;
 }

@@ -49,7 +49,7 @@ struct em_model {
     em_device *device;
     em_model_lane lane;
     em_dtype dtype;
-    bool profile;
+    bool profile, raw_weights;
     const em__family *family;
     em__config config;
     em__modules modules;

@@ -68,11 +68,12 @@ static em_program *compile(em_model *model, const em__task *task)
     const em_compile_options options = {.struct_size = sizeof options,
                                         .lane = model->lane == EM_LANE_FUSE ? EM_FUSE : EM_NATIVE,
                                         .device = model->device,
-                                        .profile = model->profile};
+                                        .profile = model->profile,
+                                        .raw_weights = model->raw_weights};
     input_specs(task, specs);
     em_program *program = em_compile(trace, &t, specs, N_INPUTS, 1, &options);
     /* The products' weights live on as packed copies: their pages in the file may go. */
-    if (program && model->programs.compiled++ == 0)
+    if (program && !model->raw_weights && model->programs.compiled++ == 0)
         em__weights_release_pages(model->file);
     return program;
 }

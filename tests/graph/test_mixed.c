@@ -8,7 +8,9 @@
 #include <emily/ops.h>
 #include <emily/program.h>
 
+#include "device/cpu/cpu.h"
 #include "harness/expect.h"
+#include "harness/faults.h"
 #include "harness/rng.h"
 
 #define MOST 45000
@@ -113,6 +115,9 @@ static void check_lane(const job *j, em_lane lane, em_array *x, em_array *eager)
     em_program_get_stats(program, &stats);
     if (lane == EM_FUSE && j->e->kernels && stats.kernels != j->e->kernels)
         fail_msg("%s: %zu kernels", j->e->name, stats.kernels);
+    const bool packs = j->e->fn == linear && j->at->k % 128 == 0 && j->at->dtype == EM_BF16;
+    if (packs && stats.packed_bytes == 0)
+        fail_msg("%s: %zu bytes are packed", j->e->name, stats.packed_bytes);
     em_program_describe(program, no_cast, (void *)j->e->name);
     EXPECT_OK(em_run(program, &x, &out));
     EXPECT_SAME_BITS(EM_F32, em_array_data(out), em_array_data(eager), em_array_size(eager));
@@ -143,7 +148,8 @@ static void check(const job *j)
 static void test_values(void **state)
 {
     static setting at;
-    static const int64_t shapes[][2] = {{1, 64}, {3, 96}, {8, 33}, {9, 128}, {70, 40}};
+    em__cpu_set_least_packed(1);
+    static const int64_t shapes[][2] = {{1, 64}, {3, 96}, {8, 33}, {9, 128}, {1, 128}, {70, 40}};
     (void)state;
     rng r = {7};
     for (int i = 0; i < 5; i++)
@@ -175,8 +181,72 @@ static void test_what_is_cast(void **state)
     em_scope_free(s);
 }
 
+static em_status trace_linear(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    out[0] = em_linear(s, in[0], user, NULL);
+    return em_scope_status(s);
+}
+
+static size_t packed_bytes(em_array *weight, int64_t k, bool raw)
+{
+    const em_spec spec = {EM_F32, em_shape(1, k)};
+    const em_compile_options options = {.struct_size = sizeof options, .lane = EM_NATIVE, .raw_weights = raw};
+    em_program_stats stats;
+    em_program *program = em_compile(trace_linear, weight, &spec, 1, 1, &options);
+    assert_non_null(program);
+    em_program_get_stats(program, &stats);
+    em_program_free(program);
+    return stats.packed_bytes;
+}
+
+/* What is packed: large bf16 of a depth of 128s, unless its values do not suit or the caller wants it raw. */
+static void test_what_is_packed(void **state)
+{
+    enum { N = 512, K = 1024 };
+    static uint16_t data[N * K];
+    (void)state;
+    em__cpu_set_least_packed(sizeof data);
+    for (size_t i = 0; i < N * K; i++)
+        data[i] = (uint16_t)(0x3c00 + i % 251);
+    em_scope *s = em_scope_new(NULL);
+    em_array *weight = em_constant(s, EM_BF16, data, em_shape(N, K));
+    const size_t bytes = packed_bytes(weight, K, false);
+    assert_true(bytes > sizeof data * 3 / 4 && bytes < sizeof data * 4 / 5);
+    assert_int_equal(packed_bytes(weight, K, true), 0);
+    assert_int_equal(packed_bytes(em_constant(s, EM_BF16, data, em_shape(N - 1, K)), K, false), 0);
+    assert_int_equal(packed_bytes(em_constant(s, EM_BF16, data, em_shape(2 * N * K / 1026, 513)), 513, false), 0);
+    assert_int_equal(packed_bytes(em_constant(s, EM_F16, data, em_shape(N, K)), K, false), 0);
+    rng r = {3};
+    for (size_t i = 0; i < N * K; i++)
+        data[i] = (uint16_t)rng_u64(&r);
+    assert_int_equal(packed_bytes(em_constant(s, EM_BF16, data, em_shape(N, K)), K, false), 0);
+    em_scope_free(s);
+}
+
+static em_status compile_packed(void *weight)
+{
+    const em_spec spec = {EM_F32, em_shape(1, em_array_dims(weight).dims[1])};
+    em_program *program = em_compile(trace_linear, weight, &spec, 1, 1, NULL);
+    em_program_free(program);
+    return program ? EM_OK : em_last_status();
+}
+
+static void test_faults(void **state)
+{
+    static uint16_t data[64 * 128];
+    (void)state;
+    em__cpu_set_least_packed(1);
+    em_scope *s = em_scope_new(NULL);
+    faults_sweep(compile_packed, em_constant(s, EM_BF16, data, em_shape(64, 128)));
+    for (int i = 0; i < 64 * 128; i++)
+        data[i] = (uint16_t)(i * 40503); /* is not packed in the end */
+    faults_sweep(compile_packed, em_constant(s, EM_BF16, data, em_shape(64, 128)));
+    em_scope_free(s);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_values), cmocka_unit_test(test_what_is_cast)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_values), cmocka_unit_test(test_what_is_cast),
+                                       cmocka_unit_test(test_what_is_packed), cmocka_unit_test(test_faults)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

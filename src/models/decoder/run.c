@@ -82,6 +82,7 @@ static em_program *compile(em__decoder *d, const em__decoder_task *task)
                                         .lane = d->lane == EM_LANE_FUSE ? EM_FUSE : EM_NATIVE,
                                         .device = d->device,
                                         .profile = d->profile,
+                                        .raw_weights = d->raw_weights,
                                         .donated = caches};
     tracing t = {d, task};
     list_specs(d, task, specs);
