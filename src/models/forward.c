@@ -143,13 +143,16 @@ em_status em_model_profile(em_model *model, void (*emit)(const char *line, void 
     EM__FAIL_IF(!emit, EM_ERROR_INVALID_ARGUMENT, "profile: emit is NULL");
     EM__FAIL_IF(model->lane == EM_LANE_EAGER, EM_ERROR_UNSUPPORTED,
                 "profile: the eager lane has no program; open the model with the native or the fuse lane");
-    pthread_mutex_lock(&model->lock);
-    em_program *latest = model->decoder          ? em__decoder_latest(model->decoder)
-                         : model->programs.count ? model->programs.entries[0].program
-                                                 : NULL;
-    if (latest)
-        em_program_describe(latest, emit, user);
-    pthread_mutex_unlock(&model->lock);
-    EM__FAIL_IF(!latest, EM_ERROR_INVALID_ARGUMENT, "profile: nothing was run yet");
+    bool any;
+    if (model->decoder) {
+        any = em__decoder_describe(model->decoder, emit, user);
+    } else {
+        pthread_mutex_lock(&model->lock);
+        any = model->programs.count > 0;
+        if (any)
+            em_program_describe(model->programs.entries[0].program, emit, user);
+        pthread_mutex_unlock(&model->lock);
+    }
+    EM__FAIL_IF(!any, EM_ERROR_INVALID_ARGUMENT, "profile: nothing was run yet");
     return EM_OK;
 }

@@ -116,7 +116,7 @@ em_array *em__decoder_forward(em_scope *s, const em__decoder *decoder, const em_
 em_status em__decoder_run(em__decoder *decoder, const em__decoder_task *task, const em__decoder_feed *feed,
                           float *logits);
 
-/* The program that ran last; NULL: none. */
-em_program *em__decoder_latest(const em__decoder *decoder);
+/* The kernels of the program that ran last; false when none has. `emit` must not use the decoder. */
+bool em__decoder_describe(em__decoder *decoder, void (*emit)(const char *line, void *user), void *user);
 
 #endif

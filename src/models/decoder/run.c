@@ -109,13 +109,17 @@ static em_program *program_for(em__decoder *d, const em__decoder_task *task)
     return program;
 }
 
-em_program *em__decoder_latest(const em__decoder *d)
+bool em__decoder_describe(em__decoder *d, void (*emit)(const char *line, void *user), void *user)
 {
     const em__decoder_program *latest = NULL;
+    pthread_mutex_lock(&d->lock);
     for (size_t i = 0; i < d->n_programs; i++)
         if (!latest || d->programs[i].used > latest->used)
             latest = &d->programs[i];
-    return latest ? latest->program : NULL;
+    if (latest)
+        em_program_describe(latest->program, emit, user);
+    pthread_mutex_unlock(&d->lock);
+    return latest != NULL;
 }
 
 /* The arrays of an eager run over the caller's memory, in `s`. */
