@@ -11,7 +11,8 @@
  * what was read and written before, so that a conversation is not read again at every turn. Equal options, prompt and
  * seed give equal text, on any number of threads.
  *
- * One thread at a time uses a generation, but for em_generation_cancel; several generations may share a model.
+ * One thread at a time uses a generation, but for em_generation_cancel; several generations may share a model. From
+ * on_token only what asks about a generation may be called, and em_generation_cancel.
  */
 #ifndef EMILY_GENERATION_H
 #define EMILY_GENERATION_H
@@ -33,6 +34,9 @@ typedef enum em_finish {
     EM_FINISH_CONTEXT,  /* the context is full */
     EM_FINISH_CANCELLED /* em_generation_cancel, or on_token said so */
 } em_finish;
+
+/* "none", "stop", "length", "context", "cancelled"; "?" for another value. Static. */
+EM_API const char *em_finish_name(em_finish finish);
 
 typedef struct em_token_score {
     int32_t id;
@@ -110,12 +114,14 @@ typedef struct em_generation_options {
  * temperature 0 when it does not sample. The rest stays. */
 EM_API em_status em_generation_recommended(const em_model *model, em_generation_options *options);
 
-/* A generation with `model`, which must outlive it. NULL on failure, with em_last_error(): EM_ERROR_INVALID_ARGUMENT
- * names the option; EM_ERROR_UNSUPPORTED for a model that does not generate. The caller frees it. */
+/* A generation with `model`, which may be closed before it. NULL on failure, with em_last_error():
+ * EM_ERROR_INVALID_ARGUMENT names the option; EM_ERROR_UNSUPPORTED for a model that does not generate. The caller frees
+ * it. */
 EM_API em_generation *em_generation_new(em_model *model, const em_generation_options *options);
 EM_API void em_generation_free(em_generation *generation); /* NULL is fine */
 
-/* Other options from the next prompt on; context, cache_dtype, overflow and keep can't change. */
+/* Other options for the next prompts; context, cache_dtype, overflow and keep can't change.
+ * EM_ERROR_INVALID_ARGUMENT, and the old ones stay, for wrong ones and while an answer is being written. */
 EM_API em_status em_generation_set_options(em_generation *generation, const em_generation_options *options);
 
 /* ---- whole answers ---- */
@@ -152,28 +158,31 @@ typedef struct em_prompt {
 
 /* Reads prompts, of any lengths, each for `sequences` answers: sequence i answers prompts[i / sequences]. Then each
  * em_generation_step writes one token a sequence that has not ended. EM_ERROR_INVALID_ARGUMENT for ids outside the
- * vocabulary, or a prompt that does not fit the context. */
+ * vocabulary, for a prompt that does not fit the context or is the generation's own memory, and for more than 4,096
+ * sequences: the last answer then stays. After another failure nothing goes on; what was read serves the next one. */
 EM_API em_status em_generation_start(em_generation *generation, const em_prompt *prompts, size_t n);
 
 /* One more token (or several, when speculating) for each sequence; *going says whether any has not ended. */
 EM_API em_status em_generation_step(em_generation *generation, bool *going);
 
-/* Ends the present call within one token or one chunk of a prompt: it returns EM_ERROR_CANCELLED. Any thread, also a
- * signal handler. */
+/* Ends the present call within one token or one chunk of a prompt: it returns EM_ERROR_CANCELLED. A cancel between
+ * calls ends the next step; a new prompt forgets it. Any thread, also a signal handler. */
 EM_API void em_generation_cancel(em_generation *generation);
 
 /* ---- what was written ---- */
 
 EM_API size_t em_generation_sequences(const em_generation *generation);
 
-/* The answer so far: ids, and text without the stop string ("" without a tokenizer). Owned by the generation, valid
- * until the next step. `length` may be NULL. Past the last sequence NULL. */
+/* The answer so far: ids, and text ("" without a tokenizer) of which `length` bytes can be shown; while the answer is
+ * being written more may follow that a stop string would take back. Owned by the generation, valid until the next
+ * step. `length` may be NULL. Past the last sequence NULL. */
 EM_API const int32_t *em_generation_ids(const em_generation *generation, size_t sequence, size_t *length);
 EM_API const char *em_generation_text(const em_generation *generation, size_t sequence, size_t *length);
+/* EM_FINISH_NONE also past the last. */
 EM_API em_finish em_generation_finish(const em_generation *generation, size_t sequence);
 
 /* The logits that the newest token of the sequence was chosen from, before bias and penalties: f32 [vocabulary], valid
- * until the next step. NULL before the first, and past the last sequence. */
+ * until the next step. NULL before the first, when the newest step wrote nothing for it, and past the last sequence. */
 EM_API const float *em_generation_logits(const em_generation *generation, size_t sequence);
 
 typedef struct em_generation_stats {
@@ -193,7 +202,9 @@ EM_API void em_generation_reset(em_generation *generation);
 /* ---- sessions ---- */
 
 /* Writes the first sequence's tokens and cache to `path`, whole or not at all; reads them back into a generation with
- * a model of the same shape and the same cache_dtype. EM_ERROR_FORMAT when the file belongs to another model. */
+ * the same model and cache_dtype, for the next prompt to go on from: until then there is no answer. On failure of a
+ * load what was there may be gone. EM_ERROR_INVALID_ARGUMENT: nothing to save. EM_ERROR_UNSUPPORTED: the cache has
+ * rotated. EM_ERROR_FORMAT: the file belongs to another model, or is broken. */
 EM_API em_status em_generation_save(const em_generation *generation, const char *path);
 EM_API em_status em_generation_load(em_generation *generation, const char *path);
 

@@ -34,7 +34,7 @@ typedef struct em_model_options {
  * mapped, not copied. NULL on failure, with em_last_error(). `options` may be NULL. Any thread. */
 EM_API em_model *em_model_open(const char *name, const em_model_options *options);
 
-/* Frees the model and sets *model to NULL. Arrays that came from it stay valid. NULL is fine. */
+/* Frees the model and sets *model to NULL. Arrays and generations that came from it stay valid. NULL is fine. */
 EM_API void em_model_close(em_model **model);
 
 typedef struct em_embed_options {
@@ -72,6 +72,7 @@ typedef struct em_model_info {
     em_dtype dtype; /* as stored */
     int layers, hidden, heads, intermediate, positions, vocabulary;
     int kv_heads, head_dim;
+    size_t token_bytes;                  /* of a decoder: weights that are read for each token */
     int quantized_bits, quantized_group; /* of the first layer's weights; 0: dense */
     size_t max_tokens;                   /* of a text, special tokens included */
     em_pool pooling;

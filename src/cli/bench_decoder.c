@@ -51,7 +51,7 @@ static em_status run_once(decoder_bench *b, size_t decode, double *prefill_rate,
     if (status == EM_OK)
         status = em_generation_step(b->generation, &going);
     uint64_t first = em__now();
-    for (size_t i = 0; i < decode && status == EM_OK; i++)
+    for (size_t i = 0; i < decode && status == EM_OK && going; i++)
         status = em_generation_step(b->generation, &going);
     uint64_t end = em__now();
     *prefill_rate = (double)(b->how.prefill * b->how.batch) / (double)(read - begin) * 1e9;
@@ -85,7 +85,7 @@ static void print_rates(decoder_bench *b, const em_model_info *info, double load
 }
 
 /* Prompts whose tokens are spread over the vocabulary. */
-static em_status make_prompts(decoder_bench *b, const em_model_info *info, int32_t *ids)
+static void make_prompts(decoder_bench *b, const em_model_info *info, int32_t *ids)
 {
     uint32_t random = 1;
     for (size_t i = 0; i < b->how.prefill * b->how.batch; i++) {
@@ -94,7 +94,6 @@ static em_status make_prompts(decoder_bench *b, const em_model_info *info, int32
     }
     for (size_t i = 0; i < b->how.batch; i++)
         b->prompts[i] = (em_prompt){ids + i * b->how.prefill, b->how.prefill};
-    return EM_OK;
 }
 
 int cli_bench_generation(em_model *model, const cli_bench_decoder *how, double load_ms)
@@ -107,10 +106,15 @@ int cli_bench_generation(em_model *model, const cli_bench_decoder *how, double l
     b.how.batch = how->batch ? how->batch : 1;
     b.how.runs = how->runs ? how->runs : DEFAULT_RUNS;
     b.how.runs = b.how.runs < MOST_RUNS ? b.how.runs : MOST_RUNS;
+    if (b.how.prefill + b.how.decode > info.max_tokens)
+        return cli_fail(CLI_USAGE, "bench: %zu and %zu tokens are more than the model's context of %zu", b.how.prefill,
+                        b.how.decode, info.max_tokens);
     const em_generation_options options = {.struct_size = sizeof options, .ignore_eos = true};
     int32_t *ids = em__calloc(b.how.prefill * b.how.batch, sizeof *ids);
     b.prompts = em__calloc(b.how.batch, sizeof *b.prompts);
-    em_status status = ids && b.prompts ? make_prompts(&b, &info, ids) : EM_ERROR_OUT_OF_MEMORY;
+    em_status status = ids && b.prompts ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
+    if (status == EM_OK)
+        make_prompts(&b, &info, ids);
     if (status == EM_OK && !(b.generation = em_generation_new(model, &options)))
         status = em_last_status();
     if (status == EM_OK)

@@ -10,6 +10,7 @@
 #include "cli/signals.h"
 #include "core/alloc.h"
 #include "core/number.h"
+#include "io/file.h"
 
 typedef struct chat_values {
     cli_session_values session;
@@ -64,7 +65,9 @@ static void print_stats(const chatting *c)
             s.tokens > 1 && s.token_seconds > 0 ? (double)(s.tokens - 1) / s.token_seconds : 0);
 }
 
-/* Answers the conversation as it stands. A failure leaves it as it was before the last message. */
+enum { NOT_ANSWERED = -2 }; /* not an exit code: Ctrl-C came before the first word */
+
+/* Answers the conversation as it stands. Unless it is CLI_OK, nothing was added to it. */
 static int answer(chatting *c)
 {
     em_chat_options chat;
@@ -75,12 +78,14 @@ static int answer(chatting *c)
     cli_signals_interrupt(stop_answer);
     em_status status = em_generation_chat_with(c->generation, &chat);
     cli_signals_interrupt(NULL);
-    if (status != EM_OK && status != EM_ERROR_CANCELLED) {
-        cli_conversation_drop(&c->conversation);
-        return cli_fail_last();
-    }
     size_t length;
     const char *text = em_generation_text(c->generation, 0, &length);
+    if (status == EM_ERROR_CANCELLED && length == 0) { /* nothing was said: as if it had not been asked */
+        puts(" ...");
+        return NOT_ANSWERED;
+    }
+    if (status != EM_OK && status != EM_ERROR_CANCELLED)
+        return cli_fail_last();
     puts(status == EM_ERROR_CANCELLED ? " ..." : "");
     if (em_generation_finish(c->generation, 0) == EM_FINISH_CONTEXT)
         cli_note("the context is full; /new begins again, --rotate forgets the oldest instead");
@@ -92,7 +97,12 @@ static int answer(chatting *c)
 static int say(chatting *c, const char *text, size_t length)
 {
     int code = cli_conversation_add(&c->conversation, "user", text, length);
-    return code == CLI_OK ? answer(c) : code;
+    if (code != CLI_OK)
+        return code;
+    code = answer(c);
+    if (code != CLI_OK)
+        cli_conversation_drop(&c->conversation);
+    return code == NOT_ANSWERED ? CLI_OK : code;
 }
 
 static int do_help(chatting *c, const char *argument)
@@ -136,11 +146,17 @@ static int do_retry(chatting *c, const char *argument)
         cli_note("there is nothing to answer again");
         return CLI_OK;
     }
-    cli_conversation_drop(&c->conversation);
     c->sampling.options.seed++;
     if (em_generation_set_options(c->generation, &c->sampling.options) != EM_OK)
         return cli_fail_last();
-    return answer(c);
+    json_t *old = json_incref(json_array_get(c->conversation.messages, json_array_size(c->conversation.messages) - 1));
+    cli_conversation_drop(&c->conversation);
+    int code = answer(c);
+    if (code == CLI_OK)
+        json_decref(old);
+    else if (json_array_append_new(c->conversation.messages, old) != 0)
+        return cli_fail(CLI_MEMORY, "memory ran out");
+    return code == NOT_ANSWERED ? CLI_OK : code;
 }
 
 static int do_system(chatting *c, const char *argument)
@@ -151,9 +167,11 @@ static int do_system(chatting *c, const char *argument)
 
 static int do_save(chatting *c, const char *argument)
 {
-    if (json_dump_file(c->conversation.messages, argument, JSON_INDENT(1)) != 0)
-        return cli_fail_errno(argument);
-    return CLI_OK;
+    em_chat_options chat;
+    int code = cli_conversation_options(&c->conversation, &chat);
+    if (code != CLI_OK)
+        return code;
+    return em__file_write(argument, chat.messages, strlen(chat.messages)) == EM_OK ? CLI_OK : cli_fail_last();
 }
 
 static int do_load(chatting *c, const char *argument)

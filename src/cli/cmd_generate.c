@@ -61,9 +61,10 @@ typedef struct generating {
     em_generation *generation;
     cli_sampling sampling;
     id_list prompt;
-    bool ids;       /* print ids, not text */
-    bool stream;    /* print each token as it comes */
-    em__str scores; /* JSON of logprobs */
+    bool ids;          /* print ids, not text */
+    bool stream;       /* print each token as it comes */
+    em_status scoring; /* of making `scores` */
+    em__str scores;    /* JSON of logprobs */
     em__npy_writer logits;
     bool saving;
     double load_seconds;
@@ -164,8 +165,8 @@ static em_status add_score(em__str *out, const em_token *t)
 static bool on_token(const em_token *t, void *user)
 {
     generating *g = user;
-    if (g->values->logprobs && t->sequence == 0 && add_score(&g->scores, t) != EM_OK)
-        return false;
+    if (g->values->logprobs && t->sequence == 0 && g->scoring == EM_OK)
+        g->scoring = add_score(&g->scores, t);
     if (!g->stream)
         return true;
     if (g->ids)
@@ -197,12 +198,6 @@ static int write_answer(generating *g)
     return CLI_OK;
 }
 
-static const char *finish_name(em_finish finish)
-{
-    static const char *const names[] = {"none", "stop", "length", "context", "cancelled"};
-    return names[finish];
-}
-
 static em_status json_answer(const generating *g, size_t i, em__str *out)
 {
     size_t n, length;
@@ -213,7 +208,7 @@ static em_status json_answer(const generating *g, size_t i, em__str *out)
     EM__TRY(em__str_add_text(out, ",\"ids\":["));
     for (size_t k = 0; k < n; k++)
         EM__TRY(em__str_addf(out, "%s%d", k ? "," : "", (int)ids[k]));
-    EM__TRY(em__str_addf(out, "],\"finish\":\"%s\"", finish_name(em_generation_finish(g->generation, i))));
+    EM__TRY(em__str_addf(out, "],\"finish\":\"%s\"", em_finish_name(em_generation_finish(g->generation, i))));
     if (i == 0 && g->values->logprobs)
         EM__TRY(em__str_addf(out, ",\"logprobs\":[%s]", em__str_text(&g->scores)));
     return em__str_add_text(out, "}");
@@ -222,6 +217,7 @@ static em_status json_answer(const generating *g, size_t i, em__str *out)
 static em_status json_all(const generating *g, em__str *out)
 {
     em_generation_stats stats;
+    EM__TRY(g->scoring);
     em_generation_get_stats(g->generation, &stats);
     EM__TRY(em__str_add_text(out, "{\"answers\":["));
     for (size_t i = 0; i < em_generation_sequences(g->generation); i++)
@@ -257,11 +253,13 @@ enum { CACHED_BYTES = 200 << 20 }; /* weights below it may stay in the caches, w
 /* What decoding reads, weights and half of the final cache, against what memory gives. */
 static void print_share(const generating *g, const em_generation_stats *s, const em_model_info *info, size_t decoded)
 {
-    double kept = 2.0 * info->layers * info->kv_heads * info->head_dim * (double)(s->prompt_tokens + s->tokens / 2) *
+    size_t tokens = s->prompt_tokens + s->tokens / 2;
+    double kept = 2.0 * info->layers * info->kv_heads * info->head_dim *
+                  (double)(tokens < info->max_tokens ? tokens : info->max_tokens) *
                   (double)em_dtype_size(s->cache_dtype);
     if (decoded == 0 || info->weight_bytes < CACHED_BYTES || g->values->answers > 1 || s->guessed > 0)
         return;
-    double rate = ((double)info->weight_bytes + kept) * (double)decoded / s->token_seconds;
+    double rate = ((double)info->token_bytes + kept) * (double)decoded / s->token_seconds;
     double limit = cli_read_limit((int)g->values->session.threads);
     if (limit > 0)
         fprintf(stderr, "  decoding reads %.1f GB/s, %.0f %% of the %.1f GB/s that this machine's memory gives\n",
@@ -306,13 +304,20 @@ static int start(generating *g, const cli_words *operands)
     if (code != CLI_OK)
         return code;
     em_generation_options *o = &g->sampling.options;
+    if (v->logits && (o->speculate > 0 || v->answers > 1))
+        return cli_fail(CLI_USAGE, "generate: --logits goes with one answer, and without --speculate");
     o->sequences = v->answers;
     o->logprobs = v->logprobs > 0;
     o->top_logprobs = (int)v->logprobs;
     o->show_special = v->special != 0;
     o->on_token = on_token;
     o->user = g;
-    g->ids = v->output == OUTPUT_IDS || !em_model_tokenizer(g->model);
+    g->ids = v->output == OUTPUT_IDS;
+    if (!g->ids && !em_model_tokenizer(g->model)) {
+        if (em_last_status() != EM_ERROR_NOT_FOUND)
+            return cli_fail_last();
+        g->ids = true;
+    }
     g->stream = !v->json && v->answers <= 1;
     g->generation = em_generation_new(g->model, o);
     return g->generation ? CLI_OK : cli_fail_last();
@@ -327,6 +332,7 @@ static int open_logits(generating *g)
     if (em__npy_writer_begin(&g->logits, g->values->logits, EM_F32, em_shape(0, info.vocabulary)) != EM_OK)
         return cli_fail_last();
     g->saving = true;
+    cli_signals_unfinished(g->logits.file.temporary);
     return CLI_OK;
 }
 
@@ -343,6 +349,7 @@ static int generate(generating *g, const cli_words *operands)
         code = cli_fail_last();
     else if (g->saving && code != CLI_OK)
         em__npy_writer_abort(&g->logits);
+    cli_signals_unfinished(NULL);
     if (code == CLI_OK && g->values->stats)
         print_stats(g);
     if (code == CLI_OK)

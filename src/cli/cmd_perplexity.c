@@ -65,6 +65,10 @@ static int measure(em_model *model, const char *bytes, size_t size, const perple
     em_model_get_info(model, &info);
     size_t context = values->context ? values->context : DEFAULT_CONTEXT;
     context = context < info.max_tokens ? context : info.max_tokens;
+    if (context < 2) {
+        em_encoding_free(&text);
+        return cli_fail(CLI_USAGE, "perplexity: a window of one token has nothing to foresee; --context 2 at least");
+    }
     int code = text.length < 2 ? cli_fail(CLI_FAILURE, "perplexity: the text has %zu tokens; two at least", text.length)
                                : score_all(model, &text, context, &total);
     em_encoding_free(&text);

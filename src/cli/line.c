@@ -1,16 +1,20 @@
 /*
- * See line.h. libedit is opened when a person types: other uses of the command need not load it. Ctrl-C at the prompt
- * jumps out of the read, as shells do: the handler runs while the read waits, and nothing is held then.
+ * See line.h. libedit is opened when a person types: other uses of the command need not load it. Characters are read
+ * here, for libedit too: a read waits in ppoll, the only place where Ctrl-C comes through, and there it ends the line.
  */
 #include "cli/line.h"
 
 #include <dlfcn.h>
 #include <histedit.h>
-#include <setjmp.h>
+#include <locale.h>
+#include <poll.h>
+#include <signal.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "cli/signals.h"
 #include "core/alloc.h"
@@ -37,8 +41,49 @@ struct cli_line {
     em__str text;
 };
 
-static sigjmp_buf abandoned;
-static cli_line *reading; /* libedit asks for the prompt without a context */
+static volatile sig_atomic_t abandoned; /* Ctrl-C came while a line was read */
+static cli_line *reading;               /* libedit asks for the prompt without a context */
+
+static void abandon(void)
+{
+    abandoned = 1;
+}
+
+/* Waits for input; false when Ctrl-C came first. Outside the wait it is held back, so that it is never missed. */
+static bool wait_for_input(void)
+{
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    sigset_t interrupt, before;
+    int ready = -1;
+    sigemptyset(&interrupt);
+    sigaddset(&interrupt, SIGINT);
+    sigprocmask(SIG_BLOCK, &interrupt, &before);
+    while (!abandoned && (ready = ppoll(&input, 1, NULL, &before)) < 0 && errno == EINTR)
+        continue;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return !abandoned && ready > 0;
+}
+
+/* The next character of UTF-8 for libedit: 1, or 0 at the end, or -1 when the line is abandoned. */
+static int read_character(EditLine *edit, wchar_t *c)
+{
+    mbstate_t state = {0};
+    unsigned char byte;
+    (void)edit;
+    for (;;) {
+        if (!wait_for_input())
+            return -1;
+        ssize_t n = read(STDIN_FILENO, &byte, 1);
+        if (n <= 0)
+            return n < 0 ? -1 : 0;
+        size_t used = mbrtowc(c, (const char *)&byte, 1, &state);
+        if (used == (size_t)-2)
+            continue;
+        if (used == (size_t)-1)
+            *c = 0xfffd;
+        return 1;
+    }
+}
 
 static bool find(void *library, const char *name, void *function)
 {
@@ -69,12 +114,18 @@ static void begin_editing(cli_line *line)
     HistEvent event;
     line->edit = line->lib.init("emily", stdin, stdout, stderr);
     line->history = line->lib.history_init();
-    if (!line->edit || !line->history)
+    if (!line->edit || !line->history) {
+        if (line->edit)
+            line->lib.end(line->edit);
+        line->edit = NULL;
         return;
+    }
+    setlocale(LC_CTYPE, "C.UTF-8"); /* libedit's idea of a character; numbers stay as they are */
     line->lib.history(line->history, &event, H_SETSIZE, 1000);
     line->lib.set(line->edit, EL_PROMPT, give_prompt);
     line->lib.set(line->edit, EL_EDITOR, "emacs");
     line->lib.set(line->edit, EL_SIGNAL, 1);
+    line->lib.set(line->edit, EL_GETCFN, read_character);
     line->lib.set(line->edit, EL_HIST, line->lib.history, line->history);
 }
 
@@ -108,11 +159,6 @@ bool cli_line_person(const cli_line *line)
     return line->person;
 }
 
-static void abandon(void)
-{
-    siglongjmp(abandoned, 1);
-}
-
 static const char *read_edited(cli_line *line, int *count)
 {
     HistEvent event;
@@ -128,6 +174,8 @@ static const char *read_plain(cli_line *line, int *count)
     if (line->person)
         fputs(line->prompt, stdout);
     fflush(stdout);
+    if (line->person && !wait_for_input())
+        return NULL;
     *count = (int)getline(&line->plain, &line->plain_size, stdin);
     return *count > 0 ? line->plain : NULL;
 }
@@ -154,7 +202,6 @@ static const char *read_all(cli_line *line, size_t *length)
     bool more = true, any = false;
     while (more && read_part(line, &more))
         any = true;
-    cli_signals_interrupt(NULL);
     *length = line->text.length;
     return any ? em__str_text(&line->text) : NULL;
 }
@@ -162,14 +209,13 @@ static const char *read_all(cli_line *line, size_t *length)
 const char *cli_line_next(cli_line *line, size_t *length)
 {
     em__str_clear(&line->text);
-    if (!line->person)
-        return read_all(line, length);
-    if (sigsetjmp(abandoned, 1) == 0) {
+    abandoned = 0;
+    if (line->person)
         cli_signals_interrupt(abandon);
-        return read_all(line, length);
-    }
+    const char *text = read_all(line, length);
     cli_signals_interrupt(NULL);
-    em__str_clear(&line->text);
+    if (!abandoned)
+        return text;
     fputs("\n", stdout);
     *length = 0;
     return "";

@@ -13,6 +13,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -290,6 +291,23 @@ int em__pool_default_size(void)
     return cpus < MAX_THREADS ? cpus : MAX_THREADS;
 }
 
+/* Workers take no signals: handlers run on the threads of whoever set them. */
+static void start_workers(em__pool *pool, int size)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (int i = 1; i < size; i++) {
+        worker *w = &pool->workers[i];
+        w->pool = pool;
+        w->index = i;
+        if (pthread_create(&w->thread, NULL, worker_main, w) != 0)
+            break;
+        pool->size = i + 1;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 em_status em__pool_new(int threads, em__pool **out)
 {
     EM__FAIL_IF(threads < 0, EM_ERROR_INVALID_ARGUMENT, "threads: %d were asked for; give 1 or more, or 0 for all",
@@ -312,14 +330,7 @@ em_status em__pool_new(int threads, em__pool **out)
     pool->caller_cpu = -1;
     pool->crowded = size > usable_cpus() || sched_getaffinity(0, sizeof pool->allowed, &pool->allowed) != 0;
     pool->size = 1;
-    for (int i = 1; i < size; i++) {
-        worker *w = &pool->workers[i];
-        w->pool = pool;
-        w->index = i;
-        if (pthread_create(&w->thread, NULL, worker_main, w) != 0)
-            break;
-        pool->size = i + 1;
-    }
+    start_workers(pool, size);
     *out = pool;
     return EM_OK;
 }

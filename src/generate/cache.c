@@ -54,7 +54,7 @@ static void copy_sequence(const em__cache *cache, size_t row, const char *from, 
 
 static void move_kept(const em__cache *cache, void **fresh, int64_t capacity, int64_t kept, int64_t used)
 {
-    for (size_t i = 0; i < cache->blocks; i++) {
+    for (size_t i = 0; used > 0 && i < cache->blocks; i++) {
         size_t old_stride = block_bytes(cache, i, 1, cache->capacity), stride = block_bytes(cache, i, 1, capacity);
         for (int64_t s = 0; s < kept; s++)
             copy_sequence(cache, em__cache_row(cache, i), (char *)cache->data[i] + (size_t)s * old_stride,

@@ -6,11 +6,10 @@
 #include "core/error.h"
 #include "generate/generation.h"
 
-em_status em_generation_chat_with(em_generation *g, const em_chat_options *chat)
+static em_status answer(em_generation *g, const em_chat_options *chat)
 {
     char *text;
     size_t length;
-    EM__FAIL_IF(!g || !chat, EM_ERROR_INVALID_ARGUMENT, "chat: NULL argument");
     if (!g->chat)
         EM__TRY(em_chat_template_open(g->model->path, &g->chat));
     EM__TRY(em_chat_template_render(g->chat, chat, &text, &length));
@@ -19,7 +18,21 @@ em_status em_generation_chat_with(em_generation *g, const em_chat_options *chat)
     return status;
 }
 
-/* JSON of the messages; NULL when memory runs out or a text is not UTF-8. */
+em_status em_generation_chat_with(em_generation *g, const em_chat_options *chat)
+{
+    EM__FAIL_IF(!chat, EM_ERROR_INVALID_ARGUMENT, "chat: the options are NULL");
+    EM__TRY(em__generation_enter(g));
+    return em__generation_leave(g, answer(g, chat));
+}
+
+static bool is_utf8(const char *text)
+{
+    json_t *value = json_string(text); /* refuses what is not; memory that ran out is met again below */
+    json_decref(value);
+    return value != NULL;
+}
+
+/* JSON of the messages, whose texts are UTF-8; NULL when memory runs out. */
 static char *encode(const em_message *messages, size_t n)
 {
     json_t *list = json_array();
@@ -38,11 +51,14 @@ static char *encode(const em_message *messages, size_t n)
 em_status em_generation_chat(em_generation *g, const em_message *messages, size_t n)
 {
     EM__FAIL_IF(!g || !messages || n == 0, EM_ERROR_INVALID_ARGUMENT, "chat: there are no messages");
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         EM__FAIL_IF(!messages[i].role || !messages[i].content, EM_ERROR_INVALID_ARGUMENT,
                     "chat: message %zu has no role or no content", i);
+        EM__FAIL_IF(!is_utf8(messages[i].role) || !is_utf8(messages[i].content), EM_ERROR_INVALID_ARGUMENT,
+                    "chat: message %zu is not UTF-8", i);
+    }
     char *text = encode(messages, n);
-    EM__FAIL_IF(!text, EM_ERROR_INVALID_ARGUMENT, "chat: a message is not UTF-8, or memory ran out");
+    EM__FAIL_IF(!text, EM_ERROR_OUT_OF_MEMORY, "chat: out of memory for %zu messages", n);
     const em_chat_options chat = {.struct_size = sizeof chat, .messages = text, .add_generation_prompt = true};
     em_status status = em_generation_chat_with(g, &chat);
     json_free_t release;

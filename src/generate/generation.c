@@ -34,7 +34,7 @@ em_generation *em_generation_new(em_model *model, const em_generation_options *o
     em_generation *g = em__calloc(1, sizeof *g);
     if (!g)
         return NULL;
-    g->model = model;
+    g->model = em__model_retain(model);
     g->decoder = model->decoder;
     atomic_init(&g->cancel, false);
     if (init(g, options) == EM_OK)
@@ -58,19 +58,38 @@ void em_generation_free(em_generation *g)
     em__generation_free_options(g);
     em__vec_free(&g->feed);
     em_chat_template_free(g->chat);
+    em_model_close(&g->model);
     em__free(g);
 }
 
 em_status em_generation_set_options(em_generation *g, const em_generation_options *options)
 {
     EM__FAIL_IF(!g, EM_ERROR_INVALID_ARGUMENT, "generation: it is NULL");
+    for (size_t i = 0; i < g->n_sequences; i++)
+        EM__FAIL_IF(g->busy || g->sequences[i].finish == EM_FINISH_NONE, EM_ERROR_INVALID_ARGUMENT,
+                    "generation: answer %zu is being written; set options between answers", i);
     return em__generation_take_options(g, options, false);
+}
+
+em_status em__generation_enter(em_generation *g)
+{
+    EM__FAIL_IF(!g, EM_ERROR_INVALID_ARGUMENT, "generation: it is NULL");
+    EM__FAIL_IF(g->busy, EM_ERROR_INVALID_ARGUMENT, "generation: on_token began another call");
+    atomic_store(&g->cancel, false);
+    g->busy = true;
+    return EM_OK;
+}
+
+em_status em__generation_leave(em_generation *g, em_status status)
+{
+    g->busy = false;
+    return status;
 }
 
 static em_status run_to_the_end(em_generation *g, const em_prompt *prompt)
 {
     bool going = true;
-    EM__TRY(em_generation_start(g, prompt, 1));
+    EM__TRY(em__generation_leave(g, em__generation_begin(g, prompt, 1))); /* steps are calls of their own */
     while (going)
         EM__TRY(em_generation_step(g, &going));
     return EM_OK;
@@ -78,9 +97,9 @@ static em_status run_to_the_end(em_generation *g, const em_prompt *prompt)
 
 em_status em_generate_ids(em_generation *g, const int32_t *ids, size_t n)
 {
-    EM__FAIL_IF(!g, EM_ERROR_INVALID_ARGUMENT, "generation: it is NULL");
     const em_prompt prompt = {ids, n};
-    return run_to_the_end(g, &prompt);
+    EM__TRY(em__generation_enter(g));
+    return em__generation_leave(g, run_to_the_end(g, &prompt));
 }
 
 em_status em__generation_answer(em_generation *g, const char *text, size_t length, bool has_special)
@@ -98,8 +117,9 @@ em_status em__generation_answer(em_generation *g, const char *text, size_t lengt
 
 em_status em_generate(em_generation *g, const char *text)
 {
-    EM__FAIL_IF(!g || !text, EM_ERROR_INVALID_ARGUMENT, "generation: NULL argument");
-    return em__generation_answer(g, text, strlen(text), false);
+    EM__FAIL_IF(!text, EM_ERROR_INVALID_ARGUMENT, "generation: the text is NULL");
+    EM__TRY(em__generation_enter(g));
+    return em__generation_leave(g, em__generation_answer(g, text, strlen(text), false));
 }
 
 void em_generation_cancel(em_generation *g)
@@ -138,8 +158,14 @@ const char *em_generation_text(const em_generation *g, size_t index, size_t *len
 {
     const em__sequence *s = sequence_at(g, index);
     if (length)
-        *length = s ? s->writer.text.length : 0;
+        *length = !s ? 0 : s->finish == EM_FINISH_NONE ? s->writer.shown : s->writer.text.length;
     return s ? em__str_text(&s->writer.text) : NULL;
+}
+
+const char *em_finish_name(em_finish finish)
+{
+    static const char *const names[] = {"none", "stop", "length", "context", "cancelled"};
+    return (size_t)finish < sizeof names / sizeof *names ? names[finish] : "?";
 }
 
 em_finish em_generation_finish(const em_generation *g, size_t index)
@@ -151,7 +177,7 @@ em_finish em_generation_finish(const em_generation *g, size_t index)
 const float *em_generation_logits(const em_generation *g, size_t index)
 {
     const em__sequence *s = sequence_at(g, index);
-    return s && s->row >= 0 && s->tokens.length > s->prompt ? g->logits + (size_t)s->row * g->sampler.vocabulary : NULL;
+    return s ? s->chosen_from : NULL;
 }
 
 em_status em_generation_get_stats(const em_generation *g, em_generation_stats *stats)

@@ -24,7 +24,7 @@ typedef struct em__sequence {
     size_t cached; /* leading tokens whose keys and values are in the cache */
     int64_t row;   /* of the cache and of the logits; -1: none */
     em_finish finish;
-    bool cancelled; /* on_token said so */
+    const float *chosen_from; /* logits of the newest token; NULL once they are gone */
     em__random random;
     em__text_out writer;
 } em__sequence;
@@ -47,12 +47,20 @@ struct em_generation {
     size_t logit_rows;
     EM__VEC(int32_t) feed; /* ids, positions, slots, lengths of a forward */
     atomic_bool cancel;
+    bool busy; /* in a call: on_token may not begin another */
     em_generation_stats stats;
 };
 
 /* options.c: checks, fills in defaults, and copies lists; the generation's old ones are freed. */
 em_status em__generation_take_options(em_generation *g, const em_generation_options *given, bool first);
 void em__generation_free_options(em_generation *g);
+
+/* start.c: as em_generation_start, but a cancel that came before is not forgotten. */
+em_status em__generation_begin(em_generation *g, const em_prompt *prompts, size_t n);
+
+/* generation.c: refuses a call inside another; otherwise forgets an old cancel. End with em__generation_leave. */
+em_status em__generation_enter(em_generation *g);
+em_status em__generation_leave(em_generation *g, em_status status);
 
 /* generation.c: reads the prompt and writes to the end; `text` is encoded without special tokens of its own when it
  * `has_special` ones. */

@@ -53,8 +53,8 @@ em_status em__generation_step_guessing(em_generation *g)
     for (size_t i = 0; i <= n && s->finish == EM_FINISH_NONE; i++) {
         const float *logits = g->logits + i * g->sampler.vocabulary;
         int32_t id = em__generation_choose(g, s, logits);
-        s->cached++;
         EM__TRY(em__generation_accept(g, s, id, logits));
+        s->cached++;
         if (i == n || id != guesses[i])
             break;
         g->stats.accepted++;

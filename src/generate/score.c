@@ -5,6 +5,7 @@
 #include "core/block.h"
 #include "core/error.h"
 #include "generate/generation.h"
+#include "models/batch.h"
 
 enum { CHUNK = 128 };
 
@@ -18,9 +19,12 @@ typedef struct scoring {
 static em_status score_chunk(scoring *s, const int32_t *ids, size_t begin, size_t n, size_t total, float *logprobs)
 {
     const size_t vocabulary = (size_t)s->decoder->config.vocabulary;
-    const int32_t position = (int32_t)begin, length = (int32_t)(begin + n);
+    size_t tokens = em__round_tokens(n); /* few shapes serve all lengths; tokens behind the last are nobody's */
+    tokens = (int64_t)(begin + tokens) <= s->cache.capacity ? tokens : n;
     memcpy(s->ids, ids + begin, n * sizeof *ids);
-    const em__decoder_task task = {1, (int64_t)n, s->cache.capacity, s->cache.dtype, true};
+    memset(s->ids + n, 0, (tokens - n) * sizeof *ids);
+    const int32_t position = (int32_t)begin, length = (int32_t)(begin + tokens);
+    const em__decoder_task task = {1, (int64_t)tokens, s->cache.capacity, s->cache.dtype, true};
     em__decoder_feed feed = {s->ids, &position, &position, &length, NULL, NULL, length};
     em__cache_point(&s->cache, 0, &feed);
     EM__TRY(em__decoder_run(s->decoder, &task, &feed, s->logits));
@@ -43,7 +47,7 @@ em_status em_model_score(em_model *model, const int32_t *ids, size_t n, float *l
         return EM_OK;
     scoring s = {.decoder = model->decoder};
     const size_t bytes = CHUNK * (size_t)c->vocabulary * sizeof *s.logits;
-    em_status status = em__cache_init(&s.cache, c, EM_F32, (int64_t)n);
+    em_status status = em__cache_init(&s.cache, c, EM_F32, c->positions);
     if (status == EM_OK)
         status = em__cache_reserve(&s.cache, 1, (int64_t)n, 0, 0);
     if (status == EM_OK && !(s.logits = em__block_alloc(bytes)))

@@ -13,16 +13,35 @@
 #include "core/block.h"
 #include "core/error.h"
 #include "generate/generation.h"
+#include "io/hash.h"
 
-enum { MAX_NAME = 24, MAX_SHAPE = 160 };
+enum { MAX_NAME = 24, MAX_SHAPE = 256, MOST_HASHED = 1 << 16 };
 
-/* What must agree between the model that wrote a session and the one that reads it. */
+static void hash_array(em__hash *hash, em_array *array)
+{
+    const void *data = array ? em_array_data(array) : NULL; /* weights are evaluated: no work, no failure */
+    size_t bytes = data ? em_array_bytes(array) : 0;
+    em__hash_add(hash, data ? data : "", bytes < MOST_HASHED ? bytes : MOST_HASHED);
+}
+
+/* What must agree between the model that wrote a session and the one that reads it: sizes, and the beginnings of some
+ * weights, so that a sibling of the same shape is told apart. */
 static void describe(const em_generation *g, char *text)
 {
     const em__decoder_config *c = &g->decoder->config;
-    snprintf(text, MAX_SHAPE, "%s layers=%lld hidden=%lld heads=%lld kv_heads=%lld head_dim=%lld vocabulary=%lld %s",
+    const em__decoder_layer *last = &g->decoder->weights.layers[c->layers - 1];
+    em__hash hash;
+    char digest[EM__HASH_TEXT];
+    em__hash_sha1(&hash);
+    hash_array(&hash, last->down.weight);
+    hash_array(&hash, last->down.codes.codes);
+    hash_array(&hash, g->decoder->weights.layers[0].query.weight);
+    hash_array(&hash, g->decoder->weights.layers[0].query.codes.codes);
+    hash_array(&hash, g->decoder->weights.norm);
+    em__hash_end(&hash, digest);
+    snprintf(text, MAX_SHAPE, "%s layers=%lld hidden=%lld heads=%lld kv_heads=%lld head_dim=%lld vocabulary=%lld %s %s",
              c->family->name, (long long)c->layers, (long long)c->hidden, (long long)c->heads, (long long)c->kv_heads,
-             (long long)c->head_dim, (long long)c->vocabulary, em_dtype_name(g->cache.dtype));
+             (long long)c->head_dim, (long long)c->vocabulary, em_dtype_name(g->cache.dtype), digest);
 }
 
 /* Block i of the cache in a file: what it is called, and its shape with so many rows. */
@@ -109,7 +128,7 @@ static em_status check_file(const em_generation *g, const em_safetensors *file, 
     const char *made = em_safetensors_metadata(file, "emily.session");
     describe(g, shape);
     EM__FAIL_IF(!made, EM_ERROR_FORMAT, "%s: not a session", path);
-    EM__FAIL_IF(strcmp(made, shape) != 0, EM_ERROR_FORMAT, "%s: the session is of %.160s; the model is %s", path, made,
+    EM__FAIL_IF(strcmp(made, shape) != 0, EM_ERROR_FORMAT, "%s: the session is of %.240s; the model is %s", path, made,
                 shape);
     return EM_OK;
 }

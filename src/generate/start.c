@@ -6,17 +6,33 @@
 #include "core/log.h"
 #include "generate/generation.h"
 
+enum { MOST_SEQUENCES = 4096 };
+
+/* What em_generation_ids gave is overwritten by a start. */
+static bool is_own(const em_generation *g, const int32_t *ids)
+{
+    for (size_t i = 0; i < g->room; i++) {
+        const em__sequence *s = &g->sequences[i];
+        if (s->tokens.data && ids >= s->tokens.data && ids < s->tokens.data + s->tokens.capacity)
+            return true;
+    }
+    return false;
+}
+
 static em_status check_prompts(const em_generation *g, const em_prompt *prompts, size_t n)
 {
     const int64_t vocabulary = g->decoder->config.vocabulary;
     EM__FAIL_IF(n == 0 || !prompts, EM_ERROR_INVALID_ARGUMENT, "generation: there is no prompt");
-    EM__FAIL_IF(n > 4096 / g->options.sequences, EM_ERROR_INVALID_ARGUMENT,
-                "generation: %zu prompts for %zu answers each are more than 4096 sequences", n, g->options.sequences);
+    EM__FAIL_IF(n > MOST_SEQUENCES / g->options.sequences, EM_ERROR_INVALID_ARGUMENT,
+                "generation: %zu prompts for %zu answers each are more than %d sequences", n, g->options.sequences,
+                MOST_SEQUENCES);
     EM__FAIL_IF(g->options.speculate > 0 && n > 1, EM_ERROR_INVALID_ARGUMENT,
                 "generation: speculate needs a single prompt");
     for (size_t i = 0; i < n; i++) {
         EM__FAIL_IF(!prompts[i].ids || prompts[i].length == 0, EM_ERROR_INVALID_ARGUMENT,
                     "generation: prompt %zu is empty", i);
+        EM__FAIL_IF(is_own(g, prompts[i].ids), EM_ERROR_INVALID_ARGUMENT,
+                    "generation: prompt %zu lies in the generation's own memory; copy it", i);
         EM__FAIL_IF(g->options.overflow == EM_OVERFLOW_STOP && prompts[i].length > g->options.context,
                     EM_ERROR_INVALID_ARGUMENT,
                     "generation: prompt %zu has %zu tokens, the context %zu; shorten it, or let the cache rotate", i,
@@ -64,6 +80,7 @@ em_status em__generation_set_prompt(em_generation *g, size_t index, const em_pro
     s->tokens.length = s->prompt = prompt->length;
     s->cached = cached;
     s->row = (int64_t)index;
+    s->chosen_from = NULL;
     s->finish = EM_FINISH_NONE;
     s->random = em__random_begin(g->options.seed, index);
     return em__text_out_begin(&s->writer, g->tokenizer, g->options.show_special);
@@ -102,7 +119,7 @@ static em_status read_all(em_generation *g, const em_prompt *prompts, size_t n)
     g->n_sequences = 0; /* while they change, nothing is there to go on with */
     EM__TRY(em__generation_reserve_logits(g, count));
     EM__TRY(em__cache_reserve(&g->cache, (int64_t)count, 1, count == 1 ? 1 : 0, (int64_t)reused));
-    g->rotated = g->rotated && reused > 0;
+    g->rotated = false; /* nothing of a rotated cache is reused */
     for (size_t i = 0; i < count; i++)
         EM__TRY(em__generation_set_prompt(g, i, &prompts[i / each], reused));
     g->n_sequences = g->active = count;
@@ -117,10 +134,8 @@ static em_status read_all(em_generation *g, const em_prompt *prompts, size_t n)
     return EM_OK;
 }
 
-em_status em_generation_start(em_generation *g, const em_prompt *prompts, size_t n)
+em_status em__generation_begin(em_generation *g, const em_prompt *prompts, size_t n)
 {
-    EM__FAIL_IF(!g, EM_ERROR_INVALID_ARGUMENT, "generation: it is NULL");
-    atomic_store(&g->cancel, false);
     EM__TRY(check_prompts(g, prompts, n));
     g->tokenizer = em__model_tokenizer_if_read(g->model);
     g->stats = (em_generation_stats){0};
@@ -131,4 +146,10 @@ em_status em_generation_start(em_generation *g, const em_prompt *prompts, size_t
     for (size_t i = 0; i < g->n_sequences && status != EM_OK; i++) /* what was read so far can be reused */
         g->sequences[i].finish = EM_FINISH_CANCELLED;
     return status;
+}
+
+em_status em_generation_start(em_generation *g, const em_prompt *prompts, size_t n)
+{
+    EM__TRY(em__generation_enter(g));
+    return em__generation_leave(g, em__generation_begin(g, prompts, n));
 }

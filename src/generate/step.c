@@ -66,6 +66,7 @@ em_status em__generation_accept(em_generation *g, em__sequence *s, int32_t id, c
     size_t from = 0, more;
     bool stopped = false;
     EM__TRY(em__vec_push(&s->tokens, id));
+    s->chosen_from = logits;
     g->stats.tokens++;
     EM__TRY(em__text_out_push(&s->writer, &g->stops, id, &from, &stopped));
     s->finish = finish_of(g, s, id, stopped);
@@ -92,6 +93,7 @@ static void close_ranks(em_generation *g)
         }
         ended->row = -1;
         ended->cached = 0;
+        ended->chosen_from = NULL;
         g->active--;
     }
 }
@@ -116,8 +118,20 @@ static size_t going_on(const em_generation *g)
     return count;
 }
 
+/* A failure in the middle of a step leaves sequences that can't go on. */
+static void give_up(em_generation *g)
+{
+    for (size_t i = 0; i < g->n_sequences; i++)
+        if (g->sequences[i].finish == EM_FINISH_NONE)
+            g->sequences[i].finish = EM_FINISH_CANCELLED;
+}
+
 static em_status step(em_generation *g)
 {
+    if (atomic_load(&g->cancel))
+        return em__fail(EM_ERROR_CANCELLED, "generation: cancelled");
+    for (size_t i = 0; i < g->n_sequences; i++)
+        g->sequences[i].chosen_from = NULL;
     if (g->fresh) {
         g->fresh = false;
         return choose_each(g);
@@ -137,15 +151,14 @@ em_status em_generation_step(em_generation *g, bool *going)
     EM__FAIL_IF(g->n_sequences == 0, EM_ERROR_INVALID_ARGUMENT, "generation: nothing was started");
     if (going_on(g) == 0)
         return EM_OK;
-    if (atomic_load(&g->cancel)) {
-        for (size_t i = 0; i < g->n_sequences; i++)
-            if (g->sequences[i].finish == EM_FINISH_NONE)
-                g->sequences[i].finish = EM_FINISH_CANCELLED;
-        return em__fail(EM_ERROR_CANCELLED, "generation: cancelled");
-    }
+    EM__FAIL_IF(g->busy, EM_ERROR_INVALID_ARGUMENT, "generation: on_token began another call");
+    g->busy = true;
     uint64_t begin = em__now();
     em_status status = step(g);
     g->stats.token_seconds += (double)(em__now() - begin) / 1e9;
+    g->busy = false;
+    if (status != EM_OK)
+        give_up(g);
     *going = status == EM_OK && going_on(g) > 0;
     return status;
 }

@@ -143,6 +143,12 @@ static size_t matrix_parameters(const em__matrix *m)
     return m->weight ? size : size + em_array_size(m->codes.codes) * 32 / (size_t)m->how.bits;
 }
 
+static size_t matrix_bytes(const em__matrix *m)
+{
+    return em_array_bytes(m->weight) + em_array_bytes(m->codes.codes) + em_array_bytes(m->codes.scales) +
+           em_array_bytes(m->codes.biases);
+}
+
 static size_t decoder_parameters(const em__decoder *d)
 {
     const em__decoder_weights *w = &d->weights;
@@ -179,6 +185,7 @@ static void describe_decoder(em_model *model)
     info->intermediate = (int)c->intermediate;
     info->positions = (int)c->positions;
     info->vocabulary = (int)c->vocabulary;
+    info->token_bytes = em_safetensors_bytes(model->file) - (c->tied ? 0 : matrix_bytes(&d->weights.embedding));
     info->can = "generate, chat, tokenize";
 }
 
@@ -230,6 +237,7 @@ em_model *em_model_open(const char *name, const em_model_options *options)
     em_model *model = em__calloc(1, sizeof *model);
     if (!model)
         return NULL;
+    atomic_init(&model->refs, 1);
     pthread_mutex_init(&model->lock, NULL);
     em_status status = take_options(model, options);
     if (status == EM_OK)
@@ -253,6 +261,9 @@ void em_model_close(em_model **model)
     em_model *m = model ? *model : NULL;
     if (!m)
         return;
+    *model = NULL;
+    if (atomic_fetch_sub(&m->refs, 1) > 1)
+        return;
     em__programs_clear(&m->programs);
     em__decoder_close(m->decoder);
     em__weights_free(&m->weights);
@@ -263,7 +274,12 @@ void em_model_close(em_model **model)
     em__free(m->path);
     pthread_mutex_destroy(&m->lock);
     em__free(m);
-    *model = NULL;
+}
+
+em_model *em__model_retain(em_model *model)
+{
+    atomic_fetch_add(&model->refs, 1);
+    return model;
 }
 
 em_status em_model_get_info(const em_model *model, em_model_info *info)

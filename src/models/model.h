@@ -6,6 +6,7 @@
 #define EM_MODELS_MODEL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include <emily/model.h>
 #include <emily/program.h>
@@ -44,6 +45,7 @@ struct em__decoder;
 
 /* An encoder, or a decoder: then `decoder` is set, and what only encoders have is empty. */
 struct em_model {
+    atomic_int refs; /* the caller's, and one a generation */
     char *path;
     struct em__decoder *decoder;
     em_device *device;
@@ -65,6 +67,9 @@ struct em_model {
 
 /* For a NULL model: the error that made it NULL stays, or one is set. Returns its status. */
 em_status em__no_model(void);
+
+/* One more owner; em_model_close takes one away. */
+em_model *em__model_retain(em_model *model);
 
 /* Fails, naming `what` was asked, when the model is NULL or of the other kind. */
 em_status em__need_encoder(const em_model *model, const char *what);

@@ -188,10 +188,15 @@ static em_status slice_range(em__jrun *run, const em__jrange *r, int64_t start, 
     em__jrange *part = em__j_alloc(run, 1, sizeof *part);
     if (!part)
         return em_last_status();
-    *part = (em__jrange){.start = r->start + start * r->step, .step = r->step, .length = count};
+    int64_t moved = 0; /* only an empty part can begin, and only the stop behind the last item lie, out of range */
+    *part = (em__jrange){.start = r->start, .step = r->step, .length = count};
+    if (count > 0)
+        part->start = r->start + start * r->step;
     if (__builtin_mul_overflow(r->step, step, &part->step))
         part->step = r->step; /* one item at most */
-    part->stop = part->start + (int64_t)count * part->step;
+    bool far = __builtin_mul_overflow((int64_t)count, part->step, &moved);
+    if (far || __builtin_add_overflow(part->start, moved, &part->stop))
+        part->stop = part->step > 0 ? INT64_MAX : INT64_MIN;
     *out = (em__jvalue){.kind = J_RANGE, .range = part};
     return EM_OK;
 }

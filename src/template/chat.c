@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "core/options.h"
 #include "io/json.h"
 #include "template/render.h"
 
@@ -116,7 +117,7 @@ static em_status make_context(em__jrun *run, const em_chat_template *chat, const
 /* The template that the chat is rendered with, parsed if it is not yet. */
 static em_status get_parsed(em_chat_template *chat, bool tools, const em_template **out)
 {
-    const em__jsource *source = em__j_chat_source(chat, tools);
+    const em__jsource *source = chat ? em__j_chat_source(chat, tools) : NULL;
     if (!source)
         return em__fail(EM_ERROR_NOT_FOUND, "%s: of its chat templates none is named \"default\"", chat->dir);
     em__jsource *mine = &chat->sources[source - chat->sources];
@@ -155,14 +156,17 @@ static em_status render(em_chat_template *chat, const em_chat_options *options, 
     return status;
 }
 
-em_status em_chat_template_render(em_chat_template *chat, const em_chat_options *options, char **text,
+em_status em_chat_template_render(em_chat_template *chat, const em_chat_options *given, char **text,
                                   size_t *text_length)
 {
     documents docs = {0};
+    em_chat_options own = {0};
+    EM__FAIL_IF(!text, EM_ERROR_INVALID_ARGUMENT, "em_chat_template_render: text is NULL");
     *text = NULL;
-    EM__FAIL_IF(options->struct_size != sizeof *options, EM_ERROR_INVALID_ARGUMENT,
-                "em_chat_template_render: options.struct_size is %zu, expected %zu", options->struct_size,
-                sizeof *options);
+    EM__FAIL_IF(!chat || !given, EM_ERROR_INVALID_ARGUMENT,
+                "em_chat_template_render: the template or options are NULL");
+    EM__TRY(em__options_copy(given, &own, sizeof own, "em_chat_options"));
+    const em_chat_options *options = &own;
     EM__FAIL_IF(!options->messages, EM_ERROR_INVALID_ARGUMENT, "em_chat_template_render: options.messages is NULL");
     em_status status = parse_all(options, &docs);
     if (status == EM_OK)

@@ -218,7 +218,7 @@ static em_status add_percent(em__jrun *run, em__jtext *text, percents *p, const 
     }
     EM__TRY(width_of(run, p, format, at, &how.width));
     if (how.width < 0) {
-        how.width = -how.width;
+        how.width = how.width < -MOST_WIDTH ? MOST_WIDTH + 1 : -how.width;
         left = true;
     }
     if (*at < format->length && format->bytes[*at] == '.') {

@@ -248,6 +248,7 @@ static em_status justify(em__jrun *run, em__jvalue self, const em__jvalue *arg, 
         EM__TRY(em__j_want_string(run, "fill", arg[1], &fill));
     if (fill->chars != 1)
         return em__j_fail(run, "The fill character must be exactly one character long");
+    width = width < 0 ? 0 : width;
     int64_t pad = width - (int64_t)s->chars, left = side == 1 ? 0 : side == 2 ? pad : pad / 2 + (pad & width & 1);
     EM__TRY(em__j_add_times(run, &text, fill->bytes, fill->length, left));
     EM__TRY(em__j_add(run, &text, s->bytes, s->length));
@@ -280,6 +281,7 @@ METHOD(str_zfill)
     int64_t width;
     (void)all;
     EM__TRY(em__j_want_int(run, "zfill()", arg[0], &width));
+    width = width < 0 ? 0 : width;
     size_t sign = s->length && (s->bytes[0] == '-' || s->bytes[0] == '+');
     EM__TRY(em__j_add(run, &text, s->bytes, sign));
     EM__TRY(em__j_add_times(run, &text, "0", 1, width - (int64_t)s->chars));

@@ -127,6 +127,8 @@ FILTER(filter_float)
     return EM_OK;
 }
 
+enum { MOST_DIGITS = 1000 }; /* no number has more to round */
+
 /* Half to even at the given place before the point. */
 static int64_t round_int(int64_t value, int64_t places)
 {
@@ -134,13 +136,15 @@ static int64_t round_int(int64_t value, int64_t places)
     for (; places > 0; places--)
         if (__builtin_mul_overflow(unit, (int64_t)10, &unit))
             return 0;
-    int64_t rest = value % unit, down = value - rest;
-    if (rest < 0) {
-        rest += unit;
-        down -= unit;
-    }
-    bool up = rest > unit - rest || (rest == unit - rest && (down / unit) % 2 != 0);
-    return up ? down + unit : down;
+    int64_t rest = value % unit, down = value - rest, moved;
+    bool below = rest < 0; /* the multiple under it may be out of range, the rounded one need not */
+    rest += below ? unit : 0;
+    bool odd = (down / unit - below) % 2 != 0;
+    bool up = rest > unit - rest || (rest == unit - rest && odd);
+    if (up == below)
+        return down;
+    return (up ? __builtin_add_overflow(down, unit, &moved) : __builtin_sub_overflow(down, unit, &moved)) ? down
+                                                                                                          : moved;
 }
 
 /* Python's round(real, digits): the digits that are printed, read back. */
@@ -167,6 +171,7 @@ FILTER(filter_round)
     (void)all;
     if (em__j_given(arg[0]))
         EM__TRY(em__j_want_int(run, "round", arg[0], &digits));
+    digits = digits < -MOST_DIGITS ? -MOST_DIGITS : digits > MOST_DIGITS ? MOST_DIGITS : digits;
     if (em__j_given(arg[1]))
         EM__TRY(em__j_want_string(run, "round", arg[1], &method));
     if (!em__j_is_number(self))

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "core/alloc.h"
+#include "core/options.h"
 #include "io/json.h"
 #include "template/render.h"
 
@@ -12,17 +13,17 @@
 #define MEMORY_OF_A_BYTE 16
 #define STEPS_OF_A_BYTE 4
 
-em_status em_template_parse(const char *text, size_t length, const em_template_options *options, em_template **out)
+em_status em_template_parse(const char *text, size_t length, const em_template_options *given, em_template **out)
 {
+    em_template_options options = {0};
+    EM__FAIL_IF(!out || (!text && length > 0), EM_ERROR_INVALID_ARGUMENT, "em_template_parse: NULL argument");
     *out = NULL;
-    EM__FAIL_IF(options && options->struct_size != sizeof *options, EM_ERROR_INVALID_ARGUMENT,
-                "em_template_parse: options.struct_size is %zu, expected %zu", options->struct_size, sizeof *options);
+    EM__TRY(em__options_copy(given, &options, sizeof options, "em_template_options"));
     em_template *source = em__calloc(1, sizeof *source);
     if (!source)
         return em_last_status();
-    if (options)
-        source->options = *options;
-    source->name = em__strdup(options && options->name ? options->name : "template");
+    source->options = options;
+    source->name = em__strdup(options.name ? options.name : "template");
     source->options.name = source->name;
     em_status status = source->name ? em__j_parse(source, text, length) : EM_ERROR_OUT_OF_MEMORY;
     if (status == EM_OK) {
@@ -85,7 +86,9 @@ em_status em_template_render(const em_template *source, const char *json, size_t
     em__json_doc doc = {0};
     em__jrun run;
     em__jvalue context;
+    EM__FAIL_IF(!text, EM_ERROR_INVALID_ARGUMENT, "em_template_render: text is NULL");
     *text = NULL;
+    EM__FAIL_IF(!source, EM_ERROR_INVALID_ARGUMENT, "em_template_render: the template is NULL");
     em__j_run_init(&run, source, json ? length : 0);
     em_status status = em__json_parse(json ? json : "{}", json ? length : 2, "variables", &doc);
     if (status == EM_OK && !json_is_object(doc.root))

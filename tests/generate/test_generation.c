@@ -1,5 +1,6 @@
 /* What a generation promises: its ends, its cache, its batches, its cancelling; on recorded checkpoints. */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -237,10 +238,14 @@ static void test_cancel(void **state)
     em_model_close(&model);
 }
 
+static atomic_bool over;
+
 static void *cancel_later(void *g)
 {
-    usleep(2000);
-    em_generation_cancel(g);
+    while (!atomic_load(&over)) { /* a cancel before the start is forgotten */
+        usleep(1000);
+        em_generation_cancel(g);
+    }
     return NULL;
 }
 
@@ -253,9 +258,9 @@ static void test_cancel_from_elsewhere(void **state)
         model, (em_generation_options){.max_tokens = 1u << 30, .ignore_eos = true, .overflow = EM_OVERFLOW_ROTATE});
     assert_int_equal(pthread_create(&thread, NULL, cancel_later, g), 0);
     em_status status = em_generate_ids(g, prompt, LENGTH);
-    while (status != EM_ERROR_CANCELLED) /* it was cancelled before it began, which a start forgets */
-        fail_msg("%s", em_last_error());
+    atomic_store(&over, true);
     pthread_join(thread, NULL);
+    assert_int_equal(status, EM_ERROR_CANCELLED);
     em_generation_free(g);
     em_model_close(&model);
 }
@@ -360,6 +365,53 @@ static void test_cache_dtypes(void **state)
     em_model_close(&model);
 }
 
+/* What was written can be read after the model was closed; its own ids are no prompt. */
+static void test_ownership(void **state)
+{
+    em_model *model = open_model("qwen3");
+    em_generation *g = begin(model, (em_generation_options){.max_tokens = 5, .ignore_eos = true});
+    size_t n;
+    bool going;
+    (void)state;
+    EXPECT_OK(em_generate_ids(g, prompt, LENGTH));
+    em_model_close(&model);
+    assert_null(model);
+    const int32_t *ids = em_generation_ids(g, 0, &n);
+    assert_int_equal(n, 5);
+    EXPECT_ERROR(em_generate_ids(g, ids, n), EM_ERROR_INVALID_ARGUMENT, "own memory");
+    const em_prompt again = {prompt, LENGTH};
+    EXPECT_OK(em_generation_start(g, &again, 1));
+    EXPECT_OK(em_generation_step(g, &going));
+    EXPECT_ERROR(em_generation_set_options(g, NULL), EM_ERROR_INVALID_ARGUMENT, "between answers");
+    assert_string_equal(em_finish_name(EM_FINISH_LENGTH), "length");
+    em_generation_free(g);
+}
+
+/* The logits are those that the newest token was chosen from, also when it was a guess. */
+static void test_logits(void **state)
+{
+    em_model *model = open_model("qwen3");
+    (void)state;
+    for (size_t speculate = 0; speculate <= 4; speculate += 4) {
+        const em_generation_options options = {.max_tokens = 40, .ignore_eos = true, .speculate = speculate};
+        const em_prompt start = {prompt, LENGTH};
+        em_generation *g = begin(model, options);
+        bool going = true;
+        EXPECT_OK(em_generation_start(g, &start, 1));
+        assert_null(em_generation_logits(g, 0));
+        while (going) {
+            size_t n;
+            EXPECT_OK(em_generation_step(g, &going));
+            const int32_t *ids = em_generation_ids(g, 0, &n);
+            const float *logits = em_generation_logits(g, 0);
+            for (int i = 0; i < 256; i++)
+                assert_true(logits[i] <= logits[ids[n - 1]]);
+        }
+        em_generation_free(g);
+    }
+    em_model_close(&model);
+}
+
 static void test_bad_options(void **state)
 {
     em_model *model = open_model("mistral");
@@ -428,6 +480,7 @@ int main(void)
         cmocka_unit_test(test_turns),       cmocka_unit_test(test_cancel_from_elsewhere),
         cmocka_unit_test(test_bad_options), cmocka_unit_test(test_nothing),
         cmocka_unit_test(test_sessions),    cmocka_unit_test(test_cache_dtypes),
+        cmocka_unit_test(test_ownership),   cmocka_unit_test(test_logits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,6 +32,9 @@ static em_status open_and_generate(void *context)
     em_model *model = em_model_open(r->dir, &how);
     em_generation *g = model ? em_generation_new(model, &options) : NULL;
     em_status status = g ? em_generate_ids(g, ids, 7) : em_last_status();
+    bool going;
+    if (g && status != EM_OK && em_generation_step(g, &going) == EM_OK) /* nothing is left to go on with */
+        assert_false(going);
     em_generation_free(g);
     em_model_close(&model);
     return status;

@@ -69,6 +69,7 @@ typedef struct em__decoder_program {
 } em__decoder_program;
 
 enum { EM__DECODER_PROGRAMS = 32 };
+#define EM__DECODER_PROGRAM_BYTES ((size_t)256 << 20) /* working memory of all */
 
 typedef struct em__decoder {
     em__decoder_config config;

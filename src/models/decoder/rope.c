@@ -59,6 +59,8 @@ static em_status read_yarn(const em__json *at, em__rope *rope)
 /* What belongs to the kind, of the object that holds it. */
 static em_status read_scaling(const em__json *at, em__rope *rope)
 {
+    rope->factor = rope->attention = 1; /* of two places that speak of it the second counts alone */
+    rope->original = (double)rope->positions;
     EM__TRY(read_kind(at, &rope->kind));
     if (rope->kind == EM__ROPE_DEFAULT)
         return EM_OK;

@@ -61,17 +61,40 @@ static bool same_task(const em__decoder_task *a, const em__decoder_task *b)
            a->all == b->all;
 }
 
-/* The least recently used entry's place, emptied. */
-static em__decoder_program *make_room(em__decoder *d)
+static size_t arena_bytes(const em_program *program)
 {
-    if (d->n_programs < EM__DECODER_PROGRAMS)
-        return &d->programs[d->n_programs++];
+    em_program_stats stats;
+    em_program_get_stats(program, &stats);
+    return stats.arena_bytes;
+}
+
+static size_t all_bytes(const em__decoder *d)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < d->n_programs; i++)
+        bytes += arena_bytes(d->programs[i].program);
+    return bytes;
+}
+
+static void drop_oldest(em__decoder *d)
+{
     em__decoder_program *oldest = d->programs;
     for (size_t i = 1; i < d->n_programs; i++)
         if (d->programs[i].used < oldest->used)
             oldest = &d->programs[i];
     em_program_free(oldest->program);
-    return oldest;
+    *oldest = d->programs[--d->n_programs];
+}
+
+/* Adds a program. Old ones go that are too many, or whose working memory is too much: two may always stay, one that
+ * reads and one that writes. */
+static void add_program(em__decoder *d, const em__decoder_task *task, em_program *program)
+{
+    if (d->n_programs == EM__DECODER_PROGRAMS)
+        drop_oldest(d);
+    while (d->n_programs > 1 && all_bytes(d) + arena_bytes(program) > EM__DECODER_PROGRAM_BYTES)
+        drop_oldest(d);
+    d->programs[d->n_programs++] = (em__decoder_program){*task, program, ++d->clock};
 }
 
 static em_program *compile(em__decoder *d, const em__decoder_task *task)
@@ -105,7 +128,7 @@ static em_program *program_for(em__decoder *d, const em__decoder_task *task)
         }
     em_program *program = compile(d, task);
     if (program)
-        *make_room(d) = (em__decoder_program){*task, program, ++d->clock};
+        add_program(d, task, program);
     return program;
 }
 
