@@ -13,7 +13,7 @@ all:            ## build the libraries and the command (the default)
 
 deps:           ## install the packages that the build needs (Debian, Ubuntu)
 	@sh tools/deps.sh install
-demo: all       ## search real sentences with a real checkpoint
+demo: all       ## chat with a small model, search real sentences with a real checkpoint
 	@BUILD=$(BUILD) sh tools/demo.sh
 test: all       ## build, then run every test; the last line counts them
 	@sh tools/test.sh $(BUILD) $(JOBS)

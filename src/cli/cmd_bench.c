@@ -173,7 +173,7 @@ const cli_command cli_bench = {
     .examples = "emily bench all-MiniLM-L6-v2\n"
                 "emily bench all-MiniLM-L6-v2 --shapes 1x16,10x32 --threads 1\n"
                 "emily bench all-MiniLM-L6-v2 --shapes 1x16 --runs 100 --json\n"
-                "emily bench qwen3-0.6b --prefill 512 --decode 64 --json\n",
+                "emily bench Qwen/Qwen3-0.6B --prefill 512 --decode 64 --json\n",
     .notes =
         "Times the forward alone, after warm-up: neither tokenizer nor pooling. GFLOP/s counts its matrix products.\n"
         "A model that generates reads a prompt of any tokens and writes greedily: the median of --runs (3).\n",

@@ -75,7 +75,8 @@ static int answer(chatting *c)
     if (code != CLI_OK)
         return code;
     answering = c->generation;
-    cli_signals_interrupt(stop_answer);
+    if (cli_line_person(c->line)) /* a script ends */
+        cli_signals_interrupt(stop_answer);
     em_status status = em_generation_chat_with(c->generation, &chat);
     cli_signals_interrupt(NULL);
     size_t length;
@@ -174,11 +175,23 @@ static int do_save(chatting *c, const char *argument)
     return em__file_write(argument, chat.messages, strlen(chat.messages)) == EM_OK ? CLI_OK : cli_fail_last();
 }
 
+static bool are_messages(const json_t *list)
+{
+    const json_t *message;
+    size_t i;
+    json_array_foreach((json_t *)list, i, message)
+    {
+        if (!json_is_string(json_object_get(message, "role")) || !json_object_get(message, "content"))
+            return false;
+    }
+    return json_is_array(list);
+}
+
 static int do_load(chatting *c, const char *argument)
 {
     json_error_t error;
     json_t *messages = json_load_file(argument, 0, &error);
-    if (!messages || !json_is_array(messages)) {
+    if (!are_messages(messages)) {
         json_decref(messages);
         return cli_fail(CLI_FORMAT, "%s: %s", argument, messages ? "not a list of messages" : error.text);
     }
@@ -191,6 +204,7 @@ static int do_stats(chatting *c, const char *argument)
 {
     (void)argument;
     c->stats = !c->stats;
+    puts(c->stats ? "numbers after each answer" : "no numbers");
     return CLI_OK;
 }
 
@@ -234,10 +248,11 @@ static int converse(chatting *c)
     while (!c->leave && (line = cli_line_next(c->line, &length))) {
         if (length == 0)
             continue;
-        if (line[0] == '/' && line[1] != '/')
+        bool typed = cli_line_person(c->line); /* what comes from a pipe is a message, whatever it begins with */
+        if (typed && line[0] == '/' && line[1] != '/')
             code = run_command(c, line + 1);
         else
-            code = say(c, line + (line[0] == '/'), length - (line[0] == '/'));
+            code = say(c, line + (typed && line[0] == '/'), length - (typed && line[0] == '/'));
         if (code != CLI_OK && !cli_line_person(c->line))
             return code;
     }
@@ -292,8 +307,8 @@ const cli_command cli_chat = {
     .name = "chat",
     .operands = "MODEL",
     .summary = "a conversation with a model",
-    .examples = "emily chat qwen3-0.6b\n"
-                "emily chat qwen3-0.6b --no-think --system \"Answer in one sentence.\"\n"
+    .examples = "emily chat Qwen/Qwen3-0.6B\n"
+                "emily chat Qwen/Qwen3-0.6B --no-think --system \"Answer in one sentence.\"\n"
                 "printf 'Hello\\nWhat did I say?\\n' | emily chat ./model --temperature 0\n",
     .notes = "A line is a message. On a terminal /help lists commands; Ctrl-C stops an answer, Ctrl-D ends.\n",
     .options = options,

@@ -1,6 +1,7 @@
 /* emily generate: the answer to one prompt, as it is written. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/conversation.h"
 #include "cli/input.h"
@@ -245,6 +246,10 @@ static int print_answers(generating *g)
     int code = status == EM_OK ? CLI_OK : cli_fail_last();
     fwrite(em__str_text(&out), 1, out.length, stdout);
     em__str_free(&out);
+    fflush(stdout); /* what goes to standard error comes after it */
+    for (size_t i = 0; i < em_generation_sequences(g->generation) && !g->values->json; i++)
+        if (em_generation_finish(g->generation, i) == EM_FINISH_CONTEXT)
+            cli_note("the context is full: an answer was cut there");
     return code;
 }
 
@@ -328,6 +333,9 @@ static int open_logits(generating *g)
     em_model_info info;
     if (!g->values->logits)
         return CLI_OK;
+    struct stat there;
+    if (stat(g->values->logits, &there) == 0 && !S_ISREG(there.st_mode))
+        return cli_fail(CLI_USAGE, "generate: --logits %s is no regular file", g->values->logits);
     em_model_get_info(g->model, &info);
     if (em__npy_writer_begin(&g->logits, g->values->logits, EM_F32, em_shape(0, info.vocabulary)) != EM_OK)
         return cli_fail_last();
@@ -378,8 +386,8 @@ const cli_command cli_generate = {
     .name = "generate",
     .operands = "MODEL [PROMPT]",
     .summary = "the answer to a prompt, as it is written",
-    .examples = "emily generate qwen3-0.6b \"Why is the sky blue?\" --stats\n"
-                "emily generate qwen3-0.6b --max-tokens 100 --temperature 0 < prompt.txt\n"
+    .examples = "emily generate Qwen/Qwen3-0.6B \"Why is the sky blue?\" --stats\n"
+                "emily generate Qwen/Qwen3-0.6B --max-tokens 100 --temperature 0 < prompt.txt\n"
                 "emily generate ./model --prompt-ids 1,2,3 --max-tokens 64 --output ids --temperature 0\n",
     .notes = "Without PROMPT, or with -, the prompt is read from standard input. A checkpoint with a chat template is "
              "asked\n"

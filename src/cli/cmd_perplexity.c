@@ -31,7 +31,8 @@ typedef struct score {
     size_t count;
 } score;
 
-/* Windows of `context` tokens, each by itself; the first token of a window has nothing before it and does not count. */
+/* Windows of `context` tokens, each by itself. A window begins with the last token of the one before it, so that all
+ * tokens but the text's first count once. */
 static int score_all(em_model *model, const em_encoding *text, size_t context, score *total)
 {
     cli_progress progress;
@@ -40,7 +41,7 @@ static int score_all(em_model *model, const em_encoding *text, size_t context, s
         return cli_fail_last();
     int code = CLI_OK;
     cli_progress_begin(&progress, "perplexity");
-    for (size_t i = 0; i < text->length && code == CLI_OK; i += context) {
+    for (size_t i = 0; i + 1 < text->length && code == CLI_OK; i += context - 1) {
         size_t n = text->length - i < context ? text->length - i : context;
         cli_progress_update(&progress, (double)i / (double)text->length, "");
         if (em_model_score(model, text->ids + i, n, logprobs) != EM_OK)
@@ -104,7 +105,7 @@ const cli_command cli_perplexity = {
     .name = "perplexity",
     .operands = "MODEL FILE",
     .summary = "how well a model foresees a text",
-    .examples = "emily perplexity qwen3-0.6b notes.txt\n"
+    .examples = "emily perplexity Qwen/Qwen3-0.6B notes.txt\n"
                 "emily perplexity ./my-model-4bit notes.txt --context 512 --json\n",
     .notes = "exp of the mean of -log p of each token, given those before it in its window. Lower is better; compare\n"
              "models with one tokenizer only, or their bits a byte.\n",

@@ -25,6 +25,7 @@ typedef struct libedit {
     __typeof__(el_set) *set;
     __typeof__(el_gets) *read;
     __typeof__(el_end) *end;
+    __typeof__(el_resize) *resize;
     __typeof__(history_init) *history_init;
     __typeof__(history_end) *history_end;
     __typeof__(history) *history;
@@ -97,8 +98,8 @@ static bool open_library(libedit *lib)
     void *library = dlopen("libedit.so.2", RTLD_NOW | RTLD_LOCAL);
     return library && find(library, "el_init", &lib->init) && find(library, "el_set", &lib->set) &&
            find(library, "el_gets", &lib->read) && find(library, "el_end", &lib->end) &&
-           find(library, "history_init", &lib->history_init) && find(library, "history_end", &lib->history_end) &&
-           find(library, "history", &lib->history);
+           find(library, "el_resize", &lib->resize) && find(library, "history_init", &lib->history_init) &&
+           find(library, "history_end", &lib->history_end) && find(library, "history", &lib->history);
 }
 
 static char *give_prompt(EditLine *edit)
@@ -124,7 +125,7 @@ static void begin_editing(cli_line *line)
     line->lib.history(line->history, &event, H_SETSIZE, 1000);
     line->lib.set(line->edit, EL_PROMPT, give_prompt);
     line->lib.set(line->edit, EL_EDITOR, "emacs");
-    line->lib.set(line->edit, EL_SIGNAL, 1);
+    cli_signals_terminal(); /* libedit sets it otherwise while a line is read */
     line->lib.set(line->edit, EL_GETCFN, read_character);
     line->lib.set(line->edit, EL_HIST, line->lib.history, line->history);
 }
@@ -163,6 +164,7 @@ static const char *read_edited(cli_line *line, int *count)
 {
     HistEvent event;
     reading = line;
+    line->lib.resize(line->edit); /* between lines only: within one, libedit overruns its buffers */
     const char *text = line->lib.read(line->edit, count);
     if (text && *count > 1)
         line->lib.history(line->history, &event, H_ENTER, text);

@@ -1,6 +1,7 @@
 /* See sampling.h. */
 #include "cli/sampling.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/alloc.h"
@@ -24,8 +25,11 @@ static bool parse_bias(const char *text, em_logit_bias *bias)
         return false;
     memcpy(id, text, length);
     id[length] = 0;
-    if (!em__parse_i64(id, &number) || number < 0 || number > INT32_MAX || !em__parse_f64(equals + 1, &value))
+    if (!em__parse_i64(id, &number) || number < 0 || number > INT32_MAX ||
+        (strcmp(equals + 1, "-inf") != 0 && !em__parse_f64(equals + 1, &value)))
         return false;
+    if (strcmp(equals + 1, "-inf") == 0)
+        value = -INFINITY;
     *bias = (em_logit_bias){(int32_t)number, (float)value};
     return true;
 }

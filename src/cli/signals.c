@@ -9,11 +9,14 @@
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 static char unfinished[PATH_MAX];
 static volatile sig_atomic_t has_unfinished, line_drawn, hold, waiting;
 
+static volatile sig_atomic_t has_terminal;
+static struct termios terminal;
 static void (*volatile interrupt)(void);
 
 static void stop(int number)
@@ -31,6 +34,8 @@ static void stop(int number)
         line_drawn = 0;
     if (has_unfinished)
         unlink(unfinished);
+    if (has_terminal)
+        tcsetattr(STDIN_FILENO, TCSANOW, &terminal);
     _exit(128 + number);
 }
 
@@ -84,6 +89,11 @@ void cli_signals_interrupt(void (*fn)(void))
 bool cli_signals_waiting(void)
 {
     return waiting != 0;
+}
+
+void cli_signals_terminal(void)
+{
+    has_terminal = tcgetattr(STDIN_FILENO, &terminal) == 0;
 }
 
 void cli_signals_line(bool drawn)

@@ -20,6 +20,9 @@ void cli_signals_interrupt(void (*fn)(void));
 /* Whether an interruption waits. */
 bool cli_signals_waiting(void);
 
+/* Remembers how the terminal is set, to set it so again should the process be interrupted. */
+void cli_signals_terminal(void);
+
 /* Whether a progress line is on the terminal, to be wiped when interrupted. */
 void cli_signals_line(bool drawn);
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <emily/hub.h>
+#include <emily/template.h>
 
 #include "core/alloc.h"
 #include "core/error.h"
@@ -165,7 +166,22 @@ static size_t decoder_parameters(const em__decoder *d)
     return count;
 }
 
-static void describe_decoder(em_model *model)
+/* What a checkpoint that generates brings along for it. */
+static em_status abilities(const char *dir, const char **can)
+{
+    em_chat_template *chat = NULL;
+    char *path = em__path_join(dir, "tokenizer.json");
+    if (!path)
+        return EM_ERROR_OUT_OF_MEMORY;
+    bool tokenizer = em__path_is_file(path);
+    em__free(path);
+    em_status status = em_chat_template_open(dir, &chat);
+    em_chat_template_free(chat);
+    *can = !tokenizer ? "generate from token ids" : status == EM_OK ? "generate, chat, tokenize" : "generate, tokenize";
+    return status == EM_ERROR_OUT_OF_MEMORY ? status : EM_OK;
+}
+
+static em_status describe_decoder(em_model *model)
 {
     em_model_info *info = &model->info;
     const em__decoder *d = model->decoder;
@@ -186,7 +202,7 @@ static void describe_decoder(em_model *model)
     info->positions = (int)c->positions;
     info->vocabulary = (int)c->vocabulary;
     info->token_bytes = em_safetensors_bytes(model->file) - (c->tied ? 0 : matrix_bytes(&d->weights.embedding));
-    info->can = "generate, chat, tokenize";
+    return abilities(model->path, &info->can);
 }
 
 static void describe_encoder(em_model *model)
@@ -217,7 +233,7 @@ static void describe_encoder(em_model *model)
     info->can = "embed, search, tokenize";
 }
 
-static void describe(em_model *model)
+static em_status describe(em_model *model)
 {
     em_model_info *info = &model->info;
     info->path = model->path;
@@ -226,9 +242,9 @@ static void describe(em_model *model)
     info->tensors = em_safetensors_count(model->file);
     info->max_tokens = model->max_tokens;
     if (model->decoder)
-        describe_decoder(model);
-    else
-        describe_encoder(model);
+        return describe_decoder(model);
+    describe_encoder(model);
+    return EM_OK;
 }
 
 em_model *em_model_open(const char *name, const em_model_options *options)
@@ -244,11 +260,12 @@ em_model *em_model_open(const char *name, const em_model_options *options)
         status = find_directory(model, name);
     if (status == EM_OK)
         status = load(model);
+    if (status == EM_OK)
+        status = describe(model);
     if (status != EM_OK) {
         em_model_close(&model);
         return NULL;
     }
-    describe(model);
     if (model->modules.plain && !model->decoder)
         em__log(EM_LOG_INFO, "%s: no modules.json; sentence vectors are mean pooled", model->path);
     if (em__telemetry_wanted())

@@ -2,6 +2,7 @@
  * em_checkpoint_quantize: tensors are read from the map some rows at a time, and what becomes of the rows is written
  * where it belongs in its file, which the plan knows beforehand.
  */
+#include "models/decoder/config.h"
 #include "models/quantize.h"
 
 #include <math.h>
@@ -194,6 +195,9 @@ static em_status quantize_all(quantize_job *job, const char *in, const char *out
     bool tied = false;
     EM__TRY(em__quantize_place_begin(&job->place, in, out));
     EM__TRY(em__quantize_config(in, config, &tied));
+    const char *type = json_string_value(json_object_get(config->root, "model_type"));
+    EM__FAIL_IF(!type || !em__decoder_family_find(type), EM_ERROR_UNSUPPORTED,
+                "quantize: %s is no model that generates; others are not read with quantized weights", in);
     EM__TRY(em_safetensors_open(in, NULL, &job->file));
     EM__TRY(em__quantize_plan_make(&job->plan, job->file, tied,
                                    job->options.shard_bytes ? job->options.shard_bytes : SHARD_BYTES));
