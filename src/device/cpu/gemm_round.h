@@ -1,0 +1,71 @@
+/*
+ * Products that round A to bf16: C[m,n] = activation(bf16(A)[m,k] B[k,n] + bias[n]) + residual[m,n] with B of bf16,
+ * sums in f32. For callers that asked for it (em__call.half_products): where the processor multiplies pairs of bf16
+ * (AVX512-BF16 without AMX) twice as many multiply-adds come in a cycle.
+ *
+ * A is rounded to nearest, ties to even, once for all products that share it; B is read where it lies, packed
+ * (gemm_packed.h) or not, and blocks of its panels are made in L2. The instruction takes subnormals for zeros and gives
+ * zeros for them; an A beyond the largest bf16 becomes infinite.
+ *
+ * The bits of C[i,j] are a function of A's row i, B's column j, bias, activation and residual alone: k is cut into
+ * blocks of EM__ROUND_DEPTH; each is one chain from +0 in ascending k, pair by pair; the blocks' sums are added in
+ * ascending order; then bias, activation and residual round separately.
+ */
+#ifndef EM_DEVICE_CPU_GEMM_ROUND_H
+#define EM_DEVICE_CPU_GEMM_ROUND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "device/cpu/gemm.h"
+
+#define EM__ROUND_DEPTH 512  /* k of a block: a tile of A of that depth stays in L1 while it meets a group of panels */
+#define EM__ROUND_COLUMNS 16 /* of half a panel: what a vector of 16 pairs takes */
+
+/* One tile: rows x EM__GEMM_PANEL elements of C, over one block of k. */
+typedef struct em__round_tile {
+    const uint16_t *a; /* pairs of k side by side, the last filled with a zero */
+    int64_t lda;
+    const uint16_t *b; /* two halves of a panel, EM__ROUND_DEPTH * EM__ROUND_COLUMNS apart: [pairs][16 columns][2] */
+    float *c;
+    int64_t ldc;
+    int64_t pairs;
+    int rows;              /* 1..em__round_kernels.tile_rows */
+    int columns;           /* 1..EM__GEMM_PANEL are stored */
+    bool first;            /* C is overwritten; otherwise the sums are added to it */
+    const float *bias;     /* of this tile, or NULL: given with the end of k only, as is the residual */
+    const float *residual; /* or NULL */
+    int64_t ldr;
+} em__round_tile;
+
+typedef struct em__round_kernels {
+    int tile_rows;
+    void (*tile)(const em__round_tile *tile);
+    void (*round)(uint16_t *dst, const float *src, int64_t k); /* with the zero behind an odd k */
+    /* Half a panel from up to 16 columns that are rows of their own, `row` apart; zeros where there are none. */
+    void (*turn)(uint16_t *dst, const uint16_t *src, int64_t row, int columns, int64_t k);
+} em__round_kernels;
+
+/* Those of the level on this machine; NULL when it has none or has something better. Any thread. */
+const em__round_kernels *em__round_kernels_get(em__cpu_level level);
+
+/* Elements from one row of a rounded A to the next, and bytes of m rows, a multiple of 64. */
+int64_t em__round_stride(int64_t k);
+size_t em__round_bytes(int64_t m, int64_t k);
+
+/* Worker scratch that em__round_run wants. */
+size_t em__round_scratch_bytes(void);
+
+/* Rounds A of the arguments into `to`, 64-byte aligned. */
+void em__round_rows(const em__round_kernels *kernels, em__pool *pool, const em__gemm_args *args, uint16_t *to);
+
+/* The product of a rounded A with `half`, bf16 whose depth is 1, packed or not; the arguments' a, lda and b are not
+ * looked at. Fails only with EM_ERROR_OUT_OF_MEMORY, when the scratch cannot be reserved. */
+em_status em__round_run(const em__round_kernels *kernels, em__pool *pool, const em__gemm_args *args,
+                        const uint16_t *rounded);
+
+/* Levels' own parts. */
+const em__round_kernels *em__round_kernels_bf16(void);
+
+#endif
