@@ -44,8 +44,10 @@ static int choose_dtype(const cli_session_values *values, em_dtype *dtype)
 
 em_model *cli_session_try(const char *name, const cli_session_values *values, int *code)
 {
-    em_model_options options = {
-        .struct_size = sizeof options, .profile = values->profile != 0, .raw_weights = values->raw != 0};
+    em_model_options options = {.struct_size = sizeof options,
+                                .profile = values->profile != 0,
+                                .raw_weights = values->raw != 0,
+                                .exact = values->exact != 0};
     if ((*code = choose_device(values, &options.device)) != CLI_OK ||
         (*code = choose_dtype(values, &options.dtype)) != CLI_OK)
         return NULL;

@@ -14,7 +14,7 @@
 typedef struct cli_session_values {
     size_t threads;
     const char *dtype, *device;
-    int lane, profile, raw;
+    int lane, profile, raw, exact;
 } cli_session_values;
 
 /* Rows for a values struct with a member `session`. */
@@ -29,6 +29,7 @@ typedef struct cli_session_values {
          CLI_TEXT, offsetof(type, session.device)},                                                                    \
         {"lane", 0, "fuse|native|eager", "how programs run (fuse)", CLI_CHOICE, offsetof(type, session.lane)},         \
         {"no-pack", 0, NULL, "weights as they lie: sooner, but slower", CLI_FLAG, offsetof(type, session.raw), 1},     \
+        {"exact", 0, NULL, "prompts without rounding to bf16", CLI_FLAG, offsetof(type, session.exact), 1},            \
     {                                                                                                                  \
         "profile", 0, NULL, "kernels of the last forward, on stderr", CLI_FLAG, offsetof(type, session.profile), 1     \
     }

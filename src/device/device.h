@@ -40,6 +40,7 @@ struct em__call {
     em__kernel_fn kernel;
     void *scratch;      /* as large as the plan asked, 64-byte aligned */
     const void *packed; /* operand 1 as the device's `pack` laid it out; NULL when it was not packed */
+    bool half_products; /* em_compile_options has it: f32 may be rounded to bf16 where it meets bf16 */
 };
 
 /* What a device says about a call. */

@@ -95,6 +95,7 @@ em_status em__program_new(em__graph *graph, const em__program_options *options, 
     program->device = graph->device;
     program->profile = options->profile;
     program->raw_weights = options->raw_weights;
+    program->half_products = options->half_products;
     program->n_donated = options->n_donated < graph->n_inputs ? options->n_donated : graph->n_inputs;
     program->graph = *graph;
     *graph = (em__graph){0};
@@ -118,6 +119,7 @@ em_status em__compile_options(const em_compile_options *given, em__program_optio
     *options = (em__program_options){.lane = o.lane,
                                      .profile = o.profile,
                                      .raw_weights = o.raw_weights,
+                                     .half_products = o.half_products && o.lane == EM_FUSE,
                                      .n_donated = o.donated,
                                      .keep_ir = o.keep_ir};
     *device = o.device ? o.device : em_device_default();

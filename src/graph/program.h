@@ -63,13 +63,13 @@ struct em_program {
     EM__VEC(em__patch) patches;
     char *arena;
     size_t arena_bytes;
-    bool profile, raw_weights;
+    bool profile, raw_weights, half_products;
     pthread_mutex_t lock; /* one run at a time */
 };
 
 typedef struct em__program_options {
     em_lane lane;
-    bool profile, raw_weights;
+    bool profile, raw_weights, half_products;
     size_t n_donated;
     bool keep_ir;
 } em__program_options;

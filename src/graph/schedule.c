@@ -197,7 +197,8 @@ static em_status schedule_op(schedule *s, const em__node *node, value *out)
                      .n_ints = node->n_ints,
                      .floats = node->floats,
                      .n_floats = node->n_floats,
-                     .functions = node->functions[0] ? node->functions : NULL};
+                     .functions = node->functions[0] ? node->functions : NULL,
+                     .half_products = s->program->half_products};
     return lowered_step(s, node, &call, places, constants, out);
 }
 

@@ -54,6 +54,7 @@ static em_status take_options(em_model *model, const em_model_options *given)
     model->lane = options.lane;
     model->profile = options.profile;
     model->raw_weights = options.raw_weights;
+    model->exact = options.exact;
     model->device = options.device ? options.device : em_device_default();
     return model->device ? EM_OK : em_last_status();
 }
@@ -116,6 +117,7 @@ static em_status load_decoder(em_model *model)
     if (!model->decoder)
         return em_last_status();
     model->decoder->raw_weights = model->raw_weights || em_safetensors_bytes(model->file) > memory_bytes();
+    model->decoder->exact = model->exact;
     model->max_tokens = (size_t)model->decoder->config.positions;
     return EM_OK;
 }

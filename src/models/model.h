@@ -51,7 +51,7 @@ struct em_model {
     em_device *device;
     em_model_lane lane;
     em_dtype dtype;
-    bool profile, raw_weights;
+    bool profile, raw_weights, exact;
     const em__family *family;
     em__config config;
     em__modules modules;

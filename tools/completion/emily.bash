@@ -11,7 +11,7 @@ _emily_models() {
 
 _emily() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options
-    local session="--threads --dtype --device --lane --no-pack --profile"
+    local session="--threads --dtype --device --lane --exact --no-pack --profile"
     local sampling="--max-tokens --temperature --top-k --top-p --min-p --repetition-penalty --presence-penalty
         --frequency-penalty --logit-bias --seed --stop --ignore-eos --context --rotate --keep --cache --prefill-chunk
         --speculate"

@@ -1,7 +1,8 @@
 /*
  * DOT_GENERAL and FUSED_LINEAR of f32 with half weights, which are read where they lie (em__gemm_half_run). A weight
  * whose rows or depth do not step evenly, and an x whose depth is not contiguous, are first copied row-major. A large
- * constant weight of bf16 is packed (gemm_packed.h), for the same bits.
+ * constant weight of bf16 is packed (gemm_packed.h), for the same bits. A call that lets x be rounded
+ * has its products with bf16 by gemm_round.h, if there are rows enough to pay for it.
  */
 #include <stdatomic.h>
 
@@ -10,8 +11,10 @@
 #include "device/cpu/dot.h"
 #include "device/cpu/gemm.h"
 #include "device/cpu/gemm_packed.h"
+#include "device/cpu/gemm_round.h"
 
 #define MOST_WEIGHTS 8
+#define ROUNDED_ROWS 64 /* as em_compile_options says */
 
 /* A smaller weight stays as it is: it will be met in a cache. */
 static atomic_size_t least_packed = (size_t)1 << 20;
@@ -96,17 +99,20 @@ static const em__tensor *weight_at(const em__call *call, int i)
     return &call->in[call->op == EM__OP_FUSED_LINEAR ? em__linear_weight(call->ints, i) : 1];
 }
 
-static em_status run_mixed(em_device *device, const em__call *call)
+static em_status run_all(em_device *device, const em__call *call, const em__round_kernels *rounding)
 {
     em__cpu *cpu = em__cpu_of(device);
     mixed m = describe(call);
     const char *packed = call->packed;
     const void *data;
+    uint16_t *rounded = (uint16_t *)(void *)((char *)call->scratch + m.copied);
     if (em__spec_empty(&call->out.spec))
         return EM_OK;
     em__gemm_args args = common_args(cpu, call, &m);
     EM__TRY(place(device, &m.x, &call->in[0], call->scratch, &data));
     args.a = data;
+    if (rounding)
+        em__round_rows(rounding, cpu->pool, &args, rounded);
     for (int i = 0; i < m.weights; i++) {
         const em__tensor *w = weight_at(call, i);
         args.n = m.w[i].as.rows;
@@ -117,12 +123,34 @@ static em_status run_mixed(em_device *device, const em__call *call)
             EM__TRY(place(device, &m.w[i], w, (char *)call->scratch + m.x.bytes, &data));
             args.half = (em__gemm_half){data, w->spec.dtype, m.w[i].as.row_stride, m.w[i].as.depth_stride, false};
         }
-        EM__TRY(em__gemm_half_run(em__gemm_kernels_get(cpu->level), cpu->pool, &args));
+        EM__TRY(rounding ? em__round_run(rounding, cpu->pool, &args, rounded)
+                         : em__gemm_half_run(em__gemm_kernels_get(cpu->level), cpu->pool, &args));
         args.c += args.n;
         args.bias = args.bias ? args.bias + args.n : NULL;
         args.residual = args.residual ? args.residual + args.n : NULL;
     }
     return EM_OK;
+}
+
+static em_status run_mixed(em_device *device, const em__call *call)
+{
+    return run_all(device, call, NULL);
+}
+
+static em_status run_rounded(em_device *device, const em__call *call)
+{
+    return run_all(device, call, em__round_kernels_get(em__cpu_of(device)->level));
+}
+
+static bool may_round(const em__cpu *cpu, const em__call *call, const mixed *m)
+{
+    if (!call->half_products || m->x.as.rows < ROUNDED_ROWS || !em__round_kernels_get(cpu->level))
+        return false;
+    for (int i = 0; i < m->weights; i++) {
+        if (weight_at(call, i)->spec.dtype != EM_BF16 || m->w[i].as.depth_stride != 1)
+            return false;
+    }
+    return true;
 }
 
 static bool is_mixed(const em__call *call)
@@ -167,13 +195,17 @@ em_status em__cpu_pack_mixed(em_device *device, const em__call *call, void *to)
 
 bool em__cpu_prepare_dot_mixed(em__cpu *cpu, const em__call *call, em__plan *plan)
 {
-    (void)cpu;
     if (!is_mixed(call))
         return false;
     const mixed m = describe(call);
     plan->kernel = run_mixed;
     plan->scratch = m.copied;
     plan->workers = em__gemm_half_scratch_bytes(em__gemm_kernels_get(em__cpu_get()->level), m.x.as.depth);
+    if (may_round(cpu, call, &m)) {
+        plan->kernel = run_rounded;
+        plan->scratch += em__round_bytes(m.x.as.rows, m.x.as.depth);
+        plan->workers = em__round_scratch_bytes();
+    }
     plan->strided = ~(uint64_t)0; /* but bias and residual must be row-major */
     for (int i = 2; call->op == EM__OP_FUSED_LINEAR && i < em__linear_weight(call->ints, 1); i++)
         plan->strided &= ~((uint64_t)1 << i);

@@ -76,7 +76,7 @@ typedef struct em__decoder {
     em__decoder_weights weights;
     em_device *device;
     em_model_lane lane;
-    bool profile, raw_weights;
+    bool profile, raw_weights, exact;
     pthread_mutex_t lock; /* of the programs and what they run on */
     em__decoder_program programs[EM__DECODER_PROGRAMS];
     size_t n_programs;

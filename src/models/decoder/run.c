@@ -7,6 +7,10 @@
 #include "core/error.h"
 #include "models/decoder/decoder.h"
 
+/* New tokens of a sequence from which its activations may be rounded. A sequence alone decides, so that its answer does
+ * not depend on what shares its batch. */
+#define ROUNDED_TOKENS 64
+
 static size_t count_caches(const em__decoder *d, const em__decoder_task *task)
 {
     return em__cache_parts(task->cache) * (size_t)d->config.layers;
@@ -106,6 +110,7 @@ static em_program *compile(em__decoder *d, const em__decoder_task *task)
                                         .device = d->device,
                                         .profile = d->profile,
                                         .raw_weights = d->raw_weights,
+                                        .half_products = !d->exact && task->tokens >= ROUNDED_TOKENS,
                                         .donated = caches};
     tracing t = {d, task};
     list_specs(d, task, specs);
