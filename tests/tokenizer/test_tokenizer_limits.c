@@ -93,11 +93,18 @@ static double seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+/* Sanitizers make all of it slow: there a piece shows what they look for. */
+#ifdef __SANITIZE_ADDRESS__
+enum { LONG = 1 << 15 };
+#else
+enum { LONG = 1 << 20 };
+#endif
+
 /* Words of a megabyte: one letter, a cycle of letters, spaces, marks upon one letter. */
 static void a_megabyte_without_a_space(void **state)
 {
     static const char *const units[] = {"a", "internationalization", " ", "\xCC\x81\xCC\xA3", "\xE4\xB8\xAD", "'", "1"};
-    const size_t size = 1 << 20;
+    const size_t size = LONG;
     char *long_text = malloc(size);
     (void)state;
     for (size_t i = 0; i < FILES; i++) {
@@ -109,10 +116,9 @@ static void a_megabyte_without_a_space(void **state)
             double start = seconds();
             assert_int_equal(em_tokenizer_encode(tokenizer, long_text, size, NULL, &encoding), EM_OK);
             double spent = seconds() - start;
-            print_message("%s: 1 MiB of \"%s\": %.0f ms, %zu tokens\n", files[i], units[u], 1e3 * spent,
+            print_message("%s: %d bytes of \"%s\": %.0f ms, %zu tokens\n", files[i], LONG, units[u], 1e3 * spent,
                           encoding.length);
-            if (!getenv("EMILY_SLOW_BUILD"))
-                assert_true(spent < 1.0);
+            assert_true(spent < 20); /* generous: busy machines; quadratic would take minutes */
         }
         em_encoding_free(&encoding);
         em_tokenizer_free(tokenizer);
