@@ -4,14 +4,13 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "io/json.h"
 
-static void drop_text(char **text)
+static void drop_texts(cli_conversation *c)
 {
-    json_free_t release;
-    json_get_alloc_funcs(NULL, &release);
-    if (*text)
-        release(*text);
-    *text = NULL;
+    em__json_text_free(c->text);
+    em__json_text_free(c->variable_text);
+    c->text = c->variable_text = NULL;
 }
 
 static int no_memory(void)
@@ -51,8 +50,7 @@ int cli_conversation_init(cli_conversation *c, const char *command, const char *
 
 void cli_conversation_free(cli_conversation *c)
 {
-    drop_text(&c->text);
-    drop_text(&c->variable_text);
+    drop_texts(c);
     json_decref(c->messages);
     json_decref(c->variables);
     *c = (cli_conversation){0};
@@ -87,8 +85,7 @@ void cli_conversation_drop(cli_conversation *c)
 
 int cli_conversation_options(cli_conversation *c, em_chat_options *options)
 {
-    drop_text(&c->text);
-    drop_text(&c->variable_text);
+    drop_texts(c);
     c->text = json_dumps(c->messages, JSON_COMPACT);
     c->variable_text = json_dumps(c->variables, JSON_COMPACT);
     if (!c->text || !c->variable_text)

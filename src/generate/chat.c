@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "generate/generation.h"
+#include "io/json.h"
 
 static em_status answer(em_generation *g, const em_chat_options *chat)
 {
@@ -61,8 +62,6 @@ em_status em_generation_chat(em_generation *g, const em_message *messages, size_
     EM__FAIL_IF(!text, EM_ERROR_OUT_OF_MEMORY, "chat: out of memory for %zu messages", n);
     const em_chat_options chat = {.struct_size = sizeof chat, .messages = text, .add_generation_prompt = true};
     em_status status = em_generation_chat_with(g, &chat);
-    json_free_t release;
-    json_get_alloc_funcs(NULL, &release);
-    release(text);
+    em__json_text_free(text);
     return status;
 }

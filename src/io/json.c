@@ -85,6 +85,14 @@ em_status em__json_load(const char *path, size_t cap, em__json_doc *doc)
     return status;
 }
 
+void em__json_text_free(char *text)
+{
+    json_free_t release;
+    json_get_alloc_funcs(NULL, &release);
+    if (text)
+        release(text);
+}
+
 void em__json_free(em__json_doc *doc)
 {
     json_decref(doc->root);

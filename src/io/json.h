@@ -48,6 +48,9 @@ em_status em__json_parse(const char *text, size_t length, const char *source, em
 em_status em__json_load(const char *path, size_t cap, em__json_doc *doc);
 void em__json_free(em__json_doc *doc); /* NULL members are fine */
 
+/* Frees what json_dumps gave; NULL is fine. */
+void em__json_text_free(char *text);
+
 em__json em__json_root(const em__json_doc *doc);
 
 /* EM_ERROR_FORMAT, or `status`, with "<source>: <path>: " before the text; for rules beyond the types below. */

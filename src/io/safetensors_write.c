@@ -34,10 +34,7 @@ static em_status add_string(em__str *out, const char *text)
     if (!dumped)
         return em__fail(EM_ERROR_OUT_OF_MEMORY, "safetensors_write: out of memory");
     em_status status = em__str_add_text(out, dumped);
-    json_malloc_t json_malloc;
-    json_free_t json_free;
-    json_get_alloc_funcs(&json_malloc, &json_free);
-    json_free(dumped);
+    em__json_text_free(dumped);
     return status;
 }
 

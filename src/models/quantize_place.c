@@ -187,13 +187,9 @@ static em_status copy_files(const em__quantize_place *place)
 
 static em_status write_json(const em__quantize_place *place, const char *name, const json_t *root)
 {
-    json_malloc_t json_malloc;
-    json_free_t json_free;
     char *text = json_dumps(root, JSON_INDENT(4)), *path = em__path_join(place->temporary, name);
     em_status status = text && path ? em__file_write(path, text, strlen(text)) : EM_ERROR_OUT_OF_MEMORY;
-    json_get_alloc_funcs(&json_malloc, &json_free);
-    if (text)
-        json_free(text);
+    em__json_text_free(text);
     em__free(path);
     return status;
 }

@@ -52,9 +52,7 @@ static em_status parse_lowered(const em__json_doc *doc, em_tokenizer **tokenizer
     char *text = json_dumps(doc->root, JSON_COMPACT);
     EM__FAIL_IF(!text, EM_ERROR_OUT_OF_MEMORY, "%s: out of memory", doc->source);
     em_status status = em_tokenizer_parse(text, strlen(text), tokenizer);
-    json_free_t release;
-    json_get_alloc_funcs(NULL, &release);
-    release(text);
+    em__json_text_free(text);
     return em__context(status, "%s", doc->source);
 }
 
