@@ -183,7 +183,7 @@ static em_status abilities(const char *dir, const char **can)
     return status == EM_ERROR_OUT_OF_MEMORY ? status : EM_OK;
 }
 
-static em_status describe_decoder(em_model *model)
+static void describe_decoder(em_model *model)
 {
     em_model_info *info = &model->info;
     const em__decoder *d = model->decoder;
@@ -204,7 +204,6 @@ static em_status describe_decoder(em_model *model)
     info->positions = (int)c->positions;
     info->vocabulary = (int)c->vocabulary;
     info->token_bytes = em_safetensors_bytes(model->file) - (c->tied ? 0 : matrix_bytes(&d->weights.embedding));
-    return abilities(model->path, &info->can);
 }
 
 static void describe_encoder(em_model *model)
@@ -235,7 +234,7 @@ static void describe_encoder(em_model *model)
     info->can = "embed, search, tokenize";
 }
 
-static em_status describe(em_model *model)
+static void describe(em_model *model)
 {
     em_model_info *info = &model->info;
     info->path = model->path;
@@ -244,9 +243,9 @@ static em_status describe(em_model *model)
     info->tensors = em_safetensors_count(model->file);
     info->max_tokens = model->max_tokens;
     if (model->decoder)
-        return describe_decoder(model);
-    describe_encoder(model);
-    return EM_OK;
+        describe_decoder(model);
+    else
+        describe_encoder(model);
 }
 
 em_model *em_model_open(const char *name, const em_model_options *options)
@@ -262,12 +261,11 @@ em_model *em_model_open(const char *name, const em_model_options *options)
         status = find_directory(model, name);
     if (status == EM_OK)
         status = load(model);
-    if (status == EM_OK)
-        status = describe(model);
     if (status != EM_OK) {
         em_model_close(&model);
         return NULL;
     }
+    describe(model);
     if (model->modules.plain && !model->decoder)
         em__log(EM_LOG_INFO, "%s: no modules.json; sentence vectors are mean pooled", model->path);
     if (em__telemetry_wanted())
@@ -307,7 +305,7 @@ em_status em_model_get_info(const em_model *model, em_model_info *info)
         return em__no_model();
     EM__FAIL_IF(!info, EM_ERROR_INVALID_ARGUMENT, "model: info is NULL");
     *info = model->info;
-    return EM_OK;
+    return model->decoder ? abilities(model->path, &info->can) : EM_OK;
 }
 
 bool em_model_prompt(const em_model *model, size_t index, const char **name, const char **text, bool *is_default)
