@@ -9,7 +9,6 @@
 #include "cli/session.h"
 #include "cli/signals.h"
 #include "core/alloc.h"
-#include "core/number.h"
 #include "io/file.h"
 
 typedef struct chat_values {

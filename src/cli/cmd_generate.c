@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 
 #include "cli/conversation.h"
-#include "cli/input.h"
 #include "cli/limit.h"
 #include "cli/output.h"
 #include "cli/sampling.h"
