@@ -13,10 +13,11 @@
 #include <stdint.h>
 
 #include <emily/device.h>
+#include <emily/memory.h>
 
 #include "ops/op.h"
 
-#define EM__DEVICE_VERSION 1
+#define EM__DEVICE_VERSION 2
 
 /* Strides count elements; they may be 0 (broadcast) or negative (reversed). */
 typedef struct em__tensor {
@@ -38,9 +39,10 @@ struct em__call {
     const double *floats;
     em__function *const *functions; /* of a control op; NULL otherwise */
     em__kernel_fn kernel;
-    void *scratch;      /* as large as the plan asked, 64-byte aligned */
-    const void *packed; /* operand 1 as the device's `pack` laid it out; NULL when it was not packed */
-    bool half_products; /* em_compile_options has it: f32 may be rounded to bf16 where it meets bf16 */
+    void *scratch;           /* as large as the plan asked, 64-byte aligned */
+    const void *packed;      /* operand 1 as the device's `pack` laid it out; NULL when it was not packed */
+    bool half_products;      /* em_compile_options has it: f32 may be rounded to bf16 where it meets bf16 */
+    em__call *const *merged; /* set by a program for a kernel that `merge` gave: the calls that it runs, itself first */
 };
 
 /* What a device says about a call. */
@@ -51,7 +53,41 @@ typedef struct em__plan {
     uint64_t strided; /* bit i: operand i may have any strides; otherwise it must be row-major without holes */
     uint64_t inplace; /* bit i: the result may lie where operand i lies, when that is row-major and as large */
     bool fallback;    /* runs by the general, slow path: counted and reported */
+    bool host;        /* the kernel waits for the device or reads its memory on the host: it can't be recorded */
 } em__plan;
+
+/*
+ * Memory that the host can't address. A device that has it works in one order: what is asked of it happens after all
+ * that was asked before, so a block may be freed, and given to another, while work on it is still under way.
+ */
+typedef struct em__device_memory {
+    void *(*alloc)(em_device *device, size_t size); /* NULL with the error set; size 0 gives a valid pointer */
+    void (*free)(em_device *device, void *block, size_t size); /* NULL is fine */
+    em_status (*upload)(em_device *device, void *to, const void *from,
+                        size_t size); /* `from` is free when it returns */
+    em_status (*download)(em_device *device, void *to, const void *from, size_t size); /* waits for it */
+    em_status (*copy)(em_device *device, void *to, const void *from, size_t size);
+    em_status (*wait)(em_device *device); /* until all is done; the first error of the work since */
+    void (*get_stats)(em_device *device, em_memory_stats *stats);
+    void (*set_limit)(em_device *device, size_t bytes);
+    size_t (*trim)(em_device *device);
+} em__device_memory;
+
+/* Work recorded once and asked for again in one call. Between begin and end the device runs nothing: kernels that are
+ * called, and copies, are remembered with their pointers. Nothing may be allocated, freed, uploaded or waited for. */
+typedef struct em__recording em__recording;
+typedef struct em__device_recorder {
+    em_status (*begin)(em_device *device);
+    em_status (*end)(em_device *device, em__recording **out); /* NULL in *out on failure, with the error set */
+    em_status (*replay)(em_device *device, em__recording *recording);
+    void (*free)(em_device *device, em__recording *recording);
+} em__device_recorder;
+
+/* A call of a program as `merge` sees it: equal data pointers are equal memory. */
+typedef struct em__merge_call {
+    em__call *call;
+    size_t last_read; /* index in the list of the last call that reads its result; SIZE_MAX: an output of the program */
+} em__merge_call;
 
 typedef struct em__device_vtable {
     unsigned version;
@@ -69,6 +105,16 @@ typedef struct em__device_vtable {
     /* optional: whether an elementwise op or a reduction, with operands and result of these dtypes, may be a step of a
      * FUSED_CHAIN (ops/chain.h). NULL: no chains. */
     bool (*chains)(em_device *device, em__op op, em_dtype from, em_dtype to);
+    /* optional: NULL where the host addresses the device's memory */
+    const em__device_memory *memory;
+    const em__device_recorder *recorder; /* NULL: work is not recorded */
+    /* optional, fuse lane: how many of the n calls, from the first on, one kernel runs in their stead (0: none); what
+     * only calls among them read need not be written. The kernel is called with the first call, whose `merged` is set;
+     * it may use the scratch of each of them. */
+    size_t (*merge)(em_device *device, const em__merge_call *calls, size_t n, em__kernel_fn *kernel);
+    /* optional: brackets every use of the device by a thread, nestable; one thread at a time is inside */
+    void (*enter)(em_device *device);
+    void (*leave)(em_device *device);
 } em__device_vtable;
 
 struct em_device {

@@ -1,0 +1,79 @@
+/*
+ * Calls that have no kernel here: operands come down, the cpu device runs the op, the result goes up. Right for every
+ * op and dtype, and slow; it is counted as a fallback.
+ */
+#include <string.h>
+
+#include "device/cuda/common.cuh"
+
+extern "C" {
+#include "core/alloc.h"
+#include "core/block.h"
+}
+
+static size_t bytes_of(const em__spec *spec)
+{
+    return (size_t)em__spec_size(spec) * em_dtype_size(spec->dtype);
+}
+
+/* The first n operands on the host, row-major; they are so on the device. */
+static em_status bring_down(em_device *device, const em__call *call, em__tensor *in)
+{
+    for (int i = 0; i < call->n_in; i++) {
+        in[i] = call->in[i];
+        in[i].data = em__block_alloc(bytes_of(&in[i].spec));
+        if (!in[i].data)
+            return EM_ERROR_OUT_OF_MEMORY;
+        EM__TRY(em__cuda_memory.download(device, in[i].data, call->in[i].data, bytes_of(&in[i].spec)));
+    }
+    return EM_OK;
+}
+
+static em_status run_there(const em__call *call, em__call *there)
+{
+    em_device *cpu = em__cuda_host->cpu;
+    em__plan plan;
+    *there = *call;
+    there->scratch = NULL;
+    there->packed = NULL;
+    EM__TRY(cpu->vtable->prepare(cpu, there, &plan));
+    there->kernel = plan.kernel;
+    if (plan.scratch && !(there->scratch = em__block_alloc(plan.scratch)))
+        return EM_ERROR_OUT_OF_MEMORY;
+    em_status status = there->kernel(cpu, there);
+    em__block_free(there->scratch, plan.scratch);
+    return status;
+}
+
+static em_status run_on_host(em_device *device, const em__call *call)
+{
+    size_t bytes = bytes_of(&call->out.spec);
+    em__tensor *in = (em__tensor *)em__calloc((size_t)call->n_in + 1, sizeof *in);
+    void *out = in ? em__block_alloc(bytes) : NULL;
+    em_status status = out ? bring_down(device, call, in) : EM_ERROR_OUT_OF_MEMORY;
+    if (status == EM_OK) {
+        em__call mine = *call, there;
+        mine.in = in;
+        mine.out.data = out;
+        if (call->out.data == call->in[0].data && call->n_in > 0 && bytes_of(&call->in[0].spec) == bytes)
+            memcpy(out, in[0].data, bytes); /* an update in place leaves alone what it does not change */
+        status = run_there(&mine, &there);
+    }
+    if (status == EM_OK)
+        status = em__cuda_memory.upload(device, call->out.data, out, bytes);
+    for (int i = 0; in && i < call->n_in; i++)
+        em__block_free(in[i].data, bytes_of(&in[i].spec));
+    em__block_free(out, bytes);
+    em__free(in);
+    return status;
+}
+
+extern "C" bool em__cuda_prepare_host(em__cuda *cuda, const em__call *call, em__plan *plan)
+{
+    (void)cuda;
+    (void)call;
+    plan->kernel = run_on_host;
+    plan->host = true;
+    plan->fallback = true;
+    return true;
+}
