@@ -1,9 +1,11 @@
-# The cuda plugin, libemily_cuda.so: built where nvcc is found, opened at run time. Its headers of cuBLASLt, NVRTC,
-# cuSOLVER and cuFFT come from the toolkit or from PyPI's nvidia-* packages (EMILY_CUDA_INCLUDE).
+# The cuda plugin, libemily_cuda.so: built where nvcc is found, opened at run time (docs/cuda.md). It calls cuBLASLt,
+# NVRTC, cuSOLVER and cuFFT, which it opens at first use: of them only headers are needed, from the toolkit or from
+# PyPI's nvidia-* packages of some python3.
 set(EMILY_CUDA AUTO CACHE STRING "build the cuda plugin: ON, OFF, AUTO (where nvcc is found)")
 set(EMILY_CUDA_ARCHS "80-real;90a-real;90-virtual" CACHE STRING "GPU architectures of the cuda plugin")
-set(EMILY_CUDA_INCLUDE "" CACHE PATH "where cublasLt.h, nvrtc.h, cusolverDn.h and cufft.h are, if not with nvcc")
-if(NOT EMILY_CUDA)
+set(EMILY_CUDA_INCLUDE "" CACHE STRING "where cublasLt.h, nvrtc.h, cusolverDn.h and cufft.h are, if not found")
+# Nothing of the plugin is seen by a sanitizer, and a fuzz target uses no device.
+if(NOT EMILY_CUDA OR (EMILY_CUDA STREQUAL AUTO AND (EMILY_SANITIZE OR EMILY_FUZZ)))
   return()
 endif()
 include(CheckLanguage)
@@ -22,12 +24,42 @@ set(CMAKE_CUDA_FLAGS_RELEASE "-O3 -DNDEBUG")
 set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
 enable_language(CUDA)
 
+# Folders of python3's packages that hold headers: nvidia/cu13/include, or one a library.
+set(EMILY_CUDA_HINTS ${EMILY_CUDA_INCLUDE} ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
+execute_process(COMMAND python3 -c "import glob, site, sys
+for folder in dict.fromkeys(site.getsitepackages() + [site.getusersitepackages()] + sys.path):
+    print(*glob.glob(folder + '/nvidia/*/include'), sep=';', end=';')"
+  OUTPUT_VARIABLE EMILY_CUDA_PACKAGES ERROR_QUIET)
+list(APPEND EMILY_CUDA_HINTS ${EMILY_CUDA_PACKAGES})
+set(EMILY_CUDA_HEADERS)
+foreach(header IN ITEMS cublasLt nvrtc cusolverDn cufft)
+  find_path(EMILY_CUDA_${header} ${header}.h HINTS ${EMILY_CUDA_HINTS})
+  if(NOT EMILY_CUDA_${header})
+    list(APPEND EMILY_CUDA_MISSING ${header}.h)
+  else()
+    list(APPEND EMILY_CUDA_HEADERS ${EMILY_CUDA_${header}})
+  endif()
+endforeach()
+if(EMILY_CUDA_MISSING)
+  list(JOIN EMILY_CUDA_MISSING ", " EMILY_CUDA_MISSING)
+  set(EMILY_CUDA_ADVICE "${EMILY_CUDA_MISSING} not found; install the whole CUDA toolkit, or `python3 -m pip install
+  nvidia-cublas nvidia-cuda-nvrtc nvidia-cusolver nvidia-cufft`, or say where they are: -DEMILY_CUDA_INCLUDE=FOLDER")
+  if(NOT EMILY_CUDA STREQUAL AUTO)
+    message(FATAL_ERROR "cuda plugin: ${EMILY_CUDA_ADVICE}")
+  endif()
+  message(STATUS "cuda plugin: not built: ${EMILY_CUDA_ADVICE}")
+  return()
+endif()
+list(REMOVE_DUPLICATES EMILY_CUDA_HEADERS)
+message(STATUS "cuda plugin: for ${EMILY_CUDA_ARCHS}, headers of ${EMILY_CUDA_HEADERS}")
+
 file(GLOB EMILY_CUDA_SOURCES CONFIGURE_DEPENDS src/device/cuda/*.cu src/device/cuda/*.c src/device/cuda/kernels/*.cu)
 file(GLOB EMILY_CUDA_SHARED CONFIGURE_DEPENDS src/ops/*.c)
 list(APPEND EMILY_CUDA_SHARED src/core/dtype.c src/core/float16.c src/core/number.c src/device/layout.c)
 add_library(emily_cuda MODULE ${EMILY_CUDA_SOURCES} ${EMILY_CUDA_SHARED})
 target_include_directories(emily_cuda PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include
-  ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES} ${EMILY_CUDA_INCLUDE})
+  ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
+target_include_directories(emily_cuda SYSTEM PRIVATE ${EMILY_CUDA_HEADERS})
 target_compile_definitions(emily_cuda PRIVATE _GNU_SOURCE)
 target_compile_options(emily_cuda PRIVATE
   $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers,-Wno-unused-function
@@ -35,5 +67,8 @@ target_compile_options(emily_cuda PRIVATE
   $<$<BOOL:${EMILY_WERROR}>:$<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings>>
   $<$<COMPILE_LANGUAGE:C>:-fvisibility=hidden;-Wall;-Wextra>)
 target_link_libraries(emily_cuda PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
-target_link_options(emily_cuda PRIVATE LINKER:--no-undefined LINKER:--exclude-libs,ALL)
+# One symbol is seen: what the plugin shares with libemily in source it has for itself.
+target_link_options(emily_cuda PRIVATE LINKER:--no-undefined LINKER:-z,relro LINKER:-z,now LINKER:-z,noexecstack
+  LINKER:--version-script=${CMAKE_SOURCE_DIR}/cmake/plugin.map)
+set_target_properties(emily_cuda PROPERTIES LINK_DEPENDS ${CMAKE_SOURCE_DIR}/cmake/plugin.map)
 install(TARGETS emily_cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/emily)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# check_style.sh [ROOT]: the rules of check_style.awk over every C file; clang-format's opinion where it is installed.
+# check_style.sh [ROOT]: the rules of check_style.awk over every C and CUDA file; clang-format's opinion where it is installed.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 cd "${1:-$here/..}"
@@ -7,7 +7,7 @@ export LC_ALL=C
 list=$(mktemp)
 trap 'rm -f "$list"' EXIT
 for dir in include src tests bench examples tools; do
-    if [ -d $dir ]; then find $dir -type f -name '*.[ch]'; fi
+    if [ -d $dir ]; then find $dir -type f \( -name '*.[ch]' -o -name '*.cu' -o -name '*.cuh' \); fi
 done | sort >"$list"
 xargs awk -f "$here/check_style.awk" <"$list"
 echo "style: $(wc -l <"$list") files keep the rules"

@@ -20,6 +20,16 @@ if [ -x "$prefix/bin/emily" ]; then
     readelf -hW "$prefix/bin/emily" | grep -q 'DYN' || { echo "bin/emily is not position-independent"; exit 1; }
 fi
 
+# Plugins lie where the library looks for them, show one symbol, and need no CUDA library to be loaded.
+for plugin in "$lib"/emily/*.so; do
+    [ -f "$plugin" ] || continue
+    names=$(nm -D --defined-only "$plugin" | awk '{ print $3 }')
+    [ "$names" = em_plugin_device ] || { echo "$plugin exports" $names; exit 1; }
+    dynamic=$(readelf -dW "$plugin")
+    echo "$dynamic" | grep -q 'FLAGS.*NOW' || { echo "$plugin: symbols are not bound at start"; exit 1; }
+    if echo "$dynamic" | grep -E 'RPATH|RUNPATH|TEXTREL|NEEDED.*(libcu|libnv)'; then exit 1; fi
+done
+
 run_shared() { LD_LIBRARY_PATH=$lib "$@" >/dev/null; }
 # Runs where no shared libemily can be found.
 run_static() { env -u LD_LIBRARY_PATH "$@" >/dev/null; }
