@@ -41,7 +41,7 @@ static void describe_step(const em__step *step, char *text, size_t size)
 {
     char spec[EM__SPEC_TEXT];
     const em__call *call = &step->call;
-    int n = snprintf(text, size, "%-17s", em__op_get(call->op)->name);
+    int n = snprintf(text, size, "%-16s ", em__op_get(call->op)->name);
     for (int i = 0; i < call->n_in && i < 3 && (size_t)n < size; i++)
         n += snprintf(text + n, size - (size_t)n, "%s%s", i ? ", " : "",
                       em__spec_print(&call->in[i].spec, spec, sizeof spec));

@@ -208,12 +208,12 @@ static void test_random_chains_on_cpu(void **state)
     for (uint64_t seed = 1; seed <= 300; seed++) {
         recipe q = recipe_of(seed, false);
         if (seed % 100 == 0)
-            EXPECT_OK(em_device_set_threads(em_device_find("cpu"), (int)(seed / 100)));
-        check_chain(em_device_find("cpu"), &q);
+            EXPECT_OK(em_device_set_threads(em_device_default(), (int)(seed / 100)));
+        check_chain(em_device_default(), &q);
     }
-    EXPECT_OK(em_device_set_threads(em_device_find("cpu"), 0));
+    EXPECT_OK(em_device_set_threads(em_device_default(), 0));
     recipe q = recipe_of(966, false); /* a wide register once changed its element's size between two tiles */
-    check_chain(em_device_find("cpu"), &q);
+    check_chain(em_device_default(), &q);
 }
 
 static void test_random_chains_on_ref(void **state)

@@ -9,6 +9,7 @@
 #include <emily/program.h>
 
 #include "device/cpu/cpu.h"
+#include "harness/devices.h"
 #include "harness/expect.h"
 #include "harness/faults.h"
 #include "harness/rng.h"
@@ -127,17 +128,16 @@ static void check_lane(const job *j, em_lane lane, em_array *x, em_array *eager)
 
 static void check(const job *j)
 {
-    static const char *const devices[] = {"ref", "cpu"};
     setting *at = j->at;
-    for (int d = 0; d < 2; d++) {
-        em_scope *s = em_scope_new(em_device_find(devices[d]));
+    for (em_device *const *device = devices_under_test(); *device; device++) {
+        em_scope *s = em_scope_new(*device);
         em_array *in = em_constant(s, EM_F32, at->data[4], em_shape(at->rows, at->k));
         em_array *mixed = j->e->fn(s, at, in, false), *wide = j->e->fn(s, at, in, true);
         if (!mixed || em_eval(s, mixed) != EM_OK)
             fail_msg("%s: %s", j->e->name, em_scope_error(s));
         assert_int_equal(em_array_dtype(mixed), EM_F32);
         EXPECT_CLOSE_F32(em_array_data(mixed), em_array_data(wide), em_array_size(wide), 2e-5, 2e-6);
-        if (d == 1) {
+        if (*device == em_device_default()) {
             check_lane(j, EM_NATIVE, in, mixed);
             check_lane(j, EM_FUSE, in, mixed);
         }

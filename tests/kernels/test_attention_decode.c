@@ -99,7 +99,7 @@ static void test_values(void **state)
     static const double slack[] = {4e-6, 0x1p-9, 0x1p-6, 4e-6, 4e-6, 2e-5};
     for (int i = 0; i < PROBLEMS; i++)
         for (int d = 0; d < 6; d++) {
-            em_scope *ref = em_scope_new(em_device_find("ref")), *cpu = em_scope_new(em_device_find("cpu"));
+            em_scope *ref = em_scope_new(em_device_find("ref")), *cpu = em_scope_new(em_device_default());
             em_array *want = attended(ref, &problems[i], dtypes[d], caches[d], false);
             em_array *got = attended(cpu, &problems[i], dtypes[d], caches[d], false);
             size_t n = em_array_bytes(want) / em_dtype_size(dtypes[d]);
@@ -120,7 +120,7 @@ static void test_widened(void **state)
     (void)state;
     for (int i = 0; i < PROBLEMS; i++)
         for (em_dtype cache = EM_F16; cache <= EM_BF16; cache++) {
-            em_scope *s = em_scope_new(em_device_find("cpu"));
+            em_scope *s = em_scope_new(em_device_default());
             em_array *want = attended(s, &problems[i], EM_F32, cache, true);
             em_array *got = attended(s, &problems[i], EM_F32, cache, false);
             EXPECT_SAME_BITS(EM_F32, em_array_data(got), em_array_data(want), em_array_bytes(want) / 4);

@@ -32,7 +32,7 @@ static void waves(void **state)
             values[2 * j] = (float)cos(angle);
             values[2 * j + 1] = (float)sin(angle);
         }
-        em_scope *s = em_scope_new(em_device_find("cpu"));
+        em_scope *s = em_scope_new(em_device_default());
         em_array *wave = em_constant(s, EM_C64, values, em_shape(n)), *line = em_fft(s, wave, 0, 0);
         em_array *back = em_ifft(s, line, 0, 0);
         EXPECT_OK(em_eval(s, line));
@@ -57,7 +57,7 @@ static void real_lines(void **state)
     rng_fill(&r, EM_F32, values, MOST);
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         int64_t n = lengths[i];
-        em_scope *s = em_scope_new(em_device_find("cpu"));
+        em_scope *s = em_scope_new(em_device_default());
         em_array *x = em_constant(s, EM_F32, values, em_shape(n));
         em_array *half = em_rfft(s, x, 0, 0), *whole = em_fft(s, x, 0, 0), *back = em_irfft(s, half, n, 0);
         EXPECT_OK(em_eval(s, half));
@@ -82,7 +82,7 @@ static void real_columns(void **state)
     (void)state;
     rng r = {8};
     rng_fill(&r, EM_F32, values, 3 * (size_t)n);
-    em_scope *s = em_scope_new(em_device_find("cpu"));
+    em_scope *s = em_scope_new(em_device_default());
     em_array *x = em_constant(s, EM_F32, values, em_shape(n, 3));
     em_array *pairs[2] = {em_fft(s, x, 0, 0),
                           em_transpose(s, em_fft(s, em_transpose(s, x, EM_ALL_AXES), 0, 1), EM_ALL_AXES)};
@@ -103,7 +103,7 @@ static void axes(void **state)
     rng r = {4};
     rng_fill(&r, EM_F32, values, MOST);
     for (int64_t n = 300; n <= 1800; n += 375) {
-        em_scope *s = em_scope_new(em_device_find("cpu"));
+        em_scope *s = em_scope_new(em_device_default());
         em_array *x = em_constant(s, EM_C64, values, em_shape(3, n, 12));
         em_array *down = em_fft(s, x, 0, 1), *turned = em_transpose(s, x, EM_AXES(0, 2, 1));
         em_array *along = em_transpose(s, em_fft(s, turned, 0, 2), EM_AXES(0, 2, 1));
@@ -118,7 +118,7 @@ static void axes(void **state)
 static void threads(void **state)
 {
     static const int counts[] = {1, 5, 2};
-    em_device *cpu = em_device_find("cpu");
+    em_device *cpu = em_device_default();
     (void)state;
     rng r = {5};
     rng_fill(&r, EM_F32, values, MOST);
@@ -198,7 +198,7 @@ static void many_plans(void **state)
     for (int i = 0; i < 2 * MOST; i++)
         values[i] = i % 2 ? 0 : 1;
     for (int64_t n = 1; n < 300; n++) {
-        em_scope *s = em_scope_new(em_device_find("cpu"));
+        em_scope *s = em_scope_new(em_device_default());
         em_array *y = em_fft(s, em_constant(s, EM_C64, values, em_shape(n % 100 + 200 * (n % 3) + 1)), 0, 0);
         EXPECT_OK(em_eval(s, y));
         assert_true(fabsf(*(const float *)em_array_data(y) - (float)(n % 100 + 200 * (n % 3) + 1)) < 1e-3f);
@@ -209,7 +209,7 @@ static void many_plans(void **state)
 static em_status all_families(void *context)
 {
     (void)context;
-    em_scope *s = em_scope_new(em_device_find("cpu"));
+    em_scope *s = em_scope_new(em_device_default());
     if (!s)
         return EM_ERROR_OUT_OF_MEMORY;
     em_array *x = em_random_normal(s, em_random_key(s, 1), EM_F32, em_shape(4, 67)), *top = NULL;

@@ -169,8 +169,8 @@ static void run_trial(const trial *t)
     if (!want || em_eval(ref, want) != EM_OK)
         fail_msg("%s: %s", em__op_get(t->op)->name, em_scope_error(ref));
     for (int i = 0; i < 3; i++) {
-        EXPECT_OK(em_device_set_threads(em_device_find("cpu"), threads[i]));
-        em_scope *cpu = em_scope_new(em_device_find("cpu"));
+        EXPECT_OK(em_device_set_threads(em_device_default(), threads[i]));
+        em_scope *cpu = em_scope_new(em_device_default());
         em_array *got = build(cpu, t);
         EXPECT_OK(em_eval(cpu, got));
         assert_int_equal(em_array_dtype(got), em_array_dtype(want));

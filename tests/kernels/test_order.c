@@ -35,7 +35,7 @@ static void compare(em_dtype dtype, em_dims dims, int axis, int64_t k)
 {
     for (int way = 0; way < WAYS; way++) {
         for (int descending = 0; descending < (way < TOP_VALUES ? 2 : 1); descending++) {
-            em_scope *a = em_scope_new(em_device_find("ref")), *b = em_scope_new(em_device_find("cpu"));
+            em_scope *a = em_scope_new(em_device_find("ref")), *b = em_scope_new(em_device_default());
             em_array *want = apply(a, em_constant(a, dtype, memory, dims), way, axis, descending, k);
             em_array *got = apply(b, em_constant(b, dtype, memory, dims), way, axis, descending, k);
             EXPECT_OK(em_eval(a, want));
@@ -103,7 +103,7 @@ static void threads(void **state)
     static const int counts[] = {1, 5, 2};
     (void)state;
     for (size_t i = 0; i < 3; i++) {
-        EXPECT_OK(em_device_set_threads(em_device_find("cpu"), counts[i]));
+        EXPECT_OK(em_device_set_threads(em_device_default(), counts[i]));
         fill(EM_F32, MOST, i + 50);
         compare(EM_F32, em_shape(MOST), 0, 40);
         compare(EM_F32, em_shape(300, 100), 1, 40);
@@ -199,7 +199,7 @@ static void random_bits(void **state)
     for (int dtype = EM_U8; dtype <= EM_F64; dtype++) {
         bool none = (dtype > EM_S32 || dtype == EM_S8) && dtype < EM_F32 && dtype > EM_U64;
         for (int64_t n = 1; n < 70000 && !none; n = 5 * n + 1) {
-            em_scope *s = em_scope_new(em_device_find("ref")), *t = em_scope_new(em_device_find("cpu"));
+            em_scope *s = em_scope_new(em_device_find("ref")), *t = em_scope_new(em_device_default());
             em_array *want = draw(s, (em_dtype)dtype, n), *got = draw(t, (em_dtype)dtype, n);
             EXPECT_OK(em_eval(s, want));
             EXPECT_OK(em_eval(t, got));

@@ -112,8 +112,8 @@ static void check_op(int op, em_dtype dtype, em_dims dims, int axis, bool revers
                   : size == 4        ? 0x1p-18
                                      : 0x1p-47;
     for (int i = 0; i < 3; i++) {
-        EXPECT_OK(em_device_set_threads(em_device_find("cpu"), threads[i]));
-        em_scope *s = em_scope_new(em_device_find("cpu"));
+        EXPECT_OK(em_device_set_threads(em_device_default(), threads[i]));
+        em_scope *s = em_scope_new(em_device_default());
         em_array *got = build(s, op, dtype, dims, axis, reverse);
         EXPECT_OK(em_eval(s, got));
         em_dtype out = em_array_dtype(want);

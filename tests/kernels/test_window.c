@@ -48,8 +48,8 @@ static void run_trial(const trial *t)
                                      : 0x1p-48;
     unit = dtype == EM_C64 ? 0x1p-20 : unit;
     for (int i = 0; i < 3; i++) {
-        EXPECT_OK(em_device_set_threads(em_device_find("cpu"), threads[i]));
-        em_scope *s = em_scope_new(em_device_find("cpu"));
+        EXPECT_OK(em_device_set_threads(em_device_default(), threads[i]));
+        em_scope *s = em_scope_new(em_device_default());
         em_array *got = build(s, t);
         EXPECT_OK(em_eval(s, got));
         if (exact)
@@ -196,8 +196,8 @@ static void test_scatters(void **state)
         em_array *want = build_scatter(ref, &t, places, source);
         EXPECT_OK(em_eval(ref, want));
         for (int threads = 1; threads < 4; threads++) {
-            EXPECT_OK(em_device_set_threads(em_device_find("cpu"), threads));
-            em_scope *s = em_scope_new(em_device_find("cpu"));
+            EXPECT_OK(em_device_set_threads(em_device_default(), threads));
+            em_scope *s = em_scope_new(em_device_default());
             em_array *got = build_scatter(s, &t, places, source);
             EXPECT_OK(em_eval(s, got));
             EXPECT_SAME_BITS(t.dtype, em_array_data(got), em_array_data(want), em_array_size(want));

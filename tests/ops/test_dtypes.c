@@ -179,18 +179,18 @@ static void test_large(void **state)
         for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
             if (!(rows[r].kinds & dtypes[d].kind))
                 continue;
-            em_scope *ref = em_scope_new(em_device_find("ref")), *cpu = em_scope_new(em_device_find("cpu"));
+            em_scope *ref = em_scope_new(em_device_find("ref")), *cpu = em_scope_new(em_device_default());
             em_array *first = apply(cpu, &rows[r], dtypes[d].dtype);
             print_message("%s %s\n", rows[r].name, em_dtype_name(dtypes[d].dtype));
             compare(&rows[r], first, apply(ref, &rows[r], dtypes[d].dtype), dtypes[d].unit);
             for (int threads = 1; threads <= 5; threads += threads == 1 ? 1 : 3) {
-                em_scope *again = em_scope_new(em_device_find("cpu"));
-                EXPECT_OK(em_device_set_threads(em_device_find("cpu"), threads));
+                em_scope *again = em_scope_new(em_device_default());
+                EXPECT_OK(em_device_set_threads(em_device_default(), threads));
                 em_array *out = apply(again, &rows[r], dtypes[d].dtype);
                 assert_memory_equal(em_array_data(out), em_array_data(first), em_array_bytes(first));
                 em_scope_free(again);
             }
-            EXPECT_OK(em_device_set_threads(em_device_find("cpu"), 0));
+            EXPECT_OK(em_device_set_threads(em_device_default(), 0));
             em_scope_free(ref), em_scope_free(cpu);
         }
 }
@@ -198,7 +198,7 @@ static void test_large(void **state)
 static em_status everything(void *context)
 {
     (void)context;
-    em_scope *s = em_scope_new(em_device_find("cpu"));
+    em_scope *s = em_scope_new(em_device_default());
     if (!s)
         return em_last_status();
     float x[24] = {1, 2, 3, 4, 5};

@@ -11,6 +11,7 @@
 
 #include "array/array.h"
 #include "device/index.h"
+#include "harness/devices.h"
 #include "harness/expect.h"
 #include "harness/faults.h"
 
@@ -105,7 +106,7 @@ static void test_far_in_memory(void **state)
 {
     (void)state;
     void *map;
-    em_scope *s = em_scope_new(em_device_find("cpu"));
+    em_scope *s = em_scope_new(em_device_default());
     em_array *a = bytes_far(s, &map, 77, 2 * (FAR - 3) + 1);
     if (!a) {
         em_scope_free(s);
@@ -139,9 +140,8 @@ static void test_far_in_memory(void **state)
 static void test_far_by_stride(void **state)
 {
     (void)state;
-    const char *devices[] = {"ref", "cpu"};
-    for (int d = 0; d < 2; d++) {
-        em_scope *s = em_scope_new(em_device_find(devices[d]));
+    for (em_device *const *device = devices_under_test(); *device; device++) {
+        em_scope *s = em_scope_new(*device);
         const float v[] = {5, 6};
         em_array *a = em_broadcast_to(s, em_constant_f32(s, v, em_shape(2)), em_shape(FAR, 2));
         em_array *wide = em_broadcast_to(s, em_constant_f32(s, v, em_shape(2, 1)), em_shape(2, FAR));

@@ -12,6 +12,7 @@
 #include <emily/linalg.h>
 #include <emily/ops.h>
 
+#include "harness/devices.h"
 #include "harness/expect.h"
 
 typedef double _Complex number;
@@ -289,35 +290,35 @@ static void check_solve(em_scope *s, em_array *a, int64_t m, int64_t n, double e
 
 static const em_dtype dtypes[] = {EM_F32, EM_F64, EM_C64, EM_C128};
 
-static void check_all(const char *device, check_fn check)
+static void check_all(em_device *device, check_fn check)
 {
     static const int64_t sizes[][2] = {{1, 1}, {2, 2}, {3, 5},   {5, 3},  {7, 7},
                                        {1, 6}, {6, 1}, {24, 24}, {9, 30}, {30, 9}};
     for (size_t d = 0; d < 4; d++)
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
             for (int k = 0; k < KINDS; k++) {
-                em_scope *s = em_scope_new(em_device_find(device));
+                em_scope *s = em_scope_new(device);
                 int64_t m = sizes[i][0], n = sizes[i][1];
                 em_array *a = make(s, dtypes[d], (kind)k, m, n, (unsigned)(i * 100 + d));
-                snprintf(where, sizeof where, "%s %s %s %lld x %lld", device, em_dtype_name(dtypes[d]), kind_names[k],
-                         (long long)m, (long long)n);
+                snprintf(where, sizeof where, "%s %s %s %lld x %lld", em_device_name(device), em_dtype_name(dtypes[d]),
+                         kind_names[k], (long long)m, (long long)n);
                 check(s, a, m, n, epsilon(dtypes[d]));
                 em_scope_free(s);
             }
 }
 
-#define ON_BOTH(name)                                                                                                  \
+#define ON_EACH(name)                                                                                                  \
     static void test_##name(void **state)                                                                              \
     {                                                                                                                  \
         (void)state;                                                                                                   \
-        check_all("ref", check_##name);                                                                                \
-        check_all("cpu", check_##name);                                                                                \
+        for (em_device *const *device = devices_under_test(); *device; device++)                                       \
+            check_all(*device, check_##name);                                                                          \
     }
-ON_BOTH(lu)
-ON_BOTH(qr)
-ON_BOTH(svd)
-ON_BOTH(eigh)
-ON_BOTH(solve)
+ON_EACH(lu)
+ON_EACH(qr)
+ON_EACH(svd)
+ON_EACH(eigh)
+ON_EACH(solve)
 
 /* ---- bits ---- */
 

@@ -12,11 +12,10 @@
 #include "array/array.h"
 #include "core/error.h"
 #include "device/linalg.h"
+#include "harness/devices.h"
 #include "harness/expect.h"
 #include "harness/faults.h"
 #include "ops/linalg.h"
-
-static const char *const devices[] = {"cpu", "ref"};
 
 /* Three matrices: good, bad, bad. */
 static em_array *batch(em_scope *s, em_dtype dtype, const double *bad)
@@ -41,9 +40,9 @@ static void test_no_answer(void **state)
     static const double singular[] = {1, 2, 2, 4}, indefinite[] = {1, 2, 2, 1}, flat[] = {0, 0, 0, 0},
                         half[] = {1, 0, 5, 0};
     static const em_dtype dtypes[] = {EM_F32, EM_F64, EM_C64, EM_C128, EM_BF16};
-    for (int d = 0; d < 2; d++)
+    for (em_device *const *device = devices_under_test(); *device; device++)
         for (int t = 0; t < 5; t++) {
-            em_scope *s = em_scope_new(em_device_find(devices[d]));
+            em_scope *s = em_scope_new(*device);
             em_dtype dtype = dtypes[t];
             expect_no_answer(s, em_cholesky(s, batch(s, dtype, indefinite), false),
                              "cholesky: matrix 1 of 3 is not positive definite");
@@ -247,9 +246,9 @@ static em_status run_all(void *context)
 static void test_every_allocation_fails_once(void **state)
 {
     (void)state;
-    for (int d = 0; d < 2; d++)
+    for (em_device *const *device = devices_under_test(); *device; device++)
         for (int compiled = 0; compiled < 2; compiled++) {
-            way w = {em_device_find(devices[d]), compiled};
+            way w = {*device, compiled};
             assert_true(faults_sweep(run_all, &w) > 50);
         }
 }
