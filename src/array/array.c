@@ -1,66 +1,11 @@
-/* References, buffers, arrays over memory. */
+/* References, arrays over memory. */
 #include "array/array.h"
 
 #include <string.h>
 
 #include "core/alloc.h"
-#include "core/block.h"
 #include "core/error.h"
-
-#define SMALL_HEAD ((size_t)64) /* keeps the data aligned */
-#define MOST_SMALL ((size_t)960)
-_Static_assert(sizeof(em__buffer) <= SMALL_HEAD, "the head of a small buffer");
-
-/* A small value lies behind its buffer in one block. */
-static em__buffer *small_buffer(size_t size)
-{
-    em__buffer *buffer = em__block_alloc(SMALL_HEAD + size);
-    if (!buffer)
-        return NULL;
-    memset(buffer, 0, sizeof *buffer);
-    buffer->data = (char *)buffer + SMALL_HEAD;
-    buffer->size = size;
-    atomic_init(&buffer->refs, 1);
-    return buffer;
-}
-
-em__buffer *em__buffer_new(size_t size)
-{
-    if (size <= MOST_SMALL)
-        return small_buffer(size);
-    em__buffer *buffer = em__calloc(1, sizeof *buffer);
-    if (!buffer)
-        return NULL;
-    buffer->data = em__block_alloc(size);
-    if (!buffer->data) {
-        em__free(buffer);
-        return NULL;
-    }
-    buffer->size = size;
-    atomic_init(&buffer->refs, 1);
-    return buffer;
-}
-
-em__buffer *em__buffer_retain(em__buffer *buffer)
-{
-    atomic_fetch_add_explicit(&buffer->refs, 1, memory_order_relaxed);
-    return buffer;
-}
-
-void em__buffer_release(em__buffer *buffer)
-{
-    if (!buffer || atomic_fetch_sub_explicit(&buffer->refs, 1, memory_order_acq_rel) != 1)
-        return;
-    if (!buffer->foreign && buffer->size <= MOST_SMALL) {
-        em__block_free(buffer, SMALL_HEAD + buffer->size);
-        return;
-    }
-    if (!buffer->foreign)
-        em__block_free(buffer->data, buffer->size);
-    else if (buffer->free_fn)
-        buffer->free_fn(buffer->user);
-    em__free(buffer);
-}
+#include "device/memory.h"
 
 em_array *em__array_new(em_device *device, const em__spec *spec, em__op op, int n_in, int n_ints, int n_floats)
 {
@@ -168,6 +113,22 @@ em_array *em__array_over(em_device *device, const em__spec *spec, em__buffer *bu
     return array;
 }
 
+em_array *em__array_borrow(em_device *device, const em__spec *spec, void *data)
+{
+    em__buffer *buffer = em__calloc(1, sizeof *buffer);
+    em_array *array = buffer ? em__array_over(device, spec, buffer) : NULL;
+    if (!array) {
+        em__free(buffer);
+        return NULL;
+    }
+    atomic_init(&buffer->refs, 1);
+    buffer->data = data;
+    buffer->size = em_array_bytes(array);
+    buffer->memory = em__memory_of(device);
+    buffer->foreign = true;
+    return array;
+}
+
 size_t em__alignment(em_dtype dtype)
 {
     return em_dtype_get_kind(dtype) == EM_KIND_COMPLEX ? em_dtype_size(dtype) / 2 : em_dtype_size(dtype);
@@ -221,7 +182,7 @@ em_array *em_constant(em_scope *scope, em_dtype dtype, const void *values, em_di
         em__fail(EM_ERROR_INVALID_ARGUMENT, "constant: values is NULL");
         return em__scope_fail(scope);
     }
-    em__buffer *buffer = em__buffer_new(bytes);
+    em__buffer *buffer = em__buffer_new(NULL, bytes);
     em_array *array = buffer ? em__array_over(scope->device, &spec, buffer) : NULL;
     if (!array) {
         em__buffer_release(buffer);
@@ -262,17 +223,34 @@ size_t em_array_bytes(const em_array *array)
     return array ? em_array_size(array) * em_dtype_size(array->spec.dtype) : 0;
 }
 
+/* Large, and made for every operand of every op: only what is used is copied. */
+static void describe(const em_array *array, const em__buffer *buffer, em__tensor *tensor)
+{
+    tensor->data = (char *)buffer->data + array->offset;
+    tensor->spec.dtype = array->spec.dtype;
+    tensor->spec.rank = array->spec.rank;
+    for (int i = 0; i < array->spec.rank; i++) {
+        tensor->spec.dims[i] = array->spec.dims[i];
+        tensor->strides[i] = array->strides[i];
+    }
+}
+
 em__tensor em__array_tensor(const em_array *array)
 {
-    em__tensor tensor; /* large, and made for every operand of every op: only what is used is copied */
-    tensor.data = (char *)array->buffer->data + array->offset;
-    tensor.spec.dtype = array->spec.dtype;
-    tensor.spec.rank = array->spec.rank;
-    for (int i = 0; i < array->spec.rank; i++) {
-        tensor.spec.dims[i] = array->spec.dims[i];
-        tensor.strides[i] = array->strides[i];
-    }
+    em__tensor tensor;
+    describe(array, array->buffer, &tensor);
     return tensor;
+}
+
+em_status em__array_tensor_on(const em_array *array, em_device *device, em__tensor *tensor)
+{
+    em__buffer *buffer = array->buffer;
+    if (buffer->memory != em__memory_of(device))
+        buffer = em__buffer_on(buffer, device);
+    if (!buffer)
+        return em_last_status();
+    describe(array, buffer, tensor);
+    return EM_OK;
 }
 
 double em_dot_f32(const float *a, const float *b, size_t n)

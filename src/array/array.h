@@ -12,17 +12,21 @@
 
 #include "device/device.h"
 
-/* Memory that views share. */
-typedef struct em__buffer {
+/* Memory that views share. Its bytes do not change; copies of them in other memories are kept with it (its mirrors). */
+typedef struct em__buffer em__buffer;
+struct em__buffer {
     atomic_int refs;
     void *data;
     size_t size;
-    void (*free_fn)(void *user); /* foreign memory; NULL with `foreign` means there is nothing to free */
+    em_device *memory;             /* whose memory it is; NULL: the host's */
+    _Atomic(em__buffer *) mirrors; /* a list, one a memory; entries stay until the buffer goes */
+    em__buffer *next;              /* of the list that this mirror is in */
+    void (*free_fn)(void *user);   /* foreign memory; NULL with `foreign` means there is nothing to free */
     void *user;
     /* Or NULL: these bytes were read and need not stay in memory; they come again from their file if wanted. */
     void (*release_pages)(void *user, const void *data, size_t bytes);
     bool foreign;
-} em__buffer;
+};
 
 /*
  * A traced function that a control op runs (the condition and the body of a WHILE, the branches of a COND). The graph
@@ -110,8 +114,13 @@ size_t em__alignment(em_dtype dtype);
 /* A row-major array over the buffer, whose reference it takes over; NULL when memory runs out (the reference stays). */
 em_array *em__array_over(em_device *device, const em__spec *spec, em__buffer *buffer);
 
-em__buffer *em__buffer_new(size_t size); /* NULL when memory runs out */
+/* In the memory that the device's kernels work on (NULL: the host's); NULL when memory runs out. */
+em__buffer *em__buffer_new(em_device *device, size_t size);
 em__buffer *em__buffer_retain(em__buffer *buffer);
+
+/* The same bytes in the device's memory: the buffer itself or a mirror, made where there is none yet. Borrowed; NULL
+ * with the error set. */
+em__buffer *em__buffer_on(em__buffer *buffer, em_device *device);
 void em__buffer_release(em__buffer *buffer); /* NULL is fine */
 
 /* The attributes of a WINDOW op (ops/op.h) into ints [5 * rank of a]; false once the scope has an error. */
@@ -123,8 +132,18 @@ bool em__window_ints(em_scope *scope, const em_array *a, const int64_t *window, 
 void em__eval_lock(void);
 void em__eval_unlock(void);
 
-/* The evaluated array as a tensor. */
+/* The evaluated array as a tensor, where its bytes lie: for layouts. */
 em__tensor em__array_tensor(const em_array *array);
+
+/* The same in the memory that the device's kernels work on (NULL: the host's). */
+em_status em__array_tensor_on(const em_array *array, em_device *device, em__tensor *tensor);
+
+/* Evaluates, and gives the row-major elements in the memory that the device's kernels work on. The array may be laid
+ * out anew. */
+em_status em__array_data_on(em_array *array, em_device *device, void **data);
+
+/* A row-major array over memory of the device's, which must outlive it; NULL when memory runs out. */
+em_array *em__array_borrow(em_device *device, const em__spec *spec, void *data);
 
 /* The view that op makes of `in` without moving elements; false when strides can't express it. */
 bool em__view(em__op op, const em__tensor *in, const int64_t *ints, const em__spec *out_spec, em__tensor *out,

@@ -9,11 +9,11 @@
 #include "array/array.h"
 #include "array/lower.h"
 #include "core/alloc.h"
-#include "core/block.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/vec.h"
 #include "device/checked.h"
+#include "device/memory.h"
 
 /* Recursive: a control op compiles its functions when it first runs, and compiling folds constants by evaluating. */
 static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
@@ -37,12 +37,13 @@ static void set_layout(em_array *array, em__buffer *buffer, const em__tensor *te
     array->buffer = buffer;
 }
 
-/* A row-major copy of `from` in a new buffer. */
+/* A row-major copy of `from`, which is in the device's memory, in a new buffer. */
 static em_status copied(em_device *device, em__tensor *from, em__tensor *to, em__buffer **out)
 {
     em__call copy;
-    EM__TRY(em__lower_copy(device, from, &copy));
-    em__buffer *buffer = em__buffer_new((size_t)em__spec_size(&from->spec) * em_dtype_size(from->spec.dtype));
+    em__plan plan;
+    EM__TRY(em__lower_copy(device, from, &copy, &plan));
+    em__buffer *buffer = em__buffer_new(device, (size_t)em__spec_size(&from->spec) * em_dtype_size(from->spec.dtype));
     if (!buffer)
         return EM_ERROR_OUT_OF_MEMORY;
     copy.out.data = buffer->data;
@@ -64,6 +65,7 @@ static em_status run_view(em_array *array)
     int64_t shift;
     if (!em__view(array->op, &in, array->ints, &array->spec, &out, &shift)) {
         em__buffer_release(buffer);
+        EM__TRY(em__array_tensor_on(source, array->device, &in));
         EM__TRY(copied(array->device, &in, &in, &buffer));
         em__view(array->op, &in, array->ints, &array->spec, &out, &shift);
     }
@@ -92,9 +94,9 @@ static em_status run_call(em_array *array, em__call *call, em__buffer **temps)
     em_status status = em__lower(device, call, &lowered);
     if (status == EM_OK)
         status = copy_operands(device, call, &lowered, temps);
-    if (status == EM_OK && lowered.plan.scratch && !(call->scratch = em__block_alloc(lowered.plan.scratch)))
+    if (status == EM_OK && lowered.plan.scratch && !(call->scratch = em__memory_alloc(device, lowered.plan.scratch)))
         status = EM_ERROR_OUT_OF_MEMORY;
-    if (status == EM_OK && !(out = em__buffer_new(em_array_bytes(array))))
+    if (status == EM_OK && !(out = em__buffer_new(device, em_array_bytes(array))))
         status = EM_ERROR_OUT_OF_MEMORY;
     if (status == EM_OK) {
         call->out.data = out->data;
@@ -104,7 +106,7 @@ static em_status run_call(em_array *array, em__call *call, em__buffer **temps)
         set_layout(array, out, &call->out);
     else
         em__buffer_release(out);
-    em__block_free(call->scratch, lowered.plan.scratch);
+    em__memory_free(device, call->scratch, lowered.plan.scratch);
     for (int i = 0; i < call->n_in; i++) {
         em__buffer_release(temps[i]);
         temps[i] = NULL;
@@ -112,10 +114,8 @@ static em_status run_call(em_array *array, em__call *call, em__buffer **temps)
     return status;
 }
 
-static em_status run_array(em_array *array)
+static em_status run_entered(em_array *array)
 {
-    if (array->op == EM__OP_INPUT)
-        return em__fail(EM_ERROR_INVALID_ARGUMENT, "eval: an input of a program has no value while it is traced");
     if (em__op_get(array->op)->traits & EM__TRAIT_VIEW)
         return run_view(array);
     em__tensor few[8], *in = few;
@@ -126,8 +126,9 @@ static em_status run_array(em_array *array)
             return EM_ERROR_OUT_OF_MEMORY;
         temps = (em__buffer **)(in + array->n_in);
     }
-    for (int i = 0; i < array->n_in; i++)
-        in[i] = em__array_tensor(array->in[i]);
+    em_status status = EM_OK;
+    for (int i = 0; i < array->n_in && status == EM_OK; i++)
+        status = em__array_tensor_on(array->in[i], array->device, &in[i]);
     em__call call = {.op = array->op,
                      .n_in = array->n_in,
                      .in = in,
@@ -137,9 +138,23 @@ static em_status run_array(em_array *array)
                      .floats = array->floats,
                      .n_floats = array->n_floats,
                      .functions = array->functions[0] ? array->functions : NULL};
-    em_status status = run_call(array, &call, temps);
+    if (status == EM_OK)
+        status = run_call(array, &call, temps);
     if (in != few)
         em__free(in);
+    return status;
+}
+
+/* The root's device is entered; operands may be of others. */
+static em_status run_array(em_array *array)
+{
+    if (array->op == EM__OP_INPUT)
+        return em__fail(EM_ERROR_INVALID_ARGUMENT, "eval: an input of a program has no value while it is traced");
+    if (!array->device->vtable->enter)
+        return run_entered(array);
+    em__device_enter(array->device);
+    em_status status = run_entered(array);
+    em__device_leave(array->device);
     return status;
 }
 
@@ -198,35 +213,54 @@ em_status em_eval(em_scope *scope, em_array *array)
     return status;
 }
 
-/* Inputs of programs and results of earlier evaluations come by here: they do not wait for what others evaluate. */
-static const void *settled_data(const em_array *array)
+/* Gives the evaluated array a row-major buffer of its own, unless it is row-major: and, in a device's memory, not a
+ * small part of a large one, all of which would come to the host. */
+static em_status lay_out(em_array *array)
 {
-    bool settled = array && atomic_load_explicit(&array->settled, memory_order_acquire);
-    return settled ? (char *)array->buffer->data + array->offset : NULL;
+    enum { MOST_SPARE = 1 << 16 };
+    em__tensor tensor, row_major;
+    em__buffer *buffer = array->buffer;
+    em__array_tensor_on(array, buffer->memory, &tensor);
+    bool whole = !buffer->memory || buffer->size <= MOST_SPARE || buffer->size / 2 <= em_array_bytes(array);
+    if (whole && em__tensor_is_contiguous(&tensor))
+        return EM_OK;
+    em_device *device = buffer->memory ? buffer->memory : array->device;
+    em__device_enter(device);
+    em_status status = em__array_tensor_on(array, device, &tensor);
+    if (status == EM_OK)
+        status = copied(device, &tensor, &row_major, &buffer);
+    em__device_leave(device);
+    if (status == EM_OK) {
+        em__buffer_release(array->buffer);
+        set_layout(array, buffer, &row_major);
+    }
+    return status;
+}
+
+/* Where its row-major elements are, in the memory of the device. A settled array does not wait for what others
+ * evaluate: inputs of programs and results of earlier evaluations. */
+em_status em__array_data_on(em_array *array, em_device *device, void **data)
+{
+    em_status status = EM_OK;
+    *data = NULL;
+    if (!array || !atomic_load_explicit(&array->settled, memory_order_acquire)) {
+        EM__TRY(em_array_eval(array));
+        pthread_mutex_lock(&lock);
+        status = lay_out(array);
+        atomic_store_explicit(&array->settled, status == EM_OK, memory_order_release);
+        pthread_mutex_unlock(&lock);
+        EM__TRY(status);
+    }
+    em__buffer *buffer = em__buffer_on(array->buffer, device);
+    if (!buffer)
+        return em_last_status();
+    *data = (char *)buffer->data + array->offset;
+    return EM_OK;
 }
 
 const void *em_array_data(em_array *array)
 {
-    const void *known = settled_data(array);
-    if (known)
-        return known;
-    if (em_array_eval(array) != EM_OK)
-        return NULL;
-    em_status status = EM_OK;
-    pthread_mutex_lock(&lock);
-    em__tensor tensor = em__array_tensor(array), row_major;
-    if (!em__tensor_is_contiguous(&tensor)) {
-        em__buffer *buffer;
-        em__device_enter(array->device);
-        status = copied(array->device, &tensor, &row_major, &buffer);
-        em__device_leave(array->device);
-        if (status == EM_OK) {
-            em__buffer_release(array->buffer);
-            set_layout(array, buffer, &row_major);
-        }
-    }
-    const void *data = status == EM_OK ? (char *)array->buffer->data + array->offset : NULL;
-    atomic_store_explicit(&array->settled, data != NULL, memory_order_release);
-    pthread_mutex_unlock(&lock);
+    void *data;
+    em__array_data_on(array, NULL, &data);
     return data;
 }

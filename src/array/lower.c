@@ -26,12 +26,11 @@ bool em__lowered_copies(const em__lowered *lowered, const em__call *call, int i)
     return !strided && !em__tensor_is_contiguous(&call->in[i]);
 }
 
-em_status em__lower_copy(em_device *device, em__tensor *from, em__call *copy)
+em_status em__lower_copy(em_device *device, em__tensor *from, em__call *copy, em__plan *plan)
 {
-    em__plan plan;
     *copy = (em__call){.op = EM__OP_COPY, .n_in = 1, .in = from, .out = {.spec = from->spec}};
     em__tensor_contiguous(&copy->out);
-    EM__TRY(device->vtable->prepare(device, copy, &plan));
-    copy->kernel = plan.kernel;
+    EM__TRY(device->vtable->prepare(device, copy, plan));
+    copy->kernel = plan->kernel;
     return EM_OK;
 }

@@ -1,4 +1,4 @@
-/* The registry of devices, and layouts. */
+/* The registry of devices. */
 #include "device/device.h"
 
 #include <pthread.h>
@@ -7,25 +7,33 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "device/plugin.h"
 
 /* Held for reading while kernels run, for writing while a device changes. */
 static pthread_rwlock_t in_use = PTHREAD_RWLOCK_INITIALIZER;
 
 em_device *em_device_at(size_t index)
 {
-    return index == 0 ? em__cpu_device() : index == 1 ? &em__ref_device : NULL;
+    return index == 0 ? em__cpu_device() : index == 1 ? &em__ref_device : em__plugin_device("cuda", index - 2);
 }
 
 em_device *em_device_find(const char *name)
 {
     if (!name)
         return em_device_default();
-    for (size_t i = 0; i < 2; i++) {
+    bool cuda = strncmp(name, "cuda", 4) == 0 && (name[4] == 0 || name[4] == ':');
+    for (size_t i = 0; i < 2 || cuda; i++) { /* a plugin is opened only when it is asked for */
         em_device *device = em_device_at(i);
-        if (device && strcmp(device->vtable->name, name) == 0)
+        if (!device)
+            break;
+        if (strcmp(device->vtable->name, name) == 0 || (strcmp(name, "cuda:0") == 0 && i == 2))
             return device;
     }
-    em__fail(EM_ERROR_NOT_FOUND, "device \"%s\" does not exist; there are cpu and ref", name);
+    const char *reason = cuda ? em__plugin_reason("cuda") : "";
+    if (*reason)
+        em__fail(EM_ERROR_NOT_FOUND, "device \"%s\" can't be used: %s", name, reason);
+    else
+        em__fail(EM_ERROR_NOT_FOUND, "device \"%s\" does not exist; there are cpu, ref and, with a GPU, cuda", name);
     return NULL;
 }
 
@@ -43,7 +51,10 @@ const char *em_device_name(const em_device *device)
 em_status em_device_describe(em_device *device, char *text, size_t size)
 {
     EM__FAIL_IF(!device || !text || size == 0, EM_ERROR_INVALID_ARGUMENT, "device_describe: NULL argument");
-    return device->vtable->describe(device, text, size);
+    em__device_enter(device);
+    em_status status = device->vtable->describe(device, text, size);
+    em__device_leave(device);
+    return status;
 }
 
 int em_device_threads(em_device *device)
@@ -71,12 +82,14 @@ em_status em_device_set_threads(em_device *device, int threads)
 
 void em__device_enter(em_device *device)
 {
-    (void)device;
     pthread_rwlock_rdlock(&in_use);
+    if (device->vtable->enter)
+        device->vtable->enter(device);
 }
 
 void em__device_leave(em_device *device)
 {
-    (void)device;
+    if (device->vtable->leave)
+        device->vtable->leave(device);
     pthread_rwlock_unlock(&in_use);
 }

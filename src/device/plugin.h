@@ -14,6 +14,8 @@ typedef struct em__plugin_host {
     em_status (*last_status)(void);
     void *(*block_alloc)(size_t size); /* core/block.h */
     void (*block_free)(void *block, size_t size);
+    void *(*calloc)(size_t count, size_t size); /* core/alloc.h */
+    void (*free)(void *block);
     em_device *cpu; /* runs what the plugin has no kernel for */
 } em__plugin_host;
 

@@ -10,6 +10,7 @@
 #include "models/decoder/decoder.h"
 
 typedef struct em__cache {
+    em_device *device; /* whose memory the blocks are in */
     const em__decoder_config *config;
     em_dtype dtype;
     int64_t sequences, capacity, most; /* most: the largest capacity */
@@ -18,7 +19,7 @@ typedef struct em__cache {
     void **at;                         /* room for pointers that begin at some sequence */
 } em__cache;
 
-em_status em__cache_init(em__cache *cache, const em__decoder_config *config, em_dtype dtype, int64_t most);
+em_status em__cache_init(em__cache *cache, const em__decoder *decoder, em_dtype dtype, int64_t most);
 void em__cache_free(em__cache *cache);
 
 /* Room for so many sequences of so many rows (at most `most`). The first `used` rows of the first `kept` sequences are
@@ -26,7 +27,7 @@ void em__cache_free(em__cache *cache);
 em_status em__cache_reserve(em__cache *cache, int64_t sequences, int64_t rows, int64_t kept, int64_t used);
 
 /* Copies the first `rows` rows of a sequence over those of another. */
-void em__cache_copy(em__cache *cache, int64_t from, int64_t to, int64_t rows);
+em_status em__cache_copy(em__cache *cache, int64_t from, int64_t to, int64_t rows);
 
 /* The caches as a forward wants them, from a sequence on: sets feed->caches, good until the next call. */
 void em__cache_point(em__cache *cache, int64_t sequence, em__decoder_feed *feed);

@@ -11,7 +11,7 @@ static em_status init(em_generation *g, const em_generation_options *options)
 {
     EM__TRY(em__generation_take_options(g, options, true));
     EM__TRY(em__sampler_init(&g->sampler, (size_t)g->decoder->config.vocabulary));
-    return em__cache_init(&g->cache, &g->decoder->config, g->options.cache_dtype, (int64_t)g->options.context);
+    return em__cache_init(&g->cache, g->decoder, g->options.cache_dtype, (int64_t)g->options.context);
 }
 
 em_status em_generation_recommended(const em_model *model, em_generation_options *options)

@@ -47,7 +47,7 @@ em_status em_model_score(em_model *model, const int32_t *ids, size_t n, float *l
         return EM_OK;
     scoring s = {.decoder = model->decoder};
     const size_t bytes = CHUNK * (size_t)c->vocabulary * sizeof *s.logits;
-    em_status status = em__cache_init(&s.cache, c, EM_F32, c->positions);
+    em_status status = em__cache_init(&s.cache, s.decoder, EM_F32, c->positions);
     if (status == EM_OK)
         status = em__cache_reserve(&s.cache, 1, (int64_t)n, 0, 0);
     if (status == EM_OK && !(s.logits = em__block_alloc(bytes)))

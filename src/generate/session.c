@@ -12,6 +12,7 @@
 #include "core/alloc.h"
 #include "core/block.h"
 #include "core/error.h"
+#include "device/memory.h"
 #include "generate/generation.h"
 #include "io/hash.h"
 
@@ -68,12 +69,14 @@ typedef struct packing {
 } packing;
 
 /* Rows of a sequence of the cache, head behind head without the unused capacity. */
-static void pack_block(const em__cache *cache, size_t i, int64_t cached, char *to)
+static em_status pack_block(const em__cache *cache, size_t i, int64_t cached, char *to)
 {
     const size_t row = em__cache_row(cache, i);
     for (int64_t h = 0; h < cache->config->kv_heads; h++)
-        memcpy(to + (size_t)(h * cached) * row, (const char *)cache->data[i] + (size_t)(h * cache->capacity) * row,
-               (size_t)cached * row);
+        EM__TRY(em__memory_download(cache->device, to + (size_t)(h * cached) * row,
+                                    (const char *)cache->data[i] + (size_t)(h * cache->capacity) * row,
+                                    (size_t)cached * row));
+    return EM_OK;
 }
 
 static em_status pack(const em_generation *g, packing *p)
@@ -95,7 +98,7 @@ static em_status pack(const em_generation *g, packing *p)
     for (size_t i = 0; i < cache->blocks; i++) {
         em_spec spec = block_spec(g, i, cached);
         size_t bytes = rows * em__cache_row(cache, i);
-        pack_block(cache, i, cached, to);
+        EM__TRY(pack_block(cache, i, cached, to));
         name_block(g, i, p->names[i]);
         p->tensors[i + 1] = (em_safetensors_tensor){p->names[i], spec.dtype, spec.dims, to, bytes};
         to += bytes;
@@ -186,8 +189,8 @@ static em_status fill_blocks(em_generation *g, const em_safetensors *file, const
         const size_t row = em__cache_row(&g->cache, i);
         EM__TRY(find_block(g, file, path, i, &cached, &t));
         for (int64_t h = 0; h < g->decoder->config.kv_heads; h++)
-            memcpy((char *)g->cache.data[i] + (size_t)(h * g->cache.capacity) * row,
-                   (const char *)t->data + (size_t)(h * cached) * row, (size_t)cached * row);
+            EM__TRY(em__memory_upload(g->cache.device, (char *)g->cache.data[i] + (size_t)(h * g->cache.capacity) * row,
+                                      (const char *)t->data + (size_t)(h * cached) * row, (size_t)cached * row));
     }
     return EM_OK;
 }

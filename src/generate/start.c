@@ -101,14 +101,15 @@ static em_status read_prompt(em_generation *g, em__sequence *s)
 }
 
 /* Answers to one prompt share what was read. */
-static void share_prompt(em_generation *g, size_t from, size_t to)
+static em_status share_prompt(em_generation *g, size_t from, size_t to)
 {
     em__sequence *source = &g->sequences[from], *target = &g->sequences[to];
     size_t rows = source->cached < (size_t)g->cache.capacity ? source->cached : (size_t)g->cache.capacity;
-    em__cache_copy(&g->cache, source->row, target->row, (int64_t)rows);
+    EM__TRY(em__cache_copy(&g->cache, source->row, target->row, (int64_t)rows));
     memcpy(g->logits + (size_t)target->row * g->sampler.vocabulary,
            g->logits + (size_t)source->row * g->sampler.vocabulary, g->sampler.vocabulary * sizeof *g->logits);
     target->cached = source->cached;
+    return EM_OK;
 }
 
 static em_status read_all(em_generation *g, const em_prompt *prompts, size_t n)
@@ -129,7 +130,7 @@ static em_status read_all(em_generation *g, const em_prompt *prompts, size_t n)
         if (i % each == 0)
             EM__TRY(read_prompt(g, &g->sequences[i]));
         else
-            share_prompt(g, i - i % each, i);
+            EM__TRY(share_prompt(g, i - i % each, i));
     }
     return EM_OK;
 }

@@ -77,7 +77,7 @@ em_status em__generation_accept(em_generation *g, em__sequence *s, int32_t id, c
 }
 
 /* Sequences that ended give their row to the last one that goes on. */
-static void close_ranks(em_generation *g)
+static em_status close_ranks(em_generation *g)
 {
     for (size_t i = 0; i < g->n_sequences && g->n_sequences > 1; i++) {
         em__sequence *ended = &g->sequences[i], *last = NULL;
@@ -88,7 +88,7 @@ static void close_ranks(em_generation *g)
                 last = &g->sequences[k];
         if (last && last != ended) {
             size_t rows = last->cached < (size_t)g->cache.capacity ? last->cached : (size_t)g->cache.capacity;
-            em__cache_copy(&g->cache, last->row, ended->row, (int64_t)rows);
+            EM__TRY(em__cache_copy(&g->cache, last->row, ended->row, (int64_t)rows));
             last->row = ended->row;
         }
         ended->row = -1;
@@ -96,6 +96,7 @@ static void close_ranks(em_generation *g)
         ended->chosen_from = NULL;
         g->active--;
     }
+    return EM_OK;
 }
 
 static em_status choose_each(em_generation *g)
@@ -136,7 +137,7 @@ static em_status step(em_generation *g)
         g->fresh = false;
         return choose_each(g);
     }
-    close_ranks(g);
+    EM__TRY(close_ranks(g));
     if (g->options.speculate > 0 && g->n_sequences == 1)
         return em__generation_step_guessing(g);
     EM__TRY(em__generation_feed_each(g));

@@ -1,9 +1,9 @@
 /* em_compile: trace, passes, schedule, plan. */
 #include "core/alloc.h"
-#include "core/block.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/options.h"
+#include "device/memory.h"
 #include "graph/function.h"
 #include "graph/program.h"
 
@@ -80,7 +80,10 @@ static em_status build(em_program *program, const em__program_options *options)
     em_status status = em__program_schedule(program);
     em__device_leave(program->device);
     EM__TRY(status);
-    return em__program_place(program);
+    EM__TRY(em__program_place(program));
+    if (options->lane == EM_FUSE && program->device->vtable->merge)
+        EM__TRY(em__program_merge(program));
+    return EM_OK;
 }
 
 em_status em__program_new(em__graph *graph, const em__program_options *options, em_program **out)
@@ -166,9 +169,11 @@ void em_program_free(em_program *program)
     em__vec_free(&program->steps);
     em__vec_free(&program->storages);
     em__vec_free(&program->patches);
-    em__block_free(program->arena, program->arena_bytes);
+    em__memory_free(program->device, program->arena, program->arena_bytes);
+    em__recordings_free(program);
     em__graph_free(&program->graph);
     em__graph_free(&program->source);
+    em__stage_free(program);
     pthread_mutex_destroy(&program->lock);
     em__free(program);
 }

@@ -3,9 +3,8 @@
  * other, so a loop of any length uses fixed memory; a state that the body updates in place (a cache) is not moved at
  * all. A COND runs one branch, straight into its result.
  */
-#include <string.h>
-
 #include "core/error.h"
+#include "device/memory.h"
 #include "graph/function.h"
 
 static em__body *body_of(const em__call *call, int i)
@@ -14,21 +13,22 @@ static em__body *body_of(const em__call *call, int i)
 }
 
 /* Copies the states into the first block. */
-static void load(const em__call *call, char *block)
+static em_status load(em_device *device, const em__call *call, char *block)
 {
     for (int i = 0; i < call->ints[0]; i++) {
         const em__spec *spec = &call->in[i].spec;
-        if (em__spec_size(spec))
-            memcpy(block, call->in[i].data, (size_t)em__spec_size(spec) * em_dtype_size(spec->dtype));
+        EM__TRY(
+            em__memory_copy(device, block, call->in[i].data, (size_t)em__spec_size(spec) * em_dtype_size(spec->dtype)));
         block += em__part_bytes(spec);
     }
+    return EM_OK;
 }
 
 /* One turn, from the states in `from` to those in `to`; a state that the body updates in place stays in the result. */
-static em_status step(const em__call *call, char *from, char *to, bool *go_on)
+static em_status step(em_device *device, const em__call *call, char *from, char *to, bool *go_on)
 {
     em__body *condition = body_of(call, 0), *body = body_of(call, 1);
-    const uint8_t *verdict = condition->outputs[0];
+    uint8_t verdict;
     size_t at = 0;
     for (int i = 0; i < call->ints[0]; i++) {
         bool updated = body->program->updated[i];
@@ -37,20 +37,22 @@ static em_status step(const em__call *call, char *from, char *to, bool *go_on)
         at += em__part_bytes(&call->in[i].spec);
     }
     EM__TRY(em__program_execute(condition->program, condition->inputs, condition->outputs));
-    *go_on = *verdict != 0;
+    EM__TRY(em__memory_download(device, &verdict, condition->outputs[0], 1));
+    *go_on = verdict != 0;
     return *go_on ? em__program_execute(body->program, body->inputs, body->outputs) : EM_OK;
 }
 
 /* The states that did not stay in the result, copied there from `block`. */
-static void settle(const em__call *call, const char *block)
+static em_status settle(em_device *device, const em__call *call, const char *block)
 {
     size_t at = 0;
     for (int i = 0; i < call->ints[0]; i++) {
         size_t bytes = em__part_bytes(&call->in[i].spec);
-        if (!body_of(call, 1)->program->updated[i] && bytes)
-            memcpy((char *)call->out.data + at, block + at, bytes);
+        if (!body_of(call, 1)->program->updated[i])
+            EM__TRY(em__memory_copy(device, (char *)call->out.data + at, block + at, bytes));
         at += bytes;
     }
+    return EM_OK;
 }
 
 static em_status run_while(em_device *device, const em__call *call)
@@ -60,34 +62,31 @@ static em_status run_while(em_device *device, const em__call *call)
     size_t bytes = (size_t)call->out.spec.dims[0];
     char *now = call->out.data, *next = call->scratch;
     bool go_on = true;
-    (void)device;
     for (int i = 0; i < captures; i++)
         condition->inputs[states + i] = call->in[states + i].data;
     for (int i = states + captures; i < call->n_in; i++)
         body->inputs[i - captures] = call->in[i].data;
     condition->outputs[0] = next + bytes;
-    load(call, now);
+    EM__TRY(load(device, call, now));
     for (;;) {
-        EM__TRY(step(call, now, next, &go_on));
+        EM__TRY(step(device, call, now, next, &go_on));
         if (!go_on)
             break;
         char *swap = now;
         now = next;
         next = swap;
     }
-    if (now != call->out.data)
-        settle(call, now);
-    return EM_OK;
+    return now != call->out.data ? settle(device, call, now) : EM_OK;
 }
 
 static em_status run_cond(em_device *device, const em__call *call)
 {
     int captures = (int)call->ints[0];
-    bool taken = *(const uint8_t *)call->in[0].data != 0;
+    uint8_t taken;
+    EM__TRY(em__memory_download(device, &taken, call->in[0].data, 1));
     em__body *branch = body_of(call, taken ? 0 : 1);
     int first = taken ? 1 : 1 + captures, n = taken ? captures : call->n_in - 1 - captures;
     char *at = call->out.data;
-    (void)device;
     for (int i = 0; i < n; i++)
         branch->inputs[i] = call->in[first + i].data;
     for (size_t i = 0; i < branch->program->n_outputs; i++) {
@@ -105,7 +104,7 @@ size_t em__control_donated(em__op op, const int64_t *ints, int i)
 em_status em__control_prepare(em_device *device, const em__call *call, em__plan *plan)
 {
     (void)device;
-    *plan = (em__plan){0};
+    *plan = (em__plan){.host = true};
     for (int i = 0; i < EM__FUNCTIONS; i++)
         EM__TRY(em__body_ready(body_of(call, i), em__control_donated(call->op, call->ints, i)));
     plan->kernel = call->op == EM__OP_WHILE ? run_while : run_cond;

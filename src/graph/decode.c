@@ -91,7 +91,7 @@ static em_status get_inside(decoder *d, const em__spec *spec, em_array **value)
     size_t bytes = (size_t)em__spec_size(spec) * em_dtype_size(spec->dtype);
     if (bytes > (size_t)(d->end - d->at))
         return broken(d, "a constant is larger than the bytes that are left");
-    em__buffer *buffer = em__buffer_new(bytes);
+    em__buffer *buffer = em__buffer_new(NULL, bytes);
     *value = buffer ? em__array_over(d->device, spec, buffer) : NULL;
     if (!*value) {
         em__buffer_release(buffer);

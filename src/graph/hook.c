@@ -9,9 +9,11 @@
 
 #include "array/array.h"
 #include "core/alloc.h"
+#include "core/block.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/number.h"
+#include "device/memory.h"
 #include "device/ref/ref.h"
 
 typedef struct hook {
@@ -29,25 +31,38 @@ static void free_hook(em__function *function)
     em__free(h);
 }
 
+/* The value, on the host, to the user's function. */
+static em_status show(em_device *device, const hook *h, em_dtype dtype, em_dims dims, const void *data, size_t bytes)
+{
+    if (!em__memory_of(device)) {
+        h->fn(dtype, dims, data, h->user);
+        return EM_OK;
+    }
+    void *copy = em__block_alloc(bytes);
+    em_status status = copy ? em__memory_download(device, copy, data, bytes) : EM_ERROR_OUT_OF_MEMORY;
+    if (status == EM_OK)
+        h->fn(dtype, dims, copy, h->user);
+    em__block_free(copy, bytes);
+    return status;
+}
+
 static em_status run_hook(em_device *device, const em__call *call)
 {
     const hook *h = (const hook *)call->functions[0];
     const em__spec *spec = &call->in[0].spec;
     size_t bytes = (size_t)em__spec_size(spec) * em_dtype_size(spec->dtype);
     em_dims dims = {.rank = spec->rank};
-    (void)device;
     memcpy(dims.dims, spec->dims, sizeof dims.dims);
-    h->fn(spec->dtype, dims, call->in[0].data, h->user);
-    if (bytes && call->out.data != call->in[0].data)
-        memcpy(call->out.data, call->in[0].data, bytes);
-    return EM_OK;
+    EM__TRY(show(device, h, spec->dtype, dims, call->in[0].data, bytes));
+    return call->out.data != call->in[0].data ? em__memory_copy(device, call->out.data, call->in[0].data, bytes)
+                                              : EM_OK;
 }
 
 static em_status prepare_hook(em_device *device, const em__call *call, em__plan *plan)
 {
     (void)device;
     (void)call;
-    *plan = (em__plan){.kernel = run_hook, .inplace = 1};
+    *plan = (em__plan){.kernel = run_hook, .inplace = 1, .host = true};
     return EM_OK;
 }
 

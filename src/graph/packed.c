@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "core/alloc.h"
-#include "core/block.h"
 #include "core/error.h"
+#include "device/memory.h"
 
 #define MOST_WEIGHTS 8
 
@@ -69,16 +69,16 @@ static em_status make_locked(em_device *device, const em__call *call, em_array *
     em__packed *entry = em__calloc(1, sizeof *entry);
     if (!entry)
         return EM_ERROR_OUT_OF_MEMORY;
-    *entry = (em__packed){.device = device, .n = n, .bytes = bytes, .data = em__block_alloc(bytes)};
+    *entry = (em__packed){.device = device, .n = n, .bytes = bytes, .data = em__memory_alloc(device, bytes)};
     em_status status = entry->data ? device->vtable->pack(device, call, entry->data) : EM_ERROR_OUT_OF_MEMORY;
     if (status == EM_ERROR_UNSUPPORTED) {
-        em__block_free(entry->data, bytes);
+        em__memory_free(device, entry->data, bytes);
         entry->data = NULL;
         entry->bytes = 0;
         status = EM_OK;
     }
     if (status != EM_OK) {
-        em__block_free(entry->data, bytes);
+        em__memory_free(device, entry->data, bytes);
         em__free(entry);
         return status;
     }
@@ -139,7 +139,7 @@ void em__packed_release(em__packed *packed)
         return;
     for (int i = 0; i < packed->n; i++)
         em_array_release(&packed->weights[i]);
-    em__block_free(packed->data, packed->bytes);
+    em__memory_free(packed->device, packed->data, packed->bytes);
     em__free(packed);
 }
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #include "core/alloc.h"
-#include "core/block.h"
 #include "core/error.h"
+#include "device/memory.h"
 #include "graph/overlap.h"
 #include "graph/program.h"
 
@@ -106,7 +106,7 @@ static em_status bind(em_program *program, int index, int place)
 em_status em__program_place(em_program *program)
 {
     EM__TRY(plan_arena(program));
-    program->arena = em__block_alloc(program->arena_bytes);
+    program->arena = em__memory_alloc(program->device, program->arena_bytes);
     if (!program->arena)
         return EM_ERROR_OUT_OF_MEMORY;
     for (size_t i = 0; i < program->steps.length; i++)

@@ -33,11 +33,15 @@ typedef struct em__place {
     int64_t offset;
 } em__place;
 
+typedef struct em__recordings em__recordings;
+typedef struct em__stage em__stage;
+
 typedef struct em__step {
     em__call call;
     em__place *places; /* n_in operands, then the result, then scratch (storage -1: none) */
     em__packed *packed;
-    bool fallback;
+    bool fallback, host;
+    bool merged;                 /* a step before it runs it as well */
     uint64_t count, nanoseconds; /* with profile */
 } em__step;
 
@@ -64,7 +68,9 @@ struct em_program {
     char *arena;
     size_t arena_bytes;
     bool profile, raw_weights, half_products;
-    pthread_mutex_t lock; /* one run at a time */
+    em__recordings *recordings; /* record.c; NULL: none yet */
+    em__stage *stage;           /* stage.c; NULL: not needed, or not yet */
+    pthread_mutex_t lock;       /* one run at a time */
 };
 
 typedef struct em__program_options {
@@ -80,8 +86,8 @@ em_status em__compile_options(const em_compile_options *given, em__program_optio
 /* Compiles the graph, whose contents it takes over whatever happens. */
 em_status em__program_new(em__graph *graph, const em__program_options *options, em_program **out);
 
-/* Runs on row-major memory without checks, locks or telemetry: the caller has the program to itself and holds the
- * device. Output i is input i where `updated` says so; otherwise outputs overlap no inputs. */
+/* Runs on row-major memory of the device without checks, locks or telemetry: the caller has the program to itself and
+ * holds the device. Output i is input i where `updated` says so; otherwise outputs overlap no inputs. */
 em_status em__program_execute(em_program *program, const void *const *inputs, void *const *outputs);
 
 /* One more owner: em_program_free takes one away. */
@@ -92,5 +98,21 @@ em_status em__program_schedule(em_program *program);
 
 /* Places arena storages, allocates the arena, sets all fixed pointers and lists the patches. */
 em_status em__program_place(em_program *program);
+
+/* Steps that one kernel of the device can run in the stead of several (merge.c). */
+em_status em__program_merge(em_program *program);
+
+/* Calls the kernels from `first` on, up to `end`, or asks the device to (record.c). */
+em_status em__program_steps(em_program *program, size_t first, size_t end);
+
+/* Runs the steps, from a recording where one was made for these very pointers (record.c). */
+em_status em__program_replay(em_program *program, const void *const *inputs, void *const *outputs);
+void em__recordings_free(em_program *program);
+
+/* em_run_raw with the first `resident` inputs, and the outputs of the same indices, in the device's memory, and the
+ * rest in the host's (stage.c). */
+em_status em__run_resident(em_program *program, const void *const *inputs, void *const *outputs, size_t resident);
+em_status em__stage_run(em_program *program, const void *const *inputs, void *const *outputs, size_t resident);
+void em__stage_free(em_program *program);
 
 #endif

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "device/checked.h"
+#include "device/memory.h"
 #include "graph/program.h"
 
 static void patch(em_program *program, const void *const *inputs, void *const *outputs)
@@ -24,16 +25,23 @@ static void patch(em_program *program, const void *const *inputs, void *const *o
     }
 }
 
-static em_status run_steps(em_program *program)
+/* With a profile the device is waited for behind each step. */
+static em_status run_profiled(em_program *program, em__step *step)
 {
-    for (size_t i = 0; i < program->steps.length; i++) {
+    uint64_t begin = em__now();
+    EM__TRY(em__call_run(program->device, &step->call));
+    EM__TRY(em__memory_wait(program->device));
+    step->nanoseconds += em__now() - begin;
+    step->count++;
+    return EM_OK;
+}
+
+em_status em__program_steps(em_program *program, size_t first, size_t end)
+{
+    for (size_t i = first; i < end; i++) {
         em__step *step = &program->steps.data[i];
-        uint64_t begin = program->profile ? em__now() : 0;
-        EM__TRY(em__call_run(program->device, &step->call));
-        if (program->profile) {
-            step->nanoseconds += em__now() - begin;
-            step->count++;
-        }
+        if (!step->merged)
+            EM__TRY(program->profile ? run_profiled(program, step) : em__call_run(program->device, &step->call));
     }
     return EM_OK;
 }
@@ -41,7 +49,9 @@ static em_status run_steps(em_program *program)
 em_status em__program_execute(em_program *program, const void *const *inputs, void *const *outputs)
 {
     patch(program, inputs, outputs);
-    return run_steps(program);
+    if (program->device->vtable->recorder && !program->profile && !em__debug_flags())
+        return em__program_replay(program, inputs, outputs);
+    return em__program_steps(program, 0, program->steps.length);
 }
 
 static em_status check_memory(const em__spec *spec, const void *data, const char *what, size_t index)
@@ -53,7 +63,7 @@ static em_status check_memory(const em__spec *spec, const void *data, const char
     return EM_OK;
 }
 
-em_status em_run_raw(em_program *program, const void *const *inputs, void *const *outputs)
+static em_status check_raw(em_program *program, const void *const *inputs, void *const *outputs)
 {
     EM__FAIL_IF(!program, EM_ERROR_INVALID_ARGUMENT, "run: the program is NULL");
     EM__FAIL_IF((!inputs && program->n_inputs) || !outputs, EM_ERROR_INVALID_ARGUMENT,
@@ -65,15 +75,35 @@ em_status em_run_raw(em_program *program, const void *const *inputs, void *const
         EM__FAIL_IF(program->updated[i] && outputs[i] != inputs[i], EM_ERROR_INVALID_ARGUMENT,
                     "run: output %zu is input %zu updated in place; give it the same memory", i, i);
     }
+    return EM_OK;
+}
+
+/* On memory of the device, or by the stage with only the first `resident` inputs there. */
+static em_status run_locked(em_program *program, const void *const *inputs, void *const *outputs, size_t resident)
+{
     uint64_t begin = em__telemetry_wanted() ? em__now() : 0;
     pthread_mutex_lock(&program->lock);
     em__device_enter(program->device);
-    em_status status = em__program_execute(program, inputs, outputs);
+    bool staged = em__memory_of(program->device) && resident < program->n_inputs + program->n_outputs;
+    em_status status =
+        staged ? em__stage_run(program, inputs, outputs, resident) : em__program_execute(program, inputs, outputs);
     em__device_leave(program->device);
     pthread_mutex_unlock(&program->lock);
     if (begin)
         em__telemetry("run", "", em__now() - begin);
     return status;
+}
+
+em_status em_run_raw(em_program *program, const void *const *inputs, void *const *outputs)
+{
+    EM__TRY(check_raw(program, inputs, outputs));
+    return run_locked(program, inputs, outputs, 0);
+}
+
+em_status em__run_resident(em_program *program, const void *const *inputs, void *const *outputs, size_t resident)
+{
+    EM__TRY(check_raw(program, inputs, outputs));
+    return run_locked(program, inputs, outputs, resident);
 }
 
 static em_status input_pointers(em_program *program, em_array *const *inputs, const void **pointers)
@@ -85,9 +115,9 @@ static em_status input_pointers(em_program *program, em_array *const *inputs, co
                     "run: input %zu is %s, the program was compiled for %s", i,
                     em__spec_print(&inputs[i]->spec, is, sizeof is),
                     em__spec_print(&program->inputs[i], should, sizeof should));
-        pointers[i] = em_array_data(inputs[i]);
-        if (!pointers[i])
-            return em_last_status(); /* an evaluated array's data is never NULL */
+        void *data;
+        EM__TRY(em__array_data_on(inputs[i], program->device, &data));
+        pointers[i] = data;
     }
     return EM_OK;
 }
@@ -95,25 +125,28 @@ static em_status input_pointers(em_program *program, em_array *const *inputs, co
 /* A fresh array with memory, for a result. */
 static em_array *fresh(em_program *program, const em__spec *spec)
 {
-    em__buffer *buffer = em__buffer_new((size_t)em__spec_size(spec) * em_dtype_size(spec->dtype));
+    em__buffer *buffer = em__buffer_new(program->device, (size_t)em__spec_size(spec) * em_dtype_size(spec->dtype));
     em_array *array = buffer ? em__array_over(program->device, spec, buffer) : NULL;
     if (!array)
         em__buffer_release(buffer);
     return array;
 }
 
-/* Memory that the program may write to and nobody else sees: the array's own when the caller alone has it. */
-static em_array *own(em_program *program, em_array *const *inputs, size_t index)
+/* Memory that the program may write to and nobody else sees: the array's own when the caller alone has it. Its elements
+ * are at `data`, in the device's memory. */
+static em_array *own(em_program *program, em_array *const *inputs, size_t index, const void *data)
 {
     em_array *input = inputs[index];
-    bool alone = atomic_load(&input->refs) == 1 && atomic_load(&input->buffer->refs) == 1 && !input->buffer->foreign;
+    em_device *memory = em__memory_of(program->device);
+    bool alone = atomic_load(&input->refs) == 1 && atomic_load(&input->buffer->refs) == 1 && !input->buffer->foreign &&
+                 input->buffer->memory == memory && !atomic_load(&input->buffer->mirrors);
     for (size_t i = 0; i < program->n_inputs && alone; i++) /* another input may be the same array */
         alone = i == index || inputs[i] != input;
     if (alone)
         return em_array_retain(input);
     em_array *copy = fresh(program, &input->spec);
-    if (copy && em_array_bytes(input))
-        memcpy(copy->buffer->data, (char *)input->buffer->data + input->offset, em_array_bytes(input));
+    if (copy && em__memory_copy(memory, copy->buffer->data, data, em_array_bytes(input)) != EM_OK)
+        em_array_release(&copy);
     return copy;
 }
 
@@ -125,9 +158,9 @@ static em_status prepare_run(em_program *program, em_array *const *inputs, em_ar
     for (size_t i = 0; i < program->n_inputs; i++) {
         if (!program->written[i])
             continue;
-        kept[i] = own(program, inputs, i);
+        kept[i] = own(program, inputs, i, pointers[i]);
         if (!kept[i])
-            return EM_ERROR_OUT_OF_MEMORY;
+            return em_last_status();
         pointers[i] = (char *)kept[i]->buffer->data + kept[i]->offset;
     }
     for (size_t i = 0; i < program->n_outputs; i++) {
@@ -153,7 +186,7 @@ em_status em_run(em_program *program, em_array *const *inputs, em_array **output
     if (pointers && results && kept)
         status = prepare_run(program, inputs, outputs, kept, pointers, results);
     if (status == EM_OK)
-        status = em_run_raw(program, pointers, results);
+        status = em__run_resident(program, pointers, results, SIZE_MAX);
     for (size_t i = 0; i < n_out && status != EM_OK; i++)
         em_array_release(&outputs[i]);
     for (size_t i = 0; i < n_in && kept; i++)

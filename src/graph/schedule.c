@@ -52,10 +52,10 @@ static void touch(em_program *program, int storage, int step)
 
 /* Adds the call as a step; `in` are its operands' places, out its result's, scratch a storage or -1. */
 static em_status add_step(em_program *program, const em__call *call, const em__place *in, em__place out, int scratch,
-                          em__packed *packed, bool fallback)
+                          em__packed *packed, const em__plan *plan)
 {
     int step = (int)program->steps.length, n = call->n_in;
-    em__step s = {.call = *call, .packed = packed, .fallback = fallback};
+    em__step s = {.call = *call, .packed = packed, .fallback = plan->fallback, .host = plan->host};
     s.call.in = em__arena_calloc(&program->graph.arena, (size_t)n, sizeof *s.call.in);
     s.places = em__arena_calloc(&program->graph.arena, (size_t)n + 2, sizeof *s.places);
     if (!s.call.in || !s.places || em__vec_push(&program->steps, s) != EM_OK) {
@@ -77,8 +77,9 @@ static em_status add_step(em_program *program, const em__call *call, const em__p
 static em_status add_copy(em_program *program, em__tensor *tensor, em__place *place, em__place to)
 {
     em__call copy;
-    EM__TRY(em__lower_copy(program->device, tensor, &copy));
-    EM__TRY(add_step(program, &copy, place, to, -1, NULL, false));
+    em__plan plan;
+    EM__TRY(em__lower_copy(program->device, tensor, &copy, &plan));
+    EM__TRY(add_step(program, &copy, place, to, -1, NULL, &plan));
     *tensor = copy.out;
     *place = to;
     return EM_OK;
@@ -170,7 +171,7 @@ static em_status lowered_step(schedule *s, const em__node *node, em__call *call,
         return status;
     }
     out->tensor = call->out;
-    return add_step(program, call, in, out->place, scratch, packed, lowered.plan.fallback);
+    return add_step(program, call, in, out->place, scratch, packed, &lowered.plan);
 }
 
 static em_status schedule_op(schedule *s, const em__node *node, value *out)
@@ -187,7 +188,7 @@ static em_status schedule_op(schedule *s, const em__node *node, value *out)
         places[i] = s->values[node->in[i]].place;
         constants[i] = graph->nodes.data[node->in[i]].value;
         if (constants[i]) /* packing reads them now */
-            tensors[i].data = em__array_tensor(constants[i]).data;
+            EM__TRY(em__array_tensor_on(constants[i], s->program->device, &tensors[i]));
     }
     em__call call = {.op = node->op,
                      .n_in = node->n_in,
@@ -207,7 +208,7 @@ static em_status schedule_leaf(schedule *s, const em__node *node, value *out)
     em__storage storage = {.kind = EM__AT_INPUT};
     out->tensor = (em__tensor){.spec = node->spec};
     if (node->op == EM__OP_CONSTANT) {
-        out->tensor = em__array_tensor(node->value);
+        EM__TRY(em__array_tensor_on(node->value, s->program->device, &out->tensor));
         storage.kind = EM__AT_CONSTANT;
         storage.data = out->tensor.data;
     } else {

@@ -1,7 +1,6 @@
 /* The names of core that the plugin's copies of stateless code call, led to the library that opened it. */
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "core/alloc.h"
 #include "core/block.h"
@@ -35,21 +34,15 @@ void em__block_free(void *block, size_t size)
 
 void *em__alloc(size_t size)
 {
-    void *block = malloc(size ? size : 1);
-    if (!block)
-        em__fail(EM_ERROR_OUT_OF_MEMORY, "out of memory: %zu bytes were asked for", size);
-    return block;
+    return em__cuda_host->calloc(1, size);
 }
 
 void *em__calloc(size_t count, size_t size)
 {
-    void *block = calloc(count ? count : 1, size ? size : 1);
-    if (!block)
-        em__fail(EM_ERROR_OUT_OF_MEMORY, "out of memory: %zu elements of %zu bytes were asked for", count, size);
-    return block;
+    return em__cuda_host->calloc(count, size);
 }
 
 void em__free(void *block)
 {
-    free(block);
+    em__cuda_host->free(block);
 }

@@ -53,7 +53,10 @@ static int neutral_value(const em__node *node, bool *negative)
     *negative = false;
     if (node->op != EM__OP_CONSTANT || em__spec_size(&node->spec) != 1 || size > 8 || !(integer || ones[dtype]))
         return -1;
-    memcpy(&bits, em__array_tensor(node->value).data, size);
+    em__tensor tensor;
+    if (em__array_tensor_on(node->value, NULL, &tensor) != EM_OK)
+        return -1;
+    memcpy(&bits, tensor.data, size);
     if (real && bits == (uint64_t)1 << (size * 8 - 1)) {
         *negative = true;
         return 0;

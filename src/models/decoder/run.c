@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "device/memory.h"
+#include "graph/program.h"
 #include "models/decoder/decoder.h"
 
 /* New tokens of a sequence from which its activations may be rounded. A sequence alone decides, so that its answer does
@@ -151,24 +153,27 @@ bool em__decoder_describe(em__decoder *d, void (*emit)(const char *line, void *u
 }
 
 /* The arrays of an eager run over the caller's memory, in `s`. */
-static em_status wrap_inputs(em_scope *s, const em__decoder *d, const em_spec *specs, size_t n, em_array **inputs)
+static em_status wrap_inputs(em_scope *s, const em__decoder *d, const em_spec *specs, size_t n, em_array **inputs,
+                             size_t caches)
 {
     for (size_t i = 0; i < n; i++) {
-        inputs[i] = em_scope_adopt(s, em_array_wrap(specs[i].dtype, d->inputs[i], specs[i].dims, NULL, NULL));
+        em__spec spec = {.dtype = specs[i].dtype, .rank = specs[i].dims.rank};
+        memcpy(spec.dims, specs[i].dims.dims, sizeof spec.dims);
+        void *data;
+        memcpy(&data, &d->inputs[i], sizeof data); /* ops write to no operand */
+        inputs[i] = em_scope_adopt(s, em__array_borrow(i < caches ? d->device : em__cpu_device(), &spec, data));
         if (!inputs[i])
             return em_last_status();
     }
     return EM_OK;
 }
 
-static em_status copy_result(em_scope *s, em_array *array, void *to)
+/* The array's elements over memory of the device. */
+static em_status copy_result(em_array *array, em_device *device, void *to)
 {
-    EM__TRY(em_eval(s, array));
-    const void *data = em_array_data(array);
-    if (!data)
-        return em_last_status();
-    memcpy(to, data, em_array_bytes(array));
-    return EM_OK;
+    void *data;
+    EM__TRY(em__array_data_on(array, device, &data));
+    return em__memory_copy(device, to, data, em_array_bytes(array));
 }
 
 static em_status run_eager(em__decoder *d, const em__decoder_task *task)
@@ -182,13 +187,13 @@ static em_status run_eager(em__decoder *d, const em__decoder_task *task)
         return em_last_status();
     list_specs(d, task, specs);
     tracing t = {d, task};
-    em_status status = wrap_inputs(s, d, specs, caches + EM__FEED_COUNT, inputs);
+    em_status status = wrap_inputs(s, d, specs, caches + EM__FEED_COUNT, inputs, caches);
     if (status == EM_OK)
         status = trace(s, inputs, outputs, &t);
     for (size_t i = caches + 1; i-- > 0 && status == EM_OK;) /* the logits first: they need the caches as they were */
         status = em_eval(s, outputs[i]);
     for (size_t i = 0; i <= caches && status == EM_OK; i++)
-        status = copy_result(s, outputs[i], d->outputs[i]);
+        status = copy_result(outputs[i], i < caches ? d->device : em__cpu_device(), d->outputs[i]);
     em_scope_free(s);
     return status;
 }
@@ -204,7 +209,7 @@ em_status em__decoder_run(em__decoder *d, const em__decoder_task *task, const em
         status = run_eager(d, task);
     } else {
         em_program *program = program_for(d, task);
-        status = program ? em_run_raw(program, d->inputs, d->outputs) : em_last_status();
+        status = program ? em__run_resident(program, d->inputs, d->outputs, count_caches(d, task)) : em_last_status();
     }
     pthread_mutex_unlock(&d->lock);
     return status;

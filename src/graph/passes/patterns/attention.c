@@ -176,7 +176,9 @@ static bool repeats_indices(const em__match *m, int i, int64_t *group)
     if (node->op != EM__OP_CONSTANT || node->spec.rank != 1 ||
         (node->spec.dtype != EM_S32 && node->spec.dtype != EM_S64))
         return false;
-    em__tensor t = em__array_tensor(node->value);
+    em__tensor t;
+    if (em__array_tensor_on(node->value, NULL, &t) != EM_OK)
+        return false;
     int64_t n = node->spec.dims[0];
     *group = 0;
     for (int64_t j = 0; j < n; j++) {

@@ -176,7 +176,9 @@ bool em__match_number(const em__match *m, int i, double *value)
     const em__node *node = em__match_node(m, i);
     if (node->op != EM__OP_CONSTANT || em_dtype_get_kind(node->spec.dtype) == EM_KIND_COMPLEX)
         return false;
-    em__tensor t = em__array_tensor(node->value);
+    em__tensor t;
+    if (em__array_tensor_on(node->value, NULL, &t) != EM_OK)
+        return false;
     for (int d = 0; d < t.spec.rank; d++)
         if (t.strides[d] == 0 && t.spec.dims[d] > 1)
             t.spec.dims[d] = 1;

@@ -63,7 +63,9 @@ static bool grid_of(const em__match *m, int i, int64_t queries, int64_t keys, gr
     if (node->op != EM__OP_CONSTANT || rank < 2 || node->spec.dims[rank - 1] != keys ||
         node->spec.dims[rank - 2] != queries)
         return false;
-    *g = (grid){node->value, em__array_tensor(node->value), 0, 0, queries, keys};
+    *g = (grid){.of = node->value, .queries = queries, .keys = keys};
+    if (em__array_tensor_on(node->value, NULL, &g->t) != EM_OK)
+        return false;
     for (int d = 0; d < rank - 2; d++)
         if (node->spec.dims[d] != 1 && g->t.strides[d] != 0)
             return false;
@@ -115,7 +117,9 @@ static bool counts_along(const em__match *m, int i, int from_end, int64_t n, dou
     int axis = node->spec.rank - 1 - from_end;
     if (node->op != EM__OP_CONSTANT || axis < 0 || node->spec.dims[axis] != n)
         return false;
-    em__tensor t = em__array_tensor(node->value);
+    em__tensor t;
+    if (em__array_tensor_on(node->value, NULL, &t) != EM_OK)
+        return false;
     for (int d = 0; d < node->spec.rank; d++)
         if (d != axis && t.spec.dims[d] != 1 && t.strides[d] != 0)
             return false;
@@ -307,7 +311,7 @@ static int add_binary(em__match *m, em__op op, int a, int b)
 static int add_number(em__match *m, double value)
 {
     const em__spec spec = {.dtype = EM_F32};
-    em__buffer *buffer = em__buffer_new(sizeof(float));
+    em__buffer *buffer = em__buffer_new(NULL, sizeof(float));
     em_array *array = buffer ? em__array_over(m->graph->device, &spec, buffer) : NULL;
     if (!array) {
         em__buffer_release(buffer);
