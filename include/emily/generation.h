@@ -92,6 +92,8 @@ typedef struct em_generation_options {
     size_t n_stop;
 
     /* What is reported. */
+    bool logits; /* em_generation_logits will be called; without it a device with memory of its own may choose tokens
+                    itself, some ahead, and hand out no logits */
     bool logprobs;
     int top_logprobs;                                    /* at most 64 */
     bool show_special;                                   /* texts of special tokens too */
@@ -182,7 +184,8 @@ EM_API const char *em_generation_text(const em_generation *generation, size_t se
 EM_API em_finish em_generation_finish(const em_generation *generation, size_t sequence);
 
 /* The logits that the newest token of the sequence was chosen from, before bias and penalties: f32 [vocabulary], valid
- * until the next step. NULL before the first, when the newest step wrote nothing for it, and past the last sequence. */
+ * until the next step. NULL before the first, when the newest step wrote nothing for it, past the last sequence, and where
+ * options.logits is false and the device chose the token. */
 EM_API const float *em_generation_logits(const em_generation *generation, size_t sequence);
 
 typedef struct em_generation_stats {

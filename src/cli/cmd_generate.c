@@ -311,6 +311,7 @@ static int start(generating *g, const cli_words *operands)
     if (v->logits && (o->speculate > 0 || v->answers > 1))
         return cli_fail(CLI_USAGE, "generate: --logits goes with one answer, and without --speculate");
     o->sequences = v->answers;
+    o->logits = v->logits != NULL;
     o->logprobs = v->logprobs > 0;
     o->top_logprobs = (int)v->logprobs;
     o->show_special = v->special != 0;

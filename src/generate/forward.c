@@ -57,8 +57,7 @@ em_status em__generation_reserve_logits(em_generation *g, size_t rows)
     return EM_OK;
 }
 
-/* The rows that all sequences need, when the longest will have `tokens`. */
-static em_status reserve_rows(em_generation *g, size_t tokens)
+em_status em__generation_reserve_rows(em_generation *g, size_t tokens)
 {
     size_t used = 0, rows = tokens < g->options.context ? tokens : g->options.context;
     if ((int64_t)rows <= g->cache.capacity)
@@ -75,14 +74,14 @@ em_status em__generation_feed(em_generation *g, em__sequence *sequence, size_t n
     size_t tokens = em__round_tokens(n); /* tokens behind the last are nobody's, and their rows are written again */
     tokens = begin + tokens <= context ? tokens : n;
     feeding f;
-    EM__TRY(reserve_rows(g, begin + tokens));
+    EM__TRY(em__generation_reserve_rows(g, begin + tokens));
     EM__TRY(lay_out(g, 1, tokens, &f));
     memcpy(f.ids, sequence->tokens.data + begin, n * sizeof *f.ids);
     memset(f.ids + n, 0, (tokens - n) * sizeof *f.ids);
     f.positions[0] = (int32_t)begin;
     place(g, begin, tokens, f.slots, f.lengths);
     const int32_t last = (int32_t)n - 1;
-    const em__decoder_task task = {1, (int64_t)tokens, g->cache.capacity, g->cache.dtype, false};
+    const em__decoder_task task = {1, (int64_t)tokens, g->cache.capacity, g->cache.dtype, false, false};
     em__decoder_feed feed = {f.ids, f.positions, f.slots, f.lengths, &last, NULL, (int64_t)(begin + n)};
     EM__TRY(run(g, &task, &feed, sequence->row, g->logits + (size_t)sequence->row * g->sampler.vocabulary));
     sequence->cached += n;
@@ -96,7 +95,7 @@ em_status em__generation_feed_each(em_generation *g)
     for (size_t i = 0; i < g->n_sequences; i++)
         if (g->sequences[i].finish == EM_FINISH_NONE && g->sequences[i].tokens.length > longest)
             longest = g->sequences[i].tokens.length;
-    EM__TRY(reserve_rows(g, longest));
+    EM__TRY(em__generation_reserve_rows(g, longest));
     EM__TRY(lay_out(g, g->active, 1, &f));
     for (size_t i = 0; i < g->n_sequences; i++) {
         em__sequence *s = &g->sequences[i];
@@ -106,7 +105,7 @@ em_status em__generation_feed_each(em_generation *g)
         f.positions[s->row] = (int32_t)s->cached;
         place(g, s->cached, 1, &f.slots[s->row], &f.lengths[s->row]);
     }
-    const em__decoder_task task = {(int64_t)g->active, 1, g->cache.capacity, g->cache.dtype, false};
+    const em__decoder_task task = {(int64_t)g->active, 1, g->cache.capacity, g->cache.dtype, false, false};
     em__decoder_feed feed = {f.ids, f.positions, f.slots, f.lengths, NULL, NULL, (int64_t)longest};
     EM__TRY(run(g, &task, &feed, 0, g->logits));
     for (size_t i = 0; i < g->n_sequences; i++)
@@ -120,13 +119,13 @@ em_status em__generation_feed_guesses(em_generation *g, const int32_t *guesses, 
     const size_t begin = s->cached;
     feeding f;
     EM__TRY(em__generation_reserve_logits(g, n + 1));
-    EM__TRY(reserve_rows(g, begin + n + 1));
+    EM__TRY(em__generation_reserve_rows(g, begin + n + 1));
     EM__TRY(lay_out(g, 1, n + 1, &f));
     f.ids[0] = s->tokens.data[begin];
     memcpy(f.ids + 1, guesses, n * sizeof *guesses);
     f.positions[0] = (int32_t)begin;
     place(g, begin, n + 1, f.slots, f.lengths);
-    const em__decoder_task task = {1, (int64_t)n + 1, g->cache.capacity, g->cache.dtype, true};
+    const em__decoder_task task = {1, (int64_t)n + 1, g->cache.capacity, g->cache.dtype, true, false};
     em__decoder_feed feed = {f.ids, f.positions, f.slots, f.lengths, NULL, NULL, (int64_t)(begin + n + 1)};
     return run(g, &task, &feed, 0, g->logits);
 }

@@ -57,6 +57,7 @@ void em_generation_free(em_generation *g)
     em__sampler_free(&g->sampler);
     em__generation_free_options(g);
     em__vec_free(&g->feed);
+    em__vec_free(&g->ahead.ids);
     em_chat_template_free(g->chat);
     em_model_close(&g->model);
     em__free(g);
@@ -68,6 +69,7 @@ em_status em_generation_set_options(em_generation *g, const em_generation_option
     for (size_t i = 0; i < g->n_sequences; i++)
         EM__FAIL_IF(g->busy || g->sequences[i].finish == EM_FINISH_NONE, EM_ERROR_INVALID_ARGUMENT,
                     "generation: answer %zu is being written; set options between answers", i);
+    em__generation_drop_ahead(g);
     return em__generation_take_options(g, options, false);
 }
 
@@ -133,6 +135,7 @@ void em_generation_reset(em_generation *g)
     if (!g)
         return;
     g->n_sequences = g->active = 0;
+    em__generation_drop_ahead(g);
     g->rotated = false;
 }
 

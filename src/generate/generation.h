@@ -46,6 +46,10 @@ struct em_generation {
     float *logits; /* [logit_rows, vocabulary] */
     size_t logit_rows;
     EM__VEC(int32_t) feed; /* ids, positions, slots, lengths of a forward */
+    struct {
+        EM__VEC(int32_t) ids; /* [steps, active]: chosen on the device; of step `at` on not yet taken */
+        size_t steps, at;
+    } ahead;
     atomic_bool cancel;
     bool busy; /* in a call: on_token may not begin another */
     em_generation_stats stats;
@@ -76,6 +80,15 @@ em_status em__generation_feed(em_generation *g, em__sequence *sequence, size_t n
 em_status em__generation_feed_each(em_generation *g);
 /* ...or the newest token of the only sequence and n guesses behind it, with logits [n + 1, vocabulary]. */
 em_status em__generation_feed_guesses(em_generation *g, const int32_t *guesses, size_t n);
+
+/* Rows of the cache that all sequences need, when the longest will have so many tokens. */
+em_status em__generation_reserve_rows(em_generation *g, size_t tokens);
+
+/* ahead.c: whether tokens may be chosen on the device, some ahead; the step that takes the next of them; and what is
+ * to be called when the sequences change in between. */
+bool em__generation_can_run_ahead(const em_generation *g);
+em_status em__generation_step_ahead(em_generation *g);
+void em__generation_drop_ahead(em_generation *g);
 
 /* Room for so many rows of logits. */
 em_status em__generation_reserve_logits(em_generation *g, size_t rows);

@@ -24,7 +24,7 @@ static em_status score_chunk(scoring *s, const int32_t *ids, size_t begin, size_
     memcpy(s->ids, ids + begin, n * sizeof *ids);
     memset(s->ids + n, 0, (tokens - n) * sizeof *ids);
     const int32_t position = (int32_t)begin, length = (int32_t)(begin + tokens);
-    const em__decoder_task task = {1, (int64_t)tokens, s->cache.capacity, s->cache.dtype, true};
+    const em__decoder_task task = {1, (int64_t)tokens, s->cache.capacity, s->cache.dtype, true, false};
     em__decoder_feed feed = {s->ids, &position, &position, &length, NULL, NULL, length};
     em__cache_point(&s->cache, 0, &feed);
     EM__TRY(em__decoder_run(s->decoder, &task, &feed, s->logits));

@@ -207,6 +207,7 @@ static em_status read_session(em_generation *g, const em_safetensors *file, cons
     EM__TRY(fill_blocks(g, file, path, cached));
     EM__TRY(em__generation_set_prompt(g, 0, &tokens, (size_t)cached));
     g->sequences[0].finish = EM_FINISH_CANCELLED; /* a next prompt goes on from here */
+    em__generation_drop_ahead(g);
     g->n_sequences = g->active = 1;
     return EM_OK;
 }

@@ -117,6 +117,7 @@ static em_status read_all(em_generation *g, const em_prompt *prompts, size_t n)
     const size_t each = g->options.sequences, count = n * each;
     size_t reused = count == 1 ? common(g, prompts) : 0;
     EM__TRY(em__generation_make_sequences(g, count));
+    em__generation_drop_ahead(g);
     g->n_sequences = 0; /* while they change, nothing is there to go on with */
     EM__TRY(em__generation_reserve_logits(g, count));
     EM__TRY(em__cache_reserve(&g->cache, (int64_t)count, 1, count == 1 ? 1 : 0, (int64_t)reused));

@@ -140,6 +140,8 @@ static em_status step(em_generation *g)
     EM__TRY(close_ranks(g));
     if (g->options.speculate > 0 && g->n_sequences == 1)
         return em__generation_step_guessing(g);
+    if (em__generation_can_run_ahead(g))
+        return em__generation_step_ahead(g);
     EM__TRY(em__generation_feed_each(g));
     return choose_each(g);
 }

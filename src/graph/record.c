@@ -13,7 +13,7 @@
 #include "core/log.h"
 #include "graph/program.h"
 
-enum { MOST_ENTRIES = 8, LEAST_STEPS = 2 };
+enum { MOST_ENTRIES = 16, LEAST_STEPS = 2 };
 
 /* Steps first .. end - 1; without a recording their kernels are called. */
 typedef struct stretch {

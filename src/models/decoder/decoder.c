@@ -39,6 +39,7 @@ void em__decoder_close(em__decoder *d)
         return;
     while (d->n_programs > 0)
         em_program_free(d->programs[--d->n_programs].program);
+    em__decoder_ahead_free(d);
     em__decoder_weights_free(&d->config, &d->weights);
     em__decoder_config_free(&d->config);
     em__free(d->periods);

@@ -42,6 +42,7 @@ typedef struct em__decoder_task {
     int64_t capacity;      /* rows of a cache */
     em_dtype cache;        /* f32, bf16, f16; s8: codes, and a scale a row */
     bool all;              /* logits of every new token; otherwise of the one at `last` (batch or tokens is 1) */
+    bool chosen;           /* tokens is 1: the most likely next token, s32 [batch, 1], in the place of its logits */
 } em__decoder_task;
 
 /* Row-major. Token t of sequence b has ids[b * tokens + t], turns by positions[b] + t, is put into row slots[b] + t of
@@ -61,6 +62,17 @@ static inline size_t em__cache_parts(em_dtype dtype)
 {
     return dtype == EM_S8 ? EM__CACHE_PARTS : EM__CACHE_KEY_SCALES;
 }
+
+/* Steps of one token that the device runs one behind the other, each on the token that the one before chose. */
+enum { EM__AHEAD = 8 };
+
+/* Row-major, a row a step and a column a sequence; as in em__decoder_feed. */
+typedef struct em__decoder_ahead {
+    const int32_t *ids;                         /* [batch]: what the first step reads */
+    const int32_t *positions, *slots, *lengths; /* [steps, batch] */
+    void *const *caches;
+    int64_t length; /* tokens that the longest sequence will then have */
+} em__decoder_ahead;
 
 typedef struct em__decoder_program {
     em__decoder_task task;
@@ -84,6 +96,8 @@ typedef struct em__decoder {
     float *periods;      /* [rope.dims / 2] */
     const void **inputs; /* of a run: room for caches and the rest */
     void **outputs;
+    char *ahead; /* ahead.c: its block in the device's memory, NULL while it was not wanted; and its bytes */
+    size_t ahead_bytes;
 } em__decoder;
 
 /* Reads config.json in `dir` and takes the weights of `file`, which must outlive nothing: arrays hold it. On failure
@@ -116,6 +130,18 @@ em_array *em__decoder_forward(em_scope *s, const em__decoder *decoder, const em_
 /* Runs it: caches are updated in place, `logits` is filled. Any thread; calls take turns. (run.c) */
 em_status em__decoder_run(em__decoder *decoder, const em__decoder_task *task, const em__decoder_feed *feed,
                           float *logits);
+
+/* The same for decoders that run ahead: `steps` (at most EM__AHEAD) of one token for each of task->batch sequences,
+ * whose choices come into `ids` [steps, batch]. task->chosen is set. (ahead.c) */
+em_status em__decoder_run_ahead(em__decoder *decoder, const em__decoder_task *task, const em__decoder_ahead *feed,
+                                size_t steps, int32_t *ids);
+void em__decoder_ahead_free(em__decoder *decoder);
+
+/* Whether running ahead is worth it: the device has memory of its own, and programs. */
+bool em__decoder_runs_ahead(const em__decoder *decoder);
+
+/* The program of the task, compiled where there is none; NULL on failure. Under the lock. (run.c) */
+em_program *em__decoder_program_for(em__decoder *decoder, const em__decoder_task *task);
 
 /* The kernels of the program that ran last; false when none has. `emit` must not use the decoder. */
 bool em__decoder_describe(em__decoder *decoder, void (*emit)(const char *line, void *user), void *user);

@@ -102,6 +102,13 @@ static em_array *wanted(em_scope *s, const em__decoder_task *task, em_array *x, 
     return em_reshape(s, x, em_shape(task->batch, -1));
 }
 
+/* The most likely token of each sequence, the first of equals. */
+static em_array *choose(em_scope *s, const em__decoder_task *task, em_array *logits)
+{
+    em_array *best = em_argmax(s, logits, -1);
+    return em_reshape(s, em_cast(s, best, EM_S32), em_shape(task->batch, 1));
+}
+
 em_array *em__decoder_forward(em_scope *s, const em__decoder *decoder, const em__decoder_task *task, em_array **caches,
                               em_array *const *feed)
 {
@@ -118,5 +125,6 @@ em_array *em__decoder_forward(em_scope *s, const em__decoder *decoder, const em_
         x = em_add(s, x, mlp(s, config, layer, h));
     }
     x = em_rms_norm(s, wanted(s, task, x, feed[EM__FEED_LAST]), w->norm, config->norm_eps);
-    return project(s, x, &w->head);
+    x = project(s, x, &w->head);
+    return task->chosen ? choose(s, task, x) : x;
 }

@@ -64,7 +64,7 @@ static void list_inputs(em__decoder *d, const em__decoder_task *task, const em__
 static bool same_task(const em__decoder_task *a, const em__decoder_task *b)
 {
     return a->batch == b->batch && a->tokens == b->tokens && a->capacity == b->capacity && a->cache == b->cache &&
-           a->all == b->all;
+           a->all == b->all && a->chosen == b->chosen;
 }
 
 static size_t arena_bytes(const em_program *program)
@@ -126,7 +126,7 @@ static em_program *compile(em__decoder *d, const em__decoder_task *task)
     return program;
 }
 
-static em_program *program_for(em__decoder *d, const em__decoder_task *task)
+em_program *em__decoder_program_for(em__decoder *d, const em__decoder_task *task)
 {
     for (size_t i = 0; i < d->n_programs; i++)
         if (same_task(&d->programs[i].task, task)) {
@@ -208,7 +208,7 @@ em_status em__decoder_run(em__decoder *d, const em__decoder_task *task, const em
     if (d->lane == EM_LANE_EAGER) {
         status = run_eager(d, task);
     } else {
-        em_program *program = program_for(d, task);
+        em_program *program = em__decoder_program_for(d, task);
         status = program ? em__run_resident(program, d->inputs, d->outputs, count_caches(d, task)) : em_last_status();
     }
     pthread_mutex_unlock(&d->lock);
