@@ -184,8 +184,8 @@ EM_API const char *em_generation_text(const em_generation *generation, size_t se
 EM_API em_finish em_generation_finish(const em_generation *generation, size_t sequence);
 
 /* The logits that the newest token of the sequence was chosen from, before bias and penalties: f32 [vocabulary], valid
- * until the next step. NULL before the first, when the newest step wrote nothing for it, past the last sequence, and where
- * options.logits is false and the device chose the token. */
+ * until the next step. NULL before the first, when the newest step wrote nothing for it, past the last sequence, and
+ * where options.logits is false and the device chose the token. */
 EM_API const float *em_generation_logits(const em_generation *generation, size_t sequence);
 
 typedef struct em_generation_stats {

@@ -5,8 +5,10 @@
  * All work runs in one order on one stream, so a freed block may be handed out at once: what uses it next runs after
  * what used it last. Sizes are rounded to classes, eight to a power of two; a class's free blocks form a stack.
  */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <mutex>
 #include <unordered_map>
@@ -15,14 +17,18 @@
 #include "device/cuda/common.cuh"
 
 #define SMALLEST ((size_t)512)
-#define STAGE_BYTES ((size_t)8 << 20) /* of one of the two pinned buffers */
+#define STAGE_BYTES ((size_t)2 << 20) /* of a pinned buffer */
+#define PARALLEL_FROM ((size_t)8 << 20)
+#define SMALL ((size_t)64 << 10) /* the driver itself stages so many bytes, without waiting */
+
+enum { MOST_LANES = 8, BUFFERS = 2 * MOST_LANES }; /* a lane of an upload has two pinned buffers in turn */
 
 struct em__cuda_heap {
     std::mutex lock;
     em_memory_stats stats;
     std::unordered_map<size_t, std::vector<void *>> cached; /* by bytes of the class */
-    char *stage[2];
-    cudaEvent_t staged[2]; /* the copy out of the buffer is done */
+    char *stage[BUFFERS];
+    cudaEvent_t staged[BUFFERS]; /* the copy out of the buffer is done */
 };
 
 static size_t class_of(size_t size)
@@ -41,12 +47,12 @@ extern "C" em_status em__cuda_heap_new(em__cuda *cuda)
         return em__fail(EM_ERROR_OUT_OF_MEMORY, "%s: out of memory", cuda->name);
     heap->stats = {};
     heap->stats.limit = SIZE_MAX;
-    for (int i = 0; i < 2; i++) {
-        em_status status = em__cuda_check(cuda, cudaMallocHost((void **)&heap->stage[i], STAGE_BYTES), "pinned memory");
-        if (status == EM_OK)
-            status = em__cuda_check(
-                cuda, cudaEventCreateWithFlags(&heap->staged[i], cudaEventDisableTiming | cudaEventBlockingSync),
-                "event");
+    char *pinned;
+    EM__TRY(em__cuda_check(cuda, cudaMallocHost((void **)&pinned, BUFFERS * STAGE_BYTES), "pinned memory"));
+    for (int i = 0; i < BUFFERS; i++) {
+        heap->stage[i] = pinned + (size_t)i * STAGE_BYTES;
+        em_status status = em__cuda_check(
+            cuda, cudaEventCreateWithFlags(&heap->staged[i], cudaEventDisableTiming | cudaEventBlockingSync), "event");
         if (status != EM_OK)
             return status; /* the device does not start: its few bytes stay */
     }
@@ -136,21 +142,60 @@ static em_status wait(em_device *device)
     return em__cuda_check(cuda, cudaStreamSynchronize(cuda->stream), "work before this");
 }
 
-/* Through the two pinned buffers in turn: one is filled while the other is on its way. */
+/* A share of an upload: pieces lane, lane + lanes, .. through the lane's two buffers in turn, one of which is filled
+ * while the other is on its way. */
+struct upload_lane {
+    em__cuda *cuda;
+    char *to;
+    const char *from;
+    size_t size, lane, lanes;
+    cudaError_t error;
+    pthread_t thread;
+    bool started;
+};
+
+static void *run_lane(void *user)
+{
+    upload_lane *l = (upload_lane *)user;
+    em__cuda_heap *heap = l->cuda->heap;
+    size_t buffer = 2 * l->lane;
+    l->error = cudaSetDevice(l->cuda->ordinal);
+    for (size_t at = l->lane * STAGE_BYTES; at < l->size && l->error == cudaSuccess; at += l->lanes * STAGE_BYTES) {
+        const size_t part = l->size - at < STAGE_BYTES ? l->size - at : STAGE_BYTES;
+        l->error = cudaEventSynchronize(heap->staged[buffer]);
+        if (l->error != cudaSuccess)
+            break;
+        memcpy(heap->stage[buffer], l->from + at, part);
+        l->error = cudaMemcpyAsync(l->to + at, heap->stage[buffer], part, cudaMemcpyHostToDevice, l->cuda->stream);
+        if (l->error == cudaSuccess)
+            l->error = cudaEventRecord(heap->staged[buffer], l->cuda->stream);
+        buffer ^= 1;
+    }
+    return NULL;
+}
+
+/* Large ones by several threads: one can't read memory, or a mapped file, as fast as the link takes it. */
 static em_status upload(em_device *device, void *to, const void *from, size_t size)
 {
     em__cuda *cuda = em__cuda_of(device);
-    em__cuda_heap *heap = cuda->heap;
-    for (size_t at = 0, turn = 0; at < size; at += STAGE_BYTES, turn ^= 1) {
-        size_t part = size - at < STAGE_BYTES ? size - at : STAGE_BYTES;
-        EM__TRY(em__cuda_check(cuda, cudaEventSynchronize(heap->staged[turn]), "upload"));
-        memcpy(heap->stage[turn], (const char *)from + at, part);
-        EM__TRY(em__cuda_check(
-            cuda, cudaMemcpyAsync((char *)to + at, heap->stage[turn], part, cudaMemcpyHostToDevice, cuda->stream),
-            "upload"));
-        EM__TRY(em__cuda_check(cuda, cudaEventRecord(heap->staged[turn], cuda->stream), "upload"));
+    if (size <= SMALL)
+        return em__cuda_check(cuda, cudaMemcpyAsync(to, from, size, cudaMemcpyHostToDevice, cuda->stream), "upload");
+    upload_lane lanes[MOST_LANES];
+    long n = size >= PARALLEL_FROM ? sysconf(_SC_NPROCESSORS_ONLN) / 2 : 1;
+    n = n > (long)MOST_LANES ? (long)MOST_LANES : n < 1 ? 1 : n;
+    for (long i = n - 1; i >= 0; i--) {
+        lanes[i] = {cuda, (char *)to, (const char *)from, size, (size_t)i, (size_t)n, cudaSuccess, 0, false};
+        lanes[i].started = i > 0 && pthread_create(&lanes[i].thread, NULL, run_lane, &lanes[i]) == 0;
+        if (!lanes[i].started)
+            run_lane(&lanes[i]);
     }
-    return EM_OK;
+    cudaError_t error = lanes[0].error;
+    for (long i = 1; i < n; i++) {
+        if (lanes[i].started)
+            pthread_join(lanes[i].thread, NULL);
+        error = error == cudaSuccess ? lanes[i].error : error;
+    }
+    return em__cuda_check(cuda, error, "upload");
 }
 
 static em_status download(em_device *device, void *to, const void *from, size_t size)
