@@ -1,0 +1,111 @@
+/*
+ * DOT_GENERAL: of floats and complex by cuBLASLt, of f32 with half weights by mixed.h, of integers, predicates and f8
+ * by a kernel of its own (dot_any.cu). Operands whose axes do not step evenly are copied first.
+ */
+#include "device/cuda/dot.h"
+
+#include "device/cuda/mixed.h"
+#include "device/cuda/side.h"
+
+typedef struct sides {
+    em__side a, b;
+} sides;
+
+static sides sides_of(const em__call *call)
+{
+    em__dot dot = em__dot_decode(call->ints);
+    sides s;
+    s.a = em__side_of(&call->in[0], dot.contract_a, dot.n_contract, dot.batch_a, dot.n_batch);
+    s.b = em__side_of(&call->in[1], dot.contract_b, dot.n_contract, dot.batch_b, dot.n_batch);
+    return s;
+}
+
+static em__gemm gemm_of(const sides *s, em_dtype dtype)
+{
+    em__gemm g = {};
+    g.from = g.to = dtype;
+    g.m = s->a.rows;
+    g.n = s->b.rows;
+    g.k = s->a.depth;
+    g.batch = s->a.batch;
+    g.a = s->a.as;
+    g.b = s->b.as;
+    g.ldd = g.n;
+    g.batch_step_d = g.m * g.n;
+    return g;
+}
+
+static em__mixed mixed_of(const sides *s, const em__call *call)
+{
+    em__mixed m = {call->in[1].spec.dtype, call->half_products, s->a.rows, s->a.depth, s->a.as};
+    return m;
+}
+
+static em__mixed_weight weight_of(const sides *s, const em__call *call)
+{
+    em__mixed_weight w = {s->b.rows, s->b.as, NULL, NULL, NULL, (float *)call->out.data, s->b.rows};
+    return w;
+}
+
+/* Operands where the product finds them; the rest of the scratch in *room. */
+static em_status place(em__cuda *cuda, sides *s, const em__call *call, char **room, const void **a, const void **b)
+{
+    *room = (char *)call->scratch;
+    EM__TRY(em__side_place(cuda, &s->a, room, a));
+    return em__side_place(cuda, &s->b, room, b);
+}
+
+static em_status run_blas(em_device *device, const em__call *call)
+{
+    em__cuda *cuda = em__cuda_of(device);
+    sides s = sides_of(call);
+    em__gemm g = gemm_of(&s, call->out.spec.dtype);
+    const void *a, *b;
+    char *room;
+    EM__TRY(place(cuda, &s, call, &room, &a, &b));
+    return em__cuda_gemm(cuda, &g, a, b, NULL, NULL, call->out.data);
+}
+
+static em_status run_any(em_device *device, const em__call *call)
+{
+    em__cuda *cuda = em__cuda_of(device);
+    sides s = sides_of(call);
+    em__gemm g = gemm_of(&s, call->out.spec.dtype);
+    const void *a, *b;
+    char *room;
+    EM__TRY(place(cuda, &s, call, &room, &a, &b));
+    return em__cuda_product_any(cuda, &g, a, b, call->out.data);
+}
+
+static em_status run_mixed(em_device *device, const em__call *call)
+{
+    em__cuda *cuda = em__cuda_of(device);
+    sides s = sides_of(call);
+    em__mixed m = mixed_of(&s, call);
+    em__mixed_weight weight = weight_of(&s, call);
+    const void *x;
+    char *room;
+    EM__TRY(place(cuda, &s, call, &room, &x, &weight.w));
+    EM__TRY(em__cuda_mixed_begin(cuda, &m, x, room));
+    return em__cuda_mixed_run(cuda, &m, x, &weight, room);
+}
+
+extern "C" bool em__cuda_prepare_dot(em__cuda *cuda, const em__call *call, em__plan *plan)
+{
+    if (call->op != EM__OP_DOT_GENERAL)
+        return false;
+    sides s = sides_of(call);
+    const em_dtype dtype = call->out.spec.dtype;
+    em__gemm g = gemm_of(&s, dtype);
+    plan->strided = 3;
+    plan->scratch = s.a.copied + s.b.copied;
+    if (call->in[1].spec.dtype != dtype) {
+        em__mixed m = mixed_of(&s, call);
+        em__mixed_weight weight = weight_of(&s, call);
+        plan->scratch += em__cuda_mixed_scratch(&m, s.b.rows);
+        plan->kernel = run_mixed;
+        return em__cuda_mixed_takes(cuda, &m, &weight);
+    }
+    plan->kernel = em__cuda_product_any_takes(&g) ? run_any : run_blas;
+    return plan->kernel == run_any || em__cuda_gemm_takes(cuda, &g);
+}

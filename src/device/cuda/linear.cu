@@ -1,0 +1,187 @@
+/*
+ * FUSED_LINEAR: a product for each weight, its columns beside those of the one before. cuBLASLt adds bias and residual
+ * where no activation stands between them; otherwise a kernel does bias, activation and residual over the sums, which
+ * stay f32 when the result is a half type.
+ */
+#include "device/cuda/finish.h"
+#include "device/cuda/mixed.h"
+#include "device/cuda/side.h"
+
+#define MOST_WEIGHTS 8
+
+typedef struct linear {
+    em_dtype dtype, weight; /* of the result; of the weights */
+    em__op activation;
+    int weights, bias, residual; /* the operands' numbers, 0: none */
+    int64_t m, n, k;
+    em__side x, w[MOST_WEIGHTS];
+    bool after; /* bias, activation and residual by the kernel */
+} linear;
+
+static bool is_half(em_dtype dtype)
+{
+    return dtype == EM_F16 || dtype == EM_BF16;
+}
+
+static linear linear_of(const em__call *call)
+{
+    static const int64_t axes[EM_MAX_RANK] = {0, 1, 2, 3, 4, 5, 6, 7};
+    const em__tensor *x = &call->in[0];
+    linear l = {};
+    l.dtype = call->out.spec.dtype;
+    l.weight = call->in[1].spec.dtype;
+    l.activation = (em__op)call->ints[0];
+    l.weights = (int)call->ints[2];
+    l.bias = call->ints[1] & 1 ? 2 : 0;
+    l.residual = call->ints[1] & 2 ? (l.bias ? 3 : 2) : 0;
+    l.x = em__side_of(x, &axes[x->spec.rank - 1], 1, NULL, 0);
+    for (int i = 0; i < l.weights && i < MOST_WEIGHTS; i++)
+        l.w[i] = em__side_of(&call->in[em__linear_weight(call->ints, i)], &axes[1], 1, NULL, 0);
+    l.m = l.x.rows;
+    l.n = call->out.spec.dims[call->out.spec.rank - 1];
+    l.k = l.x.depth;
+    l.after = l.activation != EM__OP_COPY || (l.bias && is_half(l.dtype)); /* cuBLASLt wants such a bias aligned */
+    return l;
+}
+
+/* Whether the sums lie in scratch until the kernel has seen them; otherwise they lie in the result. */
+static bool sums_apart(const linear *l)
+{
+    return l->after && is_half(l->dtype);
+}
+
+static em__gemm gemm_of(const linear *l, int i)
+{
+    em__gemm g = {};
+    g.from = l->dtype;
+    g.to = sums_apart(l) ? EM_F32 : l->dtype;
+    g.m = l->m;
+    g.n = l->w[i].rows;
+    g.k = l->k;
+    g.batch = 1;
+    g.a = l->x.as;
+    g.b = l->w[i].as;
+    g.a.batch_step = g.b.batch_step = 0;
+    g.ldd = l->n;
+    g.add = !l->after && l->residual;
+    g.bias = !l->after && l->bias;
+    return g;
+}
+
+static em__mixed mixed_of(const linear *l, const em__call *call)
+{
+    em__mixed m = {l->weight, call->half_products, l->m, l->k, l->x.as};
+    return m;
+}
+
+/* Weight i with its columns of bias, residual and result, which begin at `column`. */
+static em__mixed_weight weight_of(const linear *l, const em__call *call, int i, int64_t column)
+{
+    em__mixed_weight w = {l->w[i].rows, l->w[i].as, l->w[i].ordered.data, NULL, NULL, NULL, l->n};
+    w.d = (float *)call->out.data + column;
+    if (l->bias && !l->after)
+        w.bias = (const float *)call->in[l->bias].data + column;
+    if (l->residual && !l->after)
+        w.c = (const float *)call->in[l->residual].data + column;
+    return w;
+}
+
+static em_status products_mixed(em__cuda *cuda, const linear *l, const em__call *call)
+{
+    em__mixed m = mixed_of(l, call);
+    EM__TRY(em__cuda_mixed_begin(cuda, &m, call->in[0].data, (char *)call->scratch));
+    int64_t column = 0;
+    for (int i = 0; i < l->weights; i++) {
+        em__mixed_weight w = weight_of(l, call, i, column);
+        EM__TRY(em__cuda_mixed_run(cuda, &m, call->in[0].data, &w, (char *)call->scratch));
+        column += w.n;
+    }
+    return EM_OK;
+}
+
+static em_status products(em__cuda *cuda, const linear *l, const em__call *call)
+{
+    char *to = (char *)(sums_apart(l) ? call->scratch : call->out.data);
+    const char *bias = l->bias ? (const char *)call->in[l->bias].data : NULL;
+    const char *residual = l->residual ? (const char *)call->in[l->residual].data : NULL;
+    size_t size = em_dtype_size(l->dtype);
+    for (int i = 0; i < l->weights; i++) {
+        em__gemm g = gemm_of(l, i);
+        EM__TRY(em__cuda_gemm(cuda, &g, call->in[0].data, l->w[i].ordered.data, g.bias ? bias : NULL,
+                              g.add ? residual : NULL, to));
+        to += (size_t)g.n * em_dtype_size((em_dtype)g.to);
+        bias = bias ? bias + (size_t)g.n * size : NULL;
+        residual = residual ? residual + (size_t)g.n * size : NULL;
+    }
+    return EM_OK;
+}
+
+/* Bias, activation and residual, and the rounding to the result's dtype. */
+static em_status finish(em__cuda *cuda, const linear *l, const em__call *call)
+{
+    em__finish f = {l->activation, l->dtype, l->m * l->n, l->n};
+    f.sums = sums_apart(l) ? call->scratch : call->out.data;
+    f.bias = l->bias ? call->in[l->bias].data : NULL;
+    f.residual = l->residual ? call->in[l->residual].data : NULL;
+    f.out = call->out.data;
+    return em__cuda_finish(cuda, &f);
+}
+
+static em_status run(em__cuda *cuda, const em__call *call, bool after)
+{
+    linear l = linear_of(call);
+    l.after = after;
+    EM__TRY(l.weight == l.dtype ? products(cuda, &l, call) : products_mixed(cuda, &l, call));
+    return after ? finish(cuda, &l, call) : EM_OK;
+}
+
+static em_status run_direct(em_device *device, const em__call *call)
+{
+    return run(em__cuda_of(device), call, false);
+}
+
+static em_status run_after(em_device *device, const em__call *call)
+{
+    return run(em__cuda_of(device), call, true);
+}
+
+static bool takes(em__cuda *cuda, const linear *l, const em__call *call)
+{
+    em__mixed m = mixed_of(l, call);
+    for (int i = 0; i < l->weights; i++) {
+        em__gemm g = gemm_of(l, i);
+        em__mixed_weight w = weight_of(l, call, i, 0);
+        w.bias = l->bias && !l->after ? (const float *)call : NULL; /* that they are there is what counts */
+        w.c = l->residual && !l->after ? (const float *)call : NULL;
+        if (l->weight == l->dtype ? !em__cuda_gemm_takes(cuda, &g) : !em__cuda_mixed_takes(cuda, &m, &w))
+            return false;
+    }
+    return true;
+}
+
+extern "C" bool em__cuda_prepare_linear(em__cuda *cuda, const em__call *call, em__plan *plan)
+{
+    if (call->op != EM__OP_FUSED_LINEAR || call->ints[2] > MOST_WEIGHTS)
+        return false;
+    linear l = linear_of(call);
+    if (em_dtype_size(l.dtype) == 1 || !em__cuda_finish_takes(l.activation))
+        return false;
+    if (!l.after && !takes(cuda, &l, call))
+        l.after = true;
+    if (l.after && !takes(cuda, &l, call))
+        return false;
+    plan->kernel = l.after ? run_after : run_direct;
+    plan->strided = l.x.copied ? 0 : 1;
+    for (int i = 0; i < l.weights; i++)
+        plan->strided |= l.w[i].copied ? 0 : (uint64_t)1 << em__linear_weight(call->ints, i);
+    if (l.residual && (!l.after || sums_apart(&l)))
+        plan->inplace = (uint64_t)1 << l.residual;
+    em__mixed m = mixed_of(&l, call);
+    for (int i = 0; i < l.weights && l.weight != l.dtype; i++) {
+        size_t bytes = em__cuda_mixed_scratch(&m, l.w[i].rows);
+        plan->scratch = bytes > plan->scratch ? bytes : plan->scratch;
+    }
+    if (sums_apart(&l))
+        plan->scratch = em__scratch_bytes(l.m * l.n, EM_F32);
+    return true;
+}
