@@ -76,11 +76,18 @@ typedef struct em__device_memory {
 /* Work recorded once and asked for again in one call. Between begin and end the device runs nothing: kernels that are
  * called, and copies, are remembered with their pointers. Nothing may be allocated, freed, uploaded or waited for. */
 typedef struct em__recording em__recording;
+typedef enum em__branch { EM__REPEAT_WHILE, EM__IF, EM__IF_NOT } em__branch;
 typedef struct em__device_recorder {
     em_status (*begin)(em_device *device);
     em_status (*end)(em_device *device, em__recording **out); /* NULL in *out on failure, with the error set */
     em_status (*replay)(em_device *device, em__recording *recording);
     void (*free)(em_device *device, em__recording *recording);
+    bool (*active)(em_device *device); /* between begin and end */
+    /* Within a recording, nestable: what is recorded from `open` to `close` runs as the byte at `flag`, which work
+     * recorded before has written, says when it is reached: EM__IF it is not 0, EM__IF_NOT it is 0; EM__REPEAT_WHILE it
+     * is not 0, which is looked at again behind each turn. NULL: recordings have no branches. */
+    em_status (*open)(em_device *device, const void *flag, em__branch branch);
+    em_status (*close)(em_device *device);
 } em__device_recorder;
 
 /* A call of a program as `merge` sees it: equal data pointers are equal memory. */

@@ -90,6 +90,12 @@ em_status em__program_new(em__graph *graph, const em__program_options *options, 
  * holds the device. Output i is input i where `updated` says so; otherwise outputs overlap no inputs. */
 em_status em__program_execute(em_program *program, const void *const *inputs, void *const *outputs);
 
+/* The same while the device records: the steps become part of what is recorded. */
+em_status em__program_inline(em_program *program, const void *const *inputs, void *const *outputs);
+
+/* Whether its steps can be recorded: none has to stop for the host. */
+bool em__program_recordable(const em_program *program);
+
 /* One more owner: em_program_free takes one away. */
 em_program *em__program_retain(em_program *program);
 

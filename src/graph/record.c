@@ -125,6 +125,14 @@ static em_status record(em_program *program, entry *e)
     return EM_OK;
 }
 
+bool em__program_recordable(const em_program *program)
+{
+    for (size_t i = 0; i < program->steps.length; i++)
+        if (program->steps.data[i].host)
+            return false;
+    return program->device->vtable->recorder != NULL;
+}
+
 static em_status replay(em_program *program, const entry *e)
 {
     for (size_t i = 0; i < e->stretches.length; i++) {

@@ -54,6 +54,12 @@ em_status em__program_execute(em_program *program, const void *const *inputs, vo
     return em__program_steps(program, 0, program->steps.length);
 }
 
+em_status em__program_inline(em_program *program, const void *const *inputs, void *const *outputs)
+{
+    patch(program, inputs, outputs);
+    return em__program_steps(program, 0, program->steps.length);
+}
+
 static em_status check_memory(const em__spec *spec, const void *data, const char *what, size_t index)
 {
     EM__FAIL_IF(!data && !em__spec_empty(spec), EM_ERROR_INVALID_ARGUMENT, "run: %s %zu is NULL", what, index);

@@ -124,7 +124,7 @@ static em_device *start(em__cuda *cuda, int ordinal)
     cuda->shared_bytes = p.sharedMemPerBlockOptin;
     cudaSetDevice(ordinal);
     if (em__cuda_check(cuda, cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking), "stream") != EM_OK ||
-        em__cuda_heap_new(cuda) != EM_OK)
+        em__cuda_heap_new(cuda) != EM_OK || em__cuda_branches_new(cuda) != EM_OK)
         return NULL;
     static em__device_vtable vtables[16];
     em__device_vtable *vtable = &vtables[ordinal];

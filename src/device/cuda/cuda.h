@@ -25,9 +25,10 @@ typedef struct em__cuda {
     size_t l2_bytes, shared_bytes; /* of the chip; of a block at most */
     cudaStream_t stream;
     struct em__cuda_heap *heap;
-    struct em__cuda_blas *blas; /* cuBLASLt, opened at first use (blas.cu) */
-    bool recording;             /* a graph is being captured on `stream` */
-    bool broken;                /* a sticky error was reported: nothing runs any more */
+    struct em__cuda_blas *blas;    /* cuBLASLt, opened at first use (blas.cu) */
+    struct em__branches *branches; /* of a recording (record.cu) */
+    bool recording;                /* a graph is being captured on `stream` */
+    bool broken;                   /* a sticky error was reported: nothing runs any more */
 } em__cuda;
 
 static inline em__cuda *em__cuda_of(em_device *device)
@@ -55,6 +56,7 @@ bool em__cuda_prepare_host(em__cuda *cuda, const em__call *call, em__plan *plan)
 em_status em__cuda_heap_new(em__cuda *cuda);
 extern const em__device_memory em__cuda_memory;
 extern const em__device_recorder em__cuda_recorder;
+em_status em__cuda_branches_new(em__cuda *cuda);
 
 #ifdef __cplusplus
 }
