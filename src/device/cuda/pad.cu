@@ -3,11 +3,33 @@
 
 enum { THREADS = 256, EACH = 4 };
 
+#define NOWHERE INT64_MAX
+
 /* How the result's axes, in the order of em_steps, see the operand's. */
 struct padding {
     int64_t low[EM_MAX_RANK], count[EM_MAX_RANK]; /* elements of the operand on the axis */
     int64_t step[EM_MAX_RANK];                    /* from one to the next */
 };
+
+/* Where the operand's word is that stands at `index`; NOWHERE: on padding (offsets may be negative). */
+static __device__ __forceinline__ int64_t source_of(const em_steps<1> &steps, const padding &p, int64_t index)
+{
+    int64_t offset = 0;
+#pragma unroll
+    for (int axis = 0; axis < EM_MAX_RANK; axis++) {
+        if (axis >= steps.rank)
+            break;
+        int64_t at = em_split(steps, axis, &index) - p.low[axis];
+        if (p.step[axis] > 1 && at >= 0) {
+            int64_t place = at / p.step[axis];
+            at = place * p.step[axis] == at ? place : -1;
+        }
+        if (at < 0 || at >= p.count[axis])
+            return NOWHERE;
+        offset += at * steps.strides[0][axis];
+    }
+    return offset;
+}
 
 /* The padding's value, as often as it fits into a word. */
 template <typename W> static __device__ W fill_word(const uint8_t *value, int element)
@@ -27,18 +49,18 @@ __global__ void pad_kernel(const W *from, W *to, const uint8_t *value, int eleme
 {
     em_grid_wait();
     int64_t base = blockIdx.x * (int64_t)(THREADS * EACH) + threadIdx.x;
-    W fill = fill_word<W>(value, element);
-    for (int k = 0; k < EACH && base + k * THREADS < steps.size; k++) {
-        int64_t index = base + k * THREADS, left = index, offset = 0;
-        bool inside = true;
-        for (int axis = 0; axis < steps.rank; axis++) {
-            int64_t at = em_split(steps, axis, &left) - p.low[axis];
-            int64_t place = p.step[axis] == 1 ? at : at / p.step[axis];
-            inside = inside && at >= 0 && place < p.count[axis] && place * p.step[axis] == at;
-            offset += place * steps.strides[0][axis];
-        }
-        to[index] = inside ? from[offset] : fill;
+    W fill = fill_word<W>(value, element), words[EACH];
+#pragma unroll
+    for (int k = 0; k < EACH; k++) {
+        int64_t index = base + k * THREADS, offset = index < steps.size ? source_of(steps, p, index) : NOWHERE;
+        words[k] = fill;
+        if (offset != NOWHERE)
+            words[k] = from[offset];
     }
+#pragma unroll
+    for (int k = 0; k < EACH; k++)
+        if (base + k * THREADS < steps.size)
+            to[base + k * THREADS] = words[k];
 }
 
 template <typename W>
