@@ -56,6 +56,9 @@ message(STATUS "cuda plugin: for ${EMILY_CUDA_ARCHS}, headers of ${EMILY_CUDA_HE
 file(GLOB EMILY_CUDA_SOURCES CONFIGURE_DEPENDS src/device/cuda/*.cu src/device/cuda/*.c src/device/cuda/kernels/*.cu)
 file(GLOB EMILY_CUDA_SHARED CONFIGURE_DEPENDS src/ops/*.c)
 list(APPEND EMILY_CUDA_SHARED src/core/dtype.c src/core/float16.c src/core/number.c src/device/layout.c)
+# What chains compile again at run time (op_math.cuh) must not be contracted.
+file(GLOB EMILY_CUDA_EXACT CONFIGURE_DEPENDS src/device/cuda/elementwise*.cu)
+set_source_files_properties(${EMILY_CUDA_EXACT} PROPERTIES COMPILE_OPTIONS --fmad=false)
 add_library(emily_cuda MODULE ${EMILY_CUDA_SOURCES} ${EMILY_CUDA_SHARED})
 target_include_directories(emily_cuda PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include
   ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
