@@ -107,7 +107,7 @@ typedef struct em_generation_options {
                              checkpoint, otherwise its half type */
     em_overflow overflow;
     size_t keep;          /* tokens at the beginning that EM_OVERFLOW_ROTATE keeps */
-    size_t prefill_chunk; /* tokens of a prompt computed at a time; 0: 512 */
+    size_t prefill_chunk; /* tokens of a prompt computed at a time; 0: 512, on a GPU 2,048 */
     size_t speculate;     /* guess so many tokens from what stands in the text already and check them in one step, with
                              the same result; greedy and one sequence only. 0: no */
 } em_generation_options;

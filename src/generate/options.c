@@ -5,9 +5,10 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/options.h"
+#include "device/memory.h"
 #include "generate/generation.h"
 
-enum { MAX_SEQUENCES = 1024, DEFAULT_CHUNK = 512, MAX_CHUNK = 4096 };
+enum { MAX_SEQUENCES = 1024, DEFAULT_CHUNK = 512, DEVICE_CHUNK = 2048, MAX_CHUNK = 4096 };
 
 static em_status check_range(const char *name, double value, double least, double most)
 {
@@ -78,7 +79,7 @@ static void fill_in(const em_generation *g, em_generation_options *o)
     em_dtype stored = em_array_dtype(weight ? weight : d->weights.embedding.codes.scales);
     o->sequences = o->sequences ? o->sequences : 1;
     o->context = o->context ? o->context : (size_t)d->config.positions;
-    o->prefill_chunk = o->prefill_chunk ? o->prefill_chunk : DEFAULT_CHUNK;
+    o->prefill_chunk = o->prefill_chunk ? o->prefill_chunk : em__memory_of(d->device) ? DEVICE_CHUNK : DEFAULT_CHUNK;
     if (o->cache_dtype == EM_PRED)
         o->cache_dtype = stored == EM_F32 || stored == EM_F64 ? EM_F32 : stored == EM_F16 ? EM_F16 : EM_BF16;
 }
