@@ -112,6 +112,8 @@ typedef struct em__device_vtable {
     /* optional: whether an elementwise op or a reduction, with operands and result of these dtypes, may be a step of a
      * FUSED_CHAIN (ops/chain.h). NULL: no chains. */
     bool (*chains)(em_device *device, em__op op, em_dtype from, em_dtype to);
+    /* optional: whether a FUSED_LINEAR with results of this dtype is worth making; NULL: of f32 */
+    bool (*fuses_linear)(em_device *device, em_dtype dtype);
     /* optional: NULL where the host addresses the device's memory */
     const em__device_memory *memory;
     const em__device_recorder *recorder; /* NULL: work is not recorded */

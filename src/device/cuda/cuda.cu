@@ -105,6 +105,12 @@ static em_status prepare(em_device *device, const em__call *call, em__plan *plan
     return em__fail(EM_ERROR_INTERNAL, "%s has no kernel", em__op_get(call->op)->name);
 }
 
+static bool fuses_linear(em_device *device, em_dtype dtype)
+{
+    (void)device;
+    return dtype == EM_F32 || dtype == EM_BF16 || dtype == EM_F16;
+}
+
 static em_device *start(em__cuda *cuda, int ordinal)
 {
     cudaDeviceProp p;
@@ -132,6 +138,7 @@ static em_device *start(em__cuda *cuda, int ordinal)
     vtable->name = cuda->name;
     vtable->describe = describe;
     vtable->prepare = prepare;
+    vtable->fuses_linear = fuses_linear;
     vtable->memory = &em__cuda_memory;
     vtable->recorder = &em__cuda_recorder;
     vtable->enter = enter;

@@ -23,6 +23,11 @@ static bool is_activation(em__op op)
     return false;
 }
 
+static bool worth_fusing(em_device *device, em_dtype dtype)
+{
+    return device->vtable->fuses_linear ? device->vtable->fuses_linear(device, dtype) : dtype == EM_F32;
+}
+
 /* dot(x, W): depth is x's last axis, and W's last or first; a W with depth first is looked at transposed. */
 static em_status match_dot(em__graph *graph, int index)
 {
@@ -33,7 +38,8 @@ static em_status match_dot(em__graph *graph, int index)
     int x = node->in[0], w = node->in[1];
     const em__node *weight = &graph->nodes.data[w];
     bool fits = dot.n_contract == 1 && dot.n_batch == 0 && dot.contract_a[0] == graph->nodes.data[x].spec.rank - 1 &&
-                weight->op == EM__OP_CONSTANT && weight->spec.rank == 2 && node->spec.dtype == EM_F32;
+                weight->op == EM__OP_CONSTANT && weight->spec.rank == 2 &&
+                worth_fusing(graph->device, node->spec.dtype);
     if (!fits)
         return EM_OK;
     if (dot.contract_b[0] == 0) {

@@ -14,20 +14,21 @@
 static bool mergeable(const em__node *node)
 {
     return node->op == EM__OP_FUSED_LINEAR && node->ints[0] == EM__OP_COPY && node->ints[1] == 1 &&
-           node->ints[2] == 1 && node->spec.dims[node->spec.rank - 1] % GRANULE == 0 && node->spec.dtype == EM_F32;
+           node->ints[2] == 1 && node->spec.dims[node->spec.rank - 1] % GRANULE == 0;
 }
 
 /* Of one x, with weights of one dtype. */
 static bool siblings(const em__graph *graph, size_t i, size_t j)
 {
     const em__node *a = &graph->nodes.data[i], *b = &graph->nodes.data[j];
-    return a->in[0] == b->in[0] && graph->nodes.data[a->in[1]].spec.dtype == graph->nodes.data[b->in[1]].spec.dtype;
+    return a->in[0] == b->in[0] && a->spec.dtype == b->spec.dtype &&
+           graph->nodes.data[a->in[1]].spec.dtype == graph->nodes.data[b->in[1]].spec.dtype;
 }
 
 /* The biases end to end, as a constant. */
 static int joined_bias(em__graph *graph, const int *group, int n, int64_t columns)
 {
-    em__spec spec = {.dtype = EM_F32, .rank = 1, .dims = {columns}};
+    em__spec spec = {.dtype = graph->nodes.data[group[0]].spec.dtype, .rank = 1, .dims = {columns}};
     em_array *bias = em__array_new(graph->device, &spec, EM__OP_CONCATENATE, n, 1, 0);
     if (!bias)
         return -1;
