@@ -1,11 +1,14 @@
 /*
- * Devices: where arrays are computed. `cpu` is the default; `ref` is naive C, the oracle of the tests.
+ * Devices: where arrays are computed. `cpu` is the default; `ref` is naive C, the oracle of the tests; `cuda`, `cuda:1`
+ * are NVIDIA GPUs, there where the plugin libemily_cuda.so and a driver are (docs/cuda.md).
  */
 #ifndef EMILY_DEVICE_H
 #define EMILY_DEVICE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
+#include <emily/memory.h>
 #include <emily/status.h>
 
 #ifdef __cplusplus
@@ -33,6 +36,19 @@ EM_API em_status em_device_describe(em_device *device, char *text, size_t size);
  * on it. Waits for work under way. */
 EM_API int em_device_threads(em_device *device);
 EM_API em_status em_device_set_threads(em_device *device, int threads);
+
+/* Waits until the device has done all that was asked of it: evaluating an array and running a program on a GPU ask and
+ * return, reading values waits. Fails with the first error of that work. At once where nothing runs beside the caller.
+ * Any thread. */
+EM_API em_status em_device_wait(em_device *device);
+
+/* Fills `stats` with what arrays on the device take: of its own memory, or of the host's (memory.h) where it works on
+ * that, as for NULL. Returns whether the memory is its own. Any thread. */
+EM_API bool em_device_get_memory(em_device *device, em_memory_stats *stats);
+
+/* As em_memory_set_limit and em_memory_trim, for that memory. */
+EM_API void em_device_set_memory_limit(em_device *device, size_t bytes);
+EM_API size_t em_device_trim_memory(em_device *device);
 
 #ifdef __cplusplus
 }

@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "cli/output.h"
+#include "device/plugin.h"
 
 typedef struct devices_values {
     int json;
@@ -39,6 +40,28 @@ static int print_device(em_device *device, bool chosen, bool json)
     return status == EM_OK ? CLI_OK : cli_fail_last();
 }
 
+/* Why there is no GPU to use, in a line of its own. */
+static int print_absent(const char *name, bool json)
+{
+    const char *reason = em__plugin_reason(name);
+    size_t length = strlen(name);
+    if (!*reason)
+        return CLI_OK;
+    if (!strncmp(reason, name, length) && !strncmp(reason + length, ": ", 2))
+        reason += length + 2;
+    if (!json) {
+        printf("  %-6s not used: %s\n", name, reason);
+        return CLI_OK;
+    }
+    em__str line = {0};
+    em_status status = em__str_addf(&line, "{\"name\":\"%s\",\"default\":false,\"absent\":", name);
+    if (status == EM_OK)
+        status = cli_json_string(&line, reason, strlen(reason));
+    printf("%s}\n", em__str_text(&line));
+    em__str_free(&line);
+    return status == EM_OK ? CLI_OK : cli_fail_last();
+}
+
 static int run(const void *given, const cli_words *operands)
 {
     const devices_values *values = given;
@@ -49,7 +72,8 @@ static int run(const void *given, const cli_words *operands)
         int failed = print_device(device, device == chosen, values->json != 0);
         code = code == CLI_OK ? failed : code;
     }
-    return code;
+    int failed = print_absent("cuda", values->json != 0);
+    return code == CLI_OK ? failed : code;
 }
 
 const cli_command cli_devices = {
@@ -57,10 +81,13 @@ const cli_command cli_devices = {
     .operands = "",
     .summary = "where programs can run here",
     .examples = "emily devices\n"
-                "EMILY_CPU=avx2 emily devices\n",
+                "EMILY_CPU=avx2 emily devices\n"
+                "emily generate Qwen/Qwen3-0.6B \"Hello\" --device cuda\n",
     .notes =
         "The device with the star is used unless --device or EMILY_DEVICE names another. EMILY_CPU (portable, avx2,\n"
-        "avx512, amx) masks instruction sets.\n",
+        "avx512, amx) masks instruction sets. GPUs are cuda, cuda:1 and so on; where there is none to use, the line "
+        "of\n"
+        "cuda says why. EMILY_PLUGIN_PATH is the folder of libemily_cuda.so, should it not be found.\n",
     .options = options,
     .values_size = sizeof(devices_values),
     .run = run,

@@ -270,6 +270,18 @@ static void print_share(const generating *g, const em_generation_stats *s, const
                 rate / 1e9, rate / limit * 100, limit / 1e9);
 }
 
+/* Where the device has memory of its own: how much of it is in use. */
+static bool print_device_memory(const generating *g)
+{
+    em_memory_stats m;
+    em_device *device = cli_session_device(&g->values->session);
+    bool own = em_device_get_memory(device, &m);
+    if (own)
+        fprintf(stderr, "  %s: %.2f GB in use, %.2f GB at most, %.2f GB kept for reuse\n", em_device_name(device),
+                (double)m.active / 1e9, (double)m.peak / 1e9, (double)m.cached / 1e9);
+    return own;
+}
+
 static void print_stats(const generating *g)
 {
     em_generation_stats s;
@@ -284,7 +296,8 @@ static void print_stats(const generating *g)
             g->load_seconds, (double)info.weight_bytes / 1e9, s.prompt_tokens,
             s.prompt_seconds > 0 ? (double)(s.prompt_tokens - s.reused_tokens) / s.prompt_seconds : 0, s.tokens,
             s.token_seconds > 0 ? (double)decoded / s.token_seconds : 0, (double)s.cache_bytes / 1e6);
-    print_share(g, &s, &info, decoded);
+    if (!print_device_memory(g))
+        print_share(g, &s, &info, decoded);
     if (s.guessed > 0)
         fprintf(stderr, "  %zu of %zu guessed tokens were right\n", s.accepted, s.guessed);
 }

@@ -59,7 +59,7 @@ static int by_value(const void *a, const void *b)
 static void describe_device(cli_facts *facts, const info_values *values)
 {
     char text[120];
-    em_device *device = values->session.device ? em_device_find(values->session.device) : em_device_default();
+    em_device *device = cli_session_device(&values->session);
     if (device && em_device_describe(device, text, sizeof text) == EM_OK)
         snprintf(facts->device, sizeof facts->device, "%s: %s", em_device_name(device), text);
 }

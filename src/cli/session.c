@@ -21,9 +21,14 @@ static int fail_model(const char *name)
     return code;
 }
 
+em_device *cli_session_device(const cli_session_values *values)
+{
+    return values->device ? em_device_find(values->device) : em_device_default();
+}
+
 static int choose_device(const cli_session_values *values, em_device **device)
 {
-    *device = values->device ? em_device_find(values->device) : em_device_default();
+    *device = cli_session_device(values);
     if (!*device)
         return cli_fail_last();
     if (values->threads && em_device_set_threads(*device, (int)values->threads) != EM_OK)

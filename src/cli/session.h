@@ -25,7 +25,7 @@ typedef struct cli_session_values {
      1024},                                                                                                            \
         {"dtype", 0, "TYPE", "f32, f64, bf16 or f16 arithmetic (f32)", CLI_TEXT, offsetof(type, session.dtype)},       \
         {"device", 0,                                                                                                  \
-         "NAME",   "a device of `emily devices` (EMILY_DEVICE, else cpu)",                                             \
+         "NAME",   "a device of `emily devices`, say cuda (EMILY_DEVICE, else cpu)",                                   \
          CLI_TEXT, offsetof(type, session.device)},                                                                    \
         {"lane", 0, "fuse|native|eager", "how programs run (fuse)", CLI_CHOICE, offsetof(type, session.lane)},         \
         {"no-pack", 0, NULL, "weights as they lie: sooner, but slower", CLI_FLAG, offsetof(type, session.raw), 1},     \
@@ -44,6 +44,9 @@ em_model *cli_session_try(const char *name, const cli_session_values *values, in
 /* Where a model lies: the directory or file that `name` stands for, to be freed with em_hub_path_free. CLI_OK, or an
  * exit code after a message. */
 int cli_model_path(const char *name, char **path);
+
+/* The device that the options name. It is there: the model is open. */
+em_device *cli_session_device(const cli_session_values *values);
 
 /* Prints the profile when it was asked for. */
 void cli_session_profile(em_model *model, const cli_session_values *values);

@@ -47,7 +47,7 @@ _emily() {
     --mode) COMPREPLY=($(compgen -W "affine mxfp4 mxfp8 nvfp4" -- "$current")) ;;
     --lane) COMPREPLY=($(compgen -W "fuse native eager" -- "$current")) ;;
     --dtype) COMPREPLY=($(compgen -W "f32 bf16 f16" -- "$current")) ;;
-    --device) COMPREPLY=($(compgen -W "$(emily devices 2>/dev/null | cut -c3- | cut -d' ' -f1)" -- "$current")) ;;
+    --device) COMPREPLY=($(compgen -W "$(emily devices 2>/dev/null | sed -n '/ not used: /!s/^..\([^ ]*\).*/\1/p')" -- "$current")) ;;
     --cache) COMPREPLY=($(compgen -d -- "$current")) ;;
     --file | -f | --output | -o | --index | -i) COMPREPLY=($(compgen -f -- "$current")) ;;
     *)
