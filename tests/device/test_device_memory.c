@@ -1,0 +1,288 @@
+/*
+ * A device with memory of its own (EMILY_DEVICE; the others are skipped): its figures, its limit hit by an array, by a
+ * program and in the middle of a generation, memory that it has not; after each the next request works. Cycles of
+ * making, running and freeing leave as much in use as before, and large results have the same bits each time.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <emily/emily.h>
+#include <emily/ops.h>
+
+#include "harness/decoders.h"
+#include "harness/expect.h"
+#include "harness/golden.h"
+
+static em_device *device;
+
+static em_memory_stats memory_now(void)
+{
+    em_memory_stats stats;
+    assert_true(em_device_get_memory(device, &stats));
+    return stats;
+}
+
+static size_t cycles(size_t otherwise)
+{
+    const char *wanted = getenv("EM_TEST_CYCLES");
+    return wanted ? strtoul(wanted, NULL, 10) : otherwise;
+}
+
+/* rows x 1024 of f32, each 3, computed on the device. */
+static em_array *threes(em_scope *s, int64_t rows)
+{
+    em_array *one = em_broadcast_to(s, em_scalar(s, EM_F32, 1), em_shape(rows, 1024));
+    return em_add(s, one, em_scalar(s, EM_F32, 2));
+}
+
+static void expect_works(void)
+{
+    em_scope *s = em_scope_new(device);
+    em_array *x = threes(s, 4);
+    EXPECT_OK(em_eval(s, x));
+    const float *data = em_array_data(x);
+    assert_non_null(data);
+    assert_true(data[0] == 3 && data[4095] == 3);
+    em_scope_free(s);
+}
+
+static void test_figures(void **state)
+{
+    (void)state;
+    em_memory_stats before = memory_now(), during;
+    em_scope *s = em_scope_new(device);
+    EXPECT_OK(em_eval(s, threes(s, 2048)));
+    during = memory_now();
+    assert_true(during.active >= before.active + ((size_t)8 << 20));
+    assert_true(during.peak >= during.active && during.allocations > before.allocations);
+    em_scope_free(s);
+    assert_int_equal(memory_now().active, before.active);
+    em_device_trim_memory(device);
+    assert_int_equal(memory_now().cached, 0);
+    expect_works();
+}
+
+/* 1 TB, and more than there are addresses for. */
+static void test_more_than_there_is(void **state)
+{
+    (void)state;
+    for (int bits = 28; bits <= 48; bits += 20) {
+        int64_t rows = (int64_t)1 << bits;
+        em_scope *s = em_scope_new(device);
+        em_array *x = threes(s, rows);
+        if (x)
+            EXPECT_ERROR(em_eval(s, x), EM_ERROR_OUT_OF_MEMORY, "memory");
+        else
+            assert_int_not_equal(em_scope_status(s), EM_OK);
+        em_scope_free(s);
+        expect_works();
+    }
+}
+
+static void test_limit(void **state)
+{
+    (void)state;
+    em_scope *s = em_scope_new(device);
+    em_device_trim_memory(device);
+    size_t before = memory_now().active;
+    em_device_set_memory_limit(device, before + ((size_t)6 << 20));
+    EXPECT_ERROR(em_eval(s, threes(s, 2048)), EM_ERROR_OUT_OF_MEMORY, "memory");
+    em_scope_free(s);
+    assert_int_equal(memory_now().active, before);
+    assert_true(memory_now().active + memory_now().cached <= before + ((size_t)6 << 20));
+    s = em_scope_new(device);
+    EXPECT_OK(em_eval(s, threes(s, 1024))); /* fits: 4 MB */
+    em_scope_free(s);
+    em_device_set_memory_limit(device, SIZE_MAX);
+    s = em_scope_new(device);
+    EXPECT_OK(em_eval(s, threes(s, 2048)));
+    em_scope_free(s);
+}
+
+static em_status twice(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    (void)user;
+    em_array *x = em_softmax(s, em_matmul(s, in[0], em_transpose(s, in[0], EM_ALL_AXES)), 1);
+    out[0] = em_sum(s, em_matmul(s, x, in[0]), EM_AXES(1), false);
+    return em_scope_status(s);
+}
+
+static void program_cycle(em_lane lane)
+{
+    static const em_spec spec = {EM_F32, {2, {64, 96}}};
+    em_compile_options options = {.struct_size = sizeof options, .lane = lane, .device = device};
+    em_array *out = NULL;
+    em_scope *s = em_scope_new(device);
+    em_array *in = em_sin(s, em_iota(s, EM_F32, spec.dims, 1));
+    em_program *program = em_compile(twice, NULL, &spec, 1, 1, &options);
+    assert_non_null(program);
+    for (int i = 0; i < 3; i++) {
+        EXPECT_OK(em_run(program, &in, &out));
+        assert_non_null(em_array_data(out));
+        em_array_release(&out);
+    }
+    em_program_free(program);
+    em_scope_free(s);
+}
+
+static void expect_flat(const em_memory_stats *early, const em_memory_stats *host)
+{
+    em_memory_stats late, late_host;
+    late = memory_now();
+    em_memory_get_stats(&late_host);
+    assert_int_equal(late.active, early->active);
+    assert_int_equal(late.cached, early->cached);
+    assert_int_equal(late_host.active, host->active);
+}
+
+static void test_programs_leave_nothing(void **state)
+{
+    (void)state;
+    em_memory_stats early = {0}, host;
+    size_t n = cycles(1000);
+    for (size_t i = 0; i < n; i++) {
+        program_cycle(i % 2 ? EM_FUSE : EM_NATIVE);
+        if (i == 9) {
+            early = memory_now();
+            em_memory_get_stats(&host);
+        }
+    }
+    if (n > 10)
+        expect_flat(&early, &host);
+}
+
+static void model_cycle(void)
+{
+    static const int32_t ids[] = {1, 2, 3, 4, 5}, offsets[] = {0, 5};
+    em_model *model = em_model_open(golden_path("models/bert-mean-gelu"), NULL);
+    if (!model)
+        fail_msg("%s", em_last_error());
+    em_array *h = em_model_hidden(model, ids, NULL, offsets, 1);
+    if (!em_array_data(h))
+        fail_msg("%s", em_last_error());
+    em_array_release(&h);
+    em_model_close(&model);
+}
+
+static void test_models_leave_nothing(void **state)
+{
+    (void)state;
+    em_memory_stats early = {0}, host;
+    size_t n = cycles(200);
+    for (size_t i = 0; i < n; i++) {
+        model_cycle();
+        if (i == 9) {
+            early = memory_now();
+            em_memory_get_stats(&host);
+        }
+    }
+    if (n > 10)
+        expect_flat(&early, &host);
+}
+
+static void expect_greedy(em_generation *g, const decoder_case *c)
+{
+    const int32_t *ids;
+    size_t n = decoder_prompt(c, 0, &ids), length = 0;
+    EXPECT_OK(em_generate_ids(g, ids, n));
+    const int32_t *got = em_generation_ids(g, 0, &length);
+    assert_int_equal(length, DECODER_STEPS);
+    assert_memory_equal(got, c->greedy, sizeof(int32_t) * DECODER_STEPS);
+}
+
+/* No memory is left once an answer has begun: a prompt of another shape can't be read, and then it can. */
+static void test_limit_within_a_generation(void **state)
+{
+    (void)state;
+    static const em_generation_options options = {.struct_size = sizeof options,
+                                                  .max_tokens = DECODER_STEPS,
+                                                  .ignore_eos = true,
+                                                  .cache_dtype = EM_F32,
+                                                  .context = 96};
+    decoder_case c;
+    bool going = true;
+    const int32_t *ids;
+    decoder_open(&c, 0, "device_memory");
+    em_model *model = em_model_open(c.dir, NULL);
+    em_generation *g = em_generation_new(model, &options);
+    assert_non_null(g);
+    size_t n = decoder_prompt(&c, 0, &ids);
+    EXPECT_OK(em_generation_start(g, &(em_prompt){ids, n}, 1));
+    EXPECT_OK(em_generation_step(g, &going));
+    em_device_trim_memory(device);
+    em_device_set_memory_limit(device, 1);
+    em_generation *other = em_generation_new(model, &options);
+    em_status status = other ? em_generate_ids(other, ids, n) : em_last_status();
+    assert_int_equal(status, EM_ERROR_OUT_OF_MEMORY);
+    for (int i = 0; i < 4 && status == EM_OK; i++)
+        status = em_generation_step(g, &going); /* may need memory: then it says so */
+    assert_true(status == EM_OK || status == EM_ERROR_OUT_OF_MEMORY);
+    em_device_set_memory_limit(device, SIZE_MAX);
+    expect_greedy(g, &c);
+    if (other)
+        expect_greedy(other, &c);
+    em_generation_free(other);
+    em_generation_free(g);
+    em_model_close(&model);
+    decoder_close(&c);
+}
+
+/* Reductions, products, order and indexed sums over enough elements to be cut up, ten times. */
+static em_status large(em_scope *s, em_array **out)
+{
+    em_array *x = em_sin(s, em_iota(s, EM_F32, em_shape(1024, 1500), 1));
+    em_array *y = em_mul(s, x, em_cos(s, em_iota(s, EM_F32, em_shape(1024, 1500), 0)));
+    em_array *at = em_remainder(s, em_iota(s, EM_S32, em_shape(1500, 1), 0), em_scalar(s, EM_S32, 7));
+    out[0] = em_sum(s, y, EM_ALL_AXES, false);
+    out[1] = em_sum(s, y, EM_AXES(0), false);
+    out[2] = em_softmax(s, y, 1);
+    out[3] = em_matmul(s, y, em_transpose(s, x, EM_ALL_AXES));
+    out[4] = em_argsort(s, y, 0, true);
+    out[5] = em_cumulative_sum(s, y, 1, false);
+    out[6] =
+        em_indexed_add(s, em_full(s, EM_F32, 0, em_shape(7, 1024)), at, em_transpose(s, y, EM_ALL_AXES), EM_AXES(0));
+    return em_scope_status(s);
+}
+
+static void test_same_each_time(void **state)
+{
+    (void)state;
+    enum { OUTPUTS = 7 };
+    em_array *first[OUTPUTS], *again[OUTPUTS];
+    em_scope *s = em_scope_new(device);
+    if (large(s, first) != EM_OK)
+        fail_msg("%s", em_scope_error(s));
+    for (int i = 0; i < OUTPUTS; i++)
+        EXPECT_OK(em_eval(s, first[i]));
+    for (int time = 0; time < 10; time++) {
+        em_scope *t = em_scope_new(device);
+        EXPECT_OK(large(t, again));
+        for (int i = 0; i < OUTPUTS; i++) {
+            EXPECT_OK(em_eval(t, again[i]));
+            if (memcmp(em_array_data(again[i]), em_array_data(first[i]), em_array_bytes(first[i])) != 0)
+                fail_msg("output %d has other bits in run %d", i, time);
+        }
+        em_scope_free(t);
+    }
+    em_scope_free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_figures),
+        cmocka_unit_test(test_more_than_there_is),
+        cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_programs_leave_nothing),
+        cmocka_unit_test(test_models_leave_nothing),
+        cmocka_unit_test(test_limit_within_a_generation),
+        cmocka_unit_test(test_same_each_time),
+    };
+    device = em_device_default();
+    if (!em_device_get_memory(device, NULL)) {
+        print_message("skipped: %s works on the host's memory\n", em_device_name(device));
+        return 77;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
