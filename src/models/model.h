@@ -88,6 +88,12 @@ em_array *em__task_build(em_scope *s, const em_model *model, const em__task *tas
 
 /* Runs the task, whose size is the batch's, into `out` (rows x width floats). Takes the model's lock. (run.c) */
 em_status em__model_run(em_model *model, const em__task *task, const em__batch *batch, float *out);
+
+/* The same in two parts, for a lane that compiles: the batch as arrays of the scope, owned by it, and a run on them
+ * whose result the caller owns and need not wait for. */
+enum { EM__TASK_INPUTS = 5 };
+em_status em__task_inputs(em_scope *s, const em__task *task, const em__batch *batch, em_array **inputs);
+em_status em__model_run_arrays(em_model *model, const em__task *task, em_array *const *inputs, em_array **out);
 void em__programs_clear(em__programs *programs);
 
 /* An array over `rows` x `width` floats that the caller then fills through *data; NULL on failure. (run.c) */

@@ -11,7 +11,7 @@
 #include "models/model.h"
 #include "models/weights.h"
 
-enum { N_INPUTS = 5 };
+enum { N_INPUTS = EM__TASK_INPUTS };
 
 typedef struct tracing {
     const em_model *model;
@@ -102,18 +102,16 @@ static em_program *program_for(em_model *model, const em__task *task)
     return found.program;
 }
 
-static em_status run_eager(const em_model *model, const em__task *task, const void *const *data, float *out)
+static em_status run_eager(const em_model *model, const em__task *task, const em__batch *batch, float *out)
 {
-    em_spec specs[N_INPUTS];
     em_array *inputs[N_INPUTS], *result = NULL;
     tracing t = {model, task};
     em_scope *s = em_scope_new(model->device);
     if (!s)
         return EM_ERROR_OUT_OF_MEMORY;
-    input_specs(task, specs);
-    for (int i = 0; i < N_INPUTS; i++)
-        inputs[i] = em_constant(s, specs[i].dtype, data[i], specs[i].dims);
-    em_status status = trace(s, inputs, &result, &t);
+    em_status status = em__task_inputs(s, task, batch, inputs);
+    if (status == EM_OK)
+        status = trace(s, inputs, &result, &t);
     if (status == EM_OK)
         status = em_eval(s, result);
     const void *values = status == EM_OK ? em_array_data(result) : NULL;
@@ -125,6 +123,26 @@ static em_status run_eager(const em_model *model, const em__task *task, const vo
     return status;
 }
 
+em_status em__task_inputs(em_scope *s, const em__task *task, const em__batch *batch, em_array **inputs)
+{
+    em_spec specs[N_INPUTS];
+    const void *data[N_INPUTS];
+    input_specs(task, specs);
+    input_data(batch, data);
+    for (int i = 0; i < N_INPUTS; i++)
+        inputs[i] = em_constant(s, specs[i].dtype, data[i], specs[i].dims);
+    return em_scope_status(s);
+}
+
+em_status em__model_run_arrays(em_model *model, const em__task *task, em_array *const *inputs, em_array **out)
+{
+    pthread_mutex_lock(&model->lock);
+    em_program *program = program_for(model, task);
+    em_status status = program ? em_run(program, inputs, out) : em_last_status();
+    pthread_mutex_unlock(&model->lock);
+    return status;
+}
+
 em_status em__model_run(em_model *model, const em__task *task, const em__batch *batch, float *out)
 {
     const void *data[N_INPUTS];
@@ -132,7 +150,7 @@ em_status em__model_run(em_model *model, const em__task *task, const em__batch *
     input_data(batch, data);
     pthread_mutex_lock(&model->lock);
     if (model->lane == EM_LANE_EAGER) {
-        status = run_eager(model, task, data, out);
+        status = run_eager(model, task, batch, out);
     } else {
         em_program *program = program_for(model, task);
         status = program ? em_run_raw(program, data, (void *const[]){out}) : em_last_status();
