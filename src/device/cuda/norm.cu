@@ -1,0 +1,231 @@
+/*
+ * LAYER_NORM, RMS_NORM and FUSED_LAYER_NORM: a row is read once, into registers, and its mean and its squared
+ * distances from the mean are taken there; lanes, then warps, are put together in a fixed order. Rows that registers
+ * can't hold are walked along three times.
+ */
+#include "device/cuda/rows.cuh"
+
+template <typename T> struct norm_args {
+    const T *x, *residual, *weight, *bias; /* the last three may be NULL */
+    T *out;
+    int64_t rows, n;
+    em_real_t<T> eps;
+    int lanes;
+    bool centre, whole;
+    em_layout<2> layout; /* of the rows of x and residual */
+};
+
+/* Sum, squared distances from the own mean (from 0 where rows are not centred), number of elements. */
+template <typename R> struct moments {
+    R sum, squares;
+    int count;
+};
+
+/* The warps' moments as one, in every thread. */
+template <typename R>
+__device__ __forceinline__ moments<R> over_warps(moments<R> m, int64_t n, bool centre, moments<R> *shared)
+{
+    int lane = threadIdx.x % 32, warps = (blockDim.x + 31) / 32;
+    if (lane == 0)
+        shared[threadIdx.x / 32] = m;
+    __syncthreads();
+    m = lane < warps ? shared[lane] : moments<R>{0, 0, 0};
+    R sum = em_lanes_sum(m.sum, 32);
+    R apart = centre && m.count ? m.sum / (R)m.count - sum / (R)n : (R)0;
+    return {sum, em_lanes_sum(m.squares + (R)m.count * apart * apart, 32), (int)n};
+}
+
+/* x, and the residual on top of it. */
+template <typename T, int PIECES>
+__device__ __forceinline__ void read_rows(const norm_args<T> &a, const int64_t (&at)[2], int j, int step, int n,
+                                          em_real_t<T> (&v)[PIECES][EM_PIECE<T>])
+{
+    em_read_reals(v, a.x + at[0], j, step, n, a.whole, (em_real_t<T>)0);
+    if (!a.residual)
+        return;
+    em_real_t<T> other[PIECES][EM_PIECE<T>];
+    em_read_reals(other, a.residual + at[1], j, step, n, a.whole, (em_real_t<T>)0);
+#pragma unroll
+    for (int p = 0; p < PIECES; p++)
+#pragma unroll
+        for (int i = 0; i < EM_PIECE<T>; i++)
+            v[p][i] += other[p][i];
+}
+
+template <typename T, int PIECES> struct weights {
+    em_piece<T> weight[PIECES], bias[PIECES];
+};
+
+/* Without a branch, so that nothing waits: where there are none, elements of x come in their place. */
+template <typename T, int PIECES>
+__device__ __forceinline__ void read_weights(const norm_args<T> &a, const T *x, int j, int step, int n,
+                                             weights<T, PIECES> &w)
+{
+    em_read_pieces(w.weight, a.weight ? a.weight : x, j, step, n, a.whole);
+    em_read_pieces(w.bias, a.bias ? a.bias : a.weight ? a.weight : x, j, step, n, a.whole);
+}
+
+template <typename T, int PIECES>
+__device__ __forceinline__ void write_rows(const norm_args<T> &a, T *row, int j, int step, int n,
+                                           em_real_t<T> (&v)[PIECES][EM_PIECE<T>], const weights<T, PIECES> &w,
+                                           em_real_t<T> mean, em_real_t<T> scale)
+{
+    typedef em_real_t<T> R;
+#pragma unroll
+    for (int p = 0; p < PIECES; p++) {
+#pragma unroll
+        for (int i = 0; i < EM_PIECE<T>; i++) {
+            R by = a.weight ? (R)w.weight[p].at[i] : (R)1, more = a.bias ? (R)w.bias[p].at[i] : (R)0;
+            v[p][i] = (v[p][i] - mean) * scale * by;
+            v[p][i] = a.bias ? v[p][i] + more : v[p][i];
+        }
+        em_write_piece<T>(row, v[p], j + p * step, n, a.whole);
+    }
+}
+
+template <typename T, int PIECES, bool WIDE>
+__global__ void __launch_bounds__(WIDE ? EM_ROW_THREADS<T> : 128) norm_kernel(const __grid_constant__ norm_args<T> a)
+{
+    constexpr int N = EM_PIECE<T>;
+    typedef em_real_t<T> R;
+    __shared__ moments<R> shared[32];
+    int threads = WIDE ? (int)blockDim.x : a.lanes, thread = WIDE ? (int)threadIdx.x : (int)threadIdx.x % a.lanes;
+    int64_t row = WIDE ? blockIdx.x : blockIdx.x * (int64_t)(blockDim.x / a.lanes) + threadIdx.x / a.lanes;
+    int n = row < a.rows ? (int)a.n : 0, j = thread * N, step = threads * N, count = 0, lanes = WIDE ? 32 : a.lanes;
+    int64_t at[2];
+    em_offsets(a.layout, row, at);
+    em_grid_wait();
+    R v[PIECES][N], sum = 0, squares = 0;
+    weights<T, PIECES> w;
+    read_rows(a, at, j, step, n, v);
+    if (PIECES <= 2) /* otherwise there are no registers for them */
+        read_weights(a, a.x + at[0], j, step, n, w);
+#pragma unroll
+    for (int p = 0; p < PIECES; p++)
+#pragma unroll
+        for (int i = 0; i < N; i++)
+            sum += v[p][i];
+#pragma unroll
+    for (int p = 0; p < PIECES; p++)
+        count += min(max(n - (j + p * step), 0), N);
+    if (WIDE)
+        count = __reduce_add_sync(~0u, count);
+    sum = em_lanes_sum(sum, lanes);
+    R mean = a.centre ? sum / (R)(WIDE ? count : n) : (R)0;
+#pragma unroll
+    for (int p = 0; p < PIECES; p++)
+#pragma unroll
+        for (int i = 0; i < N; i++) {
+            R apart = j + p * step + i < n ? v[p][i] - mean : (R)0;
+            squares += apart * apart;
+        }
+    moments<R> m = {sum, em_lanes_sum(squares, lanes), count};
+    if (WIDE)
+        m = over_warps(m, n, a.centre, shared);
+    em_grid_next();
+    if (PIECES > 2)
+        read_weights(a, a.x + at[0], j, step, n, w);
+    mean = a.centre ? m.sum / (R)n : (R)0;
+    write_rows(a, a.out + row * a.n, j, step, n, v, w, mean, 1 / sqrt(m.squares / (R)n + a.eps));
+}
+
+/* A block along one row of any length. */
+template <typename T>
+__global__ void __launch_bounds__(EM_ROW_THREADS<T>) norm_long_kernel(const __grid_constant__ norm_args<T> a)
+{
+    constexpr int N = EM_PIECE<T>;
+    typedef em_real_t<T> R;
+    __shared__ moments<R> shared[2][32];
+    int64_t at[2];
+    int n = (int)a.n, step = (int)blockDim.x * N, first = (int)threadIdx.x * N;
+    em_offsets(a.layout, blockIdx.x, at);
+    em_grid_wait();
+    R v[1][N], mean = 0, squares = 0, sum = 0;
+    weights<T, 1> w;
+    for (int j = first; j < n && a.centre; j += step) {
+        read_rows(a, at, j, 0, n, v);
+#pragma unroll
+        for (int i = 0; i < N; i++)
+            sum += v[0][i];
+    }
+    if (a.centre)
+        mean = over_warps(moments<R>{em_lanes_sum(sum, 32), 0, 0}, n, false, shared[0]).sum / (R)n;
+    for (int j = first; j < n; j += step) {
+        read_rows(a, at, j, 0, n, v);
+#pragma unroll
+        for (int i = 0; i < N; i++)
+            squares += j + i < n ? (v[0][i] - mean) * (v[0][i] - mean) : (R)0;
+    }
+    squares = over_warps(moments<R>{0, em_lanes_sum(squares, 32), 0}, n, false, shared[1]).squares;
+    R scale = 1 / sqrt(squares / (R)n + a.eps);
+    for (int j = first; j < n; j += step) {
+        read_rows(a, at, j, 0, n, v);
+        read_weights(a, a.x + at[0], j, 0, n, w);
+        write_rows(a, a.out + blockIdx.x * a.n, j, 0, n, v, w, mean, scale);
+    }
+}
+
+template <typename T> static norm_args<T> arguments_of(const em__call *call)
+{
+    norm_args<T> a = {};
+    const em__tensor *x = &call->in[0], *residual = x;
+    int next = 1;
+    if (call->op == EM__OP_FUSED_LAYER_NORM)
+        residual = &call->in[next++];
+    a.x = (const T *)x->data;
+    a.residual = residual == x ? NULL : (const T *)residual->data;
+    a.weight = call->ints[0] & 1 ? (const T *)call->in[next++].data : NULL;
+    a.bias = call->ints[0] & 2 ? (const T *)call->in[next].data : NULL;
+    a.out = (T *)call->out.data;
+    a.eps = (em_real_t<T>)call->floats[0];
+    a.centre = call->op != EM__OP_RMS_NORM;
+    em__spec outer = x->spec;
+    a.n = outer.dims[--outer.rank];
+    a.rows = em__spec_size(&outer);
+    const em__tensor *const both[] = {x, residual};
+    a.layout = em_collapse<2>(&outer, both);
+    a.whole = em_rows_are_whole(a.x, sizeof(T), a.layout.strides[0], a.layout.rank) &&
+              em_rows_are_whole(a.residual, sizeof(T), a.layout.strides[1], a.layout.rank) &&
+              em_rows_are_whole(a.weight, 0, NULL, 0) && em_rows_are_whole(a.bias, 0, NULL, 0) &&
+              em_rows_are_whole(a.out, sizeof(T), &a.n, 1);
+    return a;
+}
+
+template <typename T> static em_status run_norm(em_device *device, const em__call *call)
+{
+    em__cuda *cuda = em__cuda_of(device);
+    norm_args<T> a = arguments_of<T>(call);
+    if (a.rows == 0 || a.n == 0)
+        return EM_OK;
+    em_row_cut cut = em_cut_rows<T>(a.n);
+    void (*kernel)(norm_args<T>) = norm_long_kernel<T>;
+    if (cut.pieces == 1)
+        kernel = norm_kernel<T, 1, false>;
+    else if (cut.pieces == 2)
+        kernel = cut.wide ? norm_kernel<T, 2, true> : norm_kernel<T, 2, false>;
+    else if (cut.pieces == 4)
+        kernel = cut.wide ? norm_kernel<T, 4, true> : norm_kernel<T, 4, false>;
+    a.lanes = cut.lanes;
+    return em_launch(cuda, "norm", kernel, (unsigned)em_row_blocks(&cut, a.rows), cut.threads, 0, a);
+}
+
+extern "C" bool em__cuda_prepare_norm(em__cuda *cuda, const em__call *call, em__plan *plan)
+{
+    (void)cuda;
+    bool fused = call->op == EM__OP_FUSED_LAYER_NORM;
+    if (!fused && call->op != EM__OP_LAYER_NORM && call->op != EM__OP_RMS_NORM)
+        return false;
+    int64_t size = em__spec_size(&call->out.spec), n = call->out.spec.dims[call->out.spec.rank - 1];
+    if (n >= INT32_MAX / 2 || (n && size / n > INT32_MAX))
+        return false;
+    plan->strided = em_row_is_plain(&call->in[0]) ? 1 : 0;
+    plan->strided |= fused && em_row_is_plain(&call->in[1]) ? 2 : 0;
+    plan->inplace = fused ? 3 : 1;
+    switch (call->out.spec.dtype) {
+    case EM_F16: plan->kernel = run_norm<__half>; return true;
+    case EM_BF16: plan->kernel = run_norm<__nv_bfloat16>; return true;
+    case EM_F32: plan->kernel = run_norm<float>; return true;
+    case EM_F64: plan->kernel = run_norm<double>; return true;
+    default: return false;
+    }
+}
