@@ -55,7 +55,8 @@ message(STATUS "cuda plugin: for ${EMILY_CUDA_ARCHS}, headers of ${EMILY_CUDA_HE
 
 file(GLOB EMILY_CUDA_SOURCES CONFIGURE_DEPENDS src/device/cuda/*.cu src/device/cuda/*.c src/device/cuda/kernels/*.cu)
 file(GLOB EMILY_CUDA_SHARED CONFIGURE_DEPENDS src/ops/*.c)
-list(APPEND EMILY_CUDA_SHARED src/core/dtype.c src/core/float16.c src/core/number.c src/device/layout.c)
+list(APPEND EMILY_CUDA_SHARED src/core/dtype.c src/core/float16.c src/core/number.c src/device/layout.c
+  src/device/linalg.c src/device/linalg_move.c)
 # What chains compile again at run time (op_math.cuh) must not be contracted.
 file(GLOB EMILY_CUDA_EXACT CONFIGURE_DEPENDS src/device/cuda/elementwise*.cu)
 set_source_files_properties(${EMILY_CUDA_EXACT} PROPERTIES COMPILE_OPTIONS --fmad=false)

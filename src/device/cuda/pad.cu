@@ -1,7 +1,7 @@
 /* PAD: around, within and, where it is negative, away from an operand. Inner axes that are not padded move as words. */
 #include "device/cuda/words.cuh"
 
-enum { THREADS = 256, EACH = 4 };
+enum { THREADS = 256, EACH = 4, LONG_ROW = 2048 };
 
 #define NOWHERE INT64_MAX
 
@@ -106,6 +106,52 @@ static em_layout<1> layout_of(const em__call *call, padding *p)
     return layout;
 }
 
+template <typename W> __global__ void fill_kernel(W *to, const uint8_t *value, int element, int64_t size)
+{
+    em_grid_wait();
+    int64_t base = blockIdx.x * (int64_t)(THREADS * EACH) + threadIdx.x;
+    W fill = fill_word<W>(value, element);
+#pragma unroll
+    for (int k = 0; k < EACH; k++)
+        if (base + k * THREADS < size)
+            to[base + k * THREADS] = fill;
+}
+
+template <typename W> static em_status launch_fill(em__cuda *cuda, const em__call *call)
+{
+    size_t element = em_dtype_size(call->out.spec.dtype);
+    int64_t size = em__spec_size(&call->out.spec) * (int64_t)element / (int64_t)sizeof(W);
+    return em_launch(cuda, "pad", fill_kernel<W>, em_blocks(size, THREADS * EACH), THREADS, 0, (W *)call->out.data,
+                     (const uint8_t *)call->in[1].data, (int)element, size);
+}
+
+/* Long rows that are not aligned: the value everywhere, then what there is of the operand in its place. */
+static em_status fill_and_move(em__cuda *cuda, const em__call *call)
+{
+    em__tensor from = call->in[0], to = call->out;
+    int64_t element = (int64_t)em_dtype_size(to.spec.dtype), bytes = em__spec_size(&to.spec) * element;
+    for (int axis = 0; axis < to.spec.rank; axis++) {
+        int64_t low = call->ints[axis], first = low > 0 ? low : 0, end = low + from.spec.dims[axis];
+        end = end < to.spec.dims[axis] ? end : to.spec.dims[axis];
+        to.data = (char *)to.data + first * to.strides[axis] * element;
+        from.data = (char *)from.data + (first - low) * from.strides[axis] * element;
+        to.spec.dims[axis] = end > first ? end - first : 0;
+    }
+    EM__TRY(bytes % 16 == 0 ? launch_fill<uint4>(cuda, call) : EM_BY_SIZE(element, launch_fill, cuda, call));
+    from.spec = to.spec;
+    return em_move(cuda, &from, &to, NULL, NULL);
+}
+
+static bool has_long_rows(const em__call *call)
+{
+    int rank = call->in[0].spec.rank, last = rank - 1;
+    for (int axis = 0; axis < rank; axis++)
+        if (call->ints[2 * rank + axis] != 0)
+            return false;
+    return rank > 0 && call->in[0].strides[last] == 1 &&
+           call->in[0].spec.dims[last] * (int64_t)em_dtype_size(call->out.spec.dtype) >= LONG_ROW;
+}
+
 static em_status run_pad(em_device *device, const em__call *call)
 {
     if (em__spec_size(&call->out.spec) == 0)
@@ -116,6 +162,8 @@ static em_status run_pad(em_device *device, const em__call *call)
     if (p.low[0] == 0 && layout.rank > 0 && p.count[0] == layout.dims[layout.rank - 1] && p.step[0] == 1)
         word = em_word_size(layout, 1, element,
                             (uint64_t)(uintptr_t)call->in[0].data | (uint64_t)(uintptr_t)call->out.data);
+    if (word < 16 && has_long_rows(call))
+        return fill_and_move(em__cuda_of(device), call);
     if (word > element)
         p.count[0] /= (int64_t)(word / element);
     em_layout<1> wide = em_widen(layout, 1, element, word);
