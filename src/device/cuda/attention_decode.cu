@@ -1,7 +1,7 @@
 /* Few queries over a long cache: how a call is cut, and the kernels of caches of f32. */
 #include "device/cuda/attention_decode.cuh"
 
-enum { MOST_QUERIES = 8, MOST_PARTS = 32, CLUSTER = 8, MOST_SIZE = 256 };
+enum { MOST_QUERIES = 8, MOST_PARTS = 32, CLUSTER = 16, MOST_SIZE = 256 };
 
 /* The number of parts is given by the cache's heads and room alone: not by the batch, so that a sequence has the same
  * bits in any. */
@@ -14,11 +14,12 @@ em_decode::shape em_decode::shape_of(const em__cuda *cuda, const em__call *call)
     s.lanes = wide <= 64 ? 8 : wide <= 128 ? 16 : 32;
     s.rows = rows <= 2 ? 2 : rows <= 4 ? 4 : 8;
     s.tiles = (int)((rows + s.rows - 1) / s.rows);
-    const int64_t most = k->dims[1] * s.tiles <= 8 ? MOST_PARTS : MOST_PARTS / 2;
+    const int64_t step = 1024 / s.lanes * 2; /* keys that a block takes at a time */
+    const int64_t most = k->dims[1] * s.tiles > 8 ? MOST_PARTS / 2 : k->dims[2] > step * 32 ? MOST_PARTS : CLUSTER;
     s.parts = 1;
-    while (s.parts < most && k->dims[2] > s.parts * 1024 / s.lanes * 2)
+    while (s.parts < most && k->dims[2] > s.parts * step)
         s.parts *= 2;
-    s.cluster = cuda->major >= 9 && s.parts <= CLUSTER;
+    s.cluster = cuda->major == 9 && s.parts <= CLUSTER;
     return s;
 }
 

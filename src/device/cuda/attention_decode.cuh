@@ -486,6 +486,9 @@ em_status launch(em__cuda *cuda, const em__call *call, const em_attend &a, const
     auto kernel = decode_kernel<T, LPK, R>;
     EM__TRY(em__cuda_check(cuda, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared),
                            "sdpa"));
+    if (s.cluster && s.parts > 8)
+        EM__TRY(em__cuda_check(cuda, cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1),
+                               "sdpa"));
     cudaLaunchAttribute attributes[2] = {};
     attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
     attributes[0].val.programmaticStreamSerializationAllowed = 1;

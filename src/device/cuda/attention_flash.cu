@@ -5,8 +5,12 @@
  * f32 queries are the sum of two halves, and so are the weights that meet the values: 16 bits and more of each count,
  * for twice the products (PASSES 2). Queries that are halves, or that half_products lets round, go through once.
  *
- * A tile lies in shared memory as rows of WIDTH halves in pieces of 16 bytes; piece c of row r is at c ^ (r & 7), so
- * that the 8 rows that one matrix load wants are in different banks.
+ * A tile lies in shared memory in pieces of 16 bytes, piece c of row r at c ^ (r & 7), so that what one load of
+ * matrices wants is in different banks.
+ *
+ * Compute capability 9 has products of four warps at once (GROUP), which read keys and values where they lie: then a
+ * tile is two panels of 64 columns, rows of 128 bytes. They serve causal calls with heads of 65 to 128; others run
+ * products of one warp.
  */
 #include "device/cuda/attention.cuh"
 
@@ -68,23 +72,26 @@ template <bool TURNED> __device__ __forceinline__ void load_matrices(uint32_t (&
                      : "r"(at));
 }
 
-template <int WIDTH> __device__ __forceinline__ unsigned place(unsigned base, int row, int piece)
+template <int WIDTH, bool GROUP> __device__ __forceinline__ unsigned place(unsigned base, int row, int piece)
 {
+    if (GROUP)
+        return base + piece / 8 * (KEYS * 128) + row * 128 + ((piece % 8 ^ (row & 7)) << 4);
     return base + row * WIDTH * 2 + ((piece ^ (row & 7)) << 4);
 }
 
 /* Starts the fetch of a tile: its rows from `rows` on, and pieces past `size`, become zero. */
-template <typename T, int WIDTH>
+template <typename T, int WIDTH, bool GROUP>
 __device__ __forceinline__ void fetch(unsigned to, const T *from, int64_t stride, int rows, int size)
 {
-    constexpr int PIECES = WIDTH / 8;
+    constexpr int PIECES = WIDTH / 8, STEP = THREADS / PIECES; /* rows that the block fetches at a time: 8 or 16 */
+    const int row = threadIdx.x / PIECES, piece = threadIdx.x % PIECES;
+    const T *p = from + row * stride + piece * 8;
+    to = place<WIDTH, GROUP>(to, row, piece);
 #pragma unroll
-    for (int i = 0; i < KEYS * PIECES / THREADS; i++) {
-        const int at = threadIdx.x + i * THREADS, row = at / PIECES, piece = at % PIECES;
-        const bool is = row < rows && piece * 8 < size;
-        const T *p = is ? from + row * stride + piece * 8 : from;
-        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(place<WIDTH>(to, row, piece)), "l"(p),
-                     "r"(is ? 16 : 0)
+    for (int i = 0; i < KEYS / STEP; i++, p += STEP * stride) {
+        const bool is = row + i * STEP < rows && piece * 8 < size;
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to + i * STEP * (GROUP ? 128 : WIDTH * 2)),
+                     "l"(is ? p : from), "r"(is ? 16 : 0)
                      : "memory");
     }
 }
@@ -95,16 +102,19 @@ template <typename T, int WIDTH, int PASSES> struct warp_queries {
     float unit[2]; /* what the rows' products are multiplied by */
 };
 
-__device__ __forceinline__ float2 query_pair(const em_attend &a, int64_t at, bool is)
+/* Dims 8 i + 2 t, + 1 of a row of queries; zeros where it has none. */
+template <int WIDTH>
+__device__ __forceinline__ void read_row(float2 (&x)[WIDTH / 8], const em_attend &a, int64_t at, bool is)
 {
-    if (!is)
-        return make_float2(0, 0);
-    if (a.dtype == EM_F32)
-        return make_float2(((const float *)a.q.data)[at], ((const float *)a.q.data)[at + 1]);
-    if (a.dtype == EM_BF16)
-        return make_float2(__bfloat162float(((const __nv_bfloat16 *)a.q.data)[at]),
-                           __bfloat162float(((const __nv_bfloat16 *)a.q.data)[at + 1]));
-    return make_float2(__half2float(((const __half *)a.q.data)[at]), __half2float(((const __half *)a.q.data)[at + 1]));
+    const int t = threadIdx.x % 4;
+    em_by_dtype(a.dtype, [&](auto zero) {
+        const decltype(zero) *p = (const decltype(zero) *)a.q.data + at;
+#pragma unroll
+        for (int i = 0; i < WIDTH / 8; i++) {
+            const int d = 8 * i + 2 * t;
+            x[i] = is && d < a.size ? make_float2(em_as_float(p[d]), em_as_float(p[d + 1])) : make_float2(0, 0);
+        }
+    });
 }
 
 /* f16 has few exponents: a power of two that brings the row's largest f32 near the top of them. */
@@ -121,19 +131,17 @@ template <typename T, int WIDTH, int PASSES>
 __device__ __forceinline__ void load_queries(const em_attend &a, int b, int h, int first,
                                              warp_queries<T, WIDTH, PASSES> *q)
 {
-    const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+    const int g = threadIdx.x % 32 / 4;
 #pragma unroll
     for (int half = 0; half < 2; half++) {
         const int row = first + g + 8 * half;
         const int64_t at = b * a.q.batch + h * a.q.head + row * a.q.token;
         float2 x[WIDTH / 8];
         float top = 0, unit = 1;
+        read_row<WIDTH>(x, a, at, row < a.queries);
 #pragma unroll
-        for (int i = 0; i < WIDTH / 8; i++) {
-            const int d = i * 8 + t * 2;
-            x[i] = query_pair(a, at + d, row < a.queries && d < a.size);
+        for (int i = 0; i < WIDTH / 8; i++)
             top = fmaxf(top, fmaxf(fabsf(x[i].x), fabsf(x[i].y)));
-        }
         if (PASSES == 2 && __is_same(T, __half))
             unit = half_unit(top);
         q->unit[half] = 1 / unit;
@@ -167,7 +175,7 @@ __device__ __forceinline__ void score_tile(float (&s)[KEYS / 8][4], const warp_q
 #pragma unroll
         for (int j = 0; j < KEYS / 16; j++) {
             uint32_t b[4];
-            load_matrices<false>(b, place<WIDTH>(keys, j * 16 + row, k * 2 + piece));
+            load_matrices<false>(b, place<WIDTH, false>(keys, j * 16 + row, k * 2 + piece));
 #pragma unroll
             for (int pass = PASSES - 1; pass >= 0; pass--) {
                 multiply<T>(s[2 * j], q.x[pass][k], b[0], b[1]);
@@ -176,35 +184,141 @@ __device__ __forceinline__ void score_tile(float (&s)[KEYS / 8][4], const warp_q
         }
 }
 
+/* The weights of 16 keys of a tile, as PASSES halves. */
+template <typename T, int PASSES>
+__device__ __forceinline__ void split_weights(uint32_t (&w)[PASSES][KEYS / 16][4], const float (&s)[KEYS / 8][4], int k)
+{
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        float2 y = make_float2(s[2 * k + i / 2][i % 2 * 2], s[2 * k + i / 2][i % 2 * 2 + 1]);
+#pragma unroll
+        for (int pass = 0; pass < PASSES; pass++) {
+            w[pass][k][i] = pair_of<T>::make(y.x, y.y);
+            const float2 there = pair_of<T>::widen(w[pass][k][i]);
+            y = make_float2(y.x - there.x, y.y - there.y);
+        }
+    }
+}
+
 /* Adds the values of a tile, weighed. */
 template <typename T, int WIDTH, int PASSES>
 __device__ __forceinline__ void value_tile(float (&acc)[WIDTH / 8][4], const float (&s)[KEYS / 8][4], unsigned values)
 {
     const int lane = threadIdx.x % 32, row = lane / 8 % 2 * 8 + lane % 8, piece = lane / 16;
+    uint32_t w[PASSES][KEYS / 16][4];
 #pragma unroll
     for (int k = 0; k < KEYS / 16; k++) {
-        uint32_t w[PASSES][4];
-#pragma unroll
-        for (int i = 0; i < 4; i++) {
-            float2 y = make_float2(s[2 * k + i / 2][i % 2 * 2], s[2 * k + i / 2][i % 2 * 2 + 1]);
-#pragma unroll
-            for (int pass = 0; pass < PASSES; pass++) {
-                w[pass][i] = pair_of<T>::make(y.x, y.y);
-                const float2 there = pair_of<T>::widen(w[pass][i]);
-                y = make_float2(y.x - there.x, y.y - there.y);
-            }
-        }
+        split_weights<T, PASSES>(w, s, k);
 #pragma unroll
         for (int j = 0; j < WIDTH / 16; j++) {
             uint32_t b[4];
-            load_matrices<true>(b, place<WIDTH>(values, k * 16 + row, j * 2 + piece));
+            load_matrices<true>(b, place<WIDTH, false>(values, k * 16 + row, j * 2 + piece));
 #pragma unroll
             for (int pass = PASSES - 1; pass >= 0; pass--) {
-                multiply<T>(acc[2 * j], w[pass], b[0], b[1]);
-                multiply<T>(acc[2 * j + 1], w[pass], b[2], b[3]);
+                multiply<T>(acc[2 * j], w[pass][k], b[0], b[1]);
+                multiply<T>(acc[2 * j + 1], w[pass][k], b[2], b[3]);
             }
         }
     }
+}
+
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+#define EM_FLASH_GROUPS 1
+#else
+#define EM_FLASH_GROUPS 0
+#endif
+
+/* Where products of a warp group find a tile's panel, or rows of it: swizzled rows of 128 bytes, 8 rows in 1024. */
+__device__ __forceinline__ uint64_t matrix_at(unsigned at)
+{
+    return (uint64_t)(at >> 4 & 0x3fff) | (uint64_t)(KEYS * 128 >> 4) << 16 | (uint64_t)(1024 >> 4) << 32 |
+           (uint64_t)1 << 62;
+}
+
+#define EM_FOUR(c, j) "+f"(c[j][0]), "+f"(c[j][1]), "+f"(c[j][2]), "+f"(c[j][3])
+#define EM_SIXTEEN(c, j) EM_FOUR(c, j), EM_FOUR(c, j + 1), EM_FOUR(c, j + 2), EM_FOUR(c, j + 3)
+#define EM_32                                                                                                          \
+    "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, "   \
+    "%24, %25, %26, %27, %28, %29, %30, %31"
+#define EM_64                                                                                                          \
+    EM_32 ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, "     \
+          "%52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define EM_GROUP_64(TYPE)                                                                                              \
+    asm volatile("{.reg .pred p;\n\tsetp.ne.b32 p, %37, 0;\n\twgmma.mma_async.sync.aligned.m64n64k16.f32." TYPE        \
+                 " {" EM_32 "}, {%32, %33, %34, %35}, %36, p, 1, 1, %38;}"                                             \
+                 : EM_SIXTEEN(c, 0), EM_SIXTEEN(c, 4)                                                                  \
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(onto), "n"(TURNED))
+#define EM_GROUP_128(TYPE)                                                                                             \
+    asm volatile("{.reg .pred p;\n\tsetp.ne.b32 p, %69, 0;\n\twgmma.mma_async.sync.aligned.m64n128k16.f32." TYPE       \
+                 " {" EM_64 "}, {%64, %65, %66, %67}, %68, p, 1, 1, %70;}"                                             \
+                 : EM_SIXTEEN(c, 0), EM_SIXTEEN(c, 4), EM_SIXTEEN(c, 8), EM_SIXTEEN(c, 12)                             \
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(onto), "n"(TURNED))
+
+/* Begins c = a b, or c += a b: 64 x 16, 16 rows a warp, by 16 x 8 N. TURNED: b's rows are what is summed over. */
+template <typename T, int TURNED>
+__device__ __forceinline__ void multiply_group(float (&c)[8][4], const uint32_t (&a)[4], uint64_t b, int onto)
+{
+#if EM_FLASH_GROUPS
+    if constexpr (__is_same(T, __half))
+        EM_GROUP_64("f16.f16");
+    else
+        EM_GROUP_64("bf16.bf16");
+#endif
+}
+
+template <typename T, int TURNED>
+__device__ __forceinline__ void multiply_group(float (&c)[16][4], const uint32_t (&a)[4], uint64_t b, int onto)
+{
+#if EM_FLASH_GROUPS
+    if constexpr (__is_same(T, __half))
+        EM_GROUP_128("f16.f16");
+    else
+        EM_GROUP_128("bf16.bf16");
+#endif
+}
+
+__device__ __forceinline__ void group_begin()
+{
+#if EM_FLASH_GROUPS
+    asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+#endif
+}
+
+__device__ __forceinline__ void group_end()
+{
+#if EM_FLASH_GROUPS
+    asm volatile("wgmma.commit_group.sync.aligned;\n\twgmma.wait_group.sync.aligned 0;" ::: "memory");
+#endif
+}
+
+template <typename T, int WIDTH, int PASSES>
+__device__ __forceinline__ void score_group(float (&s)[KEYS / 8][4], const warp_queries<T, WIDTH, PASSES> &q,
+                                            unsigned keys)
+{
+    group_begin();
+#pragma unroll
+    for (int pass = PASSES - 1; pass >= 0; pass--)
+#pragma unroll
+        for (int k = 0; k < WIDTH / 16; k++)
+            multiply_group<T, 0>(s, q.x[pass][k], matrix_at(keys + k / 4 * (KEYS * 128) + k % 4 * 32),
+                                 k > 0 || pass < PASSES - 1);
+    group_end();
+}
+
+template <typename T, int WIDTH, int PASSES>
+__device__ __forceinline__ void value_group(float (&acc)[WIDTH / 8][4], const float (&s)[KEYS / 8][4], unsigned values)
+{
+    uint32_t w[PASSES][KEYS / 16][4];
+#pragma unroll
+    for (int k = 0; k < KEYS / 16; k++)
+        split_weights<T, PASSES>(w, s, k);
+    group_begin();
+#pragma unroll
+    for (int pass = PASSES - 1; pass >= 0; pass--)
+#pragma unroll
+        for (int k = 0; k < KEYS / 16; k++)
+            multiply_group<T, 1>(acc, w[pass][k], matrix_at(values + k * 2048), 1);
+    group_end();
 }
 
 /* A lane's two rows, g and g + 8 of its warp. Scores count in powers of two. */
@@ -221,9 +335,10 @@ static __device__ __noinline__ float bend(const em_attend &a, int64_t at, float 
 }
 
 /* Scores that some rows may not see, or that a mask bends. */
+template <bool BENT>
 __device__ __forceinline__ void hide(const em_attend &a, float (&s)[KEYS / 8][4], const lane_rows &rows, int from)
 {
-    const bool bent = a.mask || a.softcap != 0;
+    const bool bent = BENT && (a.mask || a.softcap != 0);
 #pragma unroll
     for (int j = 0; j < KEYS / 8; j++)
 #pragma unroll
@@ -293,19 +408,35 @@ __device__ __forceinline__ void write_rows(const em_attend &a, int b, int h, int
         }
         const float factor = total == 0 ? 0 : shrink / total;
         const int64_t at = (((int64_t)b * a.heads + h) * a.queries + row) * a.value_size;
+        em_by_dtype(a.dtype, [&](auto zero) {
+            typedef decltype(zero) T;
 #pragma unroll
-        for (int j = 0; j < WIDTH / 8; j++) {
-            const int d = 8 * j + 2 * t;
-            const float x = acc[j][2 * half] * factor, y = acc[j][2 * half + 1] * factor;
-            if (d >= a.value_size)
-                continue;
-            if (a.dtype == EM_F32)
-                *(float2 *)((float *)a.out + at + d) = make_float2(x, y);
-            else if (a.dtype == EM_BF16)
-                *(uint32_t *)((__nv_bfloat16 *)a.out + at + d) = pair_of<__nv_bfloat16>::make(x, y);
-            else
-                *(uint32_t *)((__half *)a.out + at + d) = pair_of<__half>::make(x, y);
-        }
+            for (int j = 0; j < WIDTH / 8; j++) {
+                const int d = 8 * j + 2 * t;
+                const float x = acc[j][2 * half] * factor, y = acc[j][2 * half + 1] * factor;
+                if (d >= a.value_size)
+                    continue;
+                if constexpr (sizeof(T) == 4)
+                    *(float2 *)((float *)a.out + at + d) = make_float2(x, y);
+                else
+                    *(uint32_t *)((T *)a.out + at + d) = pair_of<T>::make(x, y);
+            }
+        });
+    }
+}
+
+__device__ __forceinline__ void begin_rows(const em_attend &a, int b, int h, int first, int length,
+                                           const float (&unit)[2], lane_rows *rows)
+{
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+        const int row = first + threadIdx.x % 32 / 4 + 8 * half;
+        rows->top[half] = -INFINITY;
+        rows->sum[half] = 0;
+        rows->seen[half] = em_attend_seen(a, length, row);
+        rows->seen[half].end = row < a.queries ? rows->seen[half].end : 0;
+        rows->unit[half] = unit[half] * a.scale * 1.4426950408889634f;
+        rows->mask[half] = b * a.mask_strides[0] + h * a.mask_strides[1] + row * a.mask_strides[2];
     }
 }
 
@@ -319,14 +450,14 @@ __device__ __forceinline__ int query_tile(const em_attend &a, bool meet)
     return !meet || order < half ? tiles - 1 - order : order - half;
 }
 
-template <typename T, int WIDTH, int PASSES>
+template <typename T, int WIDTH, int PASSES, bool GROUP>
 __global__ void __launch_bounds__(THREADS, PASSES == 1 ? 3 : 2)
     flash_kernel(const __grid_constant__ em_attend a, bool meet)
 {
     constexpr unsigned TILE = KEYS * WIDTH * 2;
     extern __shared__ uint4 shared[];
-    const unsigned base = (unsigned)__cvta_generic_to_shared(shared);
-    const int h = blockIdx.x, b = blockIdx.z, kv = h / (a.heads / a.kv_heads), g = threadIdx.x % 32 / 4;
+    const unsigned base = ((unsigned)__cvta_generic_to_shared(shared) + 1023) & ~1023u;
+    const int h = blockIdx.x, b = blockIdx.z, kv = h / (a.heads / a.kv_heads);
     em_grid_next();
     em_grid_wait();
     const int length = em_attend_length(a, b), tile = query_tile(a, meet) * ROWS;
@@ -337,34 +468,32 @@ __global__ void __launch_bounds__(THREADS, PASSES == 1 ? 3 : 2)
     const T *values = (const T *)a.v.data + b * a.v.batch + kv * a.v.head;
     auto fetch_tile = [&](int from, int turn) {
         const unsigned to = base + turn * 2 * TILE;
-        fetch<T, WIDTH>(to, keys + from * a.k.token, a.k.token, high.end - from, a.size);
-        fetch<T, WIDTH>(to + TILE, values + from * a.v.token, a.v.token, high.end - from, a.value_size);
+        fetch<T, WIDTH, GROUP>(to, keys + from * a.k.token, a.k.token, high.end - from, a.size);
+        fetch<T, WIDTH, GROUP>(to + TILE, values + from * a.v.token, a.v.token, high.end - from, a.value_size);
         asm volatile("cp.async.commit_group;" ::: "memory");
     };
     if (low.first < high.end)
         fetch_tile(low.first, 0);
     warp_queries<T, WIDTH, PASSES> q;
     load_queries(a, b, h, first, &q);
-    lane_rows rows = {};
+    lane_rows rows;
+    begin_rows(a, b, h, first, length, q.unit, &rows);
     float acc[WIDTH / 8][4] = {};
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-        const int row = first + g + 8 * half;
-        rows.top[half] = -INFINITY;
-        rows.seen[half] = em_attend_seen(a, length, row);
-        rows.seen[half].end = row < a.queries ? rows.seen[half].end : 0;
-        rows.unit[half] = q.unit[half] * a.scale * 1.4426950408889634f;
-        rows.mask[half] = b * a.mask_strides[0] + h * a.mask_strides[1] + row * a.mask_strides[2];
-    }
-    const bool bent = a.mask || a.softcap != 0;
+    const bool bent = !GROUP && (a.mask || a.softcap != 0);
     int turn = 0;
     for (int from = low.first; from < high.end; from += KEYS, turn ^= 1) {
         asm volatile("cp.async.wait_group 0;" ::: "memory");
+#if EM_FLASH_GROUPS
+        asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+#endif
         __syncthreads();
         if (from + KEYS < high.end)
             fetch_tile(from + KEYS, turn ^ 1);
         float s[KEYS / 8][4];
-        score_tile<T, WIDTH, PASSES>(s, q, base + turn * 2 * TILE);
+        if (GROUP)
+            score_group<T, WIDTH, PASSES>(s, q, base + turn * 2 * TILE);
+        else
+            score_tile<T, WIDTH, PASSES>(s, q, base + turn * 2 * TILE);
 #pragma unroll
         for (int j = 0; j < KEYS / 8; j++)
 #pragma unroll
@@ -373,17 +502,20 @@ __global__ void __launch_bounds__(THREADS, PASSES == 1 ? 3 : 2)
         const bool whole = from >= rows.seen[0].first && from >= rows.seen[1].first &&
                            from + KEYS <= rows.seen[0].end && from + KEYS <= rows.seen[1].end;
         if (bent || !__all_sync(~0u, whole))
-            hide(a, s, rows, from);
+            hide<!GROUP>(a, s, rows, from);
         soften<WIDTH>(s, &rows, acc);
-        value_tile<T, WIDTH, PASSES>(acc, s, base + turn * 2 * TILE + TILE);
+        if (GROUP)
+            value_group<T, WIDTH, PASSES>(acc, s, base + turn * 2 * TILE + TILE);
+        else
+            value_tile<T, WIDTH, PASSES>(acc, s, base + turn * 2 * TILE + TILE);
     }
     write_rows<WIDTH>(a, b, h, first, rows, acc);
 }
 
-template <typename T, int WIDTH, int PASSES> em_status launch(em__cuda *cuda, const em_attend &a)
+template <typename T, int WIDTH, int PASSES, bool GROUP> em_status launch(em__cuda *cuda, const em_attend &a)
 {
-    const size_t shared = (size_t)4 * KEYS * WIDTH * 2;
-    auto kernel = flash_kernel<T, WIDTH, PASSES>;
+    const size_t shared = (size_t)4 * KEYS * WIDTH * 2 + 1024;
+    auto kernel = flash_kernel<T, WIDTH, PASSES, GROUP>;
     EM__TRY(em__cuda_check(cuda, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared),
                            "sdpa"));
     const dim3 grid((unsigned)a.heads, em_blocks(a.queries, ROWS), (unsigned)a.batch);
@@ -402,9 +534,12 @@ template <typename T> em_status run(em_device *device, const em__call *call)
         return em_attend_rows(device, call);
     const bool once = a.dtype != EM_F32 || (call->half_products && a.cache == EM_BF16);
     const bool narrow = a.size <= 64 && a.value_size <= 64;
+    const bool group = cuda->major == 9 && a.causal && !a.mask && a.softcap == 0;
     if (narrow)
-        return once ? launch<T, 64, 1>(cuda, a) : launch<T, 64, 2>(cuda, a);
-    return once ? launch<T, 128, 1>(cuda, a) : launch<T, 128, 2>(cuda, a);
+        return once ? launch<T, 64, 1, false>(cuda, a) : launch<T, 64, 2, false>(cuda, a);
+    if (group)
+        return once ? launch<T, 128, 1, true>(cuda, a) : launch<T, 128, 2, true>(cuda, a);
+    return once ? launch<T, 128, 1, false>(cuda, a) : launch<T, 128, 2, false>(cuda, a);
 }
 
 } // namespace

@@ -49,17 +49,24 @@ static int widest(const em_attend &a)
     return a.size > a.value_size ? a.size : a.value_size;
 }
 
+/* Tiles of more queries, which change no bit, where segments are long. */
+template <typename T, int SIZE> static em_status launch_segments(em__cuda *cuda, const em_attend &a, const segments &s)
+{
+    return a.queries >= 96 * (int64_t)s.count ? launch<T, SIZE, 4>(cuda, a, s) : launch<T, SIZE, 2>(cuda, a, s);
+}
+
 template <typename T> static em_status run_segments(em_device *device, const em__call *call)
 {
+    em__cuda *cuda = em__cuda_of(device);
     em_attend a;
     const segments s = segments_of(call, &a);
     if (em__spec_size(&call->out.spec) == 0)
         return EM_OK;
     if (widest(a) <= 32)
-        return launch<T, 32, 2>(em__cuda_of(device), a, s);
+        return launch_segments<T, 32>(cuda, a, s);
     if (widest(a) <= 64)
-        return launch<T, 64, 2>(em__cuda_of(device), a, s);
-    return launch<T, 128, 2>(em__cuda_of(device), a, s);
+        return launch_segments<T, 64>(cuda, a, s);
+    return launch<T, 128, 2>(cuda, a, s);
 }
 
 template <typename T> static em_status run_dense(em_device *device, const em__call *call)
