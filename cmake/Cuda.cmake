@@ -1,8 +1,12 @@
 # The cuda plugin, libemily_cuda.so: built where nvcc is found, opened at run time (docs/cuda.md). It calls cuBLASLt,
-# NVRTC, cuSOLVER and cuFFT, which it opens at first use: of them only headers are needed, from the toolkit or from
-# PyPI's nvidia-* packages of some python3.
+# NVRTC, cuSOLVER and cuFFT, which it opens at first use. Their headers come from the toolkit or from PyPI's nvidia-*
+# packages of python3; where there are none, src/device/cuda/declared says what of them is called.
 set(EMILY_CUDA AUTO CACHE STRING "build the cuda plugin: ON, OFF, AUTO (where nvcc is found)")
-set(EMILY_CUDA_ARCHS "80-real;90a-real;90-virtual" CACHE STRING "GPU architectures of the cuda plugin")
+set(EMILY_CUDA_WANTED "80-real;90a-real;90-virtual")
+if(DEFINED ENV{CUDAARCHS}) # as CMake itself reads it
+  set(EMILY_CUDA_WANTED "$ENV{CUDAARCHS}")
+endif()
+set(EMILY_CUDA_ARCHS "${EMILY_CUDA_WANTED}" CACHE STRING "GPU architectures of the cuda plugin")
 set(EMILY_CUDA_INCLUDE "" CACHE STRING "where cublasLt.h, nvrtc.h, cusolverDn.h and cufft.h are, if not found")
 # Nothing of the plugin is seen by a sanitizer, and a fuzz target uses no device.
 if(NOT EMILY_CUDA OR (EMILY_CUDA STREQUAL AUTO AND (EMILY_SANITIZE OR EMILY_FUZZ)))
@@ -40,15 +44,8 @@ foreach(header IN ITEMS cublasLt nvrtc cusolverDn cufft)
     list(APPEND EMILY_CUDA_HEADERS ${EMILY_CUDA_${header}})
   endif()
 endforeach()
-if(EMILY_CUDA_MISSING)
-  list(JOIN EMILY_CUDA_MISSING ", " EMILY_CUDA_MISSING)
-  set(EMILY_CUDA_ADVICE "${EMILY_CUDA_MISSING} not found; install the whole CUDA toolkit, or `python3 -m pip install
-  nvidia-cublas nvidia-cuda-nvrtc nvidia-cusolver nvidia-cufft`, or say where they are: -DEMILY_CUDA_INCLUDE=FOLDER")
-  if(NOT EMILY_CUDA STREQUAL AUTO)
-    message(FATAL_ERROR "cuda plugin: ${EMILY_CUDA_ADVICE}")
-  endif()
-  message(STATUS "cuda plugin: not built: ${EMILY_CUDA_ADVICE}")
-  return()
+if(EMILY_CUDA_MISSING) # all of them or none: they include one another
+  set(EMILY_CUDA_HEADERS ${CMAKE_SOURCE_DIR}/src/device/cuda/declared)
 endif()
 list(REMOVE_DUPLICATES EMILY_CUDA_HEADERS)
 message(STATUS "cuda plugin: for ${EMILY_CUDA_ARCHS}, headers of ${EMILY_CUDA_HEADERS}")
