@@ -181,14 +181,17 @@ static em_status schedule_op(schedule *s, const em__node *node, value *out)
     em__tensor *tensors = em__arena_calloc(&graph->arena, n, sizeof *tensors);
     em__place *places = em__arena_calloc(&graph->arena, n, sizeof *places);
     em_array **constants = em__arena_calloc(&graph->arena, n, sizeof *constants);
+    uint64_t constant = 0;
     if (!tensors || !places || !constants)
         return EM_ERROR_OUT_OF_MEMORY;
     for (int i = 0; i < node->n_in; i++) {
         tensors[i] = s->values[node->in[i]].tensor;
         places[i] = s->values[node->in[i]].place;
         constants[i] = graph->nodes.data[node->in[i]].value;
-        if (constants[i]) /* packing reads them now */
-            EM__TRY(em__array_tensor_on(constants[i], s->program->device, &tensors[i]));
+        if (!constants[i])
+            continue;
+        EM__TRY(em__array_tensor_on(constants[i], s->program->device, &tensors[i])); /* packing reads them now */
+        constant |= i < 64 ? (uint64_t)1 << i : 0;
     }
     em__call call = {.op = node->op,
                      .n_in = node->n_in,
@@ -199,6 +202,7 @@ static em_status schedule_op(schedule *s, const em__node *node, value *out)
                      .floats = node->floats,
                      .n_floats = node->n_floats,
                      .functions = node->functions[0] ? node->functions : NULL,
+                     .constant = constant,
                      .half_products = s->program->half_products};
     return lowered_step(s, node, &call, places, constants, out);
 }

@@ -1,0 +1,247 @@
+/* Products of few rows: which calls they take, how the work is divided. See gemv.cuh. */
+#include "device/cuda/gemv.cuh"
+
+#include "device/cuda/gemv_kernel.cuh"
+
+extern "C" {
+#include "ops/quant.h"
+}
+
+#define BLOCK_BYTES ((size_t)112 << 10) /* of shared memory, so that two blocks fit: one runs, one fetches ahead */
+#define MOST_STAGED 16384               /* elements of x */
+#define MOST_DEPTH 65536                /* a row's sums fit in shared memory */
+#define TABLE_BYTES ((size_t)48 << 10)  /* at most: of the table of sums */
+
+/* A kind's kernels, and its numbers. */
+typedef struct kind {
+    void (*kernel[2][2])(const em__gemv); /* [one row of f32][aligned] */
+    int chunk, ring, per;
+} kind;
+
+template <typename K> static const kind *kind_of()
+{
+    static const kind found = {{{em_gemv_kernel<K, false, false>, em_gemv_kernel<K, false, true>},
+                                {em_gemv_kernel<K, true, false>, em_gemv_kernel<K, true, true>}},
+                               em_gemv_ring<K>::CHUNK,
+                               em_gemv_ring<K>::BYTES,
+                               K::PER};
+    return &found;
+}
+
+static const kind *find_kind(em_dtype weights)
+{
+    switch (weights) {
+    case EM_BF16: return kind_of<em_gemv_bf16>();
+    case EM_F16: return kind_of<em_gemv_f16>();
+    case EM_F32: return kind_of<em_gemv_f32>();
+    case EM_U32: return kind_of<em_gemv_q4>();
+    default: return NULL;
+    }
+}
+
+static bool is_real(em_dtype dtype)
+{
+    return dtype == EM_F32 || dtype == EM_BF16 || dtype == EM_F16;
+}
+
+/* Whether the kernel for one row of f32 takes it. Its sums have the bits of the other one's. */
+static bool is_one(const em__gemv *job)
+{
+    return job->m == 1 && job->x_dtype == EM_F32 && job->depth <= MOST_STAGED;
+}
+
+bool em__gemv_takes(const em__gemv *job)
+{
+    const kind *k = find_kind(job->weights);
+    if (!k || job->m < 1 || job->m > EM_GEMV_MOST || job->rows < 1 || job->depth < 1 || job->depth > MOST_DEPTH ||
+        job->depth % k->per != 0 || !is_real(job->x_dtype) || !is_real(job->out_dtype))
+        return false;
+    for (int i = 0; i + 1 < EM_GEMV_MATRICES; i++) /* a unit lies in one matrix */
+        if (job->end[i] < job->rows && job->end[i] % EM_GEMV_UNIT != 0)
+            return false;
+    if (job->norm && !is_one(job))
+        return false;
+    if (job->pair && job->end[0] % EM_GEMV_UNIT != 0)
+        return false;
+    if (job->weights != EM_U32)
+        return true;
+    return is_real(job->scale) && (job->group == 32 || job->group == 64 || job->group == 128) &&
+           job->depth % job->group == 0 && job->depth / job->group * (int)em_dtype_size(job->scale) % 4 == 0;
+}
+
+static int divide_up(int a, int b)
+{
+    return (a + b - 1) / b;
+}
+
+/* The ring, the table of sums, sums of squares, and x when it is staged. */
+static size_t shared_bytes(const em__gemv *job, const kind *k, int warps)
+{
+    const size_t staged = is_one(job) ? (size_t)(job->chunks * k->chunk) / 32 * 36 : 0;
+    return (size_t)warps * (size_t)k->ring +
+           ((size_t)(job->chunks * job->m * job->per_block) + EM_GEMV_WARPS + staged) * sizeof(float);
+}
+
+/* Rows of weights to blocks, as few warps as take no more rounds. */
+static void divide(em__gemv *job, int sms, const kind *k)
+{
+    const int step = job->pair ? 2 * EM_GEMV_UNIT : EM_GEMV_UNIT;
+    job->chunks = divide_up(job->depth, k->chunk);
+    int waves = 1;
+    do
+        job->per_block = divide_up(divide_up(job->rows, sms * waves++), step) * step;
+    while (job->per_block > step && (size_t)(job->chunks * job->m * job->per_block) * 4 > TABLE_BYTES);
+    const int units = job->per_block / EM_GEMV_UNIT * job->chunks;
+    int most = EM_GEMV_WARPS;
+    while (most > EM_GEMV_WARPS / 2 && shared_bytes(job, k, most) > BLOCK_BYTES)
+        most--;
+    job->warps = divide_up(units, divide_up(units, most));
+}
+
+static bool lie_well(const em__gemv *job)
+{
+    uintptr_t all = (uintptr_t)job->x | (uintptr_t)job->gain, fours = 0;
+    for (int i = 0; i < EM_GEMV_MATRICES; i++) {
+        all |= (uintptr_t)job->weight[i];
+        fours |= (uintptr_t)job->scales[i] | (uintptr_t)job->biases[i];
+    }
+    return all % 16 == 0 && fours % 4 == 0;
+}
+
+em_status em__gemv_run(em__cuda *cuda, em__gemv *job, const char *what)
+{
+    const kind *k = find_kind(job->weights);
+    divide(job, cuda->sms, k);
+    /* A replay follows all that was asked before, so that constants lie ready; a launch may overlap what made them. */
+    job->constant = job->constant && cuda->recording;
+    job->shift = job->group == 128 ? 7 : job->group == 64 ? 6 : 5;
+    void (*kernel)(const em__gemv) = k->kernel[is_one(job)][lie_well(job)];
+    const size_t shared = shared_bytes(job, k, job->warps);
+    EM__TRY(em__cuda_check(
+        cuda, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)cuda->shared_bytes),
+        what));
+    return em_launch(cuda, what, kernel, (unsigned)divide_up(job->rows, job->per_block), (unsigned)(job->warps * 32),
+                     shared, *job);
+}
+
+static int64_t rows_of(const em__tensor *t)
+{
+    int64_t rows = 1;
+    for (int i = 0; i + 1 < t->spec.rank; i++)
+        rows *= t->spec.dims[i];
+    return rows;
+}
+
+static void set_x(em__gemv *job, const em__call *call)
+{
+    const em__tensor *x = &call->in[0];
+    const int64_t m = rows_of(x);
+    job->m = m <= EM_GEMV_MOST ? (int)m : 0;
+    job->depth = (int)x->spec.dims[x->spec.rank - 1];
+    job->x = x->data;
+    job->x_dtype = x->spec.dtype;
+    job->out[0] = call->out.data;
+    job->out_dtype = call->out.spec.dtype;
+    job->joined = true;
+    job->activation = EM__OP_COPY;
+}
+
+static bool add_weight(em__gemv *job, int i, const em__tensor *w, bool constant)
+{
+    if (w->spec.dims[0] > (1 << 26) || w->spec.dims[1] > (1 << 26))
+        return false;
+    job->weight[i] = (const char *)w->data;
+    job->weights = w->spec.dtype;
+    job->rows += (int)w->spec.dims[0];
+    job->constant = constant && (i == 0 || job->constant);
+    for (int j = i; j < EM_GEMV_MATRICES; j++)
+        job->end[j] = job->rows;
+    return true;
+}
+
+static bool is_constant(const em__call *call, int operand)
+{
+    return call->constant >> operand & 1;
+}
+
+/* x [..., k] by w [n, k]. */
+static bool read_dot(const em__call *call, em__gemv *job)
+{
+    const em__dot dot = em__dot_decode(call->ints);
+    const em__tensor *a = &call->in[0], *b = &call->in[1];
+    if (dot.n_contract != 1 || dot.n_batch != 0 || b->spec.rank != 2 || dot.contract_b[0] != 1 ||
+        dot.contract_a[0] != a->spec.rank - 1)
+        return false;
+    set_x(job, call);
+    return add_weight(job, 0, b, is_constant(call, 1));
+}
+
+static bool read_linear(const em__call *call, em__gemv *job)
+{
+    const int n = (int)call->ints[2], mask = (int)call->ints[1];
+    if (n > EM_GEMV_MATRICES)
+        return false;
+    set_x(job, call);
+    for (int i = 0; i < n; i++) {
+        const int operand = em__linear_weight(call->ints, i);
+        if (call->in[operand].spec.dtype != call->in[1].spec.dtype ||
+            !add_weight(job, i, &call->in[operand], is_constant(call, operand)))
+            return false;
+    }
+    for (int i = 2; i < 2 + (mask & 1) + (mask >> 1 & 1); i++) /* bias and residual are added unrounded */
+        if (call->in[i].spec.dtype != EM_F32 || call->out.spec.dtype != EM_F32)
+            return false;
+    if (call->ints[0] != EM__OP_COPY && call->out.spec.dtype != EM_F32)
+        return false;
+    job->activation = (em__op)call->ints[0];
+    job->bias = mask & 1 ? (const float *)call->in[2].data : NULL;
+    job->residual = mask & 2 ? (const float *)call->in[mask & 1 ? 3 : 2].data : NULL;
+    return true;
+}
+
+static bool read_quantized(const em__call *call, em__gemv *job)
+{
+    const em__quant quant = em__quant_decode(call->ints);
+    if (quant.mode != EM_QUANT_AFFINE || quant.bits != 4 || !call->ints[3] || call->in[1].spec.rank != 2)
+        return false;
+    set_x(job, call);
+    if (!add_weight(job, 0, &call->in[1], is_constant(call, 1) && is_constant(call, 2) && is_constant(call, 3)))
+        return false;
+    job->scales[0] = (const char *)call->in[2].data;
+    job->biases[0] = (const char *)call->in[3].data;
+    job->scale = call->in[2].spec.dtype;
+    job->group = (int)quant.group;
+    return call->in[3].spec.dtype == job->scale;
+}
+
+bool em__gemv_read(const em__call *call, em__gemv *job)
+{
+    *job = {};
+    if (call->in[0].spec.rank < 1)
+        return false;
+    switch (call->op) {
+    case EM__OP_DOT_GENERAL: return read_dot(call, job);
+    case EM__OP_FUSED_LINEAR: return read_linear(call, job);
+    case EM__OP_QUANTIZED_MATMUL: return read_quantized(call, job);
+    default: return false;
+    }
+}
+
+static em_status run_gemv(em_device *device, const em__call *call)
+{
+    em__gemv job;
+    em__gemv_read(call, &job);
+    return em__gemv_run(em__cuda_of(device), &job, em__op_get(call->op)->name);
+}
+
+extern "C" bool em__cuda_prepare_gemv(em__cuda *cuda, const em__call *call, em__plan *plan)
+{
+    (void)cuda;
+    em__gemv job;
+    if (call->op != EM__OP_DOT_GENERAL && call->op != EM__OP_FUSED_LINEAR && call->op != EM__OP_QUANTIZED_MATMUL)
+        return false;
+    if (!em__gemv_read(call, &job) || !em__gemv_takes(&job))
+        return false;
+    plan->kernel = run_gemv;
+    return true;
+}

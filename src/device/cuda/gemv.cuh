@@ -1,0 +1,62 @@
+/*
+ * Products of few rows with a wide matrix: y[m, n] = sum over k of x[m, k] w[n, k], for m = 1 .. 8, which is as fast as
+ * the weights stream from memory.
+ *
+ * A unit is four rows of weights by one chunk of the depth, as wide as the lanes of a warp load at 16 bytes each. A
+ * warp has one or more chunks, whose x it keeps in registers, and goes through units of rows; its loads run ahead in a
+ * ring in shared memory that no other warp touches, so nothing waits for anything but its own bytes. Each unit's sums
+ * go to a table [chunk][row] in shared memory, which the block adds up in order of chunks at the end: the same order
+ * for every m, grid and chip.
+ *
+ * Weights that are constants of a program (em__call.constant) begin to flow before the kernel before has ended.
+ *
+ * A persistent kernel of a whole step would consume em__gemv as it is: one after the other, a block keeping the rows
+ * that em__gemv_run gives it, with the ring filled across jobs.
+ */
+#ifndef EM_DEVICE_CUDA_GEMV_CUH
+#define EM_DEVICE_CUDA_GEMV_CUH
+
+#include "device/cuda/common.cuh"
+
+enum {
+    EM_GEMV_MOST = 8,     /* rows of x */
+    EM_GEMV_MATRICES = 3, /* side by side */
+    EM_GEMV_UNIT = 4,     /* rows of weights */
+    EM_GEMV_STAGES = 3,   /* units of the ring */
+    EM_GEMV_WARPS = 16,   /* at most */
+};
+
+typedef struct em__gemv {
+    /* weights, row-major [rows, depth]; of quantized ones codes, and scales and biases of each group */
+    const char *weight[EM_GEMV_MATRICES], *scales[EM_GEMV_MATRICES], *biases[EM_GEMV_MATRICES];
+    int end[EM_GEMV_MATRICES]; /* rows of this matrix and those before it */
+    int rows, depth, m;        /* rows: of all matrices */
+    em_dtype weights, scale;   /* dtypes; EM_U32: 4-bit codes */
+    int group;                 /* of 4-bit codes */
+    bool pair;                 /* two matrices: out[i] = pair_op(row i of the first) * row i of the second */
+    bool constant;             /* weights, scales, biases and gain are constants */
+    em_dtype x_dtype, out_dtype;
+    const void *x; /* [m, depth] */
+    /* rms_norm of x before the product; gain f32 [depth], NULL with norm: none */
+    bool norm;
+    float eps;
+    const float *gain;
+    /* of the sum: + bias[row], activation, + residual[m, row] */
+    em__op activation; /* COPY: none; of a pair, that of the first */
+    const float *bias, *residual;
+    void *out[EM_GEMV_MATRICES]; /* [m, rows of the matrix]; of a pair only the first */
+    bool joined;                 /* one result for all matrices, out[0]: [m, rows] */
+    /* filled by em__gemv_run */
+    int chunks, per_block, warps, shift; /* shift: log2(group) */
+} em__gemv;
+
+/* The job of a DOT_GENERAL, FUSED_LINEAR or QUANTIZED_MATMUL; false when it is none. */
+bool em__gemv_read(const em__call *call, em__gemv *job);
+
+/* Whether the kernels take this job: dtypes, depth. Looks at no pointer. */
+bool em__gemv_takes(const em__gemv *job);
+
+/* Asks for the launch. */
+em_status em__gemv_run(em__cuda *cuda, em__gemv *job, const char *what);
+
+#endif
