@@ -94,7 +94,8 @@ typedef struct em__device_recorder {
 /* A call of a program as `merge` sees it: equal data pointers are equal memory. */
 typedef struct em__merge_call {
     em__call *call;
-    size_t last_read; /* index in the list of the last call that reads its result; SIZE_MAX: an output of the program */
+    size_t index;     /* of the call among those of the program */
+    size_t last_read; /* index of the last call that reads its result; SIZE_MAX: an output of the program */
 } em__merge_call;
 
 typedef struct em__device_vtable {

@@ -82,7 +82,7 @@ em_status em__program_merge(em_program *program)
         return EM_ERROR_OUT_OF_MEMORY;
     stand_in(program);
     for (size_t i = 0; i < n; i++)
-        calls[i] = (em__merge_call){&program->steps.data[i].call, last_read(program, i)};
+        calls[i] = (em__merge_call){&program->steps.data[i].call, i, last_read(program, i)};
     em__device_enter(program->device);
     em_status status = merge_all(program, calls);
     em__device_leave(program->device);

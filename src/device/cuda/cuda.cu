@@ -141,6 +141,7 @@ static em_device *start(em__cuda *cuda, int ordinal)
     vtable->fuses_linear = fuses_linear;
     vtable->memory = &em__cuda_memory;
     vtable->recorder = &em__cuda_recorder;
+    vtable->merge = em__cuda_merge;
     vtable->enter = enter;
     vtable->leave = leave;
     cuda->device.vtable = vtable;

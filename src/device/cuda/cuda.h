@@ -27,6 +27,7 @@ typedef struct em__cuda {
     struct em__cuda_heap *heap;
     struct em__cuda_blas *blas;    /* cuBLASLt, opened at first use (blas.cu) */
     struct em__branches *branches; /* of a recording (record.cu) */
+    float *step;                   /* what steps of a decoder keep between two kernels (step.cu) */
     bool recording;                /* a graph is being captured on `stream` */
     bool broken;                   /* a sticky error was reported: nothing runs any more */
 } em__cuda;
@@ -44,6 +45,9 @@ em_status em__cuda_check(em__cuda *cuda, cudaError_t error, const char *what);
 /* Each family's say on a call: true when it takes it, with the plan filled. Looks at ops, dtypes, shapes, strides and
  * attributes, never at data. */
 typedef bool (*em__cuda_prepare_fn)(em__cuda *cuda, const em__call *call, em__plan *plan);
+
+/* See device.h. */
+size_t em__cuda_merge(em_device *device, const em__merge_call *calls, size_t n, em__kernel_fn *kernel);
 
 /* Runs the call on the cpu device: operands come down, the result goes up. Takes every call. */
 bool em__cuda_prepare_host(em__cuda *cuda, const em__call *call, em__plan *plan);

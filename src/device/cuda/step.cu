@@ -1,0 +1,396 @@
+/*
+ * Calls of a decoder's step for one token that run together (device.h: merge):
+ *
+ *   rms_norm, products for q, k and v, norms of heads, rope, kv_update twice, sdpa   two kernels
+ *   rms_norm, products for gate and up, swiglu (or its like)                         one
+ *   rms_norm, a product                                                              one
+ *   a quantized product, add                                                         one
+ *
+ * A product with its residual is one call, and one kernel, already. What a step consists of is read off the calls by
+ * the memory that they share: when the program is built, and again at each run, for the pointers of that run.
+ *
+ * A persistent kernel of the whole step would take the list of em__gemv and em__step_attend that these readers fill, in
+ * order, and count finished blocks of a job where kernels wait for the end of the one before.
+ */
+#include <string.h>
+
+#include "device/cuda/gemv.cuh"
+#include "device/cuda/step_attend.cuh"
+
+enum {
+    MOST = 16,           /* calls that run together */
+    PARTS = 3,           /* q, k and v */
+    WORKSPACE = 1 << 16, /* floats between the two kernels of attention */
+};
+
+static int64_t last_of(const em__tensor *t)
+{
+    return t->spec.rank ? t->spec.dims[t->spec.rank - 1] : 1;
+}
+
+/* rms_norm of f32, with a gain that the kernels can read. */
+static bool is_norm(const em__call *call)
+{
+    if (call->op != EM__OP_RMS_NORM || call->in[0].spec.dtype != EM_F32 || call->ints[0] & 2)
+        return false;
+    const em__tensor *gain = call->ints[0] & 1 ? &call->in[1] : NULL;
+    return !gain || (gain->spec.dtype == EM_F32 && gain->strides[0] == 1);
+}
+
+static const float *gain_of(const em__call *norm)
+{
+    return norm->ints[0] & 1 ? (const float *)norm->in[1].data : NULL;
+}
+
+/* The job of a product of one row of f32 that lies at x. */
+static bool read_product(const em__call *call, const void *x, em__gemv *job)
+{
+    return em__gemv_read(call, job) && em__gemv_takes(job) && job->m == 1 && job->x == x && job->x_dtype == EM_F32 &&
+           job->out_dtype == EM_F32;
+}
+
+/* The norm goes into the product of its result. */
+static bool add_norm(const em__call *norm, em__gemv *job)
+{
+    if (!is_norm(norm) || em__spec_size(&norm->in[0].spec) != job->depth)
+        return false;
+    job->norm = true;
+    job->eps = (float)norm->floats[0];
+    job->gain = gain_of(norm);
+    job->x = norm->in[0].data;
+    job->constant = job->constant && (!job->gain || norm->constant >> 1 & 1);
+    return true;
+}
+
+/* One more matrix beside those of the job. */
+static bool add_product(em__gemv *job, int n, const em__gemv *more)
+{
+    if (n >= EM_GEMV_MATRICES || more->bias || more->residual || more->activation != EM__OP_COPY ||
+        more->end[0] != more->rows)
+        return false;
+    if (n == 0) {
+        *job = *more;
+        job->joined = false;
+        return true;
+    }
+    if (more->weights != job->weights || more->scale != job->scale || more->group != job->group ||
+        more->depth != job->depth)
+        return false;
+    job->weight[n] = more->weight[0];
+    job->scales[n] = more->scales[0];
+    job->biases[n] = more->biases[0];
+    job->out[n] = more->out[0];
+    job->constant = job->constant && more->constant;
+    job->rows += more->rows;
+    for (int i = n; i < EM_GEMV_MATRICES; i++)
+        job->end[i] = job->rows;
+    return true;
+}
+
+/* q, k or v on its way. */
+typedef struct part {
+    const void *value; /* where it lies now, NULL: in the cache */
+    const float *gain;
+    double eps;
+    const em__call *rope, *update;
+    int64_t rows;
+    bool normed;
+} part;
+
+typedef struct attention {
+    em__gemv products;
+    em__step_attend attend;
+    part parts[PARTS];
+    int n;
+} attention;
+
+static part *part_at(attention *a, const void *value)
+{
+    for (int i = 0; i < a->n; i++)
+        if (a->parts[i].value == value)
+            return &a->parts[i];
+    return NULL;
+}
+
+static part *part_of_cache(attention *a, const void *cache)
+{
+    for (int i = 0; i < a->n; i++)
+        if (a->parts[i].update && a->parts[i].update->out.data == cache)
+            return &a->parts[i];
+    return NULL;
+}
+
+static bool take_norm(part *p, const em__call *call, int64_t size)
+{
+    if (p->normed || p->rope || !is_norm(call) || last_of(&call->in[0]) != size)
+        return false;
+    p->normed = true;
+    p->gain = gain_of(call);
+    p->eps = call->floats[0];
+    p->value = call->out.data;
+    return p->gain != NULL;
+}
+
+static bool take_rope(part *p, const em__call *call)
+{
+    if (p->rope || call->ints[1] || call->ints[2] != 3 || call->in[1].spec.dtype != EM_S32 ||
+        em__spec_size(&call->in[1].spec) != 1 || call->in[2].spec.dtype != EM_F32 || call->in[2].strides[0] != 1 ||
+        call->in[0].spec.dims[call->ints[3]] != 1)
+        return false;
+    p->rope = call;
+    p->value = call->out.data;
+    return true;
+}
+
+static bool take_update(part *p, const em__call *call)
+{
+    if (p->update || call->out.data != call->in[0].data || call->in[2].spec.dtype != EM_S32 ||
+        em__spec_size(&call->in[2].spec) != 1 || call->in[0].spec.rank != 4 || call->in[0].spec.dims[0] != 1 ||
+        call->in[1].spec.dims[2] != 1)
+        return false;
+    p->update = call;
+    p->value = NULL;
+    return true;
+}
+
+/* The call as a stage of q, k or v. */
+static bool take_stage(attention *a, const em__call *call, int64_t size)
+{
+    part *p;
+    switch (call->op) {
+    case EM__OP_RMS_NORM: return (p = part_at(a, call->in[0].data)) && take_norm(p, call, size);
+    case EM__OP_ROPE: return (p = part_at(a, call->in[0].data)) && take_rope(p, call);
+    case EM__OP_KV_UPDATE: return (p = part_at(a, call->in[1].data)) && take_update(p, call);
+    default: return false;
+    }
+}
+
+static bool take_products(attention *a, const em__call *call, const void *x)
+{
+    em__gemv job;
+    if (!read_product(call, x, &job) || !add_product(&a->products, a->n, &job))
+        return false;
+    a->parts[a->n++] = {call->out.data, NULL, 0, NULL, NULL, job.rows, false};
+    return true;
+}
+
+static bool fill_rope(em__step_attend *s, const part *q, const part *k)
+{
+    if (!q->rope && !k->rope)
+        return true;
+    if (!q->rope || !k->rope || q->rope->in[1].data != k->rope->in[1].data ||
+        q->rope->in[2].data != k->rope->in[2].data || q->rope->floats[1] != k->rope->floats[1] ||
+        q->rope->ints[0] != k->rope->ints[0] || q->rope->ints[0] != s->size)
+        return false;
+    s->turned = (int)q->rope->ints[0];
+    s->at = (const int32_t *)q->rope->in[1].data;
+    s->periods = (const float *)q->rope->in[2].data;
+    s->step = q->rope->floats[1];
+    return true;
+}
+
+/* The sdpa call closes the stretch: which part is which, and everything that the kernel asks. */
+static bool take_sdpa(attention *a, const em__call *call)
+{
+    const part *q = part_at(a, call->in[0].data), *k = part_of_cache(a, call->in[1].data),
+               *v = part_of_cache(a, call->in[2].data);
+    const em__spec *cache = &call->in[1].spec;
+    if (!q || !k || !v || k == v || a->n != PARTS || call->ints[1] & ~4 || call->floats[1] != 0 || v->normed ||
+        v->rope || call->in[0].spec.dtype != EM_F32 || !em__spec_equal(cache, &call->in[2].spec) ||
+        call->in[0].spec.dims[2] != 1 || call->ints[2] > INT32_MAX || cache->dims[2] > INT32_MAX / 2)
+        return false;
+    em__step_attend *s = &a->attend;
+    *s = {};
+    s->heads = (int)call->in[0].spec.dims[1];
+    s->kv_heads = (int)cache->dims[1];
+    s->capacity = (int)cache->dims[2];
+    s->size = (int)cache->dims[3];
+    s->cache = cache->dtype;
+    s->window = (int)call->ints[2];
+    s->scale = (float)call->floats[0];
+    s->length = call->ints[1] & 4 ? (const int32_t *)call->in[3].data : NULL;
+    s->q_gain = q->gain;
+    s->k_gain = k->gain;
+    s->q_eps = (float)q->eps;
+    s->k_eps = (float)k->eps;
+    s->k_slot = (const int32_t *)k->update->in[2].data;
+    s->v_slot = (const int32_t *)v->update->in[2].data;
+    s->keys = call->in[1].data;
+    s->values = call->in[2].data;
+    s->out = (float *)call->out.data;
+    if (q->rows != (int64_t)s->heads * s->size || k->rows != (int64_t)s->kv_heads * s->size || v->rows != k->rows ||
+        a->products.rows > WORKSPACE || !fill_rope(s, q, k))
+        return false;
+    a->products.out[0] = a->products.out[1] = a->products.out[2] = NULL;
+    return em__step_attend_takes(s);
+}
+
+/* Where the parts lie between the two kernels. */
+static void place_parts(attention *a, const em__call *sdpa, float *workspace)
+{
+    const part *q = part_at(a, sdpa->in[0].data), *k = part_of_cache(a, sdpa->in[1].data);
+    for (int i = 0; i < PARTS; i++) {
+        float *at = workspace + (i ? a->products.end[i - 1] : 0);
+        a->products.out[i] = at;
+        if (&a->parts[i] == q)
+            a->attend.q = at;
+        else if (&a->parts[i] == k)
+            a->attend.k = at;
+        else
+            a->attend.v = at;
+    }
+}
+
+/* How many of the calls are a stretch from rms_norm to sdpa: 0 for none. */
+static size_t read_attention(em__call *const *calls, size_t n, attention *a)
+{
+    *a = {};
+    if (!is_norm(calls[0]))
+        return 0;
+    const void *x = calls[0]->out.data;
+    for (size_t i = 1; i < n; i++) {
+        const em__call *call = calls[i];
+        if (call->op == EM__OP_SDPA)
+            return take_sdpa(a, call) && add_norm(calls[0], &a->products) ? i + 1 : 0;
+        int64_t size = call->in[0].spec.rank ? last_of(&call->in[0]) : 0;
+        if (!take_products(a, call, x) && !take_stage(a, call, size))
+            return 0;
+    }
+    return 0;
+}
+
+static em_status run_attention(em_device *device, const em__call *call)
+{
+    em__cuda *cuda = em__cuda_of(device);
+    attention a;
+    size_t n = read_attention(call->merged, MOST, &a);
+    EM__FAIL_IF(n == 0, EM_ERROR_INTERNAL, "%s: a merged step is not what it was", cuda->name);
+    place_parts(&a, call->merged[n - 1], cuda->step);
+    EM__TRY(em__gemv_run(cuda, &a.products, "qkv"));
+    return em__step_attend_run(cuda, &a.attend);
+}
+
+static bool read_pair(em__call *const *calls, size_t n, em__gemv *job)
+{
+    em__gemv first, second;
+    if (n < 4 || !read_product(calls[1], calls[0]->out.data, &first) ||
+        !read_product(calls[2], calls[0]->out.data, &second))
+        return false;
+    const em__call *join = calls[3];
+    const em__op activation = join->op == EM__OP_SWIGLU       ? EM__OP_SILU
+                              : join->op == EM__OP_GEGLU      ? EM__OP_GELU
+                              : join->op == EM__OP_GEGLU_TANH ? EM__OP_GELU_TANH
+                                                              : EM__OP_COPY;
+    const bool turned = join->in[0].data == calls[2]->out.data;
+    if (activation == EM__OP_COPY || first.rows != second.rows || first.out[0] == second.out[0] ||
+        join->in[turned].data != calls[1]->out.data || join->in[!turned].data != calls[2]->out.data ||
+        !add_product(job, 0, turned ? &second : &first) || !add_product(job, 1, turned ? &first : &second) ||
+        !add_norm(calls[0], job))
+        return false;
+    job->pair = true;
+    job->activation = activation;
+    job->out[0] = join->out.data;
+    return em__gemv_takes(job);
+}
+
+static bool read_normed(em__call *const *calls, size_t n, em__gemv *job)
+{
+    return n >= 2 && read_product(calls[1], calls[0]->out.data, job) && add_norm(calls[0], job);
+}
+
+static bool read_sum(em__call *const *calls, size_t n, em__gemv *job)
+{
+    if (n < 2 || calls[0]->op != EM__OP_QUANTIZED_MATMUL || calls[1]->op != EM__OP_ADD ||
+        !read_product(calls[0], calls[0]->in[0].data, job))
+        return false;
+    const em__call *add = calls[1];
+    const int other = add->in[0].data == calls[0]->out.data;
+    if (add->in[!other].data != calls[0]->out.data || add->in[other].data == calls[0]->out.data ||
+        em__spec_size(&add->out.spec) != job->rows || em__spec_size(&add->in[other].spec) != job->rows)
+        return false;
+    for (int i = 0; i < 2; i++)
+        if (!em__tensor_is_contiguous(&add->in[i]))
+            return false;
+    job->residual = (const float *)add->in[other].data;
+    job->out[0] = add->out.data;
+    return true;
+}
+
+static em_status run_job(em_device *device, const em__call *call, bool (*read)(em__call *const *, size_t, em__gemv *),
+                         const char *what)
+{
+    em__gemv job;
+    EM__FAIL_IF(!read(call->merged, MOST, &job), EM_ERROR_INTERNAL, "%s: a merged step is not what it was", what);
+    return em__gemv_run(em__cuda_of(device), &job, what);
+}
+
+static em_status run_pair(em_device *device, const em__call *call)
+{
+    return run_job(device, call, read_pair, "gate and up");
+}
+
+static em_status run_normed(em_device *device, const em__call *call)
+{
+    return run_job(device, call, read_normed, "rms_norm and product");
+}
+
+static em_status run_sum(em_device *device, const em__call *call)
+{
+    return run_job(device, call, read_sum, "product and add");
+}
+
+static bool overlap(const em__tensor *a, const em__tensor *b)
+{
+    const char *x = (const char *)a->data, *y = (const char *)b->data;
+    const int64_t nx = em__spec_size(&a->spec) * (int64_t)em_dtype_size(a->spec.dtype);
+    const int64_t ny = em__spec_size(&b->spec) * (int64_t)em_dtype_size(b->spec.dtype);
+    return x < y + ny && y < x + nx;
+}
+
+/* Whether nothing but the last of the first `taken` calls, and updates of caches, is seen by others, and no kernel
+ * writes where another of its blocks still reads. */
+static bool stands_alone(const em__merge_call *calls, size_t taken)
+{
+    for (size_t i = 0; i + 1 < taken; i++)
+        if (calls[i].call->op != EM__OP_KV_UPDATE && calls[i].last_read >= calls[0].index + taken)
+            return false;
+    return !overlap(&calls[taken - 1].call->out, &calls[0].call->in[0]);
+}
+
+static bool make_workspace(em__cuda *cuda)
+{
+    if (!cuda->step && cudaMalloc((void **)&cuda->step, WORKSPACE * sizeof(float)) != cudaSuccess) {
+        cudaGetLastError();
+        cuda->step = NULL;
+    }
+    return cuda->step != NULL;
+}
+
+extern "C" size_t em__cuda_merge(em_device *device, const em__merge_call *calls, size_t n, em__kernel_fn *kernel)
+{
+    em__call *list[MOST];
+    const size_t seen = n < (size_t)MOST ? n : (size_t)MOST;
+    attention a;
+    em__gemv job;
+    size_t taken = 0;
+    for (size_t i = 0; i < seen; i++)
+        list[i] = calls[i].call;
+    if (list[0]->op != EM__OP_RMS_NORM && list[0]->op != EM__OP_QUANTIZED_MATMUL)
+        return 0;
+    taken = read_attention(list, seen, &a);
+    if (taken && em__cuda_of(device)->major >= 9 && make_workspace(em__cuda_of(device))) {
+        *kernel = run_attention;
+    } else if (read_pair(list, seen, &job)) {
+        *kernel = run_pair;
+        taken = 4;
+    } else if (read_normed(list, seen, &job)) {
+        *kernel = run_normed;
+        taken = 2;
+    } else if (read_sum(list, seen, &job)) {
+        *kernel = run_sum;
+        taken = 2;
+    } else {
+        return 0;
+    }
+    return stands_alone(calls, taken) ? taken : 0;
+}
