@@ -6,6 +6,7 @@
 
 #include "device/cuda/mixed.h"
 #include "device/cuda/side.h"
+#include "device/cuda/tiles.h"
 
 typedef struct sides {
     em__side a, b;
@@ -77,6 +78,34 @@ static em_status run_any(em_device *device, const em__call *call)
     return em__cuda_product_any(cuda, &g, a, b, call->out.data);
 }
 
+static em__tiles tiles_of(const sides *s, const em__call *call, const void *x, const void *w)
+{
+    em__tiles t = {s->a.rows, s->b.rows, s->a.depth, call->half_products, false, EM__OP_COPY, s->a.as};
+    t.at = (const float *)x;
+    t.weights = 1;
+    t.w[0].n = s->b.rows;
+    t.w[0].as = s->b.as;
+    t.w[0].at = w;
+    t.out = (float *)call->out.data;
+    return t;
+}
+
+static em_status run_tiles(em_device *device, const em__call *call)
+{
+    em__cuda *cuda = em__cuda_of(device);
+    sides s = sides_of(call);
+    em__mixed m = mixed_of(&s, call);
+    em__mixed_weight weight = weight_of(&s, call);
+    const void *x;
+    char *room;
+    EM__TRY(place(cuda, &s, call, &room, &x, &weight.w));
+    em__tiles t = tiles_of(&s, call, x, weight.w);
+    if (em__cuda_tiles_aligned(&t)) /* otherwise the copy engine can't take an operand where it lies */
+        return em__cuda_tiles(cuda, &t);
+    EM__TRY(em__cuda_mixed_begin(cuda, &m, x, room));
+    return em__cuda_mixed_run(cuda, &m, x, &weight, room);
+}
+
 static em_status run_mixed(em_device *device, const em__call *call)
 {
     em__cuda *cuda = em__cuda_of(device);
@@ -103,7 +132,9 @@ extern "C" bool em__cuda_prepare_dot(em__cuda *cuda, const em__call *call, em__p
         em__mixed m = mixed_of(&s, call);
         em__mixed_weight weight = weight_of(&s, call);
         plan->scratch += em__cuda_mixed_scratch(&m, s.b.rows);
-        plan->kernel = run_mixed;
+        em__tiles t = tiles_of(&s, call, NULL, NULL);
+        bool tiles = call->in[1].spec.dtype == EM_BF16 && em__cuda_tiles_takes(cuda, &t);
+        plan->kernel = tiles ? run_tiles : run_mixed;
         return em__cuda_mixed_takes(cuda, &m, &weight);
     }
     plan->kernel = em__cuda_product_any_takes(&g) ? run_any : run_blas;

@@ -1,27 +1,9 @@
 /* What follows the sums of a product: see finish.h. */
 #include "device/cuda/finish.h"
 
-#include <math.h>
-
-#include "device/cuda/common.cuh"
+#include "device/cuda/activate.cuh"
 
 enum { THREADS = 256 };
-
-template <typename S> __device__ __forceinline__ S activate(int op, S x)
-{
-    switch (op) {
-    case EM__OP_RELU: return isnan(x) ? x : x > 0 ? x : 0;
-    case EM__OP_SILU: return x == -INFINITY ? S(-0.0) : x / (1 + exp(-x));
-    case EM__OP_GELU: return x == -INFINITY ? S(-0.0) : S(0.5) * x * erfc(-x * S(M_SQRT1_2));
-    case EM__OP_GELU_TANH: {
-        S inner = S(2 * 0.79788456080286535588) * (x + S(0.044715) * x * x * x);
-        return x == -INFINITY ? S(-0.0) : x / (1 + exp(-inner));
-    }
-    case EM__OP_TANH: return tanh(x);
-    case EM__OP_SIGMOID: return 1 / (1 + exp(-x));
-    default: return x;
-    }
-}
 
 /* VECTOR elements a thread. Sums and residual may lie where the result does. */
 template <typename T, typename S, int VECTOR>
@@ -46,7 +28,7 @@ __global__ void finish_kernel(const S *sums, const T *bias, const T *residual, T
             r = *(const vector *)(residual + i);
 #pragma unroll
         for (int j = 0; j < VECTOR; j++) {
-            S value = activate(op, bias ? x.at[j] + (S)b.at[j] : x.at[j]);
+            S value = em_activate(op, bias ? x.at[j] + (S)b.at[j] : x.at[j]);
             to.at[j] = (T)(residual ? value + (S)r.at[j] : value);
         }
         *(vector *)(out + i) = to;

@@ -6,8 +6,9 @@
 #include "device/cuda/finish.h"
 #include "device/cuda/mixed.h"
 #include "device/cuda/side.h"
+#include "device/cuda/tiles.h"
 
-#define MOST_WEIGHTS 8
+#define MOST_WEIGHTS EM__TILES_WEIGHTS
 
 typedef struct linear {
     em_dtype dtype, weight; /* of the result; of the weights */
@@ -135,6 +136,35 @@ static em_status run(em__cuda *cuda, const em__call *call, bool after)
     return after ? finish(cuda, &l, call) : EM_OK;
 }
 
+/* Bytes of a weight that is cut. */
+static size_t cut_bytes(const linear *l, int i)
+{
+    return em__scratch_bytes(3 * l->w[i].rows * l->k, EM_BF16);
+}
+
+/* From x to the result in one kernel: of f32 with weights of bf16, or of f32, which are first cut into bf16. */
+static em__tiles tiles_of(const linear *l, const em__call *call)
+{
+    em__tiles t = {l->m, l->n, l->k, call->half_products, l->weight == EM_F32, l->activation, l->x.as};
+    char *room = (char *)call->scratch;
+    t.at = (const float *)call->in[0].data;
+    t.weights = l->weights;
+    for (int i = 0; i < l->weights; i++) {
+        t.w[i].n = l->w[i].rows;
+        t.w[i].as = l->w[i].as;
+        t.w[i].at = l->w[i].ordered.data;
+        if (t.cut) {
+            t.w[i].as = {l->k, 0, 0};
+            t.w[i].at = room;
+            room += cut_bytes(l, i);
+        }
+    }
+    t.bias = l->bias ? (const float *)call->in[l->bias].data : NULL;
+    t.residual = l->residual ? (const float *)call->in[l->residual].data : NULL;
+    t.out = (float *)call->out.data;
+    return t;
+}
+
 static em_status run_direct(em_device *device, const em__call *call)
 {
     return run(em__cuda_of(device), call, false);
@@ -143,6 +173,20 @@ static em_status run_direct(em_device *device, const em__call *call)
 static em_status run_after(em_device *device, const em__call *call)
 {
     return run(em__cuda_of(device), call, true);
+}
+
+/* An operand that the copy engine can't take, for where it lies, goes the other way. */
+static em_status run_tiles(em_device *device, const em__call *call)
+{
+    linear l = linear_of(call);
+    em__tiles t = tiles_of(&l, call);
+    if (em__cuda_tiles_aligned(&t)) {
+        for (int i = 0; i < l.weights && t.cut; i++)
+            EM__TRY(em__cuda_tiles_cut(em__cuda_of(device), (const float *)l.w[i].ordered.data, &l.w[i].as, l.w[i].rows,
+                                       l.k, (void *)t.w[i].at));
+        return em__cuda_tiles(em__cuda_of(device), &t);
+    }
+    return run(em__cuda_of(device), call, l.after);
 }
 
 static bool takes(em__cuda *cuda, const linear *l, const em__call *call)
@@ -159,6 +203,18 @@ static bool takes(em__cuda *cuda, const linear *l, const em__call *call)
     return true;
 }
 
+/* Whether one kernel is there for all, and faster than cuBLASLt's with what it needs before and after. */
+static bool suits_tiles(em__cuda *cuda, const linear *l, const em__call *call)
+{
+    em__tiles t = tiles_of(l, call);
+    if (l->dtype != EM_F32 || (l->weight != EM_BF16 && l->weight != EM_F32))
+        return false;
+    for (int i = 0; i < l->weights && t.cut; i++)
+        if (l->w[i].as.across)
+            return false;
+    return em__cuda_tiles_takes(cuda, &t);
+}
+
 extern "C" bool em__cuda_prepare_linear(em__cuda *cuda, const em__call *call, em__plan *plan)
 {
     if (call->op != EM__OP_FUSED_LINEAR || call->ints[2] > MOST_WEIGHTS)
@@ -171,6 +227,7 @@ extern "C" bool em__cuda_prepare_linear(em__cuda *cuda, const em__call *call, em
     if (l.after && !takes(cuda, &l, call))
         return false;
     plan->kernel = l.after ? run_after : run_direct;
+    plan->kernel = suits_tiles(cuda, &l, call) ? run_tiles : plan->kernel;
     plan->strided = l.x.copied ? 0 : 1;
     for (int i = 0; i < l.weights; i++)
         plan->strided |= l.w[i].copied ? 0 : (uint64_t)1 << em__linear_weight(call->ints, i);
@@ -181,6 +238,8 @@ extern "C" bool em__cuda_prepare_linear(em__cuda *cuda, const em__call *call, em
         size_t bytes = em__cuda_mixed_scratch(&m, l.w[i].rows);
         plan->scratch = bytes > plan->scratch ? bytes : plan->scratch;
     }
+    for (int i = 0; i < l.weights && plan->kernel == run_tiles && l.weight == EM_F32; i++)
+        plan->scratch += cut_bytes(&l, i);
     if (sums_apart(&l))
         plan->scratch = em__scratch_bytes(l.m * l.n, EM_F32);
     return true;

@@ -1,0 +1,402 @@
+/*
+ * The kernel of tiles.cu.
+ *
+ * A block makes a tile of the result. One warp has the copy engine bring tiles of x and of the weight, in stages; each
+ * warpgroup takes 64 rows: it reads its f32 of x, cuts them into bf16 in registers, and multiplies from there with the
+ * weight's tile in shared memory. Cut, an element is the sum of three parts: the upper 8 bits of it, the next and the
+ * last. A weight of f32 comes cut as well; of its nine products with x those count that are not below f32's own last
+ * bit, six.
+ *
+ * What is no number in x, in the weight or in between (infinity times a part that is 0) would spread as NaN: a sum that
+ * is not finite is taken again, element by element.
+ */
+#ifndef EM_DEVICE_CUDA_TILES_KERNEL_CUH
+#define EM_DEVICE_CUDA_TILES_KERNEL_CUH
+
+#include "device/cuda/activate.cuh"
+#include "device/cuda/tiles.h"
+#include "device/cuda/wgmma.cuh"
+
+enum { DEEP = 64, HALF = DEEP / 2, GROUP = 128 };
+
+/* A kernel's tile: WARPGROUPS * 64 rows of x, COLUMNS rows of the weight, which is there in so many parts. */
+template <int WARPGROUPS, int COLUMNS, int STAGES, int CUT_X, int CUT_W> struct shape {
+    enum {
+        X_PARTS = CUT_X,
+        W_PARTS = CUT_W,
+        ROWS = 64 * WARPGROUPS,
+        WIDE = COLUMNS,
+        WORKERS = GROUP * WARPGROUPS,
+        THREADS = WORKERS + (WARPGROUPS > 1 ? GROUP : 32), /* a whole warpgroup can hand over its registers */
+        X_BYTES = ROWS * DEEP * 4,
+        W_BYTES = COLUMNS * DEEP * 2, /* of a part */
+        STAGE_BYTES = X_BYTES + W_PARTS * W_BYTES,
+        DEPTH_OF_PIPE = STAGES,
+        SHARED_BYTES = STAGES * STAGE_BYTES + 1024,
+        PITCH = COLUMNS + 4 /* floats of a row of sums in shared memory */
+    };
+    static_assert(ROWS * PITCH * 4 <= STAGES * STAGE_BYTES, "the sums must fit where the stages were");
+};
+
+/* What the kernel needs by value. */
+typedef struct arguments {
+    CUtensorMap x, w[EM__TILES_WEIGHTS];
+    const float *x_at;
+    const __nv_bfloat16 *w_at[EM__TILES_WEIGHTS];
+    int64_t x_step, w_step[EM__TILES_WEIGHTS]; /* elements from row to row */
+    int first[EM__TILES_WEIGHTS + 1];          /* tile of columns with which a weight begins */
+    int column[EM__TILES_WEIGHTS + 1];         /* column with which it begins */
+    int m, n, k, row_tiles, op;
+    bool by_four; /* bias, residual, result and their columns lie at multiples of 16 bytes */
+    const float *bias, *residual;
+    float *out;
+} arguments;
+
+/* The tile that a block makes. */
+typedef struct place {
+    int weight, row, column; /* the column within the weight */
+} place;
+
+template <typename SHAPE> __device__ __forceinline__ place place_of(const arguments &a)
+{
+    int tile = blockIdx.x / a.row_tiles;
+    place p = {0, (int)(blockIdx.x % a.row_tiles) * SHAPE::ROWS, 0};
+    while (tile >= a.first[p.weight + 1])
+        p.weight++;
+    p.column = (tile - a.first[p.weight]) * SHAPE::WIDE;
+    return p;
+}
+
+template <typename SHAPE>
+__device__ void fetch(const arguments &a, const place &p, char *stages, uint64_t *full, uint64_t *empty)
+{
+    int steps = (a.k + DEEP - 1) / DEEP;
+    for (int i = 0; i < steps; i++) {
+        int s = i % SHAPE::DEPTH_OF_PIPE;
+        char *x = stages + s * SHAPE::STAGE_BYTES;
+        if (i >= SHAPE::DEPTH_OF_PIPE)
+            em_barrier_wait(&empty[s], (i / SHAPE::DEPTH_OF_PIPE - 1) & 1);
+        em_barrier_expect(&full[s], SHAPE::STAGE_BYTES);
+        em_tile_load(x, &a.x, i * DEEP, p.row, &full[s]);
+        em_tile_load(x + SHAPE::X_BYTES / 2, &a.x, i * DEEP + HALF, p.row, &full[s]);
+        for (int q = 0; q < SHAPE::W_PARTS; q++)
+            em_tile_load(x + SHAPE::X_BYTES + q * SHAPE::W_BYTES, &a.w[p.weight], i * DEEP,
+                         p.column + q * (a.column[p.weight + 1] - a.column[p.weight]), &full[s]);
+    }
+}
+
+/* The upper halves of two f32 as a pair of bf16. */
+__device__ __forceinline__ uint32_t upper_halves(float2 v)
+{
+    return __byte_perm(__float_as_uint(v.x), __float_as_uint(v.y), 0x7632);
+}
+
+__device__ __forceinline__ float2 without_upper(float2 v)
+{
+    return {v.x - __uint_as_float(__float_as_uint(v.x) & 0xffff0000u),
+            v.y - __uint_as_float(__float_as_uint(v.y) & 0xffff0000u)};
+}
+
+/* Two neighbours of x as PARTS pairs of bf16. */
+template <int PARTS> __device__ __forceinline__ void cut(float2 v, uint32_t (&part)[PARTS])
+{
+    if constexpr (PARTS == 1) {
+        __nv_bfloat162 pair = __floats2bfloat162_rn(v.x, v.y);
+        part[0] = *(uint32_t *)&pair;
+    } else {
+#pragma unroll
+        for (int i = 0; i < PARTS; i++) {
+            part[i] = upper_halves(v);
+            v = without_upper(v);
+        }
+    }
+}
+
+/*
+ * 32 of depth for a thread's two rows, as two steps of wgmma want them: part[step][register]. The rows of 128 bytes are
+ * swizzled; odd ones are read with the steps the other way round, so that a half warp meets each bank once.
+ */
+template <int PARTS> __device__ __forceinline__ void load_x(const char *tile, int row, uint32_t (&part)[PARTS][2][4])
+{
+    const int lane = threadIdx.x % 32, within = lane & 3, odd = row & 1;
+    float2 v[2][4];
+#pragma unroll
+    for (int step = 0; step < 2; step++)
+#pragma unroll
+        for (int r = 0; r < 4; r++) {
+            int chunk = ((step ^ odd) * 4 + (r >> 1) * 2 + (within >> 1)) ^ (row & 7);
+            v[step][r] = *(const float2 *)(tile + (row + (r & 1) * 8) * 128 + chunk * 16 + (within & 1) * 8);
+        }
+#pragma unroll
+    for (int step = 0; step < 2; step++)
+#pragma unroll
+        for (int r = 0; r < 4; r++) {
+            uint32_t parts[PARTS];
+            cut<PARTS>(odd ? v[step ^ 1][r] : v[step][r], parts);
+#pragma unroll
+            for (int p = 0; p < PARTS; p++)
+                part[p][step][r] = parts[p];
+        }
+}
+
+/* The products of parts that count: those of the upper 8 bits with all, of the next with the next, and so on; smallest
+ * first. */
+template <typename SHAPE>
+__device__ __forceinline__ void multiply(float (&sums)[SHAPE::WIDE / 2], const uint32_t (&part)[SHAPE::X_PARTS][2][4],
+                                         uint64_t w, bool fresh)
+{
+    constexpr int LAST = SHAPE::X_PARTS - 1;
+    em_wgmma_begin();
+#pragma unroll
+    for (int step = 0; step < 2; step++)
+#pragma unroll
+        for (int sum = LAST; sum >= 0; sum--)
+#pragma unroll
+            for (int q = SHAPE::W_PARTS - 1; q >= 0; q--) {
+                if (sum - q < 0)
+                    continue;
+                bool is_first = step == 0 && sum == LAST && q == SHAPE::W_PARTS - 1;
+                em_wgmma<SHAPE::WIDE>::bf16(sums, part[sum - q][step], w + q * (SHAPE::W_BYTES >> 4) + step * 2,
+                                            !(fresh && is_first));
+            }
+    em_wgmma_commit();
+}
+
+/* Sums stay in the matrix units' accumulators, which are cut off, not rounded: good enough where x was rounded. */
+template <typename SHAPE>
+__device__ __forceinline__ void accumulate(const arguments &a, const char *stages, uint64_t *full, uint64_t *empty,
+                                           float (&sums)[SHAPE::WIDE / 2])
+{
+    constexpr int PENDING = 1;
+    const int row = threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4, steps = (a.k + DEEP - 1) / DEEP;
+    uint32_t first[1][2][4], second[1][2][4];
+    for (int i = 0; i < steps; i++) {
+        int s = i % SHAPE::DEPTH_OF_PIPE;
+        const char *x = stages + s * SHAPE::STAGE_BYTES;
+        uint64_t w = em_wgmma_b(x + SHAPE::X_BYTES);
+        em_barrier_wait(&full[s], i / SHAPE::DEPTH_OF_PIPE & 1);
+        load_x<1>(x, row, first);
+        multiply<SHAPE>(sums, first, w, i == 0);
+        em_wgmma_wait<PENDING>(); /* the second half of the stage before is done */
+        if (i > 0 && threadIdx.x % 32 == 0)
+            em_barrier_arrive(&empty[(i - 1) % SHAPE::DEPTH_OF_PIPE]);
+        load_x<1>(x + SHAPE::X_BYTES / 2, row, second);
+        multiply<SHAPE>(sums, second, w + 4, false);
+        em_wgmma_wait<PENDING>();
+    }
+    em_wgmma_wait<0>();
+    em_wgmma_pin(sums);
+}
+
+/* Each stage is summed up by the matrix units, and added to the sums with rounding. */
+template <typename SHAPE>
+__device__ __forceinline__ void accumulate_exactly(const arguments &a, const char *stages, uint64_t *full,
+                                                   uint64_t *empty, float (&sums)[SHAPE::WIDE / 2])
+{
+    const int row = threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4, steps = (a.k + DEEP - 1) / DEEP;
+    uint32_t first[SHAPE::X_PARTS][2][4], second[SHAPE::X_PARTS][2][4];
+    float stage[SHAPE::WIDE / 2];
+#pragma unroll
+    for (int j = 0; j < SHAPE::WIDE / 2; j++)
+        sums[j] = 0;
+    for (int i = 0; i < steps; i++) {
+        int s = i % SHAPE::DEPTH_OF_PIPE;
+        const char *x = stages + s * SHAPE::STAGE_BYTES;
+        uint64_t w = em_wgmma_b(x + SHAPE::X_BYTES);
+        em_barrier_wait(&full[s], i / SHAPE::DEPTH_OF_PIPE & 1);
+        load_x<SHAPE::X_PARTS>(x, row, first);
+        multiply<SHAPE>(stage, first, w, true);
+        load_x<SHAPE::X_PARTS>(x + SHAPE::X_BYTES / 2, row, second);
+        multiply<SHAPE>(stage, second, w + 4, false);
+        em_wgmma_wait<0>();
+        em_wgmma_pin(stage);
+        if (threadIdx.x % 32 == 0)
+            em_barrier_arrive(&empty[s]);
+#pragma unroll
+        for (int j = 0; j < SHAPE::WIDE / 2; j++)
+            sums[j] += stage[j];
+    }
+}
+
+/* Element `i` of a row of the weight: one bf16, or the sum of parts that lie `apart` elements from each other. */
+template <typename SHAPE> __device__ __forceinline__ float weight_at(const __nv_bfloat16 *w, int64_t apart)
+{
+    float sum = __bfloat162float(*w);
+    for (int q = 1; q < SHAPE::W_PARTS && isfinite(sum); q++)
+        sum += __bfloat162float(w[q * apart]);
+    return sum;
+}
+
+/* A sum with something in it that is not finite, by itself. */
+template <typename SHAPE> __device__ __noinline__ float sum_alone(const arguments &a, int weight, int row, int column)
+{
+    const float *x = a.x_at + row * a.x_step;
+    const __nv_bfloat16 *w = a.w_at[weight] + column * a.w_step[weight];
+    int64_t apart = (a.column[weight + 1] - a.column[weight]) * a.w_step[weight];
+    float sum = 0;
+    for (int i = 0; i < a.k; i++)
+        sum = fmaf(SHAPE::X_PARTS == 1 ? __bfloat162float(__float2bfloat16_rn(x[i])) : x[i],
+                   weight_at<SHAPE>(w + i, apart), sum);
+    return sum;
+}
+
+/* The warpgroup's sums to shared memory, rows PITCH apart. */
+template <typename SHAPE> __device__ __forceinline__ void lay_down(const float (&sums)[SHAPE::WIDE / 2], float *to)
+{
+    const int lane = threadIdx.x % 32, row = threadIdx.x / 32 * 16 + lane / 4;
+#pragma unroll
+    for (int j = 0; j < SHAPE::WIDE / 8; j++) {
+        float *at = to + row * SHAPE::PITCH + j * 8 + (lane & 3) * 2;
+        *(float2 *)at = {sums[j * 4], sums[j * 4 + 1]};
+        *(float2 *)(at + 8 * SHAPE::PITCH) = {sums[j * 4 + 2], sums[j * 4 + 3]};
+    }
+}
+
+/* Where a lane's piece `i` of its warp's 16 rows is, and which element of the result begins there. */
+template <typename SHAPE, int EACH> struct piece {
+    int row, column; /* the column within the weight */
+    float *sum;
+    int64_t at;
+    bool there;
+    __device__ __forceinline__ piece(const arguments &a, const place &p, float *sums, int i)
+    {
+        enum { ACROSS = SHAPE::WIDE / EACH };
+        int e = i * 32 + threadIdx.x % 32, within = threadIdx.x / 32 * 16 + e / ACROSS;
+        row = p.row + within;
+        column = p.column + e % ACROSS * EACH;
+        sum = sums + within * SHAPE::PITCH + e % ACROSS * EACH;
+        at = (int64_t)row * a.n + a.column[p.weight] + column;
+        there = row < a.m && column < a.column[p.weight + 1] - a.column[p.weight];
+    }
+};
+
+/* Four sums, those that are not finite taken again. */
+template <typename SHAPE>
+__device__ __forceinline__ float4 mended(const arguments &a, const place &p, const piece<SHAPE, 4> &at)
+{
+    float4 v = *(const float4 *)at.sum;
+    if (at.there && !isfinite(v.x + v.y + v.z + v.w))
+        for (int j = 0; j < 4; j++)
+            if (!isfinite(at.sum[j]))
+                at.sum[j] = sum_alone<SHAPE>(a, p.weight, at.row, at.column + j);
+    return *(const float4 *)at.sum;
+}
+
+__device__ __forceinline__ float4 plus(float4 a, float4 b)
+{
+    return {a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w};
+}
+
+/* Four columns a lane. The activation is one short loop, for there is little room for instructions; what is read from
+ * afar is read ahead. */
+template <typename SHAPE>
+__device__ __forceinline__ void finish_by_four(const arguments &a, const place &p, float *sums)
+{
+    enum { PIECES = SHAPE::WIDE / 8, BATCH = 8 };
+    float4 bias[2] = {};
+    for (int i = 0; i < 2 && a.bias; i++) { /* a lane's columns are those of its first two pieces */
+        piece<SHAPE, 4> at(a, p, sums, i);
+        if (at.column < a.column[p.weight + 1] - a.column[p.weight])
+            bias[i] = *(const float4 *)(a.bias + a.column[p.weight] + at.column);
+    }
+#pragma unroll 1
+    for (int i = 0; i < PIECES && a.op != EM__OP_COPY; i++) {
+        piece<SHAPE, 4> at(a, p, sums, i);
+        float4 v = plus(mended<SHAPE>(a, p, at), i & 1 ? bias[1] : bias[0]);
+        *(float4 *)at.sum = {em_activate(a.op, v.x), em_activate(a.op, v.y), em_activate(a.op, v.z),
+                             em_activate(a.op, v.w)};
+    }
+    for (int first = 0; first < PIECES; first += BATCH) {
+        float4 residual[BATCH];
+#pragma unroll
+        for (int i = 0; i < BATCH; i++) {
+            piece<SHAPE, 4> at(a, p, sums, first + i);
+            residual[i] = a.residual && at.there ? *(const float4 *)(a.residual + at.at) : float4{0, 0, 0, 0};
+        }
+#pragma unroll
+        for (int i = 0; i < BATCH; i++) {
+            piece<SHAPE, 4> at(a, p, sums, first + i);
+            float4 v = a.op == EM__OP_COPY ? plus(mended<SHAPE>(a, p, at), bias[i & 1]) : *(const float4 *)at.sum;
+            if (at.there)
+                *(float4 *)(a.out + at.at) = plus(v, residual[i]);
+        }
+    }
+}
+
+template <typename SHAPE> __device__ __forceinline__ void finish(const arguments &a, const place &p, float *sums)
+{
+#pragma unroll 1
+    for (int i = 0; i < SHAPE::WIDE / 2; i++) {
+        piece<SHAPE, 1> at(a, p, sums, i);
+        if (!at.there)
+            continue;
+        float sum = isfinite(*at.sum) ? *at.sum : sum_alone<SHAPE>(a, p.weight, at.row, at.column);
+        sum = em_activate(a.op, a.bias ? sum + a.bias[a.column[p.weight] + at.column] : sum);
+        a.out[at.at] = a.residual ? sum + a.residual[at.at] : sum;
+    }
+}
+
+/* From sums to the result, for a thread of a warpgroup. */
+template <typename SHAPE>
+__device__ __forceinline__ void work(const arguments &a, const place &p, char *stages, uint64_t *full, uint64_t *empty)
+{
+    float sums[SHAPE::WIDE / 2];
+    if constexpr (SHAPE::X_PARTS == 1)
+        accumulate<SHAPE>(a, stages, full, empty, sums);
+    else
+        accumulate_exactly<SHAPE>(a, stages, full, empty, sums);
+    em_grid_next();
+    asm volatile("bar.sync 1, %0;" ::"n"((int)SHAPE::WORKERS) : "memory"); /* no stage is read any more */
+    lay_down<SHAPE>(sums, (float *)stages);
+    __syncwarp();
+    if (a.by_four)
+        finish_by_four<SHAPE>(a, p, (float *)stages);
+    else
+        finish<SHAPE>(a, p, (float *)stages);
+}
+
+template <typename SHAPE>
+__global__ void __launch_bounds__(SHAPE::THREADS, 1) tiles_kernel(const __grid_constant__ arguments a)
+{
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+    extern __shared__ char memory[];
+    __shared__ uint64_t full[SHAPE::DEPTH_OF_PIPE], empty[SHAPE::DEPTH_OF_PIPE];
+    char *stages = memory + (-em_shared(memory) & 1023);
+    const place p = place_of<SHAPE>(a);
+    if (threadIdx.x == 0) {
+        for (int i = 0; i < SHAPE::DEPTH_OF_PIPE; i++) {
+            em_barrier_init(&full[i], 1);
+            em_barrier_init(&empty[i], SHAPE::WORKERS / 32);
+        }
+        em_barrier_publish();
+    }
+    em_grid_wait();
+    __syncthreads();
+    if (threadIdx.x >= SHAPE::WORKERS) {
+        if constexpr (SHAPE::THREADS - SHAPE::WORKERS == GROUP)
+            em_registers_give<40>();
+        if (threadIdx.x == SHAPE::WORKERS)
+            fetch<SHAPE>(a, p, stages, full, empty);
+    } else {
+        if constexpr (SHAPE::THREADS - SHAPE::WORKERS == GROUP)
+            em_registers_take<232>();
+        work<SHAPE>(a, p, stages, full, empty);
+    }
+#endif
+}
+
+/* w [rows, depth] of f32 to three bf16 that add up to it, [3][rows][depth]. */
+__global__ void cut_weight(const float *w, int64_t row_step, int64_t depth, int64_t size, __nv_bfloat16 *to)
+{
+    em_grid_wait();
+    for (int64_t i = (blockIdx.x * (int64_t)blockDim.x + threadIdx.x) * 2; i < size;
+         i += (int64_t)gridDim.x * blockDim.x * 2) {
+        const float *from = w + i / depth * row_step + i % depth;
+        uint32_t part[3];
+        cut<3>({from[0], from[1]}, part);
+        for (int q = 0; q < 3; q++)
+            *(uint32_t *)(to + q * size + i) = part[q];
+    }
+}
+
+#endif
