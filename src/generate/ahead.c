@@ -15,10 +15,11 @@ bool em__generation_can_run_ahead(const em_generation *g)
            o->overflow == EM_OVERFLOW_STOP && em__decoder_runs_ahead(g->decoder);
 }
 
-/* How many steps every sequence has room for, and some sequence a use. */
+/* How many steps every sequence has room for, and some sequence a use. The periods of dynamic rope change with each
+ * token: then one. */
 static size_t steps_of(const em_generation *g)
 {
-    size_t room = EM__AHEAD, use = 0;
+    size_t room = g->decoder->config.rope.kind == EM__ROPE_DYNAMIC ? 1 : EM__AHEAD, use = 0;
     for (size_t i = 0; i < g->n_sequences; i++) {
         const em__sequence *s = &g->sequences[i];
         const size_t written = s->tokens.length - s->prompt, most = g->options.max_tokens;
@@ -46,7 +47,7 @@ static void lay_out(em_generation *g, size_t steps, int32_t *lists, em__decoder_
             positions[at] = slots[at] = (int32_t)(s->cached + k);
             lengths[at] = (int32_t)(s->cached + k + 1);
         }
-        const int64_t length = (int64_t)(s->tokens.length + steps);
+        const int64_t length = (int64_t)(s->tokens.length + steps - 1);
         feed->length = length > feed->length ? length : feed->length;
     }
     feed->ids = ids;
