@@ -264,22 +264,20 @@ static void print_share(const generating *g, const em_generation_stats *s, const
     if (decoded == 0 || info->weight_bytes < CACHED_BYTES || g->values->answers > 1 || s->guessed > 0)
         return;
     double rate = ((double)info->token_bytes + kept) * (double)decoded / s->token_seconds;
-    double limit = cli_read_limit((int)g->values->session.threads);
+    double limit = cli_read_limit(cli_session_device(&g->values->session), (int)g->values->session.threads);
     if (limit > 0)
-        fprintf(stderr, "  decoding reads %.1f GB/s, %.0f %% of the %.1f GB/s that this machine's memory gives\n",
-                rate / 1e9, rate / limit * 100, limit / 1e9);
+        fprintf(stderr, "  decoding reads %.1f GB/s, %.0f %% of the %.1f GB/s that memory gives\n", rate / 1e9,
+                rate / limit * 100, limit / 1e9);
 }
 
 /* Where the device has memory of its own: how much of it is in use. */
-static bool print_device_memory(const generating *g)
+static void print_device_memory(const generating *g)
 {
     em_memory_stats m;
     em_device *device = cli_session_device(&g->values->session);
-    bool own = em_device_get_memory(device, &m);
-    if (own)
+    if (em_device_get_memory(device, &m))
         fprintf(stderr, "  %s: %.2f GB in use, %.2f GB at most, %.2f GB kept for reuse\n", em_device_name(device),
                 (double)m.active / 1e9, (double)m.peak / 1e9, (double)m.cached / 1e9);
-    return own;
 }
 
 static void print_stats(const generating *g)
@@ -296,8 +294,8 @@ static void print_stats(const generating *g)
             g->load_seconds, (double)info.weight_bytes / 1e9, s.prompt_tokens,
             s.prompt_seconds > 0 ? (double)(s.prompt_tokens - s.reused_tokens) / s.prompt_seconds : 0, s.tokens,
             s.token_seconds > 0 ? (double)decoded / s.token_seconds : 0, (double)s.cache_bytes / 1e6);
-    if (!print_device_memory(g))
-        print_share(g, &s, &info, decoded);
+    print_device_memory(g);
+    print_share(g, &s, &info, decoded);
     if (s.guessed > 0)
         fprintf(stderr, "  %zu of %zu guessed tokens were right\n", s.accepted, s.guessed);
 }

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <emily/emily.h>
+
 #include "core/block.h"
 #include "core/log.h"
 #include "core/pool.h"
@@ -54,7 +56,37 @@ static double read_all(const uint64_t *data, int threads)
     return sum == 0 || seconds <= 0 ? 0 : (double)started * (double)(length * STREAMS * sizeof *data) / seconds;
 }
 
-double cli_read_limit(int threads)
+enum { DEVICE_ELEMENTS = 512 << 20 };
+
+/* Seconds of one sum of `values`; 0 on failure. */
+static double time_sum(em_device *device, em_array *values)
+{
+    em_scope *s = em_scope_new(device);
+    const uint64_t begin = em__now();
+    em_status status = em_eval(s, em_sum(s, values, EM_ALL_AXES, false));
+    if (status == EM_OK)
+        status = em_device_wait(device);
+    const double seconds = (double)(em__now() - begin) / 1e9;
+    em_scope_free(s);
+    return status == EM_OK ? seconds : 0;
+}
+
+static double device_limit(em_device *device)
+{
+    double best = 0;
+    em_scope *s = em_scope_new(device);
+    em_array *values = em_iota(s, EM_F32, em_shape(DEVICE_ELEMENTS), 0);
+    if (em_eval(s, values) == EM_OK)
+        for (int i = 0; i < 2 * PASSES; i++) {
+            const double seconds = time_sum(device, values);
+            const double rate = seconds > 0 ? DEVICE_ELEMENTS * sizeof(float) / seconds : 0;
+            best = rate > best ? rate : best;
+        }
+    em_scope_free(s);
+    return best;
+}
+
+static double host_limit(int threads)
 {
     double best = 0;
     uint64_t *data = em__block_alloc(SIZE);
@@ -69,4 +101,10 @@ double cli_read_limit(int threads)
     }
     em__block_free(data, SIZE);
     return best;
+}
+
+double cli_read_limit(em_device *device, int threads)
+{
+    em_memory_stats stats;
+    return em_device_get_memory(device, &stats) ? device_limit(device) : host_limit(threads);
 }
