@@ -97,13 +97,47 @@ __device__ __forceinline__ auto em_operand(const em_inputs<F::N> &in, const int6
     return em_fetch<S, V>((const S *)in.data[I] + at[I], in.step[I], count);
 }
 
+/* The packets of the operands, and what F makes of them. */
+template <class F, int V> struct em_fetched {
+    em_packet<em_stored<F::in(0)>, V> a;
+    em_packet<em_stored<F::in(F::N > 1 ? 1 : 0)>, V> b;
+    em_packet<em_stored<F::in(F::N > 2 ? 2 : 0)>, V> c;
+};
+
 template <class F, int V>
-__global__ void __launch_bounds__(EM_THREADS)
-    em_map_kernel(const em_inputs<F::N> in, em_stored<F::OUT> *out, int64_t size)
+__device__ __forceinline__ void em_fetch_all(em_fetched<F, V> *p, const em_inputs<F::N> &in, const int64_t (&at)[F::N],
+                                             int count)
 {
-    em_grid_wait();
-    em_grid_next();
-    int64_t packet = blockIdx.x * (int64_t)EM_THREADS + threadIdx.x, start = packet * V, at[F::N];
+    p->a = em_operand<F, V, 0>(in, at, count);
+    if constexpr (F::N > 1)
+        p->b = em_operand<F, V, 1>(in, at, count);
+    if constexpr (F::N > 2)
+        p->c = em_operand<F, V, 2>(in, at, count);
+}
+
+template <class F, int V>
+__device__ __forceinline__ em_packet<em_stored<F::OUT>, V> em_make(const em_fetched<F, V> &p, int op)
+{
+    em_packet<em_stored<F::OUT>, V> r;
+#pragma unroll
+    for (int k = 0; k < V; k++) {
+        if constexpr (F::N == 1)
+            r.v[k] = em_apply<F>(op, p.a, k);
+        else if constexpr (F::N == 2)
+            r.v[k] = em_apply<F>(op, p.a, p.b, k);
+        else
+            r.v[k] = em_apply<F>(op, p.a, p.b, p.c, k);
+    }
+    return r;
+}
+
+/* One packet, wherever it lies. */
+template <class F, int V>
+__device__ __forceinline__ void em_map_packet(const em_inputs<F::N> &in, em_stored<F::OUT> *out, int64_t packet,
+                                              int64_t size)
+{
+    int64_t start = packet * V, at[F::N];
+    em_fetched<F, V> p;
     if (start >= size)
         return;
     int count = size - start < V ? (int)(size - start) : V;
@@ -114,24 +148,8 @@ __global__ void __launch_bounds__(EM_THREADS)
     } else {
         em_locate(in, packet, at);
     }
-    auto a = em_operand<F, V, 0>(in, at, count);
-    em_packet<em_stored<F::OUT>, V> r;
-    if constexpr (F::N == 1) {
-#pragma unroll
-        for (int k = 0; k < V; k++)
-            r.v[k] = em_apply<F>(in.op, a, k);
-    } else if constexpr (F::N == 2) {
-        auto b = em_operand<F, V, 1>(in, at, count);
-#pragma unroll
-        for (int k = 0; k < V; k++)
-            r.v[k] = em_apply<F>(in.op, a, b, k);
-    } else {
-        auto b = em_operand<F, V, 1>(in, at, count);
-        auto c = em_operand<F, V, 2>(in, at, count);
-#pragma unroll
-        for (int k = 0; k < V; k++)
-            r.v[k] = em_apply<F>(in.op, a, b, c, k);
-    }
+    em_fetch_all<F, V>(&p, in, at, count);
+    em_packet<em_stored<F::OUT>, V> r = em_make<F, V>(p, in.op);
     if (count == V) {
         *(em_packet<em_stored<F::OUT>, V> *)(out + start) = r;
         return;
@@ -140,6 +158,36 @@ __global__ void __launch_bounds__(EM_THREADS)
     for (int k = 0; k < V; k++)
         if (k < count)
             out[start + k] = r.v[k];
+}
+
+/* U packets a thread, EM_THREADS apart: all are fetched before the first is made. */
+template <class F, int V, int U>
+__global__ void __launch_bounds__(EM_THREADS)
+    em_map_kernel(const __grid_constant__ em_inputs<F::N> in, em_stored<F::OUT> *out, int64_t size)
+{
+    em_grid_wait();
+    em_grid_next();
+    int64_t packet = blockIdx.x * (int64_t)(EM_THREADS * U) + threadIdx.x;
+    if constexpr (U == 1) {
+        em_map_packet<F, V>(in, out, packet, size);
+    } else if (!in.flat || (blockIdx.x + (int64_t)1) * (EM_THREADS * U * V) > size) {
+#pragma unroll 1
+        for (int u = 0; u < U; u++)
+            em_map_packet<F, V>(in, out, packet + u * EM_THREADS, size);
+    } else {
+        em_fetched<F, V> p[U];
+#pragma unroll
+        for (int u = 0; u < U; u++) {
+            int64_t at[F::N];
+#pragma unroll
+            for (int i = 0; i < F::N; i++)
+                at[i] = (packet + u * EM_THREADS) * V * in.step[i];
+            em_fetch_all<F, V>(&p[u], in, at, V);
+        }
+#pragma unroll
+        for (int u = 0; u < U; u++)
+            *(em_packet<em_stored<F::OUT>, V> *)(out + (packet + u * EM_THREADS) * V) = em_make<F, V>(p[u], in.op);
+    }
 }
 
 constexpr int em_bytes(int dtype)
@@ -182,14 +230,18 @@ static bool em_by_packets(em_inputs<N> *in, const int (&sizes)[N], const void *o
     return true;
 }
 
+/* Packets a thread: two where little is done to many small elements. */
+template <class F> constexpr int em_packets = 1;
+
 template <class F, int V> static em_status em_map_launch(em__cuda *cuda, const em__call *call, em_inputs<F::N> *in)
 {
+    constexpr int U = V > 1 ? em_packets<F> : 1;
     int64_t size = em__spec_size(&call->out.spec), packets = (size + V - 1) / V;
     in->flat = V > 1 ? in->layout.rank <= 1 : false;
     in->small = packets <= 0x7fffffff;
     in->op = (int)call->op;
-    return em_launch(cuda, em__op_get(call->op)->name, em_map_kernel<F, V>, em_blocks(packets, EM_THREADS), EM_THREADS,
-                     0, *in, (em_stored<F::OUT> *)call->out.data, size);
+    return em_launch(cuda, em__op_get(call->op)->name, em_map_kernel<F, V, U>, em_blocks(packets, EM_THREADS * U),
+                     EM_THREADS, 0, *in, (em_stored<F::OUT> *)call->out.data, size);
 }
 
 /* The kernel function of F, a packet at a time; G, with the same dtypes, has the same function for general strides
@@ -231,6 +283,12 @@ template <class F, class G, int V = em_width<F>()> static em_status em_map(em_de
 #define EM_OF_OP template <int OP, int T>
 EM_F(em_f1, EM_OF_OP, 1, T, EM_ONE, em_float1<OP>(x))
 EM_F(em_f2, EM_OF_OP, 2, T, EM_TWO, (em_float2<OP>(x, y)))
+
+constexpr bool em_is_light(int op)
+{
+    return op == EM__OP_ADD || op == EM__OP_SUB || op == EM__OP_MUL || op == EM__OP_MAXIMUM || op == EM__OP_MINIMUM;
+}
+template <int OP, int T> constexpr int em_packets<em_f2<OP, T>> = em_bytes(T) == 2 && em_is_light(OP) ? 2 : 1;
 
 /* F's: all ops of a list, told apart when they run. */
 #define EM_ANY_OF(NAME, COUNT, RESULT, VALUE, PARAMETERS, LIST, CASE)                                                  \

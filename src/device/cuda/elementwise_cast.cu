@@ -14,6 +14,8 @@ template <int FROM, int TO> struct cast_one {
     }
 };
 
+template <int FROM, int TO> constexpr int em_packets<cast_one<FROM, TO>> = em_bytes(TO) <= 4 ? 2 : 1;
+
 /* An element a thread, from one dtype to any, by general strides. */
 template <int FROM>
 __global__ void __launch_bounds__(EM_THREADS) cast_kernel(const em_inputs<1> in, void *out, int to, int64_t size)
@@ -98,6 +100,8 @@ template <int T> struct select_one {
         return condition ? x : y;
     }
 };
+
+template <int T> constexpr int em_packets<select_one<T>> = 2;
 
 em__kernel_fn em__elementwise_select(em_dtype dtype)
 {
