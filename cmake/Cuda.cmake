@@ -54,11 +54,20 @@ file(GLOB EMILY_CUDA_SOURCES CONFIGURE_DEPENDS src/device/cuda/*.cu src/device/c
 file(GLOB EMILY_CUDA_SHARED CONFIGURE_DEPENDS src/ops/*.c)
 list(APPEND EMILY_CUDA_SHARED src/core/dtype.c src/core/float16.c src/core/number.c src/device/layout.c
   src/device/linalg.c src/device/linalg_move.c)
-# What chains compile again at run time (op_math.cuh) must not be contracted.
+# What NVRTC compiles at run time: as text, without the includes; and here too it must not be contracted.
+set(EMILY_CUDA_TEXTS "/* Made by cmake from headers that NVRTC compiles. */\n")
+foreach(name IN ITEMS op_math chain_math)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/device/cuda/${name}.cuh)
+  file(READ src/device/cuda/${name}.cuh text)
+  string(REGEX REPLACE "#include \"[^\"]*\"\n" "" text "${text}")
+  string(APPEND EMILY_CUDA_TEXTS "static const char em__text_${name}[] = R\"emily(${text})emily\";\n")
+endforeach()
+file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/cuda/cuda_texts.h CONTENT "@EMILY_CUDA_TEXTS@" @ONLY)
 file(GLOB EMILY_CUDA_EXACT CONFIGURE_DEPENDS src/device/cuda/elementwise*.cu)
 set_source_files_properties(${EMILY_CUDA_EXACT} PROPERTIES COMPILE_OPTIONS --fmad=false)
 add_library(emily_cuda MODULE ${EMILY_CUDA_SOURCES} ${EMILY_CUDA_SHARED})
 target_include_directories(emily_cuda PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include
+  ${CMAKE_BINARY_DIR}/cuda
   ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
 target_include_directories(emily_cuda SYSTEM PRIVATE ${EMILY_CUDA_HEADERS})
 target_compile_definitions(emily_cuda PRIVATE _GNU_SOURCE)

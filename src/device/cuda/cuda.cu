@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "device/cuda/chain.h"
 #include "device/cuda/common.cuh"
 
 extern "C" {
@@ -139,6 +140,7 @@ static em_device *start(em__cuda *cuda, int ordinal)
     vtable->describe = describe;
     vtable->prepare = prepare;
     vtable->fuses_linear = fuses_linear;
+    vtable->chains = em_chain_takes;
     vtable->memory = &em__cuda_memory;
     vtable->recorder = &em__cuda_recorder;
     vtable->merge = em__cuda_merge;
