@@ -393,7 +393,8 @@ static void test_logits(void **state)
     em_model *model = open_model("qwen3");
     (void)state;
     for (size_t speculate = 0; speculate <= 4; speculate += 4) {
-        const em_generation_options options = {.max_tokens = 40, .ignore_eos = true, .speculate = speculate};
+        const em_generation_options options = {
+            .max_tokens = 40, .ignore_eos = true, .speculate = speculate, .logits = true};
         const em_prompt start = {prompt, LENGTH};
         em_generation *g = begin(model, options);
         bool going = true;

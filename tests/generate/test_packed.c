@@ -14,7 +14,7 @@ static void record(em_model_lane lane, bool raw, float *logits)
 {
     static const int32_t ids[] = {1, 300, 17, 42, 5, 900, 77, 8, 8, 61, 40};
     const em_model_options how = {.struct_size = sizeof how, .lane = lane, .raw_weights = raw};
-    const em_generation_options options = {.struct_size = sizeof options, .ignore_eos = true};
+    const em_generation_options options = {.struct_size = sizeof options, .ignore_eos = true, .logits = true};
     em_model *model = em_model_open(PRIMER, &how);
     em_generation *g = em_generation_new(model, &options);
     const em_prompt prompt = {ids, sizeof ids / sizeof *ids};
