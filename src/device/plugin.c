@@ -38,8 +38,9 @@ static const em__plugin_host *host(void)
                                        .block_free = em__block_free,
                                        .calloc = em__calloc,
                                        .free = em__free};
-    services.cpu = em__cpu_device();
-    return &services;
+    if (!services.cpu)
+        services.cpu = em__cpu_device();
+    return services.cpu ? &services : NULL;
 }
 
 /* Opens DIR/libemily_NAME.so, if it is there; a broken one says why it does not load. */
@@ -98,7 +99,7 @@ static void open_locked(plugin *p)
     memcpy(&p->device, &symbol, sizeof symbol); /* ISO C has no cast from an object to a function */
     if (!p->device)
         return;
-    if (p->device(host(), 0))
+    if (host() && p->device(host(), 0))
         p->reason[0] = 0;
     else
         snprintf(p->reason, sizeof p->reason, "%s", em_last_error());

@@ -80,10 +80,9 @@ static em_status build(em_program *program, const em__program_options *options)
     em_status status = em__program_schedule(program);
     em__device_leave(program->device);
     EM__TRY(status);
-    EM__TRY(em__program_place(program));
     if (options->lane == EM_FUSE && program->device->vtable->merge)
         EM__TRY(em__program_merge(program));
-    return EM_OK;
+    return em__program_place(program);
 }
 
 em_status em__program_new(em__graph *graph, const em__program_options *options, em_program **out)

@@ -1,24 +1,31 @@
 /*
  * Merging steps: a device may run several consecutive calls by one kernel. It is shown the calls with pointers that
- * tell which memory is the same: those of the arena and of constants are final; inputs and outputs, which each run
- * brings anew, stand at addresses that nothing else has.
+ * tell which memory is the same: those into constants are final, every other storage stands at addresses that nothing
+ * else has. Storages get their places afterwards: what calls that run together touch must live as long as all of them,
+ * for a kernel may write its results before it has read all that the first call reads.
  */
 #include "core/alloc.h"
 #include "core/error.h"
 #include "graph/program.h"
 
-/* Beyond any address of a process; one window an input or output, wide enough for its bytes. */
+/* Beyond any address of a process; one window a storage, wide enough for its bytes. */
 #define STANDS_FROM ((uintptr_t)1 << 60)
-#define WINDOW ((uintptr_t)1 << 44)
+#define WINDOW ((uintptr_t)1 << 40)
 
 static void stand_in(em_program *program)
 {
-    for (size_t i = 0; i < program->patches.length; i++) {
-        const em__patch *p = &program->patches.data[i];
-        em__call *call = &program->steps.data[p->step].call;
-        size_t window = (size_t)p->index + (p->output ? program->n_inputs : 0);
-        uintptr_t at = STANDS_FROM + window * WINDOW + (uintptr_t)p->offset;
-        *(p->place < call->n_in ? &call->in[p->place].data : &call->out.data) = (void *)at;
+    for (size_t i = 0; i < program->steps.length; i++) {
+        em__step *step = &program->steps.data[i];
+        for (int j = 0; j < step->call.n_in + 2; j++) {
+            const em__place at = step->places[j];
+            if (at.storage < 0)
+                continue;
+            const em__storage *storage = &program->storages.data[at.storage];
+            *em__step_pointer(step, j) =
+                storage->kind == EM__AT_CONSTANT
+                    ? storage->data + at.offset
+                    : (void *)(STANDS_FROM + (uintptr_t)at.storage * WINDOW + (uintptr_t)at.offset);
+        }
     }
 }
 
@@ -40,6 +47,15 @@ static size_t last_read(const em_program *program, size_t index)
     return kind == EM__AT_OUTPUT || kind == EM__AT_INPUT ? SIZE_MAX : last;
 }
 
+static void keep_alive(em_program *program, int storage, int first, int last)
+{
+    if (storage < 0)
+        return;
+    em__storage *s = &program->storages.data[storage];
+    s->first = first < s->first ? first : s->first;
+    s->last = last > s->last ? last : s->last;
+}
+
 /* Step `first` runs the n steps from it on. */
 static em_status take_over(em_program *program, size_t first, size_t n, em__kernel_fn kernel)
 {
@@ -50,6 +66,8 @@ static em_status take_over(em_program *program, size_t first, size_t n, em__kern
         em__step *step = &program->steps.data[first + i];
         calls[i] = &step->call;
         step->merged = i > 0;
+        for (int j = 0; j < step->call.n_in + 2; j++)
+            keep_alive(program, step->places[j].storage, (int)first, (int)(first + n - 1));
     }
     program->steps.data[first].call.merged = calls;
     program->steps.data[first].call.kernel = kernel;

@@ -81,7 +81,7 @@ static em_status plan_arena(em_program *program)
     return status;
 }
 
-static void **pointer_of(em__step *step, int place)
+void **em__step_pointer(em__step *step, int place)
 {
     int n = step->call.n_in;
     return place < n ? &step->call.in[place].data : place == n ? &step->call.out.data : &step->call.scratch;
@@ -99,7 +99,7 @@ static em_status bind(em_program *program, int index, int place)
         return em__vec_push(&program->patches, patch);
     }
     char *base = storage->kind == EM__AT_ARENA ? program->arena + storage->offset : storage->data;
-    *pointer_of(step, place) = base + at.offset;
+    *em__step_pointer(step, place) = base + at.offset;
     return EM_OK;
 }
 

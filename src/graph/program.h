@@ -105,7 +105,10 @@ em_status em__program_schedule(em_program *program);
 /* Places arena storages, allocates the arena, sets all fixed pointers and lists the patches. */
 em_status em__program_place(em_program *program);
 
-/* Steps that one kernel of the device can run in the stead of several (merge.c). */
+/* Where a call has the pointer of a place: its operands, result, scratch. */
+void **em__step_pointer(em__step *step, int place);
+
+/* Steps that one kernel of the device can run in the stead of several; before they are placed (merge.c). */
 em_status em__program_merge(em_program *program);
 
 /* Calls the kernels from `first` on, up to `end`, or asks the device to (record.c). */

@@ -35,12 +35,17 @@ struct em__recordings {
     bool off; /* the device failed to record: kernels are called from then on */
 };
 
-static void empty_entry(em_program *program, entry *e)
+static void forget_stretches(em_program *program, entry *e)
 {
     for (size_t i = 0; i < e->stretches.length; i++)
         if (e->stretches.data[i].recording)
             program->device->vtable->recorder->free(program->device, e->stretches.data[i].recording);
     em__vec_free(&e->stretches);
+}
+
+static void empty_entry(em_program *program, entry *e)
+{
+    forget_stretches(program, e);
     em__free(e->pointers);
     *e = (entry){0};
 }
@@ -155,7 +160,12 @@ em_status em__program_replay(em_program *program, const void *const *inputs, voi
         return em__program_steps(program, 0, program->steps.length);
     }
     e->used = ++r->clock;
-    if (!e->recorded && record(program, e) != EM_OK) {
+    em_status recorded = e->recorded ? EM_OK : record(program, e);
+    if (recorded == EM_ERROR_OUT_OF_MEMORY) { /* there may be some at the next run */
+        forget_stretches(program, e);
+        return em__program_steps(program, 0, program->steps.length);
+    }
+    if (recorded != EM_OK) {
         em__log(EM_LOG_WARN, "%s: a program can't be recorded, its kernels are called one by one: %s",
                 em_device_name(program->device), em_last_error());
         r->off = true;

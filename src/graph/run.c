@@ -145,7 +145,8 @@ static em_array *own(em_program *program, em_array *const *inputs, size_t index,
     em_array *input = inputs[index];
     em_device *memory = em__memory_of(program->device);
     bool alone = atomic_load(&input->refs) == 1 && atomic_load(&input->buffer->refs) == 1 && !input->buffer->foreign &&
-                 input->buffer->memory == memory && !atomic_load(&input->buffer->mirrors);
+                 input->buffer->memory == memory && !atomic_load(&input->buffer->mirrors) &&
+                 input->offset % EM__PART_ALIGN == 0;       /* kernels of an update may want its memory aligned */
     for (size_t i = 0; i < program->n_inputs && alone; i++) /* another input may be the same array */
         alone = i == index || inputs[i] != input;
     if (alone)

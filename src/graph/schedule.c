@@ -160,8 +160,11 @@ static em_status lowered_step(schedule *s, const em__node *node, em__call *call,
         status = em__lower(program->device, call, &lowered);
     }
     for (int i = 0; i < call->n_in && status == EM_OK; i++)
-        if (em__lowered_copies(&lowered, call, i))
+        if (em__lowered_copies(&lowered, call, i)) {
             status = add_temporary(program, &call->in[i], &in[i]);
+            call->constant &=
+                i < 64 ? ~((uint64_t)1 << i) : UINT64_MAX; /* what the kernel reads is a copy, of each run */
+        }
     if (status == EM_OK)
         status = place_result(s, node, call, in, &lowered.plan, &out->place);
     if (status == EM_OK && lowered.plan.scratch)

@@ -114,8 +114,11 @@ static em_status coded_steps(void *context)
     em_status status = em_scope_status(s);
     if (status == EM_OK && (status = em_eval(s, y)) == EM_OK)
         status = em_eval(s, exact);
+    const float *wanted = status == EM_OK ? em_array_data(exact) : NULL, *given = wanted ? em_array_data(y) : NULL;
+    if (status == EM_OK && !given) /* from a device's memory they have yet to come */
+        status = em_last_status();
     for (int i = 0; status == EM_OK && i < B * H * D; i++) {
-        double want = ((const float *)em_array_data(exact))[i], got = ((const float *)em_array_data(y))[i];
+        double want = wanted[i], got = given[i];
         sum += (got - want) * (got - want);
         square += want * want;
     }

@@ -288,6 +288,8 @@ static void test_replay_allocates_nothing(void **state)
     const em_spec spec = {EM_F32, {1, {3}}};
     em_program *p = em_compile(power, &bound, &spec, 1, 2, NULL);
     assert_non_null(p);
+    for (int i = 0; i < 3; i++) /* a GPU's first runs make room for the caller's memory, and a recording */
+        EXPECT_OK(em_run_raw(p, (const void *[]){x}, (void *[]){y, &count}));
     unsigned long before = em__alloc_count();
     em_memory_stats blocks, after;
     em_memory_get_stats(&blocks);
@@ -386,7 +388,8 @@ static void test_donated(void **state)
     assert_float_equal(((const float *)em_array_data(out[0]))[4], 5, 0);
     const void *memory = em_array_data(out[0]);
     EXPECT_OK(em_run(p, (em_array *[]){out[0], out[1], em_scalar(s, EM_F32, 6)}, again));
-    assert_ptr_equal(em_array_data(again[0]), memory);
+    if (!em_device_get_memory(em_device_default(), NULL)) /* else the host's copy of it is another */
+        assert_ptr_equal(em_array_data(again[0]), memory);
     assert_float_equal(((const float *)em_array_data(again[0]))[8], 6, 0);
     em_array_release(&held);
     for (int i = 0; i < 2; i++) {

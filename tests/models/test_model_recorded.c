@@ -127,7 +127,12 @@ static void check_batches(const recorded *r)
             assert_true(truncated < 99);
             for (size_t k = 0; k < r->n_cases; k++) {
                 em_array *one = embed(model, &texts[k], 1, &plain);
-                EXPECT_SAME_BITS(EM_F32, (const float *)em_array_data(all) + k * width, em_array_data(one), width);
+                const float *together = (const float *)em_array_data(all) + k * width, *alone = em_array_data(one);
+                if (em_device_get_memory(em_device_default(), NULL)) /* a GPU's kernels are chosen by size */
+                    for (size_t d = 0; d < width; d++)
+                        assert_float_equal(together[d], alone[d], 1e-5);
+                else
+                    EXPECT_SAME_BITS(EM_F32, together, alone, width);
                 em_array_release(&one);
             }
             em_array_release(&all);

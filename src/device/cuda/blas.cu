@@ -90,6 +90,17 @@ static bool types_of(em_dtype dtype, types *out)
     }
 }
 
+static void make_handle(em__cuda_blas *blas)
+{
+    if (!blas->workspace && cudaMalloc(&blas->workspace, WORKSPACE_BYTES) != cudaSuccess) {
+        cudaGetLastError();
+        blas->workspace = NULL;
+        return;
+    }
+    if (blas->lt.create(&blas->handle) != CUBLAS_STATUS_SUCCESS)
+        blas->handle = NULL;
+}
+
 static void open_blas(em__cuda_blas *blas)
 {
     const em__cuda_symbol symbols[] = {
@@ -97,14 +108,8 @@ static void open_blas(em__cuda_blas *blas)
         FUNCTIONS(X)
 #undef X
     };
-    if (!em__cuda_library("libcublasLt.so.13", symbols, sizeof symbols / sizeof symbols[0]))
-        return;
-    if (cudaMalloc(&blas->workspace, WORKSPACE_BYTES) != cudaSuccess) {
-        cudaGetLastError();
-        return;
-    }
-    if (blas->lt.create(&blas->handle) != CUBLAS_STATUS_SUCCESS)
-        blas->handle = NULL;
+    if (em__cuda_library("libcublasLt.so.13", symbols, sizeof symbols / sizeof symbols[0]))
+        make_handle(blas);
 }
 
 /* The library, opened at first use; NULL where there is none. */
@@ -112,6 +117,8 @@ static em__cuda_blas *blas_of(em__cuda *cuda)
 {
     if (!cuda->blas && (cuda->blas = new (std::nothrow) em__cuda_blas()))
         open_blas(cuda->blas);
+    else if (cuda->blas && cuda->blas->lt.create && !cuda->blas->handle && !cuda->recording)
+        make_handle(cuda->blas); /* there was no memory for it: there may be now */
     return cuda->blas && cuda->blas->handle ? cuda->blas : NULL;
 }
 

@@ -97,6 +97,13 @@ static void cut_flat(em_chain_layout *l)
     l->args.inner = l->columns / l->packet;
 }
 
+/* Whether step i reduces an operand that is the same along the row: the source has no array for it. */
+static bool reduces_thin(const em_chain_layout *l, int i)
+{
+    const em__chain_step *step = &l->chain.steps[i];
+    return step->reduces && step->in[0] < EM__CHAIN_LOCAL && l->args.strides[step->in[0]][EM_MAX_RANK] == 0;
+}
+
 bool em_chain_lay_out(const em__cuda *cuda, const em__call *call, em_chain_layout *l)
 {
     const em__spec *specs[EM__CHAIN_OPERANDS];
@@ -119,6 +126,9 @@ bool em_chain_lay_out(const em__cuda *cuda, const em__call *call, em_chain_layou
         cut_flat(l);
     for (int i = 0; i < l->n_in && l->chain.n_axes; i++)
         if (l->columns > 1 && l->args.strides[i][EM_MAX_RANK] != 0 && l->args.strides[i][EM_MAX_RANK] != 1)
+            return false;
+    for (int i = 0; i < l->chain.n_steps && l->chain.n_axes; i++)
+        if (reduces_thin(l, i))
             return false;
     l->small = l->args.size / l->packet < 0x7fffffff && l->args.rows < 0x7fffffff;
     return l->columns <= 65536 || !l->chain.n_axes;

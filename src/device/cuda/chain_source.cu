@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "cuda_texts.h"
+#include <cuda_texts.h>
 #include "device/cuda/chain.h"
 
 enum { BY_REDUCTION = EM__CHAIN_STEPS }; /* beside the groups: who reads an operand */

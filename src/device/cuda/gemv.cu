@@ -83,17 +83,19 @@ static size_t shared_bytes(const em__gemv *job, const kind *k, int warps)
 }
 
 /* Rows of weights to blocks, as few warps as take no more rounds. */
-static void divide(em__gemv *job, int sms, const kind *k)
+static void divide(em__gemv *job, const em__cuda *cuda, const kind *k)
 {
     const int step = job->pair ? 2 * EM_GEMV_UNIT : EM_GEMV_UNIT;
     job->chunks = divide_up(job->depth, k->chunk);
     int waves = 1;
     do
-        job->per_block = divide_up(divide_up(job->rows, sms * waves++), step) * step;
+        job->per_block = divide_up(divide_up(job->rows, cuda->sms * waves++), step) * step;
     while (job->per_block > step && (size_t)(job->chunks * job->m * job->per_block) * 4 > TABLE_BYTES);
     const int units = job->per_block / EM_GEMV_UNIT * job->chunks;
     int most = EM_GEMV_WARPS;
     while (most > EM_GEMV_WARPS / 2 && shared_bytes(job, k, most) > BLOCK_BYTES)
+        most--;
+    while (most > 1 && shared_bytes(job, k, most) > cuda->shared_bytes)
         most--;
     job->warps = divide_up(units, divide_up(units, most));
 }
@@ -111,7 +113,7 @@ static bool lie_well(const em__gemv *job)
 em_status em__gemv_run(em__cuda *cuda, em__gemv *job, const char *what)
 {
     const kind *k = find_kind(job->weights);
-    divide(job, cuda->sms, k);
+    divide(job, cuda, k);
     /* A replay follows all that was asked before, so that constants lie ready; a launch may overlap what made them. */
     job->constant = job->constant && cuda->recording;
     job->shift = job->group == 128 ? 7 : job->group == 64 ? 6 : 5;
@@ -170,8 +172,8 @@ static bool read_dot(const em__call *call, em__gemv *job)
     const em__dot dot = em__dot_decode(call->ints);
     const em__tensor *a = &call->in[0], *b = &call->in[1];
     if (dot.n_contract != 1 || dot.n_batch != 0 || b->spec.rank != 2 || dot.contract_b[0] != 1 ||
-        dot.contract_a[0] != a->spec.rank - 1)
-        return false;
+        dot.contract_a[0] != a->spec.rank - 1 || !em__tensor_is_contiguous(b))
+        return false; /* a turned weight would be copied at every run; cuBLASLt takes it as it lies */
     set_x(job, call);
     return add_weight(job, 0, b, is_constant(call, 1));
 }
@@ -184,7 +186,7 @@ static bool read_linear(const em__call *call, em__gemv *job)
     set_x(job, call);
     for (int i = 0; i < n; i++) {
         const int operand = em__linear_weight(call->ints, i);
-        if (call->in[operand].spec.dtype != call->in[1].spec.dtype ||
+        if (call->in[operand].spec.dtype != call->in[1].spec.dtype || !em__tensor_is_contiguous(&call->in[operand]) ||
             !add_weight(job, i, &call->in[operand], is_constant(call, operand)))
             return false;
     }
@@ -217,7 +219,7 @@ static bool read_quantized(const em__call *call, em__gemv *job)
 bool em__gemv_read(const em__call *call, em__gemv *job)
 {
     *job = {};
-    if (call->in[0].spec.rank < 1)
+    if (call->n_in < 2 || call->in[0].spec.rank < 1)
         return false;
     switch (call->op) {
     case EM__OP_DOT_GENERAL: return read_dot(call, job);

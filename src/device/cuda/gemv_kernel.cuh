@@ -2,19 +2,12 @@
 #ifndef EM_DEVICE_CUDA_GEMV_KERNEL_CUH
 #define EM_DEVICE_CUDA_GEMV_KERNEL_CUH
 
+#include "device/cuda/activate.cuh"
 #include "device/cuda/gemv.cuh"
 
 static __device__ __noinline__ float em_gemv_activate(em__op op, float v)
 {
-    switch (op) {
-    case EM__OP_SILU: return v / (1 + expf(-v));
-    case EM__OP_SIGMOID: return 1 / (1 + expf(-v));
-    case EM__OP_TANH: return tanhf(v);
-    case EM__OP_RELU: return v != v || v > 0 ? v : 0;
-    case EM__OP_GELU: return 0.5f * v * (1 + erff(v * 0.70710678118654752f));
-    case EM__OP_GELU_TANH: return 0.5f * v * (1 + tanhf(0.79788456080286536f * (v + 0.044715f * v * v * v)));
-    default: return v;
-    }
+    return em_activate<float>((int)op, v);
 }
 
 /* N bytes from global to shared memory, 16 past the first-level cache; zeros where there is nothing. */
@@ -150,7 +143,7 @@ __device__ __forceinline__ void em_gemv_fetch(const em__gemv &g, char *slot, em_
 {
     using ring = em_gemv_ring<K>;
     constexpr int STEP = 32 / K::LANES; /* rows a load */
-    const int stride = g.depth / 8 * K::BITS, byte = chunk * (K::LANES * 16) + lane % K::LANES * 16;
+    const int stride = (int)((int64_t)g.depth * K::BITS / 8), byte = chunk * (K::LANES * 16) + lane % K::LANES * 16;
     const bool there = byte < stride;
     int row = at.first + lane / K::LANES;
     const char *from = g.weight[at.matrix] + (int64_t)row * stride + byte;

@@ -55,7 +55,7 @@ static em_status run_on_host(em_device *device, const em__call *call)
         em__call mine = *call, there;
         mine.in = in;
         mine.out.data = out;
-        if (call->out.data == call->in[0].data && call->n_in > 0 && bytes_of(&call->in[0].spec) == bytes)
+        if (call->n_in > 0 && call->out.data == call->in[0].data && bytes_of(&call->in[0].spec) == bytes)
             memcpy(out, in[0].data, bytes); /* an update in place leaves alone what it does not change */
         status = run_there(&mine, &there);
     }

@@ -19,7 +19,6 @@
 #define SMALLEST ((size_t)512)
 #define STAGE_BYTES ((size_t)2 << 20) /* of a pinned buffer */
 #define PARALLEL_FROM ((size_t)8 << 20)
-#define SMALL ((size_t)64 << 10) /* the driver itself stages so many bytes, without waiting */
 
 enum { MOST_LANES = 8, BUFFERS = 2 * MOST_LANES }; /* a lane of an upload has two pinned buffers in turn */
 
@@ -29,6 +28,7 @@ struct em__cuda_heap {
     std::unordered_map<size_t, std::vector<void *>> cached; /* by bytes of the class */
     char *stage[BUFFERS];
     cudaEvent_t staged[BUFFERS]; /* the copy out of the buffer is done */
+    size_t turn;                 /* small uploads take the buffers in turn, so that they seldom wait for one */
 };
 
 static size_t class_of(size_t size)
@@ -142,6 +142,18 @@ static em_status wait(em_device *device)
     return em__cuda_check(cuda, cudaStreamSynchronize(cuda->stream), "work before this");
 }
 
+/* By way of a pinned buffer: the bytes are free when it returns, pinned themselves or not. */
+static cudaError_t upload_piece(em__cuda *cuda, size_t buffer, char *to, const char *from, size_t size)
+{
+    em__cuda_heap *heap = cuda->heap;
+    cudaError_t error = cudaEventSynchronize(heap->staged[buffer]);
+    if (error != cudaSuccess)
+        return error;
+    memcpy(heap->stage[buffer], from, size);
+    error = cudaMemcpyAsync(to, heap->stage[buffer], size, cudaMemcpyHostToDevice, cuda->stream);
+    return error == cudaSuccess ? cudaEventRecord(heap->staged[buffer], cuda->stream) : error;
+}
+
 /* A share of an upload: pieces lane, lane + lanes, .. through the lane's two buffers in turn, one of which is filled
  * while the other is on its way. */
 struct upload_lane {
@@ -157,18 +169,11 @@ struct upload_lane {
 static void *run_lane(void *user)
 {
     upload_lane *l = (upload_lane *)user;
-    em__cuda_heap *heap = l->cuda->heap;
     size_t buffer = 2 * l->lane;
     l->error = cudaSetDevice(l->cuda->ordinal);
     for (size_t at = l->lane * STAGE_BYTES; at < l->size && l->error == cudaSuccess; at += l->lanes * STAGE_BYTES) {
         const size_t part = l->size - at < STAGE_BYTES ? l->size - at : STAGE_BYTES;
-        l->error = cudaEventSynchronize(heap->staged[buffer]);
-        if (l->error != cudaSuccess)
-            break;
-        memcpy(heap->stage[buffer], l->from + at, part);
-        l->error = cudaMemcpyAsync(l->to + at, heap->stage[buffer], part, cudaMemcpyHostToDevice, l->cuda->stream);
-        if (l->error == cudaSuccess)
-            l->error = cudaEventRecord(heap->staged[buffer], l->cuda->stream);
+        l->error = upload_piece(l->cuda, buffer, l->to + at, l->from + at, part);
         buffer ^= 1;
     }
     return NULL;
@@ -178,8 +183,9 @@ static void *run_lane(void *user)
 static em_status upload(em_device *device, void *to, const void *from, size_t size)
 {
     em__cuda *cuda = em__cuda_of(device);
-    if (size <= SMALL)
-        return em__cuda_check(cuda, cudaMemcpyAsync(to, from, size, cudaMemcpyHostToDevice, cuda->stream), "upload");
+    if (size <= STAGE_BYTES)
+        return em__cuda_check(
+            cuda, upload_piece(cuda, cuda->heap->turn++ % BUFFERS, (char *)to, (const char *)from, size), "upload");
     upload_lane lanes[MOST_LANES];
     long n = size >= PARALLEL_FROM ? sysconf(_SC_NPROCESSORS_ONLN) / 2 : 1;
     n = n > (long)MOST_LANES ? (long)MOST_LANES : n < 1 ? 1 : n;

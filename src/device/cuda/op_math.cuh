@@ -24,9 +24,10 @@
     X(SQUARE)                                                                                                          \
     X(FLOOR)                                                                                                           \
     X(CEIL)                                                                                                            \
-    X(ROUND) X(RINT) X(TRUNC) X(RECIPROCAL) X(SQRT) X(RSQRT) X(CBRT) X(EXP) X(EXP2) X(EXPM1) X(LOG) X(LOG1P) X(LOG2)   \
-        X(LOG10) X(SIN) X(COS) X(TAN) X(ASIN) X(ACOS) X(ATAN) X(SINH) X(COSH) X(TANH) X(ASINH) X(ACOSH) X(ATANH)       \
-            X(ERF) X(ERFC) X(ERF_INV) X(SIGMOID) X(RELU) X(SILU) X(GELU) X(GELU_TANH) X(REAL) X(IMAG) X(PHASE)
+    X(ROUND)                                                                                                           \
+    X(RINT) X(TRUNC) X(RECIPROCAL) X(SQRT) X(RSQRT) X(CBRT) X(EXP) X(EXP2) X(EXPM1) X(LOG) X(LOG1P) X(LOG2) X(LOG10)   \
+        X(SIN) X(COS) X(TAN) X(ASIN) X(ACOS) X(ATAN) X(SINH) X(COSH) X(TANH) X(ASINH) X(ACOSH) X(ATANH) X(ERF) X(ERFC) \
+            X(ERF_INV) X(SIGMOID) X(RELU) X(SILU) X(GELU) X(GELU_TANH) X(REAL) X(IMAG) X(PHASE)
 #define EM_INTEGER1(X)                                                                                                 \
     X(NEG)                                                                                                             \
     X(ABS)                                                                                                             \
@@ -200,8 +201,9 @@ template <int T, class M> EM_DEV em_math<T> em_round(M x)
     X(rint)                                                                                                            \
     X(trunc)                                                                                                           \
     X(sqrt)                                                                                                            \
-    X(rsqrt) X(cbrt) X(exp) X(exp2) X(expm1) X(log) X(log1p) X(log2) X(log10) X(sin) X(cos) X(tan) X(asin) X(acos)     \
-        X(atan) X(sinh) X(cosh) X(tanh) X(asinh) X(acosh) X(atanh) X(erf) X(erfc) X(erfinv) X(fabs)
+    X(rsqrt)                                                                                                           \
+    X(cbrt) X(exp) X(exp2) X(expm1) X(log) X(log1p) X(log2) X(log10) X(sin) X(cos) X(tan) X(asin) X(acos) X(atan)      \
+        X(sinh) X(cosh) X(tanh) X(asinh) X(acosh) X(atanh) X(erf) X(erfc) X(erfinv) X(fabs)
 #define EM_C_MATH2(X) X(fmod) X(pow) X(atan2) X(hypot) X(copysign)
 #define EM_C_NAME1(name)                                                                                               \
     EM_DEV float em_##name(float x)                                                                                    \
@@ -284,10 +286,11 @@ template <class F> EM_DEV F em_gelu_tanh(F x)
     X(ROUND, round)                                                                                                    \
     X(RINT, rint)                                                                                                      \
     X(TRUNC, trunc)                                                                                                    \
-    X(SQRT, sqrt) X(RSQRT, rsqrt) X(CBRT, cbrt) X(EXP, exp) X(EXP2, exp2) X(EXPM1, expm1) X(LOG, log) X(LOG1P, log1p)  \
-        X(LOG2, log2) X(LOG10, log10) X(SIN, sin) X(COS, cos) X(TAN, tan) X(ASIN, asin) X(ACOS, acos) X(ATAN, atan)    \
-            X(SINH, sinh) X(COSH, cosh) X(TANH, tanh) X(ASINH, asinh) X(ACOSH, acosh) X(ATANH, atanh) X(ERF, erf)      \
-                X(ERFC, erfc) X(SIGMOID, sigmoid) X(SILU, silu) X(GELU, gelu) X(GELU_TANH, gelu_tanh)
+    X(SQRT, sqrt)                                                                                                      \
+    X(RSQRT, rsqrt) X(CBRT, cbrt) X(EXP, exp) X(EXP2, exp2) X(EXPM1, expm1) X(LOG, log) X(LOG1P, log1p) X(LOG2, log2)  \
+        X(LOG10, log10) X(SIN, sin) X(COS, cos) X(TAN, tan) X(ASIN, asin) X(ACOS, acos) X(ATAN, atan) X(SINH, sinh)    \
+            X(COSH, cosh) X(TANH, tanh) X(ASINH, asinh) X(ACOSH, acosh) X(ATANH, atanh) X(ERF, erf) X(ERFC, erfc)      \
+                X(SIGMOID, sigmoid) X(SILU, silu) X(GELU, gelu) X(GELU_TANH, gelu_tanh)
 
 template <int OP, class F> EM_DEV F em_float1(F x)
 {

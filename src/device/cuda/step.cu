@@ -52,14 +52,15 @@ static bool read_product(const em__call *call, const void *x, em__gemv *job)
 /* The norm goes into the product of its result. */
 static bool add_norm(const em__call *norm, em__gemv *job)
 {
-    if (!is_norm(norm) || em__spec_size(&norm->in[0].spec) != job->depth)
+    if (!is_norm(norm) || em__spec_size(&norm->in[0].spec) != job->depth || last_of(&norm->in[0]) != job->depth ||
+        !em__tensor_is_contiguous(&norm->in[0]))
         return false;
     job->norm = true;
     job->eps = (float)norm->floats[0];
     job->gain = gain_of(norm);
     job->x = norm->in[0].data;
     job->constant = job->constant && (!job->gain || norm->constant >> 1 & 1);
-    return true;
+    return em__gemv_takes(job);
 }
 
 /* One more matrix beside those of the job. */
@@ -93,8 +94,7 @@ typedef struct part {
     const float *gain;
     double eps;
     const em__call *rope, *update;
-    int64_t rows;
-    bool normed;
+    int64_t rows, width; /* width: of the rows that were normalised, 0: none were */
 } part;
 
 typedef struct attention {
@@ -120,11 +120,11 @@ static part *part_of_cache(attention *a, const void *cache)
     return NULL;
 }
 
-static bool take_norm(part *p, const em__call *call, int64_t size)
+static bool take_norm(part *p, const em__call *call)
 {
-    if (p->normed || p->rope || !is_norm(call) || last_of(&call->in[0]) != size)
+    if (p->width || p->rope || !is_norm(call) || !em__tensor_is_contiguous(&call->in[0]))
         return false;
-    p->normed = true;
+    p->width = last_of(&call->in[0]);
     p->gain = gain_of(call);
     p->eps = call->floats[0];
     p->value = call->out.data;
@@ -135,7 +135,8 @@ static bool take_rope(part *p, const em__call *call)
 {
     if (p->rope || call->ints[1] || call->ints[2] != 3 || call->in[1].spec.dtype != EM_S32 ||
         em__spec_size(&call->in[1].spec) != 1 || call->in[2].spec.dtype != EM_F32 || call->in[2].strides[0] != 1 ||
-        call->in[0].spec.dims[call->ints[3]] != 1)
+        call->in[0].spec.dims[call->ints[3]] != 1 || last_of(&call->in[0]) != call->ints[0] ||
+        !em__tensor_is_contiguous(&call->in[0]))
         return false;
     p->rope = call;
     p->value = call->out.data;
@@ -146,7 +147,7 @@ static bool take_update(part *p, const em__call *call)
 {
     if (p->update || call->out.data != call->in[0].data || call->in[2].spec.dtype != EM_S32 ||
         em__spec_size(&call->in[2].spec) != 1 || call->in[0].spec.rank != 4 || call->in[0].spec.dims[0] != 1 ||
-        call->in[1].spec.dims[2] != 1)
+        call->in[1].spec.dims[2] != 1 || !em__tensor_is_contiguous(&call->in[1]))
         return false;
     p->update = call;
     p->value = NULL;
@@ -154,11 +155,11 @@ static bool take_update(part *p, const em__call *call)
 }
 
 /* The call as a stage of q, k or v. */
-static bool take_stage(attention *a, const em__call *call, int64_t size)
+static bool take_stage(attention *a, const em__call *call)
 {
     part *p;
     switch (call->op) {
-    case EM__OP_RMS_NORM: return (p = part_at(a, call->in[0].data)) && take_norm(p, call, size);
+    case EM__OP_RMS_NORM: return (p = part_at(a, call->in[0].data)) && take_norm(p, call);
     case EM__OP_ROPE: return (p = part_at(a, call->in[0].data)) && take_rope(p, call);
     case EM__OP_KV_UPDATE: return (p = part_at(a, call->in[1].data)) && take_update(p, call);
     default: return false;
@@ -170,7 +171,7 @@ static bool take_products(attention *a, const em__call *call, const void *x)
     em__gemv job;
     if (!read_product(call, x, &job) || !add_product(&a->products, a->n, &job))
         return false;
-    a->parts[a->n++] = {call->out.data, NULL, 0, NULL, NULL, job.rows, false};
+    a->parts[a->n++] = {call->out.data, NULL, 0, NULL, NULL, job.rows, 0};
     return true;
 }
 
@@ -195,10 +196,15 @@ static bool take_sdpa(attention *a, const em__call *call)
     const part *q = part_at(a, call->in[0].data), *k = part_of_cache(a, call->in[1].data),
                *v = part_of_cache(a, call->in[2].data);
     const em__spec *cache = &call->in[1].spec;
-    if (!q || !k || !v || k == v || a->n != PARTS || call->ints[1] & ~4 || call->floats[1] != 0 || v->normed ||
+    if (!q || !k || !v || k == v || a->n != PARTS || call->ints[1] & ~4 || call->floats[1] != 0 || v->width ||
         v->rope || call->in[0].spec.dtype != EM_F32 || !em__spec_equal(cache, &call->in[2].spec) ||
-        call->in[0].spec.dims[2] != 1 || call->ints[2] > INT32_MAX || cache->dims[2] > INT32_MAX / 2)
+        call->in[0].spec.dims[2] != 1 || call->ints[2] > INT32_MAX || cache->dims[2] > INT32_MAX / 2 ||
+        !em__spec_equal(cache, &k->update->out.spec) || !em__spec_equal(cache, &v->update->out.spec) ||
+        (q->width && q->width != cache->dims[3]) || (k->width && k->width != cache->dims[3]))
         return false;
+    for (int i = 0; i < PARTS; i++)
+        if (!em__tensor_is_contiguous(&call->in[i]))
+            return false;
     em__step_attend *s = &a->attend;
     *s = {};
     s->heads = (int)call->in[0].spec.dims[1];
@@ -252,8 +258,7 @@ static size_t read_attention(em__call *const *calls, size_t n, attention *a)
         const em__call *call = calls[i];
         if (call->op == EM__OP_SDPA)
             return take_sdpa(a, call) && add_norm(calls[0], &a->products) ? i + 1 : 0;
-        int64_t size = call->in[0].spec.rank ? last_of(&call->in[0]) : 0;
-        if (!take_products(a, call, x) && !take_stage(a, call, size))
+        if (!take_products(a, call, x) && !take_stage(a, call))
             return 0;
     }
     return 0;
@@ -281,8 +286,11 @@ static bool read_pair(em__call *const *calls, size_t n, em__gemv *job)
                               : join->op == EM__OP_GEGLU      ? EM__OP_GELU
                               : join->op == EM__OP_GEGLU_TANH ? EM__OP_GELU_TANH
                                                               : EM__OP_COPY;
+    if (activation == EM__OP_COPY)
+        return false;
     const bool turned = join->in[0].data == calls[2]->out.data;
-    if (activation == EM__OP_COPY || first.rows != second.rows || first.out[0] == second.out[0] ||
+    if (em__spec_size(&join->out.spec) != first.rows || !em__tensor_is_contiguous(&join->in[0]) ||
+        !em__tensor_is_contiguous(&join->in[1]) || first.rows != second.rows || first.out[0] == second.out[0] ||
         join->in[turned].data != calls[1]->out.data || join->in[!turned].data != calls[2]->out.data ||
         !add_product(job, 0, turned ? &second : &first) || !add_product(job, 1, turned ? &first : &second) ||
         !add_norm(calls[0], job))
@@ -295,7 +303,8 @@ static bool read_pair(em__call *const *calls, size_t n, em__gemv *job)
 
 static bool read_normed(em__call *const *calls, size_t n, em__gemv *job)
 {
-    return n >= 2 && read_product(calls[1], calls[0]->out.data, job) && add_norm(calls[0], job);
+    return n >= 2 && read_product(calls[1], calls[0]->out.data, job) && job->residual != calls[0]->out.data &&
+           job->bias != calls[0]->out.data && add_norm(calls[0], job);
 }
 
 static bool read_sum(em__call *const *calls, size_t n, em__gemv *job)
@@ -348,13 +357,19 @@ static bool overlap(const em__tensor *a, const em__tensor *b)
 }
 
 /* Whether nothing but the last of the first `taken` calls, and updates of caches, is seen by others, and no kernel
- * writes where another of its blocks still reads. */
+ * writes where another of its blocks still reads. The last call's own operands may lie exactly there: a residual. */
 static bool stands_alone(const em__merge_call *calls, size_t taken)
 {
-    for (size_t i = 0; i + 1 < taken; i++)
-        if (calls[i].call->op != EM__OP_KV_UPDATE && calls[i].last_read >= calls[0].index + taken)
+    const em__tensor *out = &calls[taken - 1].call->out;
+    for (size_t i = 0; i < taken; i++) {
+        const em__call *call = calls[i].call;
+        if (i + 1 < taken && call->op != EM__OP_KV_UPDATE && calls[i].last_read >= calls[0].index + taken)
             return false;
-    return !overlap(&calls[taken - 1].call->out, &calls[0].call->in[0]);
+        for (int j = 0; j < call->n_in; j++)
+            if (overlap(out, &call->in[j]) && !(i + 1 == taken && call->in[j].data == out->data))
+                return false;
+    }
+    return true;
 }
 
 static bool make_workspace(em__cuda *cuda)

@@ -204,7 +204,7 @@ __device__ __forceinline__ void join_blocks(const em__step_attend &a, int head, 
             sum = fmaf(sums[b], weight, sum);
             mixed = fmaf(mixes[b], weight, mixed);
         }
-        a.out[head * G * D + i] = most == NONE ? 0 : mixed / sum;
+        a.out[head * G * D + i] = sum == 0 ? 0 : mixed / sum; /* no key: 0; a NaN stays */
     }
 #endif
 }
