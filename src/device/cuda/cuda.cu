@@ -34,15 +34,26 @@ static void make_lock(void)
     pthread_mutexattr_destroy(&recursive);
 }
 
+/* Under the lock: the devices that are entered, the innermost last. */
+enum { MOST_ENTRIES = 64 };
+static int entered[MOST_ENTRIES], entries;
+
 static void enter(em_device *device)
 {
     pthread_mutex_lock(&lock);
+    if (entries < MOST_ENTRIES)
+        entered[entries] = em__cuda_of(device)->ordinal;
+    entries++;
     cudaSetDevice(em__cuda_of(device)->ordinal);
 }
 
+/* What goes on outside works on the device that it entered. */
 static void leave(em_device *device)
 {
     (void)device;
+    entries--;
+    if (entries > 0 && entries <= MOST_ENTRIES)
+        cudaSetDevice(entered[entries - 1]);
     pthread_mutex_unlock(&lock);
 }
 
@@ -61,7 +72,10 @@ static bool is_sticky(cudaError_t error)
     case cudaErrorAssert:
     case cudaErrorECCUncorrectable:
     case cudaErrorCudartUnloading:
-    case cudaErrorNvlinkUncorrectable: return true;
+    case cudaErrorNvlinkUncorrectable:
+    case cudaErrorContained:
+    case cudaErrorTensorMemoryLeak:
+    case cudaErrorUnknown: return true;
     default: return false;
     }
 }
@@ -81,6 +95,12 @@ em_status em__cuda_check(em__cuda *cuda, cudaError_t error, const char *what)
                     what, cudaGetErrorString(error));
 }
 
+em_status em__cuda_whole(const em__cuda *cuda)
+{
+    EM__FAIL_IF(cuda->broken, EM_ERROR_INTERNAL, "%s: an earlier error stopped this device; use another", cuda->name);
+    return EM_OK;
+}
+
 static em_status describe(em_device *device, char *text, size_t size)
 {
     em__cuda *cuda = em__cuda_of(device);
@@ -97,7 +117,7 @@ static em_status describe(em_device *device, char *text, size_t size)
 static em_status prepare(em_device *device, const em__call *call, em__plan *plan)
 {
     em__cuda *cuda = em__cuda_of(device);
-    EM__FAIL_IF(cuda->broken, EM_ERROR_INTERNAL, "%s: an earlier error stopped this device; use another", cuda->name);
+    EM__TRY(em__cuda_whole(cuda));
     for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
         memset(plan, 0, sizeof *plan); /* a family that declines may have begun to fill it */
         if (families[i](cuda, call, plan))
@@ -130,9 +150,11 @@ static em_device *start(em__cuda *cuda, int ordinal)
     cuda->l2_bytes = (size_t)p.l2CacheSize;
     cuda->shared_bytes = p.sharedMemPerBlockOptin;
     cudaSetDevice(ordinal);
-    if (em__cuda_check(cuda, cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking), "stream") != EM_OK ||
-        em__cuda_heap_new(cuda) != EM_OK || em__cuda_branches_new(cuda) != EM_OK)
-        return NULL;
+    if (em__cuda_check(cuda,
+                       cuda->stream ? cudaSuccess : cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking),
+                       "stream") != EM_OK ||
+        (!cuda->heap && em__cuda_heap_new(cuda) != EM_OK) || (!cuda->branches && em__cuda_branches_new(cuda) != EM_OK))
+        return NULL; /* what was made serves the next try */
     static em__device_vtable vtables[16];
     em__device_vtable *vtable = &vtables[ordinal];
     vtable->version = EM__DEVICE_VERSION;

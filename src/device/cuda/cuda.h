@@ -42,6 +42,9 @@ extern const em__plugin_host *em__cuda_host;
 /* EM_OK for cudaSuccess; else the status, with "cuda: WHAT: why" as the error. A sticky error breaks the device. */
 em_status em__cuda_check(em__cuda *cuda, cudaError_t error, const char *what);
 
+/* EM_OK unless a sticky error has stopped the device: then that is the error. */
+em_status em__cuda_whole(const em__cuda *cuda);
+
 /* Each family's say on a call: true when it takes it, with the plan filled. Looks at ops, dtypes, shapes, strides and
  * attributes, never at data. */
 typedef bool (*em__cuda_prepare_fn)(em__cuda *cuda, const em__call *call, em__plan *plan);

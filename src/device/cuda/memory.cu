@@ -96,6 +96,8 @@ static void *alloc(em_device *device, size_t size)
 {
     em__cuda *cuda = em__cuda_of(device);
     em__cuda_heap *heap = cuda->heap;
+    if (em__cuda_whole(cuda) != EM_OK)
+        return NULL;
     std::lock_guard<std::mutex> guard(heap->lock);
     size_t bytes = size <= SIZE_MAX / 4 ? class_of(size) : 0;
     void *block = NULL;
@@ -132,13 +134,18 @@ static void free_block(em_device *device, void *block, size_t size)
     std::lock_guard<std::mutex> guard(heap->lock);
     size_t bytes = class_of(size);
     heap->stats.active -= bytes;
-    heap->stats.cached += bytes;
-    heap->cached[bytes].push_back(block);
+    try {
+        heap->cached[bytes].push_back(block);
+        heap->stats.cached += bytes;
+    } catch (const std::bad_alloc &) {
+        cudaFree(block); /* no room to remember it */
+    }
 }
 
 static em_status wait(em_device *device)
 {
     em__cuda *cuda = em__cuda_of(device);
+    EM__TRY(em__cuda_whole(cuda));
     return em__cuda_check(cuda, cudaStreamSynchronize(cuda->stream), "work before this");
 }
 
@@ -183,6 +190,7 @@ static void *run_lane(void *user)
 static em_status upload(em_device *device, void *to, const void *from, size_t size)
 {
     em__cuda *cuda = em__cuda_of(device);
+    EM__TRY(em__cuda_whole(cuda));
     if (size <= STAGE_BYTES)
         return em__cuda_check(
             cuda, upload_piece(cuda, cuda->heap->turn++ % BUFFERS, (char *)to, (const char *)from, size), "upload");
@@ -208,6 +216,7 @@ static em_status download(em_device *device, void *to, const void *from, size_t 
 {
     em__cuda *cuda = em__cuda_of(device);
     em__cuda_heap *heap = cuda->heap;
+    EM__TRY(em__cuda_whole(cuda));
     for (size_t at = 0; at < size; at += STAGE_BYTES) {
         size_t part = size - at < STAGE_BYTES ? size - at : STAGE_BYTES;
         EM__TRY(em__cuda_check(cuda, cudaEventSynchronize(heap->staged[0]), "download"));

@@ -53,6 +53,7 @@ static em_status end(em_device *device, em__recording **out)
 static em_status replay(em_device *device, em__recording *recording)
 {
     em__cuda *cuda = em__cuda_of(device);
+    EM__TRY(em__cuda_whole(cuda));
     return em__cuda_check(cuda, cudaGraphLaunch(recording->graph, cuda->stream), "replay");
 }
 
