@@ -154,7 +154,7 @@ em_array *em_array_wrap(em_dtype dtype, const void *data, em_dims dims, void (*f
     }
     if (!data)
         data = nothing;
-    em_device *device = em_device_default();
+    em_device *device = em__cpu_device(); /* it is the host's memory, whatever device will read it */
     em__buffer *buffer = device ? em__calloc(1, sizeof *buffer) : NULL;
     em_array *array = buffer ? em__array_over(device, &spec, buffer) : NULL;
     if (!array) {

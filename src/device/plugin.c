@@ -43,8 +43,8 @@ static const em__plugin_host *host(void)
     return services.cpu ? &services : NULL;
 }
 
-/* Opens DIR/libemily_NAME.so, if it is there; a broken one says why it does not load. */
-static void *open_in(plugin *p, const char *dir)
+/* Opens DIR/libemily_NAME.so, if it is there; one that does not load is `broken`, and the reason says why. */
+static void *open_in(plugin *p, const char *dir, bool *broken)
 {
     char path[PATH_SIZE];
     int length = snprintf(path, sizeof path, "%s%slibemily_%s.so", dir, *dir ? "/" : "", p->name);
@@ -55,6 +55,7 @@ static void *open_in(plugin *p, const char *dir)
             const char *why = dlerror();
             snprintf(p->reason, sizeof p->reason, "%s: %s", p->name, why ? why : "the plugin does not load");
             fclose(file);
+            *broken = true;
         }
     }
     return object;
@@ -77,14 +78,15 @@ static bool beside(const char *below, char *dir)
 /* EMILY_PLUGIN_PATH; beside libemily or the program, and in the folders where installing puts it; the system's. */
 static void *find(plugin *p)
 {
-    static const char *const places[] = {"", "/emily", "/../lib/emily", "/../lib", "/..", "/../.."};
+    static const char *const places[] = {"", "/emily", "/../lib/emily", "/../lib"};
     const char *given = getenv("EMILY_PLUGIN_PATH");
     char dir[PATH_SIZE];
-    void *object = given && *given ? open_in(p, given) : NULL;
-    for (size_t i = 0; !object && i < sizeof places / sizeof *places; i++)
+    bool broken = false; /* one that is there and does not load is what there is to say: no other takes its place */
+    void *object = given && *given ? open_in(p, given, &broken) : NULL;
+    for (size_t i = 0; !object && !broken && i < sizeof places / sizeof *places; i++)
         if (beside(places[i], dir))
-            object = open_in(p, dir);
-    return object ? object : open_in(p, "");
+            object = open_in(p, dir, &broken);
+    return object || broken ? object : open_in(p, "", &broken);
 }
 
 static void open_locked(plugin *p)
