@@ -51,7 +51,9 @@ static char *encode(const em_message *messages, size_t n)
 
 em_status em_generation_chat(em_generation *g, const em_message *messages, size_t n)
 {
-    EM__FAIL_IF(!g || !messages || n == 0, EM_ERROR_INVALID_ARGUMENT, "chat: there are no messages");
+    if (!g) /* what made it NULL is what there is to say */
+        return em__no_model();
+    EM__FAIL_IF(!messages || n == 0, EM_ERROR_INVALID_ARGUMENT, "chat: there are no messages");
     for (size_t i = 0; i < n; i++) {
         EM__FAIL_IF(!messages[i].role || !messages[i].content, EM_ERROR_INVALID_ARGUMENT,
                     "chat: message %zu has no role or no content", i);

@@ -103,8 +103,10 @@ static void next(job *j)
             status = em_stream_eval(j->stream, &j->out, 1, check, j, NULL);
         em_scope_free(s);
     }
-    if (status != EM_OK)
+    if (status != EM_OK) { /* no callback comes */
+        em_array_release(&j->out);
         atomic_fetch_add(status == EM_ERROR_STOPPED ? &j->stopped : &j->failed, 1);
+    }
 }
 
 static void finish(job *jobs, int n, int runs)
