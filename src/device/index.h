@@ -7,8 +7,16 @@
 
 #include "device/device.h"
 
+/* What a GPU's kernels run as well. */
+#ifdef __CUDACC__
+#define EM__ALSO_GPU __host__ __device__
+#else
+#define EM__ALSO_GPU
+#endif
+
 /* Element i of integers of any dtype; u64 above the range of int64 saturates. */
-static inline __attribute__((always_inline)) int64_t em__index_at(em_dtype dtype, const void *data, int64_t i)
+static inline __attribute__((always_inline)) EM__ALSO_GPU int64_t em__index_at(em_dtype dtype, const void *data,
+                                                                               int64_t i)
 {
     switch (dtype) {
     case EM_U8: return ((const uint8_t *)data)[i];
@@ -26,7 +34,7 @@ static inline __attribute__((always_inline)) int64_t em__index_at(em_dtype dtype
 }
 
 /* The nearest index that is in [0, count); 0 when there is none. */
-static inline __attribute__((always_inline)) int64_t em__index_clamp(int64_t index, int64_t count)
+static inline __attribute__((always_inline)) EM__ALSO_GPU int64_t em__index_clamp(int64_t index, int64_t count)
 {
     index = index >= count ? count - 1 : index;
     return index < 0 ? 0 : index;

@@ -236,23 +236,6 @@ static key_rule rule_of(const em__call *call)
     return rule;
 }
 
-template <typename T> static em_status launch_cluster(em__cuda *cuda, void (*kernel)(arg_args<T>), const arg_args<T> &a)
-{
-    cudaLaunchAttribute attributes[2] = {};
-    attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    attributes[0].val.programmaticStreamSerializationAllowed = 1;
-    attributes[1].id = cudaLaunchAttributeClusterDimension;
-    attributes[1].val.clusterDim.x = CLUSTER;
-    attributes[1].val.clusterDim.y = attributes[1].val.clusterDim.z = 1;
-    cudaLaunchConfig_t config = {};
-    config.gridDim = dim3((unsigned)(a.rows * CLUSTER));
-    config.blockDim = dim3(LONG_THREADS);
-    config.stream = cuda->stream;
-    config.attrs = attributes;
-    config.numAttrs = 2;
-    return em__cuda_check(cuda, cudaLaunchKernelEx(&config, kernel, a), "argmax");
-}
-
 template <typename Keys> static em_status run(em_device *device, const em__call *call)
 {
     typedef typename Keys::In T;
@@ -280,7 +263,8 @@ template <typename Keys> static em_status run(em_device *device, const em__call 
               em_rows_are_whole(a.x, sizeof(T), a.layout.strides[0], a.layout.rank);
     int64_t pieces = (a.n + EM_PIECE<T> - 1) / EM_PIECE<T>;
     if (cuda->major >= 9 && pieces > LONG_THREADS && a.rows * CLUSTER <= cuda->sms)
-        return launch_cluster<T>(cuda, arg_long_rows<Keys>, a);
+        return em_launch_clusters(cuda, "argmax", arg_long_rows<Keys>, CLUSTER, (unsigned)(a.rows * CLUSTER),
+                                  LONG_THREADS, 0, a);
     for (a.lanes = 1; a.lanes < pieces && a.lanes < 32;)
         a.lanes *= 2;
     if (pieces > 128 && a.rows < 16 * cuda->sms)

@@ -489,23 +489,13 @@ em_status launch(em__cuda *cuda, const em__call *call, const em_attend &a, const
     if (s.cluster && s.parts > 8)
         EM__TRY(em__cuda_check(cuda, cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1),
                                "sdpa"));
-    cudaLaunchAttribute attributes[2] = {};
-    attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    attributes[0].val.programmaticStreamSerializationAllowed = 1;
-    attributes[1].id = cudaLaunchAttributeClusterDimension;
-    attributes[1].val.clusterDim = {(unsigned)s.parts, 1, 1};
-    cudaLaunchConfig_t config = {};
-    config.gridDim = dim3((unsigned)s.parts, (unsigned)(a.kv_heads * s.tiles), (unsigned)a.batch);
-    config.blockDim = THREADS;
-    config.dynamicSmemBytes = shared;
-    config.stream = cuda->stream;
-    config.attrs = attributes;
-    config.numAttrs = cuda->major < 9 ? 0 : s.cluster && s.parts > 1 ? 2 : 1;
-    EM__TRY(em__cuda_check(cuda, cudaLaunchKernelEx(&config, kernel, a, s.tiles, scratch), "sdpa"));
+    const dim3 grid((unsigned)s.parts, (unsigned)(a.kv_heads * s.tiles), (unsigned)a.batch);
+    EM__TRY(em_launch_clusters(cuda, "sdpa", kernel, s.cluster ? (unsigned)s.parts : 1, grid, THREADS, shared, a,
+                               s.tiles, scratch));
     if (!scratch)
         return EM_OK;
-    return em_launch(cuda, "sdpa", merge_kernel<LPK, R>, dim3(1, config.gridDim.y, config.gridDim.z), THREADS, 0, a,
-                     s.tiles, s.parts, scratch);
+    return em_launch(cuda, "sdpa", merge_kernel<LPK, R>, dim3(1, grid.y, grid.z), THREADS, 0, a, s.tiles, s.parts,
+                     scratch);
 }
 
 /* Of a cache of T; one file a dtype, for they take long to compile. */

@@ -13,6 +13,7 @@
  * products of one warp.
  */
 #include "device/cuda/attention.cuh"
+#include "device/cuda/wgmma.cuh"
 
 namespace
 {
@@ -280,14 +281,15 @@ __device__ __forceinline__ void multiply_group(float (&c)[16][4], const uint32_t
 __device__ __forceinline__ void group_begin()
 {
 #if EM_FLASH_GROUPS
-    asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+    em_wgmma_begin();
 #endif
 }
 
 __device__ __forceinline__ void group_end()
 {
 #if EM_FLASH_GROUPS
-    asm volatile("wgmma.commit_group.sync.aligned;\n\twgmma.wait_group.sync.aligned 0;" ::: "memory");
+    em_wgmma_commit();
+    em_wgmma_wait<0>();
 #endif
 }
 

@@ -29,22 +29,32 @@ __device__ __forceinline__ void em_grid_next()
 #endif
 }
 
-/* Asks for kernel<<<grid, block, shared>>>(arguments...) on the device's stream. */
+/* Asks for kernel<<<grid, block, shared>>>(arguments...) on the device's stream, neighbours along x in clusters of so
+ * many blocks: 1 but on chips of 9.0 and later. */
 template <typename... Parameters, typename... Arguments>
-static em_status em_launch(em__cuda *cuda, const char *what, void (*kernel)(Parameters...), dim3 grid, dim3 block,
-                           size_t shared, Arguments... arguments)
+static em_status em_launch_clusters(em__cuda *cuda, const char *what, void (*kernel)(Parameters...), unsigned cluster,
+                                    dim3 grid, dim3 block, size_t shared, const Arguments &...arguments)
 {
-    cudaLaunchAttribute overlap = {};
-    overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    overlap.val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchAttribute attributes[2] = {};
+    attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attributes[0].val.programmaticStreamSerializationAllowed = 1;
+    attributes[1].id = cudaLaunchAttributeClusterDimension;
+    attributes[1].val.clusterDim = {cluster, 1, 1};
     cudaLaunchConfig_t config = {};
     config.gridDim = grid;
     config.blockDim = block;
     config.dynamicSmemBytes = shared;
     config.stream = cuda->stream;
-    config.attrs = &overlap;
-    config.numAttrs = cuda->major >= 9 ? 1 : 0;
+    config.attrs = attributes;
+    config.numAttrs = cuda->major < 9 ? 0 : cluster > 1 ? 2 : 1;
     return em__cuda_check(cuda, cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...), what);
+}
+
+template <typename... Parameters, typename... Arguments>
+static em_status em_launch(em__cuda *cuda, const char *what, void (*kernel)(Parameters...), dim3 grid, dim3 block,
+                           size_t shared, const Arguments &...arguments)
+{
+    return em_launch_clusters(cuda, what, kernel, 1, grid, block, shared, arguments...);
 }
 
 static inline unsigned em_blocks(int64_t elements, int64_t per_block)

@@ -90,7 +90,8 @@ static em__tiles tiles_of(const sides *s, const em__call *call, const void *x, c
     return t;
 }
 
-static em_status run_tiles(em_device *device, const em__call *call)
+/* By tiles where that is wanted and the copy engine can take the operands where they lie. */
+static em_status run_sides(em_device *device, const em__call *call, bool by_tiles)
 {
     em__cuda *cuda = em__cuda_of(device);
     sides s = sides_of(call);
@@ -100,23 +101,20 @@ static em_status run_tiles(em_device *device, const em__call *call)
     char *room;
     EM__TRY(place(cuda, &s, call, &room, &x, &weight.w));
     em__tiles t = tiles_of(&s, call, x, weight.w);
-    if (em__cuda_tiles_aligned(&t)) /* otherwise the copy engine can't take an operand where it lies */
+    if (by_tiles && em__cuda_tiles_aligned(&t))
         return em__cuda_tiles(cuda, &t);
     EM__TRY(em__cuda_mixed_begin(cuda, &m, x, room));
     return em__cuda_mixed_run(cuda, &m, x, &weight, room);
 }
 
+static em_status run_tiles(em_device *device, const em__call *call)
+{
+    return run_sides(device, call, true);
+}
+
 static em_status run_mixed(em_device *device, const em__call *call)
 {
-    em__cuda *cuda = em__cuda_of(device);
-    sides s = sides_of(call);
-    em__mixed m = mixed_of(&s, call);
-    em__mixed_weight weight = weight_of(&s, call);
-    const void *x;
-    char *room;
-    EM__TRY(place(cuda, &s, call, &room, &x, &weight.w));
-    EM__TRY(em__cuda_mixed_begin(cuda, &m, x, room));
-    return em__cuda_mixed_run(cuda, &m, x, &weight, room);
+    return run_sides(device, call, false);
 }
 
 extern "C" bool em__cuda_prepare_dot(em__cuda *cuda, const em__call *call, em__plan *plan)

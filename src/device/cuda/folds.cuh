@@ -163,4 +163,57 @@ template <typename T> static em_integer_end<T> em_integer_end_of(em_dtype dtype,
     return {(T)flip};
 }
 
+/*
+ * The kernels of a family by dtype, NULL where there is none. What Family gives: functions sum<T, A, PRODUCT>,
+ * float_end<T> and integer_end<T>, each an em__kernel_fn.
+ */
+template <typename Family, typename T, typename A> static em__kernel_fn em_fold_sum(bool product)
+{
+    return product ? Family::template sum<T, A, true> : Family::template sum<T, A, false>;
+}
+
+template <typename Family> static em__kernel_fn em_fold_sums(em_dtype dtype, bool product)
+{
+    switch (dtype) {
+    case EM_U8:
+    case EM_S8: return em_fold_sum<Family, uint8_t, uint32_t>(product);
+    case EM_U16:
+    case EM_S16: return em_fold_sum<Family, uint16_t, uint32_t>(product);
+    case EM_U32:
+    case EM_S32: return em_fold_sum<Family, uint32_t, uint32_t>(product);
+    case EM_U64:
+    case EM_S64: return em_fold_sum<Family, uint64_t, uint64_t>(product);
+    case EM_F8_E4M3FN: return em_fold_sum<Family, __nv_fp8_e4m3, float>(product);
+    case EM_F8_E5M2: return em_fold_sum<Family, __nv_fp8_e5m2, float>(product);
+    case EM_F16: return em_fold_sum<Family, __half, float>(product);
+    case EM_BF16: return em_fold_sum<Family, __nv_bfloat16, float>(product);
+    case EM_F32: return em_fold_sum<Family, float, float>(product);
+    case EM_F64: return em_fold_sum<Family, double, double>(product);
+    case EM_C64: return em_fold_sum<Family, em_complex<float>, em_complex<float>>(product);
+    case EM_C128: return em_fold_sum<Family, em_complex<double>, em_complex<double>>(product);
+    default: return NULL;
+    }
+}
+
+template <typename Family> static em__kernel_fn em_fold_ends(em_dtype dtype)
+{
+    switch (dtype) {
+    case EM_U8:
+    case EM_S8: return Family::template integer_end<uint8_t>;
+    case EM_U16:
+    case EM_S16: return Family::template integer_end<uint16_t>;
+    case EM_U32:
+    case EM_S32: return Family::template integer_end<uint32_t>;
+    case EM_U64:
+    case EM_S64: return Family::template integer_end<uint64_t>;
+    case EM_F8_E4M3FN: return Family::template float_end<__nv_fp8_e4m3>;
+    case EM_F8_E5M2: return Family::template float_end<__nv_fp8_e5m2>;
+    case EM_F16: return Family::template float_end<__half>;
+    case EM_BF16: return Family::template float_end<__nv_bfloat16>;
+    case EM_F32: return Family::template float_end<float>;
+    case EM_F64: return Family::template float_end<double>;
+    default: return NULL;
+    }
+}
+
 #endif

@@ -9,7 +9,8 @@ enum { THREADS = 256, EACH = 4, FROM = 0, TO = 1, INDEX = 2, DATA = 1 << FROM | 
 /* The indices of one element: n, which lie `step` apart. */
 struct picks {
     const void *data;
-    int dtype, n;
+    em_dtype dtype;
+    int n;
     int64_t step;
     int64_t count[EM_MAX_RANK];  /* of what there is to pick from */
     int64_t stride[EM_MAX_RANK]; /* words */
@@ -28,8 +29,8 @@ template <typename W> __global__ void gather_kernel(const W *from, W *to, em_ste
             continue;
         em_step(steps, index, at);
         for (int i = 0; i < p.n; i++) {
-            int64_t pick = em_index_at(p.dtype, p.data, at[INDEX] + i * p.step);
-            at[FROM] += em_index_clamp(pick, p.count[i]) * p.stride[i];
+            int64_t pick = em__index_at(p.dtype, p.data, at[INDEX] + i * p.step);
+            at[FROM] += em__index_clamp(pick, p.count[i]) * p.stride[i];
         }
         words[k] = from[at[FROM]];
         targets[k] = at[TO];

@@ -11,20 +11,15 @@ extern "C" {
 #include "core/block.h"
 }
 
-static size_t bytes_of(const em__spec *spec)
-{
-    return (size_t)em__spec_size(spec) * em_dtype_size(spec->dtype);
-}
-
 /* The first n operands on the host, row-major; they are so on the device. */
 static em_status bring_down(em_device *device, const em__call *call, em__tensor *in)
 {
     for (int i = 0; i < call->n_in; i++) {
         in[i] = call->in[i];
-        in[i].data = em__block_alloc(bytes_of(&in[i].spec));
+        in[i].data = em__block_alloc(em__spec_bytes(&in[i].spec));
         if (!in[i].data)
             return EM_ERROR_OUT_OF_MEMORY;
-        EM__TRY(em__cuda_memory.download(device, in[i].data, call->in[i].data, bytes_of(&in[i].spec)));
+        EM__TRY(em__cuda_memory.download(device, in[i].data, call->in[i].data, em__spec_bytes(&in[i].spec)));
     }
     return EM_OK;
 }
@@ -47,7 +42,7 @@ static em_status run_there(const em__call *call, em__call *there)
 
 static em_status run_on_host(em_device *device, const em__call *call)
 {
-    size_t bytes = bytes_of(&call->out.spec);
+    size_t bytes = em__spec_bytes(&call->out.spec);
     em__tensor *in = (em__tensor *)em__calloc((size_t)call->n_in + 1, sizeof *in);
     void *out = in ? em__block_alloc(bytes) : NULL;
     em_status status = out ? bring_down(device, call, in) : EM_ERROR_OUT_OF_MEMORY;
@@ -55,14 +50,14 @@ static em_status run_on_host(em_device *device, const em__call *call)
         em__call mine = *call, there;
         mine.in = in;
         mine.out.data = out;
-        if (call->n_in > 0 && call->out.data == call->in[0].data && bytes_of(&call->in[0].spec) == bytes)
+        if (call->n_in > 0 && call->out.data == call->in[0].data && em__spec_bytes(&call->in[0].spec) == bytes)
             memcpy(out, in[0].data, bytes); /* an update in place leaves alone what it does not change */
         status = run_there(&mine, &there);
     }
     if (status == EM_OK)
         status = em__cuda_memory.upload(device, call->out.data, out, bytes);
     for (int i = 0; in && i < call->n_in; i++)
-        em__block_free(in[i].data, bytes_of(&in[i].spec));
+        em__block_free(in[i].data, em__spec_bytes(&in[i].spec));
     em__block_free(out, bytes);
     em__free(in);
     return status;

@@ -12,7 +12,8 @@ enum { THREADS = 256, UPDATE = 0, OUT = 1 };
 /* The places: updates [batch.., window..], n indices a batch element. */
 struct places {
     const void *data; /* the indices */
-    int dtype, n;
+    em_dtype dtype;
+    int n;
     int64_t step;                                    /* from one index of an update to the next */
     int64_t count[EM_MAX_RANK], stride[EM_MAX_RANK]; /* of the axes that they name */
     uint32_t none;                                   /* the key of an update that is out of range: past all others */
@@ -23,7 +24,7 @@ static __device__ __forceinline__ int64_t place_of(const places &p, int64_t at)
 {
     int64_t offset = 0;
     for (int i = 0; i < p.n; i++)
-        offset += em_index_at(p.dtype, p.data, at + i * p.step) * p.stride[i];
+        offset += em__index_at(p.dtype, p.data, at + i * p.step) * p.stride[i];
     return offset;
 }
 
@@ -37,7 +38,7 @@ __global__ void keys_kernel(places p, em_steps<2> batch, uint32_t *keys, uint32_
     int64_t key = 0;
     bool outside = false;
     for (int i = 0; i < p.n; i++) {
-        int64_t pick = em_index_at(p.dtype, p.data, at[1] + i * p.step);
+        int64_t pick = em__index_at(p.dtype, p.data, at[1] + i * p.step);
         outside = outside || pick < 0 || pick >= p.count[i];
         key = key * p.count[i] + (outside ? 0 : pick);
     }
@@ -201,7 +202,7 @@ static em_status apply_any(em__cuda *cuda, const em__call *call, const job &j, c
 static em_status run_indexed(em_device *device, const em__call *call)
 {
     em__cuda *cuda = em__cuda_of(device);
-    size_t bytes = (size_t)em__spec_size(&call->out.spec) * em_dtype_size(call->out.spec.dtype), sort_bytes = 0;
+    size_t bytes = em__spec_bytes(&call->out.spec), sort_bytes = 0;
     if (call->out.data != call->in[0].data)
         EM__TRY(em__cuda_memory.copy(device, call->out.data, call->in[0].data, bytes));
     job j = job_of(call);

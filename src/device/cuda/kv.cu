@@ -10,7 +10,7 @@ enum { THREADS = 256, EACH = 4, WARP = 32 };
 /* Where the rows of a plane go: its position, clamped so that all of them fit. */
 struct places {
     const void *position;
-    int dtype;
+    em_dtype dtype;
     int64_t stride;            /* of the positions; 0: one for all */
     em_divisor planes, length; /* planes that share a position; new rows of a plane */
     int64_t room;              /* rows of the cache in a plane */
@@ -21,7 +21,7 @@ static __device__ __forceinline__ int64_t place_of(const places &p, uint32_t row
 {
     uint32_t plane = em_divide(row, p.length);
     int64_t at = p.stride ? em_divide(plane, p.planes) * p.stride : 0;
-    int64_t first = em_index_clamp(em_index_at(p.dtype, p.position, at), p.room - p.length.by + 1);
+    int64_t first = em__index_clamp(em__index_at(p.dtype, p.position, at), p.room - p.length.by + 1);
     return plane * p.room + first + row - plane * p.length.by;
 }
 
@@ -175,7 +175,7 @@ static em_status quantize(em__cuda *cuda, const em__call *call)
 
 static em_status run_kv(em_device *device, const em__call *call)
 {
-    size_t bytes = (size_t)em__spec_size(&call->out.spec) * em_dtype_size(call->out.spec.dtype);
+    size_t bytes = em__spec_bytes(&call->out.spec);
     if (call->out.data != call->in[0].data)
         EM__TRY(em__cuda_memory.copy(device, call->out.data, call->in[0].data, bytes));
     em__tensor lead = call->in[1];

@@ -37,19 +37,6 @@ template <typename Op> struct em_reduce_args {
     em_reduce_plan plan;
 };
 
-template <typename A> __device__ __forceinline__ A em_shuffle(A x, int step)
-{
-    union {
-        A value;
-        unsigned words[(sizeof(A) + 3) / 4];
-    } u;
-    u.value = x;
-#pragma unroll
-    for (size_t i = 0; i < sizeof u.words / 4; i++)
-        u.words[i] = __shfl_xor_sync(~0u, u.words[i], step);
-    return u.value;
-}
-
 template <typename Op>
 __device__ __forceinline__ typename Op::Acc em_join_lanes(const Op &op, typename Op::Acc x, int lanes)
 {

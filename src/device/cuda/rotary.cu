@@ -98,7 +98,7 @@ __global__ void rotary_kernel(const T *x, T *out, const typename em_real<T>::typ
 /* Of a ROPE. The grid is [positions x batches, shares of the rows that stand at one position]. */
 struct angles {
     const void *offset; /* NULL: none */
-    int dtype;
+    em_dtype dtype;
     int64_t offset_step;  /* 0: one for all batches */
     const float *periods; /* NULL: from base */
     int64_t period_step;
@@ -116,7 +116,7 @@ __global__ void rope_kernel(const T *x, T *out, angles a, em_steps<2> rows, em_d
     int64_t batch = blockIdx.x / a.positions, place = blockIdx.x - batch * a.positions;
     double position = (double)place;
     if (a.offset)
-        position += (double)em_index_at(a.dtype, a.offset, batch * a.offset_step);
+        position += (double)em__index_at(a.dtype, a.offset, batch * a.offset_step);
     position *= a.scale;
     for (int i = threadIdx.x; i < t.pairs; i += blockDim.x) {
         double angle = a.periods ? position / (double)a.periods[i * a.period_step] : position * exp2(a.base_log2 * i);

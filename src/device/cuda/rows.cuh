@@ -11,6 +11,31 @@
 
 template <typename T> using em_real_t = typename em_real<T>::type; /* what a dtype is computed in */
 
+/* A value of any size between the lanes of a warp: shuffle(word) moves each of its words. */
+template <typename A, typename F> __device__ __forceinline__ A em_shuffle_words(A x, F shuffle)
+{
+    union {
+        A value;
+        unsigned words[(sizeof(A) + 3) / 4];
+    } u;
+    u.value = x;
+#pragma unroll
+    for (size_t i = 0; i < sizeof u.words / 4; i++)
+        u.words[i] = shuffle(u.words[i]);
+    return u.value;
+}
+
+/* What the lane whose number differs by the bits of `step` has; what the one `by` below has, its own where none is. */
+template <typename A> __device__ __forceinline__ A em_shuffle(A x, int step)
+{
+    return em_shuffle_words(x, [step](unsigned word) { return __shfl_xor_sync(~0u, word, step); });
+}
+
+template <typename A> __device__ __forceinline__ A em_shuffle_up(A x, int by)
+{
+    return em_shuffle_words(x, [by](unsigned word) { return __shfl_up_sync(~0u, word, by); });
+}
+
 template <typename T> constexpr int EM_PIECE = (int)(16 / sizeof(T)); /* elements of a piece */
 
 template <typename T> struct alignas(16) em_piece {

@@ -22,78 +22,31 @@ em_scan_plan em_scan_layout(const em__cuda *cuda, const em__call *call)
     return p;
 }
 
-template <typename T, typename A, bool PRODUCT> static em_status run_sum(em_device *device, const em__call *call)
-{
-    return em_scan_run(em__cuda_of(device), call, em_sum_fold<T, A, PRODUCT>());
-}
-
-template <typename T> static em_status run_float_end(em_device *device, const em__call *call)
-{
-    return em_scan_run(em__cuda_of(device), call, em_float_end_of<T>(call->op == EM__OP_CUMULATIVE_MIN));
-}
-
-template <typename T> static em_status run_integer_end(em_device *device, const em__call *call)
-{
-    em_integer_end<T> op = em_integer_end_of<T>(call->out.spec.dtype, call->op == EM__OP_CUMULATIVE_MIN);
-    return em_scan_run(em__cuda_of(device), call, op);
-}
-
-template <typename T, typename A> static em__kernel_fn sums(em__op op)
-{
-    return op == EM__OP_CUMULATIVE_PRODUCT ? run_sum<T, A, true> : run_sum<T, A, false>;
-}
-
-static em__kernel_fn sum_of(em__op op, em_dtype dtype)
-{
-    switch (dtype) {
-    case EM_U8:
-    case EM_S8: return sums<uint8_t, uint32_t>(op);
-    case EM_U16:
-    case EM_S16: return sums<uint16_t, uint32_t>(op);
-    case EM_U32:
-    case EM_S32: return sums<uint32_t, uint32_t>(op);
-    case EM_U64:
-    case EM_S64: return sums<uint64_t, uint64_t>(op);
-    case EM_F8_E4M3FN: return sums<__nv_fp8_e4m3, float>(op);
-    case EM_F8_E5M2: return sums<__nv_fp8_e5m2, float>(op);
-    case EM_F16: return sums<__half, float>(op);
-    case EM_BF16: return sums<__nv_bfloat16, float>(op);
-    case EM_F32: return sums<float, float>(op);
-    case EM_F64: return sums<double, double>(op);
-    case EM_C64: return sums<em_complex<float>, em_complex<float>>(op);
-    case EM_C128: return sums<em_complex<double>, em_complex<double>>(op);
-    default: return NULL;
+struct running {
+    template <typename T, typename A, bool PRODUCT> static em_status sum(em_device *device, const em__call *call)
+    {
+        return em_scan_run(em__cuda_of(device), call, em_sum_fold<T, A, PRODUCT>());
     }
-}
-
-static em__kernel_fn end_of(em_dtype dtype)
-{
-    switch (dtype) {
-    case EM_U8:
-    case EM_S8: return run_integer_end<uint8_t>;
-    case EM_U16:
-    case EM_S16: return run_integer_end<uint16_t>;
-    case EM_U32:
-    case EM_S32: return run_integer_end<uint32_t>;
-    case EM_U64:
-    case EM_S64: return run_integer_end<uint64_t>;
-    case EM_F8_E4M3FN: return run_float_end<__nv_fp8_e4m3>;
-    case EM_F8_E5M2: return run_float_end<__nv_fp8_e5m2>;
-    case EM_F16: return run_float_end<__half>;
-    case EM_BF16: return run_float_end<__nv_bfloat16>;
-    case EM_F32: return run_float_end<float>;
-    case EM_F64: return run_float_end<double>;
-    default: return NULL;
+    template <typename T> static em_status float_end(em_device *device, const em__call *call)
+    {
+        return em_scan_run(em__cuda_of(device), call, em_float_end_of<T>(call->op == EM__OP_CUMULATIVE_MIN));
     }
-}
+    template <typename T> static em_status integer_end(em_device *device, const em__call *call)
+    {
+        em_integer_end<T> op = em_integer_end_of<T>(call->out.spec.dtype, call->op == EM__OP_CUMULATIVE_MIN);
+        return em_scan_run(em__cuda_of(device), call, op);
+    }
+};
 
 extern "C" bool em__cuda_prepare_scan(em__cuda *cuda, const em__call *call, em__plan *plan)
 {
     switch (call->op) {
     case EM__OP_CUMULATIVE_SUM:
-    case EM__OP_CUMULATIVE_PRODUCT: plan->kernel = sum_of(call->op, call->out.spec.dtype); break;
+    case EM__OP_CUMULATIVE_PRODUCT:
+        plan->kernel = em_fold_sums<running>(call->out.spec.dtype, call->op == EM__OP_CUMULATIVE_PRODUCT);
+        break;
     case EM__OP_CUMULATIVE_MAX:
-    case EM__OP_CUMULATIVE_MIN: plan->kernel = end_of(call->out.spec.dtype); break;
+    case EM__OP_CUMULATIVE_MIN: plan->kernel = em_fold_ends<running>(call->out.spec.dtype); break;
     default: return false;
     }
     em_scan_plan p = em_scan_layout(cuda, call);

@@ -24,19 +24,6 @@ template <typename Op> struct em_scan_args {
     em_scan_plan plan;
 };
 
-template <typename A> __device__ __forceinline__ A em_shuffle_up(A x, int by)
-{
-    union {
-        A value;
-        unsigned words[(sizeof(A) + 3) / 4];
-    } u;
-    u.value = x;
-#pragma unroll
-    for (size_t i = 0; i < sizeof u.words / 4; i++)
-        u.words[i] = __shfl_up_sync(~0u, u.words[i], by);
-    return u.value;
-}
-
 /* All before the part, in every thread. */
 template <typename Op>
 __device__ __forceinline__ typename Op::Acc em_scan_before(const em_scan_args<Op> &a, int64_t line, int64_t part)

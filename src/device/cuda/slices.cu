@@ -41,7 +41,7 @@ static em_status run_dynamic_slice(em_device *device, const em__call *call)
 
 static em_status run_put_slice(em_device *device, const em__call *call)
 {
-    size_t bytes = (size_t)em__spec_size(&call->out.spec) * em_dtype_size(call->out.spec.dtype);
+    size_t bytes = em__spec_bytes(&call->out.spec);
     em__tensor part = call->out;
     em_starts starts = starts_of(call, 2, &part, call->in[1].spec.dims);
     if (call->out.data != call->in[0].data)

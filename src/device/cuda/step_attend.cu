@@ -385,24 +385,12 @@ __global__ void __launch_bounds__(WARPS * 32) attend_kernel(const __grid_constan
 
 template <typename T, int D, int G> static em_status launch(em__cuda *cuda, const em__step_attend *job)
 {
-    cudaLaunchAttribute attributes[2] = {};
-    attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    attributes[0].val.programmaticStreamSerializationAllowed = 1;
-    attributes[1].id = cudaLaunchAttributeClusterDimension;
-    attributes[1].val.clusterDim.x = CLUSTER;
-    attributes[1].val.clusterDim.y = attributes[1].val.clusterDim.z = 1;
-    cudaLaunchConfig_t config = {};
-    config.gridDim = dim3((unsigned)(job->kv_heads * CLUSTER));
-    config.blockDim = dim3(WARPS * 32);
-    config.dynamicSmemBytes = sizeof(block_memory<T, D, G>);
-    config.stream = cuda->stream;
-    config.attrs = attributes;
-    config.numAttrs = 2;
-    EM__TRY(em__cuda_check(cuda,
-                           cudaFuncSetAttribute(attend_kernel<T, D, G>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                                (int)config.dynamicSmemBytes),
-                           "attention"));
-    return em__cuda_check(cuda, cudaLaunchKernelEx(&config, attend_kernel<T, D, G>, *job), "attention");
+    const size_t shared = sizeof(block_memory<T, D, G>);
+    EM__TRY(em__cuda_check(
+        cuda, cudaFuncSetAttribute(attend_kernel<T, D, G>, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared),
+        "attention"));
+    return em_launch_clusters(cuda, "attention", attend_kernel<T, D, G>, CLUSTER, (unsigned)(job->kv_heads * CLUSTER),
+                              WARPS * 32, shared, *job);
 }
 
 typedef em_status (*launch_fn)(em__cuda *, const em__step_attend *);

@@ -45,81 +45,34 @@ template <typename Op> static em_status launch(em_device *device, const em__call
                      (typename Op::Out *)call->out.data, size, op);
 }
 
-template <typename T, typename A, bool PRODUCT> static em_status run_sum(em_device *device, const em__call *call)
-{
-    return launch(device, call, em_sum_fold<T, A, PRODUCT>());
-}
-
-template <typename T> static em_status run_float_end(em_device *device, const em__call *call)
-{
-    em_float_end<T> op = em_float_end_of<T>(call->op == EM__OP_WINDOW_MIN);
-    if (call->out.spec.dtype == EM_F8_E4M3FN)
-        op.lowest = -448; /* it has no infinity */
-    return launch(device, call, op);
-}
-
-template <typename T> static em_status run_integer_end(em_device *device, const em__call *call)
-{
-    return launch(device, call, em_integer_end_of<T>(call->out.spec.dtype, call->op == EM__OP_WINDOW_MIN));
-}
-
-template <typename T, typename A> static em__kernel_fn sums(em__op op)
-{
-    return op == EM__OP_WINDOW_PRODUCT ? run_sum<T, A, true> : run_sum<T, A, false>;
-}
-
-static em__kernel_fn sum_of(em__op op, em_dtype dtype)
-{
-    switch (dtype) {
-    case EM_U8:
-    case EM_S8: return sums<uint8_t, uint32_t>(op);
-    case EM_U16:
-    case EM_S16: return sums<uint16_t, uint32_t>(op);
-    case EM_U32:
-    case EM_S32: return sums<uint32_t, uint32_t>(op);
-    case EM_U64:
-    case EM_S64: return sums<uint64_t, uint64_t>(op);
-    case EM_F8_E4M3FN: return sums<__nv_fp8_e4m3, float>(op);
-    case EM_F8_E5M2: return sums<__nv_fp8_e5m2, float>(op);
-    case EM_F16: return sums<__half, float>(op);
-    case EM_BF16: return sums<__nv_bfloat16, float>(op);
-    case EM_F32: return sums<float, float>(op);
-    case EM_F64: return sums<double, double>(op);
-    case EM_C64: return sums<em_complex<float>, em_complex<float>>(op);
-    case EM_C128: return sums<em_complex<double>, em_complex<double>>(op);
-    default: return NULL;
+struct windowed {
+    template <typename T, typename A, bool PRODUCT> static em_status sum(em_device *device, const em__call *call)
+    {
+        return launch(device, call, em_sum_fold<T, A, PRODUCT>());
     }
-}
-
-static em__kernel_fn end_of(em_dtype dtype)
-{
-    switch (dtype) {
-    case EM_U8:
-    case EM_S8: return run_integer_end<uint8_t>;
-    case EM_U16:
-    case EM_S16: return run_integer_end<uint16_t>;
-    case EM_U32:
-    case EM_S32: return run_integer_end<uint32_t>;
-    case EM_U64:
-    case EM_S64: return run_integer_end<uint64_t>;
-    case EM_F8_E4M3FN: return run_float_end<__nv_fp8_e4m3>;
-    case EM_F8_E5M2: return run_float_end<__nv_fp8_e5m2>;
-    case EM_F16: return run_float_end<__half>;
-    case EM_BF16: return run_float_end<__nv_bfloat16>;
-    case EM_F32: return run_float_end<float>;
-    case EM_F64: return run_float_end<double>;
-    default: return NULL;
+    template <typename T> static em_status float_end(em_device *device, const em__call *call)
+    {
+        em_float_end<T> op = em_float_end_of<T>(call->op == EM__OP_WINDOW_MIN);
+        if (call->out.spec.dtype == EM_F8_E4M3FN)
+            op.lowest = -448; /* it has no infinity */
+        return launch(device, call, op);
     }
-}
+    template <typename T> static em_status integer_end(em_device *device, const em__call *call)
+    {
+        return launch(device, call, em_integer_end_of<T>(call->out.spec.dtype, call->op == EM__OP_WINDOW_MIN));
+    }
+};
 
 extern "C" bool em__cuda_prepare_window(em__cuda *cuda, const em__call *call, em__plan *plan)
 {
     (void)cuda;
     switch (call->op) {
     case EM__OP_WINDOW_SUM:
-    case EM__OP_WINDOW_PRODUCT: plan->kernel = sum_of(call->op, call->out.spec.dtype); break;
+    case EM__OP_WINDOW_PRODUCT:
+        plan->kernel = em_fold_sums<windowed>(call->out.spec.dtype, call->op == EM__OP_WINDOW_PRODUCT);
+        break;
     case EM__OP_WINDOW_MAX:
-    case EM__OP_WINDOW_MIN: plan->kernel = end_of(call->out.spec.dtype); break;
+    case EM__OP_WINDOW_MIN: plan->kernel = em_fold_ends<windowed>(call->out.spec.dtype); break;
     default: return false;
     }
     return plan->kernel && em__spec_size(&call->out.spec) / THREADS < INT32_MAX;

@@ -7,6 +7,10 @@
 
 #include "device/cuda/common.cuh"
 
+extern "C" {
+#include "device/index.h"
+}
+
 #define EM_FEW_WORDS ((int64_t)1 << 31) /* fewer than these are counted in 32 bits */
 
 /* n / by is (n * magic >> 32) + n >> shift, for n and `by` below 2^31. */
@@ -144,35 +148,10 @@ template <int N> static em_layout<N> em_widen(em_layout<N> layout, unsigned data
     return layout;
 }
 
-/* Element i of integers of any dtype; u64 above the range of int64 saturates. */
-static __device__ __forceinline__ int64_t em_index_at(int dtype, const void *data, int64_t i)
-{
-    switch (dtype) {
-    case EM_U8: return ((const uint8_t *)data)[i];
-    case EM_U16: return ((const uint16_t *)data)[i];
-    case EM_U32: return ((const uint32_t *)data)[i];
-    case EM_U64: {
-        uint64_t u = ((const uint64_t *)data)[i];
-        return u > INT64_MAX ? INT64_MAX : (int64_t)u;
-    }
-    case EM_S8: return ((const int8_t *)data)[i];
-    case EM_S16: return ((const int16_t *)data)[i];
-    case EM_S32: return ((const int32_t *)data)[i];
-    default: return ((const int64_t *)data)[i];
-    }
-}
-
-/* The nearest index that is in [0, count); 0 when there is none. */
-static __device__ __forceinline__ int64_t em_index_clamp(int64_t index, int64_t count)
-{
-    index = index >= count ? count - 1 : index;
-    return index < 0 ? 0 : index;
-}
-
 /* Where a moving slice begins: scalars on the device, clamped, one an axis. */
 struct em_starts {
     int n;
-    int dtype[EM_MAX_RANK];
+    em_dtype dtype[EM_MAX_RANK];
     const void *data[EM_MAX_RANK];
     int64_t count[EM_MAX_RANK]; /* starts that fit */
     int64_t steps[EM_MAX_RANK]; /* elements, of an em_move; words in its kernels */
@@ -182,7 +161,7 @@ static __device__ __forceinline__ int64_t em_start(const em_starts &starts)
 {
     int64_t at = 0;
     for (int i = 0; i < starts.n; i++)
-        at += em_index_clamp(em_index_at(starts.dtype[i], starts.data[i], 0), starts.count[i]) * starts.steps[i];
+        at += em__index_clamp(em__index_at(starts.dtype[i], starts.data[i], 0), starts.count[i]) * starts.steps[i];
     return at;
 }
 
