@@ -88,7 +88,7 @@ static em_status get_index(decoder *d, size_t below, int *index)
 /* A row-major array with the bytes that follow. */
 static em_status get_inside(decoder *d, const em__spec *spec, em_array **value)
 {
-    size_t bytes = (size_t)em__spec_size(spec) * em_dtype_size(spec->dtype);
+    size_t bytes = em__spec_bytes(spec);
     if (bytes > (size_t)(d->end - d->at))
         return broken(d, "a constant is larger than the bytes that are left");
     em__buffer *buffer = em__buffer_new(NULL, bytes);

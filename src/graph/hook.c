@@ -50,7 +50,7 @@ static em_status run_hook(em_device *device, const em__call *call)
 {
     const hook *h = (const hook *)call->functions[0];
     const em__spec *spec = &call->in[0].spec;
-    size_t bytes = (size_t)em__spec_size(spec) * em_dtype_size(spec->dtype);
+    size_t bytes = em__spec_bytes(spec);
     em_dims dims = {.rank = spec->rank};
     memcpy(dims.dims, spec->dims, sizeof dims.dims);
     EM__TRY(show(device, h, spec->dtype, dims, call->in[0].data, bytes));

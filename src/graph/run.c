@@ -131,7 +131,7 @@ static em_status input_pointers(em_program *program, em_array *const *inputs, co
 /* A fresh array with memory, for a result. */
 static em_array *fresh(em_program *program, const em__spec *spec)
 {
-    em__buffer *buffer = em__buffer_new(program->device, (size_t)em__spec_size(spec) * em_dtype_size(spec->dtype));
+    em__buffer *buffer = em__buffer_new(program->device, em__spec_bytes(spec));
     em_array *array = buffer ? em__array_over(program->device, spec, buffer) : NULL;
     if (!array)
         em__buffer_release(buffer);

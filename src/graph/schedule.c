@@ -26,11 +26,6 @@ typedef struct schedule {
 
 #define EM__KEPT INT_MAX
 
-static size_t bytes_of(const em__spec *spec)
-{
-    return (size_t)em__spec_size(spec) * em_dtype_size(spec->dtype);
-}
-
 static em_status new_storage(em_program *program, em__storage storage, int *index)
 {
     storage.first = storage.last = (int)program->steps.length;
@@ -88,7 +83,7 @@ static em_status add_copy(em_program *program, em__tensor *tensor, em__place *pl
 static em_status add_temporary(em_program *program, em__tensor *tensor, em__place *place)
 {
     em__place to = {0};
-    EM__TRY(arena_storage(program, bytes_of(&tensor->spec), &to.storage));
+    EM__TRY(arena_storage(program, em__spec_bytes(&tensor->spec), &to.storage));
     return add_copy(program, tensor, place, to);
 }
 
@@ -112,17 +107,17 @@ static bool can_overwrite(const schedule *s, const em__node *node, const em__cal
     em_program *program = s->program;
     bool update = em__op_get(node->op)->traits & EM__TRAIT_UPDATE;
     const em__storage *storage = &program->storages.data[in[i].storage];
-    bool arena = storage->kind == EM__AT_ARENA && storage->size == bytes_of(&node->spec);
+    bool arena = storage->kind == EM__AT_ARENA && storage->size == em__spec_bytes(&node->spec);
     bool given = storage->kind == EM__AT_INPUT && update && (size_t)storage->index < program->n_donated &&
-                 bytes_of(&program->inputs[storage->index]) == bytes_of(&node->spec);
+                 em__spec_bytes(&program->inputs[storage->index]) == em__spec_bytes(&node->spec);
     if (!(arena || given) || in[i].offset != 0 || !em__tensor_is_contiguous(&call->in[i]) ||
         (s->last_use[s->root[node->in[i]]] > s->node && (size_t)in[i].storage < s->copies) ||
-        bytes_of(&call->in[i].spec) != bytes_of(&node->spec))
+        em__spec_bytes(&call->in[i].spec) != em__spec_bytes(&node->spec))
         return false;
     for (int j = 0; j < call->n_in; j++) /* another view of the same memory would be read after it was written */
         if (j != i && in[j].storage == in[i].storage &&
             (update || in[j].offset != 0 || !em__tensor_is_contiguous(&call->in[j]) ||
-             bytes_of(&call->in[j].spec) != bytes_of(&node->spec)))
+             em__spec_bytes(&call->in[j].spec) != em__spec_bytes(&node->spec)))
             return false;
     return true;
 }
@@ -134,13 +129,13 @@ static em_status place_result(schedule *s, const em__node *node, const em__call 
     uint64_t inplace = em__op_get(node->op)->traits & EM__TRAIT_UPDATE ? 1 : plan->inplace;
     *out = (em__place){0};
     for (int i = 0; i < call->n_in && i < 64; i++)
-        if (inplace >> i & 1 && bytes_of(&node->spec) && can_overwrite(s, node, call, in, i)) {
+        if (inplace >> i & 1 && em__spec_bytes(&node->spec) && can_overwrite(s, node, call, in, i)) {
             out->storage = in[i].storage;
             if (s->program->storages.data[in[i].storage].kind == EM__AT_INPUT)
                 s->program->written[s->program->storages.data[in[i].storage].index] = true;
             return EM_OK;
         }
-    return arena_storage(s->program, bytes_of(&node->spec), &out->storage);
+    return arena_storage(s->program, em__spec_bytes(&node->spec), &out->storage);
 }
 
 static em_status lowered_step(schedule *s, const em__node *node, em__call *call, em__place *in, em_array **constants,
@@ -235,7 +230,7 @@ static em_status schedule_output(schedule *s, int index)
     value *v = &s->values[program->graph.outputs[index]];
     em__storage *storage = &program->storages.data[v->place.storage];
     if (storage->kind == EM__AT_ARENA && v->place.offset == 0 && em__tensor_is_contiguous(&v->tensor) &&
-        storage->size == bytes_of(&v->tensor.spec)) {
+        storage->size == em__spec_bytes(&v->tensor.spec)) {
         storage->kind = EM__AT_OUTPUT;
         storage->index = index;
         return EM_OK;

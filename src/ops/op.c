@@ -28,6 +28,11 @@ int64_t em__spec_size(const em__spec *spec)
     return size;
 }
 
+size_t em__spec_bytes(const em__spec *spec)
+{
+    return (size_t)em__spec_size(spec) * em_dtype_size(spec->dtype);
+}
+
 bool em__spec_empty(const em__spec *spec)
 {
     for (int i = 0; i < spec->rank; i++)

@@ -152,7 +152,8 @@ em_dtype em__sum_dtype(em_dtype dtype);
 
 /* Number of elements; specs are checked to fit when they are made. */
 int64_t em__spec_size(const em__spec *spec);
-bool em__spec_empty(const em__spec *spec); /* any spec, checked or not */
+size_t em__spec_bytes(const em__spec *spec); /* of all elements, side by side */
+bool em__spec_empty(const em__spec *spec);   /* any spec, checked or not */
 bool em__spec_equal(const em__spec *a, const em__spec *b);
 bool em__is_integer(const em__spec *spec);                 /* signed or unsigned, not pred */
 bool em__same_shape(const em__spec *a, const em__spec *b); /* whatever their dtypes */

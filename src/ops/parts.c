@@ -62,7 +62,7 @@ int em__op_parts(const em__apply *apply, em__spec *parts)
 
 size_t em__part_bytes(const em__spec *part)
 {
-    size_t bytes = (size_t)em__spec_size(part) * em_dtype_size(part->dtype);
+    size_t bytes = em__spec_bytes(part);
     return (bytes + EM__PART_ALIGN - 1) / EM__PART_ALIGN * EM__PART_ALIGN;
 }
 

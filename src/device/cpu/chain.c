@@ -177,7 +177,7 @@ static em_status run_chain(em_device *device, const em__call *call)
     set_up(&j, em__cpu_of(device), call, &f);
     em__chain_bind(&j);
     j.out = call->out.data;
-    size_t bytes = (size_t)em__spec_size(&call->out.spec) * em_dtype_size(call->out.spec.dtype);
+    size_t bytes = em__spec_bytes(&call->out.spec);
     j.stream = bytes * 2 >= j.cpu->elementwise->stream_from && !j.chain.n_axes && work_of(&j.chain) <= STREAM_WORK;
     em__pool_run(j.cpu->pool, run_chunk, &j, (j.units + j.chunk - 1) / j.chunk);
     return EM_OK;

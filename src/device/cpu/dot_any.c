@@ -56,7 +56,7 @@ static em__product_side describe_side(const em__tensor *t, const int64_t *contra
         return side;
     em__tensor row_major = *copied;
     em__tensor_contiguous(&row_major);
-    *bytes = ((size_t)em__spec_size(&t->spec) * em_dtype_size(t->spec.dtype) + 63) / 64 * 64;
+    *bytes = (em__spec_bytes(&t->spec) + 63) / 64 * 64;
     side = (em__product_side){.row = o->depth, .depth = 1};
     for (int i = 0; i < dot->n_batch; i++)
         side.batch[i] = row_major.strides[i];

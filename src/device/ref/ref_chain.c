@@ -11,11 +11,6 @@ static void read(const em__call *call, em__chain *chain)
 }
 
 /* Bytes of a register's memory: room for the widest element. */
-static size_t bytes_of(const em__spec *spec)
-{
-    return (size_t)em__spec_size(spec) * sizeof(double);
-}
-
 size_t em__ref_scratch(const em__call *call)
 {
     em__chain c;
@@ -24,7 +19,7 @@ size_t em__ref_scratch(const em__call *call)
     if (call->op != EM__OP_FUSED_CHAIN)
         return 0;
     read(call, &c);
-    return (size_t)(c.n_local + c.n_wide) * bytes_of(&c.full) + (size_t)c.n_thin * bytes_of(&c.thin);
+    return (size_t)(c.n_local + c.n_wide) * em__spec_bytes(&c.full) + (size_t)c.n_thin * em__spec_bytes(&c.thin);
 }
 
 /* A register, or the result, as a tensor of the dtype. */
@@ -32,13 +27,14 @@ static em__tensor value(const em__call *call, const em__chain *c, int at, em_dty
 {
     em__tensor t = {.spec = em__chain_is_thin(at) ? c->thin : c->full};
     char *scratch = call->scratch;
-    size_t full = bytes_of(&c->full);
+    size_t full = em__spec_bytes(&c->full);
     t.spec.dtype = dtype;
     em__tensor_contiguous(&t);
     if (at >= EM__CHAIN_OUT)
         t.data = call->out.data;
     else if (at >= EM__CHAIN_THIN)
-        t.data = scratch + (size_t)(c->n_local + c->n_wide) * full + (size_t)(at - EM__CHAIN_THIN) * bytes_of(&c->thin);
+        t.data = scratch + (size_t)(c->n_local + c->n_wide) * full +
+                 (size_t)(at - EM__CHAIN_THIN) * em__spec_bytes(&c->thin);
     else if (at >= EM__CHAIN_WIDE)
         t.data = scratch + (size_t)(c->n_local + at - EM__CHAIN_WIDE) * full;
     else
