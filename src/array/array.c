@@ -177,7 +177,7 @@ em_array *em_constant(em_scope *scope, em_dtype dtype, const void *values, em_di
         return NULL;
     if (spec_of(dtype, dims, "constant", &spec) != EM_OK)
         return em__scope_fail(scope);
-    size_t bytes = (size_t)em__spec_size(&spec) * em_dtype_size(dtype);
+    size_t bytes = em__spec_bytes(&spec);
     if (!values && bytes) {
         em__fail(EM_ERROR_INVALID_ARGUMENT, "constant: values is NULL");
         return em__scope_fail(scope);

@@ -43,7 +43,7 @@ static em_status copied(em_device *device, em__tensor *from, em__tensor *to, em_
     em__call copy;
     em__plan plan;
     EM__TRY(em__lower_copy(device, from, &copy, &plan));
-    em__buffer *buffer = em__buffer_new(device, (size_t)em__spec_size(&from->spec) * em_dtype_size(from->spec.dtype));
+    em__buffer *buffer = em__buffer_new(device, em__spec_bytes(&from->spec));
     if (!buffer)
         return EM_ERROR_OUT_OF_MEMORY;
     copy.out.data = buffer->data;
@@ -145,12 +145,12 @@ static em_status run_entered(em_array *array)
     return status;
 }
 
-/* The root's device is entered; operands may be of others. */
-static em_status run_array(em_array *array)
+/* `entered` is the root's device; operands may be of others. */
+static em_status run_array(em_array *array, em_device *entered)
 {
     if (array->op == EM__OP_INPUT)
         return em__fail(EM_ERROR_INVALID_ARGUMENT, "eval: an input of a program has no value while it is traced");
-    if (!array->device->vtable->enter)
+    if (array->device == entered)
         return run_entered(array);
     em__device_enter(array->device);
     em_status status = run_entered(array);
@@ -175,7 +175,7 @@ static em_status eval_locked(em_array *root, stack *todo)
         todo->length--;
         if (array->buffer)
             continue;
-        EM__TRY(run_array(array));
+        EM__TRY(run_array(array, root->device));
         for (int i = 0; i < array->n_in; i++)
             em_array_release(&array->in[i]);
         array->n_in = 0;

@@ -47,8 +47,6 @@ static void lay_out(em_generation *g, size_t steps, int32_t *lists, em__decoder_
             positions[at] = slots[at] = (int32_t)(s->cached + k);
             lengths[at] = (int32_t)(s->cached + k + 1);
         }
-        const int64_t length = (int64_t)(s->tokens.length + steps - 1);
-        feed->length = length > feed->length ? length : feed->length;
     }
     feed->ids = ids;
     feed->positions = positions;
@@ -58,14 +56,10 @@ static void lay_out(em_generation *g, size_t steps, int32_t *lists, em__decoder_
 
 static em_status fill(em_generation *g)
 {
-    const size_t batch = g->active, steps = steps_of(g);
-    em__decoder_ahead feed = {0};
+    const size_t batch = g->active, steps = steps_of(g), longest = em__generation_longest(g) + steps - 1;
+    em__decoder_ahead feed = {.length = (int64_t)longest};
     em__decoder_feed caches = {0};
-    size_t longest = 0;
-    for (size_t i = 0; i < g->n_sequences; i++)
-        if (g->sequences[i].finish == EM_FINISH_NONE && g->sequences[i].tokens.length > longest)
-            longest = g->sequences[i].tokens.length;
-    EM__TRY(em__generation_reserve_rows(g, longest + steps - 1));
+    EM__TRY(em__generation_reserve_rows(g, longest));
     g->feed.length = 0;
     EM__TRY(em__vec_reserve(&g->feed, batch * (3 * steps + 1)));
     g->ahead.ids.length = 0;

@@ -88,13 +88,19 @@ em_status em__generation_feed(em_generation *g, em__sequence *sequence, size_t n
     return EM_OK;
 }
 
-em_status em__generation_feed_each(em_generation *g)
+size_t em__generation_longest(const em_generation *g)
 {
     size_t longest = 0;
-    feeding f;
     for (size_t i = 0; i < g->n_sequences; i++)
         if (g->sequences[i].finish == EM_FINISH_NONE && g->sequences[i].tokens.length > longest)
             longest = g->sequences[i].tokens.length;
+    return longest;
+}
+
+em_status em__generation_feed_each(em_generation *g)
+{
+    const size_t longest = em__generation_longest(g);
+    feeding f;
     EM__TRY(em__generation_reserve_rows(g, longest));
     EM__TRY(lay_out(g, g->active, 1, &f));
     for (size_t i = 0; i < g->n_sequences; i++) {

@@ -81,6 +81,9 @@ em_status em__generation_feed_each(em_generation *g);
 /* ...or the newest token of the only sequence and n guesses behind it, with logits [n + 1, vocabulary]. */
 em_status em__generation_feed_guesses(em_generation *g, const int32_t *guesses, size_t n);
 
+/* forward.c: tokens of the longest sequence that goes on. */
+size_t em__generation_longest(const em_generation *g);
+
 /* Rows of the cache that all sequences need, when the longest will have so many tokens. */
 em_status em__generation_reserve_rows(em_generation *g, size_t tokens);
 

@@ -20,8 +20,7 @@ static em_status load(em_device *device, const em__call *call, char *block)
 {
     for (int i = 0; i < call->ints[0]; i++) {
         const em__spec *spec = &call->in[i].spec;
-        EM__TRY(
-            em__memory_copy(device, block, call->in[i].data, (size_t)em__spec_size(spec) * em_dtype_size(spec->dtype)));
+        EM__TRY(em__memory_copy(device, block, call->in[i].data, em__spec_bytes(spec)));
         block += em__part_bytes(spec);
     }
     return EM_OK;

@@ -22,11 +22,6 @@ struct em__stage {
     void **outputs;         /* [outputs] */
 };
 
-static size_t bytes_of(const em__spec *spec)
-{
-    return (size_t)em__spec_size(spec) * em_dtype_size(spec->dtype);
-}
-
 static size_t aligned(size_t bytes)
 {
     return (bytes + ALIGN - 1) / ALIGN * ALIGN;
@@ -50,14 +45,14 @@ static void lay_out(const em_program *program, em__stage *s)
 {
     for (size_t i = s->resident; i < program->n_inputs; i++) {
         s->at[i] = s->bytes;
-        s->bytes += aligned(bytes_of(&program->inputs[i]));
+        s->bytes += aligned(em__spec_bytes(&program->inputs[i]));
     }
     s->in_bytes = s->bytes;
     for (size_t i = 0; i < program->n_outputs; i++) {
         if (i < s->resident && program->updated[i])
             continue;
         s->at[program->n_inputs + i] = program->updated[i] ? s->at[i] : s->bytes;
-        s->bytes += program->updated[i] ? 0 : aligned(bytes_of(&program->outputs[i]));
+        s->bytes += program->updated[i] ? 0 : aligned(em__spec_bytes(&program->outputs[i]));
     }
 }
 
@@ -80,8 +75,8 @@ static em_status make(em_program *program, size_t resident)
         return em_last_status();
     if (s->in_bytes && s->in_bytes <= GATHERED && !(s->host = em__block_alloc(s->in_bytes)))
         return EM_ERROR_OUT_OF_MEMORY;
-    for (size_t i = 0; i < s->in_bytes && s->host; i += ALIGN) /* what lies between inputs travels as well */
-        memset(s->host + i, 0, ALIGN);
+    if (s->host)
+        memset(s->host, 0, s->in_bytes); /* what lies between inputs travels as well */
     return EM_OK;
 }
 
@@ -89,7 +84,7 @@ static em_status send_inputs(em_program *program, const void *const *inputs)
 {
     em__stage *s = program->stage;
     for (size_t i = 0; i < program->n_inputs; i++) {
-        const size_t bytes = bytes_of(&program->inputs[i]);
+        const size_t bytes = em__spec_bytes(&program->inputs[i]);
         s->inputs[i] = i < s->resident ? inputs[i] : s->device + s->at[i];
         if (i < s->resident || !bytes)
             continue;
@@ -122,6 +117,7 @@ em_status em__stage_run(em_program *program, const void *const *inputs, void *co
     EM__TRY(em__program_execute(program, s->inputs, s->outputs));
     for (size_t i = 0; i < program->n_outputs; i++)
         if (!is_resident(program, i))
-            EM__TRY(em__memory_download(program->device, outputs[i], s->outputs[i], bytes_of(&program->outputs[i])));
+            EM__TRY(
+                em__memory_download(program->device, outputs[i], s->outputs[i], em__spec_bytes(&program->outputs[i])));
     return EM_OK;
 }

@@ -1,6 +1,8 @@
 /* Expectations: compare, then one report with the first and the worst difference. */
 #include "harness/expect.h"
 
+#include <emily/device.h>
+
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -130,4 +132,9 @@ void expect_same_bits(em_dtype dtype, const void *got, const void *want, size_t 
     snprintf(report, sizeof report, "%zu of %zu %s elements differ in bits; first [%zu]: got %.17g, want %.17g", wrong,
              n, em_dtype_name(dtype), first, expect_element(dtype, got, first), expect_element(dtype, want, first));
     fail_at(file, line, report);
+}
+
+bool default_has_own_memory(void)
+{
+    return em_device_get_memory(em_device_default(), NULL);
 }

@@ -8,6 +8,7 @@
 /* cmocka wants these four first. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,5 +39,8 @@ void expect_same_bits(em_dtype dtype, const void *got, const void *want, size_t 
 
 /* Element i of an array of `dtype` as a double (the real part of a complex one). */
 double expect_element(em_dtype dtype, const void *data, size_t i);
+
+/* Whether the default device has memory of its own, as a GPU has, whose kernels follow sizes and layouts. */
+bool default_has_own_memory(void);
 
 #endif

@@ -97,7 +97,7 @@ static em_status run_steps(em__decoder *d, const em__decoder_task *task, const e
                            int32_t *ids)
 {
     const layout l = layout_of(d, task);
-    const size_t caches = em__cache_parts(task->cache) * (size_t)d->config.layers;
+    const size_t caches = em__decoder_caches(d, task);
     em_program *program = em__decoder_program_for(d, task);
     if (!program)
         return em_last_status();

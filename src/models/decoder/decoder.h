@@ -100,6 +100,12 @@ typedef struct em__decoder {
     size_t ahead_bytes;
 } em__decoder;
 
+/* Parts of the caches of all layers: the leading inputs and outputs of a forward. */
+static inline size_t em__decoder_caches(const em__decoder *decoder, const em__decoder_task *task)
+{
+    return em__cache_parts(task->cache) * (size_t)decoder->config.layers;
+}
+
 /* Reads config.json in `dir` and takes the weights of `file`, which must outlive nothing: arrays hold it. On failure
  * NULL, with the error set. */
 em__decoder *em__decoder_open(const char *dir, const em_safetensors *file, em_device *device, em_model_lane lane,

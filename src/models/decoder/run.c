@@ -13,11 +13,6 @@
  * not depend on what shares its batch. */
 #define ROUNDED_TOKENS 64
 
-static size_t count_caches(const em__decoder *d, const em__decoder_task *task)
-{
-    return em__cache_parts(task->cache) * (size_t)d->config.layers;
-}
-
 typedef struct tracing {
     const em__decoder *decoder;
     const em__decoder_task *task;
@@ -26,7 +21,7 @@ typedef struct tracing {
 static em_status trace(em_scope *s, em_array *const *inputs, em_array **outputs, void *user)
 {
     const tracing *t = user;
-    const size_t caches = count_caches(t->decoder, t->task);
+    const size_t caches = em__decoder_caches(t->decoder, t->task);
     memcpy(outputs, inputs, caches * sizeof *outputs);
     outputs[caches] = em__decoder_forward(s, t->decoder, t->task, outputs, inputs + caches);
     return em_scope_status(s);
@@ -35,7 +30,7 @@ static em_status trace(em_scope *s, em_array *const *inputs, em_array **outputs,
 static void list_specs(const em__decoder *d, const em__decoder_task *task, em_spec *specs)
 {
     const em__decoder_config *c = &d->config;
-    const size_t caches = count_caches(d, task), parts = em__cache_parts(task->cache);
+    const size_t caches = em__decoder_caches(d, task), parts = em__cache_parts(task->cache);
     for (size_t i = 0; i < caches; i++)
         specs[i] = i % parts < EM__CACHE_KEY_SCALES
                        ? (em_spec){task->cache, em_shape(task->batch, c->kv_heads, task->capacity, c->head_dim)}
@@ -52,7 +47,7 @@ static void list_specs(const em__decoder *d, const em__decoder_task *task, em_sp
 static void list_inputs(em__decoder *d, const em__decoder_task *task, const em__decoder_feed *feed)
 {
     static const int32_t first = 0;
-    const size_t caches = count_caches(d, task);
+    const size_t caches = em__decoder_caches(d, task);
     for (size_t i = 0; i < caches; i++)
         d->inputs[i] = d->outputs[i] = feed->caches[i];
     const void *rest[EM__FEED_COUNT] = {feed->ids, feed->positions, feed->slots, feed->lengths, &first, d->periods};
@@ -106,7 +101,7 @@ static void add_program(em__decoder *d, const em__decoder_task *task, em_program
 static em_program *compile(em__decoder *d, const em__decoder_task *task)
 {
     em_spec specs[EM__CACHE_PARTS * EM__DECODER_MAX_LAYERS + EM__FEED_COUNT];
-    const size_t caches = count_caches(d, task);
+    const size_t caches = em__decoder_caches(d, task);
     const em_compile_options options = {.struct_size = sizeof options,
                                         .lane = d->lane == EM_LANE_FUSE ? EM_FUSE : EM_NATIVE,
                                         .device = d->device,
@@ -181,7 +176,7 @@ static em_status run_eager(em__decoder *d, const em__decoder_task *task)
     em_spec specs[EM__CACHE_PARTS * EM__DECODER_MAX_LAYERS + EM__FEED_COUNT];
     em_array *inputs[EM__CACHE_PARTS * EM__DECODER_MAX_LAYERS + EM__FEED_COUNT];
     em_array *outputs[EM__CACHE_PARTS * EM__DECODER_MAX_LAYERS + 1];
-    const size_t caches = count_caches(d, task);
+    const size_t caches = em__decoder_caches(d, task);
     em_scope *s = em_scope_new(d->device);
     if (!s)
         return em_last_status();
@@ -204,12 +199,13 @@ em_status em__decoder_run(em__decoder *d, const em__decoder_task *task, const em
     pthread_mutex_lock(&d->lock);
     em__rope_periods(&d->config.rope, feed->length, d->periods);
     list_inputs(d, task, feed);
-    d->outputs[count_caches(d, task)] = logits;
+    d->outputs[em__decoder_caches(d, task)] = logits;
     if (d->lane == EM_LANE_EAGER) {
         status = run_eager(d, task);
     } else {
         em_program *program = em__decoder_program_for(d, task);
-        status = program ? em__run_resident(program, d->inputs, d->outputs, count_caches(d, task)) : em_last_status();
+        status =
+            program ? em__run_resident(program, d->inputs, d->outputs, em__decoder_caches(d, task)) : em_last_status();
     }
     pthread_mutex_unlock(&d->lock);
     return status;
