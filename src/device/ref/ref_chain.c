@@ -10,7 +10,12 @@ static void read(const em__call *call, em__chain *chain)
     em__chain_read(call->ints, in, chain);
 }
 
-/* Bytes of a register's memory: room for the widest element. */
+/* Of a register's memory: room for the widest element, since the shape of a chain has no dtype. */
+static size_t register_bytes(const em__spec *shape)
+{
+    return (size_t)em__spec_size(shape) * sizeof(double);
+}
+
 size_t em__ref_scratch(const em__call *call)
 {
     em__chain c;
@@ -19,7 +24,7 @@ size_t em__ref_scratch(const em__call *call)
     if (call->op != EM__OP_FUSED_CHAIN)
         return 0;
     read(call, &c);
-    return (size_t)(c.n_local + c.n_wide) * em__spec_bytes(&c.full) + (size_t)c.n_thin * em__spec_bytes(&c.thin);
+    return (size_t)(c.n_local + c.n_wide) * register_bytes(&c.full) + (size_t)c.n_thin * register_bytes(&c.thin);
 }
 
 /* A register, or the result, as a tensor of the dtype. */
@@ -27,14 +32,14 @@ static em__tensor value(const em__call *call, const em__chain *c, int at, em_dty
 {
     em__tensor t = {.spec = em__chain_is_thin(at) ? c->thin : c->full};
     char *scratch = call->scratch;
-    size_t full = em__spec_bytes(&c->full);
+    size_t full = register_bytes(&c->full);
     t.spec.dtype = dtype;
     em__tensor_contiguous(&t);
     if (at >= EM__CHAIN_OUT)
         t.data = call->out.data;
     else if (at >= EM__CHAIN_THIN)
         t.data = scratch + (size_t)(c->n_local + c->n_wide) * full +
-                 (size_t)(at - EM__CHAIN_THIN) * em__spec_bytes(&c->thin);
+                 (size_t)(at - EM__CHAIN_THIN) * register_bytes(&c->thin);
     else if (at >= EM__CHAIN_WIDE)
         t.data = scratch + (size_t)(c->n_local + at - EM__CHAIN_WIDE) * full;
     else
