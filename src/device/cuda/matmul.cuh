@@ -1,0 +1,55 @@
+/*
+ * Products of half types on Hopper's matrix units, and all that follows them, in one kernel:
+ *
+ *     out[m, n] = activation(sum over k of x[m, k] w[n, k] + bias[n]) + residual[m, n]
+ *
+ * of up to three weights side by side, or of a pair: out = activation(x w0^T) * (x w1^T). Sums are f32 until the end.
+ *
+ * A block makes a tile of the result: one warp has the copy engine bring tiles of x and of the weights into a ring in
+ * shared memory, warpgroups multiply from there. Blocks of a cluster share what they read, or divide the depth among
+ * them and add up their sums in order of depth. Which tile and which cluster: by shapes and chip alone.
+ *
+ * Weights that are constants of a program begin to flow before the kernel before has ended.
+ */
+#ifndef EM_DEVICE_CUDA_MATMUL_CUH
+#define EM_DEVICE_CUDA_MATMUL_CUH
+
+#include "device/cuda/common.cuh"
+
+enum { EM_MATMUL_MATRICES = 3 };
+
+typedef struct em__matmul {
+    em_dtype dtype; /* of x and the weights: EM_BF16 or EM_F16 */
+    int64_t m, k;
+    const void *x;
+    int64_t x_step; /* elements from row to row, a multiple of 8 as k is */
+    int matrices;
+    struct {
+        int64_t n;
+        const void *weight; /* [n, k] */
+        int64_t step;       /* elements from row to row, a multiple of 8 */
+        const void *bias;   /* [n]; NULL: none */
+        void *out;          /* [m, n], row-major; of a joined result and of a pair only the first */
+    } matrix[EM_MATMUL_MATRICES];
+    bool joined;                        /* one result for all matrices: [m, sum of n] */
+    bool pair;                          /* two matrices of as many rows, one result; neither bias nor residual */
+    bool constant;                      /* weights and biases are constants */
+    em__op activation;                  /* COPY: none; of a pair, that of the first */
+    const void *residual;               /* laid out as the one result is, which it may be; NULL: none */
+    em_dtype bias_dtype;                /* f32 or `dtype` */
+    em_dtype residual_dtype, out_dtype; /* f32, bf16, f16 */
+} em__matmul;
+
+/* Whether the chip and the kernels take this job: dtypes, shapes, steps. Looks at no pointer. */
+bool em__matmul_takes(const em__cuda *cuda, const em__matmul *job);
+
+/* Whether it is no slower than cuBLASLt and what would follow that, as measured. Of a job that is taken. */
+bool em__matmul_pays(const em__cuda *cuda, const em__matmul *job);
+
+/* Whether x and the weights lie at multiples of 16 bytes, as they must. */
+bool em__matmul_aligned(const em__matmul *job);
+
+/* Asks for the launch. */
+em_status em__matmul_run(em__cuda *cuda, const em__matmul *job, const char *what);
+
+#endif
