@@ -220,7 +220,7 @@ size_t em_array_size(const em_array *array)
 
 size_t em_array_bytes(const em_array *array)
 {
-    return array ? em_array_size(array) * em_dtype_size(array->spec.dtype) : 0;
+    return array ? em__spec_bytes(&array->spec) : 0;
 }
 
 /* Large, and made for every operand of every op: only what is used is copied. */

@@ -92,6 +92,9 @@ em_array *em__build(em_scope *scope, const em__build_args *args);
  * the scope has an error. */
 bool em__build_parts(em_scope *scope, const em__build_args *args, em_array **out, int n);
 
+/* Specs and offsets of an op's n parts, in one allocation at *specs, which the caller frees. */
+em_status em__find_parts(const em__build_args *args, int n, em__spec **specs, int64_t **offsets);
+
 /* Records the thread's last error as the scope's first; returns NULL for the builder to return. */
 em_array *em__scope_fail(em_scope *scope);
 

@@ -117,7 +117,7 @@ em_array *em_random_normal(em_scope *scope, em_array *key, em_dtype dtype, em_di
 static void randint_range(em_dtype dtype, int64_t low, int64_t high, uint64_t *span, uint64_t *first)
 {
     bool is_signed = em_dtype_get_kind(dtype) == EM_KIND_SIGNED;
-    int bits = 8 * (int)em_dtype_size(dtype);
+    int bits = (int)em_dtype_bits(dtype);
     int64_t top = is_signed ? INT64_MAX >> (64 - bits) : bits == 64 ? INT64_MAX : (int64_t)(UINT64_MAX >> (64 - bits));
     int64_t bottom = is_signed ? -top - 1 : 0;
     bool past = high > top;

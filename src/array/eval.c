@@ -42,8 +42,9 @@ static em_status copied(em_device *device, em__tensor *from, em__tensor *to, em_
 {
     em__call copy;
     em__plan plan;
+    const em__spec spec = from->spec;
     EM__TRY(em__lower_copy(device, from, &copy, &plan));
-    em__buffer *buffer = em__buffer_new(device, em__spec_bytes(&from->spec));
+    em__buffer *buffer = em__buffer_new(device, em__spec_bytes(&spec));
     if (!buffer)
         return EM_ERROR_OUT_OF_MEMORY;
     copy.out.data = buffer->data;
@@ -52,7 +53,8 @@ static em_status copied(em_device *device, em__tensor *from, em__tensor *to, em_
         em__buffer_release(buffer);
         return status;
     }
-    *to = copy.out;
+    *to = (em__tensor){.data = buffer->data, .spec = spec};
+    em__tensor_contiguous(to);
     *out = buffer;
     return EM_OK;
 }

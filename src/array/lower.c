@@ -28,6 +28,8 @@ bool em__lowered_copies(const em__lowered *lowered, const em__call *call, int i)
 
 em_status em__lower_copy(em_device *device, em__tensor *from, em__call *copy, em__plan *plan)
 {
+    if (em__sub_byte(from->spec.dtype)) /* never strided: its bytes are copied */
+        *from = (em__tensor){from->data, {EM_U8, 1, {(int64_t)em__spec_bytes(&from->spec)}}, {1}};
     *copy = (em__call){.op = EM__OP_COPY, .n_in = 1, .in = from, .out = {.spec = from->spec}};
     em__tensor_contiguous(&copy->out);
     EM__TRY(device->vtable->prepare(device, copy, plan));

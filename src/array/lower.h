@@ -19,7 +19,7 @@ em_status em__lower(em_device *device, em__call *call, em__lowered *lowered);
 bool em__lowered_copies(const em__lowered *lowered, const em__call *call, int i);
 
 /* The call that copies `from` to row-major `to`; prepared, with its kernel. COPY needs no scratch. `from` must outlive
- * the call. */
+ * the call, which may see it, and its result, as bytes. */
 em_status em__lower_copy(em_device *device, em__tensor *from, em__call *copy, em__plan *plan);
 
 #endif

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "array/array.h"
+#include "array/sub_byte.h"
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/vec.h"
@@ -84,6 +85,8 @@ em_array *em__build(em_scope *scope, const em__build_args *args)
     const em__op_info *info = em__op_get(args->op);
     if (!em__scope_ok(scope, args->in, args->n_in, info->name))
         return NULL;
+    if (em__is_sub_byte(args))
+        return em__build_wide(scope, args);
     const em__spec *few[8];
     const em__spec **specs = args->n_in <= 8 ? few : em__alloc((size_t)args->n_in * sizeof *specs);
     em__spec out;
@@ -121,8 +124,7 @@ static em_array *build_part(em_scope *scope, em_array *block, const em__spec *sp
                                 .op = EM__OP_ELEMENT, .in = &block, .n_in = 1, .ints = ints, .n_ints = 2 + spec->rank});
 }
 
-/* Specs and offsets of the parts, in one allocation at *specs. */
-static em_status find_parts(const em__build_args *args, int n, em__spec **specs, int64_t **offsets)
+em_status em__find_parts(const em__build_args *args, int n, em__spec **specs, int64_t **offsets)
 {
     size_t n_in = args->n_in > 0 ? (size_t)args->n_in : 1;
     const em__spec **in = em__calloc(n_in, sizeof *in);
@@ -145,9 +147,11 @@ bool em__build_parts(em_scope *scope, const em__build_args *args, em_array **out
     em__spec *specs = NULL;
     int64_t *offsets = NULL;
     memset(out, 0, (size_t)n * sizeof *out);
+    if (em__scope_ok(scope, args->in, args->n_in, em__op_get(args->op)->name) && em__is_sub_byte(args))
+        return em__build_parts_wide(scope, args, out, n);
     em_array *block = em__build(scope, args);
     bool good = block != NULL;
-    if (good && find_parts(args, n, &specs, &offsets) != EM_OK)
+    if (good && em__find_parts(args, n, &specs, &offsets) != EM_OK)
         good = em__scope_fail(scope) != NULL;
     for (int i = 0; i < n && good; i++)
         good = (out[i] = build_part(scope, block, &specs[i], offsets[i])) != NULL;

@@ -7,10 +7,10 @@
 
 static const struct {
     const char *name;
-    size_t size;
+    size_t bits;
     em_dtype_kind kind;
 } table[EM_DTYPE_COUNT] = {
-#define ROW(name, text, size, kind, st) [EM_##name] = {text, size, EM_KIND_##kind},
+#define ROW(name, text, bits, kind, st) [EM_##name] = {text, bits, EM_KIND_##kind},
     EM_DTYPE_MAP(ROW)
 #undef ROW
 };
@@ -25,6 +25,10 @@ static const struct {
     {"uint16", EM_U16},
     {"uint32", EM_U32},
     {"uint64", EM_U64},
+    {"uint2", EM_U2},
+    {"uint4", EM_U4},
+    {"int2", EM_S2},
+    {"int4", EM_S4},
     {"int8", EM_S8},
     {"int16", EM_S16},
     {"int32", EM_S32},
@@ -49,7 +53,12 @@ const char *em_dtype_name(em_dtype dtype)
 
 size_t em_dtype_size(em_dtype dtype)
 {
-    return (unsigned)dtype < EM_DTYPE_COUNT ? table[dtype].size : 0;
+    return (em_dtype_bits(dtype) + 7) / 8;
+}
+
+size_t em_dtype_bits(em_dtype dtype)
+{
+    return (unsigned)dtype < EM_DTYPE_COUNT ? table[dtype].bits : 0;
 }
 
 em_dtype_kind em_dtype_get_kind(em_dtype dtype)
@@ -66,7 +75,7 @@ em_status em_dtype_parse(const char *name, em_dtype *dtype)
     for (size_t i = 0; i < sizeof aliases / sizeof aliases[0]; i++)
         if (strcmp(name, aliases[i].name) == 0)
             return *dtype = aliases[i].dtype, EM_OK;
-#define LIST(name, text, size, kind, st) " " text
+#define LIST(name, text, bits, kind, st) " " text
     return em__fail(EM_ERROR_INVALID_ARGUMENT, "dtype \"%.40s\" is unknown; known are" EM_DTYPE_MAP(LIST), name);
 #undef LIST
 }

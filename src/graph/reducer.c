@@ -160,8 +160,10 @@ em_array *em_window_reduce(em_scope *scope, em_array *a, em_array *initial, cons
     if (!promote(scope, r.what, fn, &a, &initial) || !em__window_ints(scope, a, window, options, r.what, ints))
         return NULL;
     int rank = a->spec.rank;
-    const em__spec *in = &a->spec;
-    em__apply apply = {.op = EM__OP_WINDOW_MAX, .n_in = 1, .in = &in, .n_ints = 5 * rank, .ints = ints};
+    em__spec wide = a->spec;
+    wide.dtype = em__wide_dtype(wide.dtype);
+    em__apply apply = {
+        .op = EM__OP_WINDOW_MAX, .n_in = 1, .in = (const em__spec *[]){&wide}, .n_ints = 5 * rank, .ints = ints};
     if (em__op_infer(&apply, &places) != EM_OK)
         return em__scope_fail(scope);
     for (int i = 0; i < rank; i++)

@@ -73,9 +73,11 @@ static em_status add_copy(em_program *program, em__tensor *tensor, em__place *pl
 {
     em__call copy;
     em__plan plan;
+    const em__spec spec = tensor->spec;
     EM__TRY(em__lower_copy(program->device, tensor, &copy, &plan));
     EM__TRY(add_step(program, &copy, place, to, -1, NULL, &plan));
-    *tensor = copy.out;
+    *tensor = (em__tensor){.spec = spec};
+    em__tensor_contiguous(tensor);
     *place = to;
     return EM_OK;
 }

@@ -20,7 +20,7 @@ typedef struct span {
 } span; /* the tensors' bytes */
 
 static const char *const dtype_names[EM_DTYPE_COUNT] = {
-#define NAME(name, text, size, kind, st) [EM_##name] = st,
+#define NAME(name, text, bits, kind, st) [EM_##name] = st,
     EM_DTYPE_MAP(NAME)
 #undef NAME
 };
@@ -34,7 +34,7 @@ static em_status read_dtype(const em__json *tensor, em_dtype *dtype)
     char shown[40];
     EM__TRY(em__json_get_string(tensor, "dtype", &name));
     for (int i = 0; i < EM_DTYPE_COUNT; i++)
-        if (strcmp(name, dtype_names[i]) == 0)
+        if (dtype_names[i] && strcmp(name, dtype_names[i]) == 0)
             return *dtype = (em_dtype)i, EM_OK;
     for (size_t i = 0; i < sizeof foreign_dtypes / sizeof foreign_dtypes[0]; i++)
         if (strcmp(name, foreign_dtypes[i]) == 0)

@@ -16,7 +16,7 @@
 #define ALIGNMENT 64
 
 static const char *const dtype_names[EM_DTYPE_COUNT] = {
-#define NAME(name, text, size, kind, st) [EM_##name] = st,
+#define NAME(name, text, bits, kind, st) [EM_##name] = st,
     EM_DTYPE_MAP(NAME)
 #undef NAME
 };
@@ -48,6 +48,9 @@ static em_status check_tensor(const em_safetensors_tensor *tensor)
     size_t bytes = em_dtype_size(tensor->dtype);
     EM__FAIL_IF(bytes == 0, EM_ERROR_INVALID_ARGUMENT, "safetensors_write: %s: dtype %d does not exist", shown,
                 (int)tensor->dtype);
+    EM__FAIL_IF(!dtype_names[tensor->dtype], EM_ERROR_UNSUPPORTED,
+                "safetensors_write: %s: the format has no dtype for %s; cast it to u8 or s8", shown,
+                em_dtype_name(tensor->dtype));
     EM__FAIL_IF(tensor->dims.rank < 0 || tensor->dims.rank > EM_MAX_RANK, EM_ERROR_INVALID_ARGUMENT,
                 "safetensors_write: %s: rank is %d, at most %d", shown, tensor->dims.rank, EM_MAX_RANK);
     for (int i = 0; i < tensor->dims.rank; i++) {

@@ -23,9 +23,9 @@ em_status em__infer_BITCAST(const em__apply *apply, em__spec *out)
 {
     EM__TRY(em__infer_CAST(apply, out));
     em_dtype from = apply->in[0]->dtype;
-    if (em_dtype_size(from) != em_dtype_size(out->dtype))
+    if (em_dtype_bits(from) != em_dtype_bits(out->dtype))
         return em__infer_fail(apply, "%s has %zu bits and can't be seen as %s, which has %zu", em_dtype_name(from),
-                              8 * em_dtype_size(from), em_dtype_name(out->dtype), 8 * em_dtype_size(out->dtype));
+                              em_dtype_bits(from), em_dtype_name(out->dtype), em_dtype_bits(out->dtype));
     if (out->dtype == EM_PRED && from != EM_PRED)
         return em__infer_fail(apply, "a pred is 0 or 1 and nothing else; cast to it");
     return EM_OK;

@@ -30,7 +30,10 @@ int64_t em__spec_size(const em__spec *spec)
 
 size_t em__spec_bytes(const em__spec *spec)
 {
-    return (size_t)em__spec_size(spec) * em_dtype_size(spec->dtype);
+    size_t size = (size_t)em__spec_size(spec);
+    if (em__sub_byte(spec->dtype))
+        return (size * em_dtype_bits(spec->dtype) + 7) / 8;
+    return size * em_dtype_size(spec->dtype);
 }
 
 bool em__spec_empty(const em__spec *spec)
@@ -84,10 +87,36 @@ em_status em__spec_check(const em__spec *spec, const char *what)
     return EM_OK;
 }
 
+bool em__op_takes_sub_byte(em__op op)
+{
+    switch (op) {
+    case EM__OP_CAST:
+    case EM__OP_RESHAPE:
+    case EM__OP_ELEMENT:
+    case EM__OP_WHILE:
+    case EM__OP_COND:
+    case EM__OP_HOOK:
+    case EM__OP_INPUT:
+    case EM__OP_CONSTANT: return true;
+    default: return false;
+    }
+}
+
+static em_status check_sub_byte(const em__apply *apply, em_dtype dtype)
+{
+    EM__FAIL_IF(em__sub_byte(dtype) && !em__op_takes_sub_byte(apply->op), EM_ERROR_UNSUPPORTED,
+                "%s does not compute with %s, which is for values at rest; cast to %s, compute, and cast back",
+                table[apply->op].name, em_dtype_name(dtype), em_dtype_name(em__wide_dtype(dtype)));
+    return EM_OK;
+}
+
 em_status em__op_infer(const em__apply *apply, em__spec *out)
 {
     memset(out, 0, sizeof *out);
     EM__TRY(table[apply->op].infer(apply, out));
+    EM__TRY(check_sub_byte(apply, out->dtype));
+    for (int i = 0; i < apply->n_in; i++)
+        EM__TRY(check_sub_byte(apply, apply->in[i]->dtype));
     return em__spec_check(out, table[apply->op].name);
 }
 
@@ -134,10 +163,10 @@ em_dtype em__complex_dtype(em_dtype dtype)
     return dtype == EM_F64 || dtype == EM_C128 ? EM_C128 : EM_C64;
 }
 
-static em_dtype integer_of(em_dtype_kind kind, size_t bytes)
+static em_dtype integer_of(em_dtype_kind kind, size_t bits)
 {
     for (int i = 0; i < EM_DTYPE_COUNT; i++)
-        if (em_dtype_get_kind((em_dtype)i) == kind && em_dtype_size((em_dtype)i) == bytes)
+        if (em_dtype_get_kind((em_dtype)i) == kind && em_dtype_bits((em_dtype)i) == bits)
             return (em_dtype)i;
     return EM_S64;
 }
@@ -145,7 +174,7 @@ static em_dtype integer_of(em_dtype_kind kind, size_t bytes)
 em_dtype em__promote(em_dtype a, em_dtype b)
 {
     em_dtype_kind ka = em_dtype_get_kind(a), kb = em_dtype_get_kind(b);
-    size_t na = em_dtype_size(a), nb = em_dtype_size(b);
+    size_t na = em_dtype_bits(a), nb = em_dtype_bits(b);
     if (a == b)
         return a;
     if (ka > kb) /* kinds ascend: bool, unsigned, signed, float, complex */
@@ -162,7 +191,12 @@ em_dtype em__promote(em_dtype a, em_dtype b)
     if (ka == kb || ka == EM_KIND_BOOL)
         return na > nb && ka == kb ? a : b;
     size_t wide = na < nb ? nb : na * 2;
-    return integer_of(EM_KIND_SIGNED, wide > 8 ? 8 : wide);
+    return integer_of(EM_KIND_SIGNED, wide > 64 ? 64 : wide);
+}
+
+em_dtype em__wide_dtype(em_dtype dtype)
+{
+    return !em__sub_byte(dtype) ? dtype : em_dtype_get_kind(dtype) == EM_KIND_SIGNED ? EM_S8 : EM_U8;
 }
 
 em_dtype em__promote_fast(em_dtype a, em_dtype b)

@@ -120,7 +120,8 @@ typedef struct em__op_info {
 
 const em__op_info *em__op_get(em__op op);
 
-/* The result of applying the op, or EM_ERROR_INVALID_ARGUMENT with the op, the operands' shapes and what was wanted.
+/* The result of applying the op, or EM_ERROR_INVALID_ARGUMENT with the op, the operands' shapes and what was wanted;
+ * EM_ERROR_UNSUPPORTED for a dtype below a byte where the op has none.
  * Operands must have been promoted and cast already. */
 em_status em__op_infer(const em__apply *apply, em__spec *out);
 
@@ -129,6 +130,23 @@ em_status em__op_infer(const em__apply *apply, em__spec *out);
  * only passes make. */
 em_status em__op_check(const em__apply *apply);
 bool em__op_described(em__op op); /* whether em__op_check knows it */
+
+/* A dtype of which several elements share a byte; what is computed in for one: s8 or u8 (any other dtype: itself). */
+static inline bool em__sub_byte(em_dtype dtype)
+{
+    switch ((int)dtype) {
+#define EM__CASE(name, text, bits, kind, st) case EM_##name:
+        EM_DTYPE_PART_MAP(EM__CASE)
+#undef EM__CASE
+        return true;
+    default: return false;
+    }
+}
+em_dtype em__wide_dtype(em_dtype dtype);
+
+/* Whether the op takes such operands and results as they lie: what only moves whole arrays, and CAST. Builders put
+ * casts around the others (array/sub_byte.h); em__op_infer refuses them. */
+bool em__op_takes_sub_byte(em__op op);
 
 /* The dtype that an operand must be cast to before the op runs (integers to f32 for float ops);
  * EM_ERROR_INVALID_ARGUMENT when the op can't take it. */

@@ -73,7 +73,7 @@ int64_t em__parts_layout(const em__spec *parts, int n, int64_t *offsets)
         int64_t bytes;
         if (em__spec_check(&parts[i], "part") != EM_OK)
             return -1;
-        bytes = em__spec_size(&parts[i]) * (int64_t)em_dtype_size(parts[i].dtype);
+        bytes = (int64_t)em__spec_bytes(&parts[i]);
         if (offsets)
             offsets[i] = total;
         if (em__add_overflows(total, bytes, &total) || em__add_overflows(total, EM__PART_ALIGN - 1, &total)) {
@@ -114,7 +114,7 @@ em_status em__infer_ELEMENT(const em__apply *apply, em__spec *out)
     for (int i = 0; i < out->rank; i++)
         out->dims[i] = apply->ints[2 + i];
     EM__TRY(em__spec_check(out, "element"));
-    int64_t bytes = em__spec_size(out) * (int64_t)em_dtype_size(out->dtype), at = apply->ints[1];
+    int64_t bytes = (int64_t)em__spec_bytes(out), at = apply->ints[1];
     if (at < 0 || at % EM__PART_ALIGN || at > in->dims[0] || bytes > in->dims[0] - at)
         return em__infer_fail(apply, "the part at byte %lld ends behind its block", (long long)at);
     return EM_OK;

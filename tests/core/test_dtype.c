@@ -7,9 +7,10 @@ static void table(void **state)
 {
     (void)state;
     int rows = 0;
-#define CHECK(id, text, bytes, of_kind, st)                                                                            \
+#define CHECK(id, text, bits, of_kind, st)                                                                             \
     assert_string_equal(em_dtype_name(EM_##id), text);                                                                 \
-    assert_int_equal(em_dtype_size(EM_##id), bytes);                                                                   \
+    assert_int_equal(em_dtype_bits(EM_##id), bits);                                                                    \
+    assert_int_equal(em_dtype_size(EM_##id), (bits) < 8 ? 1 : (bits) / 8);                                             \
     assert_int_equal(em_dtype_get_kind(EM_##id), EM_KIND_##of_kind);                                                   \
     rows++;
     EM_DTYPE_MAP(CHECK)
@@ -24,6 +25,7 @@ static void outside_the_table(void **state)
     for (int i = 0; i < 3; i++) {
         assert_string_equal(em_dtype_name(wrong[i]), "?");
         assert_int_equal(em_dtype_size(wrong[i]), 0);
+        assert_int_equal(em_dtype_bits(wrong[i]), 0);
         assert_int_equal(em_dtype_get_kind(wrong[i]), EM_KIND_BOOL);
     }
 }

@@ -43,7 +43,8 @@ void expect_error(em_status status, em_status wanted, const char *words, const c
 
 double expect_element(em_dtype dtype, const void *data, size_t i)
 {
-    const unsigned char *at = (const unsigned char *)data + i * em_dtype_size(dtype);
+    size_t bits = em_dtype_bits(dtype);
+    const unsigned char *at = (const unsigned char *)data + i * bits / 8;
     union {
         uint8_t u8;
         uint16_t u16;
@@ -64,6 +65,10 @@ double expect_element(em_dtype dtype, const void *data, size_t i)
     case EM_U16: return v.u16;
     case EM_U32: return v.u32;
     case EM_U64: return (double)v.u64;
+    case EM_U2:
+    case EM_U4: return v.u8 >> i * bits % 8 & ((1 << bits) - 1);
+    case EM_S2: return (int8_t)(v.u8 << (6 - i * bits % 8)) >> 6;
+    case EM_S4: return (int8_t)(v.u8 << (4 - i * bits % 8)) >> 4;
     case EM_S8: return v.s8;
     case EM_S16: return v.s16;
     case EM_S32: return v.s32;
@@ -122,7 +127,10 @@ void expect_same_bits(em_dtype dtype, const void *got, const void *want, size_t 
 {
     size_t size = em_dtype_size(dtype), first = n, wrong = 0;
     for (size_t i = 0; i < n; i++) {
-        if (memcmp((const char *)got + i * size, (const char *)want + i * size, size) == 0)
+        bool same = em_dtype_bits(dtype) < 8
+                        ? expect_element(dtype, got, i) == expect_element(dtype, want, i)
+                        : memcmp((const char *)got + i * size, (const char *)want + i * size, size) == 0;
+        if (same)
             continue;
         first = wrong++ ? first : i;
     }

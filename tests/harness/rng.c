@@ -101,6 +101,13 @@ static void fill(rng *r, em_dtype dtype, void *data, size_t n, bool edges)
         fill(r, dtype == EM_C64 ? EM_F32 : EM_F64, data, 2 * n, edges);
         return;
     }
+    if (em_dtype_bits(dtype) < 8) { /* few values: all are met */
+        for (size_t i = 0; i < n * em_dtype_bits(dtype); i += 8)
+            ((unsigned char *)data)[i / 8] =
+                (unsigned char)(rng_u64(r) &
+                                0xffU >> (n * em_dtype_bits(dtype) - i < 8 ? 8 - n * em_dtype_bits(dtype) % 8 : 0));
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         unsigned char *at = (unsigned char *)data + i * size;
         bool edge = edges && rng_below(r, 4) == 0;

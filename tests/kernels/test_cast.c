@@ -161,6 +161,64 @@ static void f8_as_the_scalar_functions(void **state)
     }
 }
 
+/* Dtypes below a byte from and to every other, against shifts and masks, at all lengths; the driver in pieces. */
+static void parts_of_bytes(void **state)
+{
+    (void)state;
+    static uint64_t in[2 * LONG], out[2 * LONG], wide[2 * LONG];
+    static const em_dtype parts[] = {EM_U2, EM_U4, EM_S2, EM_S4};
+    const em__cast *k = &tables[levels_best()];
+    rng r = {4};
+    for (size_t p = 0; p < 4 * (size_t)EM_DTYPE_COUNT; p++) {
+        em_dtype part = parts[p % 4], other = (em_dtype)(p / 4);
+        for (size_t trial = 0; trial <= 68; trial++) {
+            size_t n = trial < 68 ? trial : LONG, bits = em_dtype_bits(part), bytes = (n * bits + 7) / 8;
+            bool rounds = other == EM_F8_E5M2 && part == EM_U4; /* 9, 11, 13 and 15 */
+            rng_fill_edges(&r, part, in, n);
+            em__cast_run(k, NULL, part, other, wide, in, n);
+            for (size_t i = 0; i < n; i++) {
+                double x = expect_element(part, in, i), y = expect_element(other, wide, i);
+                uint64_t code = (uint64_t)(int64_t)x;
+                bool is_unsigned = em_dtype_get_kind(other) == EM_KIND_UNSIGNED;
+                if (other == EM_PRED)
+                    assert_true(y == (x != 0));
+                else if (rounds)
+                    assert_true(fabs(y - x) <= 1);
+                else if (em_dtype_bits(other) >= 8)
+                    assert_true(is_unsigned ? y == (double)(code & UINT64_MAX >> (64 - em_dtype_bits(other))) : y == x);
+                else /* the low bits */
+                    assert_true((((uint64_t)(int64_t)y ^ code) & ((1U << em_dtype_bits(other)) - 1)) == 0);
+            }
+            memset(out, 0x5a, sizeof out);
+            em__cast_run(k, NULL, other, part, out, wide, n);
+            if (em_dtype_bits(other) >= 8 && other != EM_PRED && !rounds)
+                assert_memory_equal(out, in, bytes); /* there and back, zeros behind the last */
+            assert_int_equal(((uint8_t *)out)[bytes], 0x5a);
+        }
+    }
+}
+
+static void parts_by_many(void **state)
+{
+    (void)state;
+    enum { N = 400003 };
+    uint8_t *x = malloc(N), *one = malloc(N), *many = malloc(N);
+    assert_true(x && one && many);
+    rng r = {5};
+    rng_fill(&r, EM_S4, x, N);
+    for (int to = 0; to < 2; to++) {
+        em_dtype dtype = to ? EM_S2 : EM_U8;
+        size_t bytes = ((size_t)N * em_dtype_bits(dtype) + 7) / 8;
+        em__pool *pool;
+        em__cast_run(&tables[levels_best()], NULL, EM_S4, dtype, one, x, N);
+        EXPECT_OK(em__pool_new(3, &pool));
+        em__cast_run(&tables[levels_best()], pool, EM_S4, dtype, many, x, N);
+        assert_memory_equal(one, many, bytes);
+        em__pool_free(pool);
+    }
+    free(x), free(one), free(many);
+}
+
 static int make_tables(void **state)
 {
     (void)state;
@@ -176,6 +234,8 @@ int main(void)
         cmocka_unit_test(every_pair_converts),
         cmocka_unit_test(the_driver_cuts_without_a_trace),
         cmocka_unit_test(f8_as_the_scalar_functions),
+        cmocka_unit_test(parts_of_bytes),
+        cmocka_unit_test(parts_by_many),
     };
     return cmocka_run_group_tests(tests, make_tables, NULL);
 }

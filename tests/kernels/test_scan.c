@@ -150,7 +150,7 @@ static void test_ops(void **state)
                                      {4, {2, 3, 4, 5}},
                                      {8, {1, 2, 1, 3, 2, 1, 2, 3}}};
     rng r = {4};
-    for (int dtype = EM_U8; dtype < EM_DTYPE_COUNT; dtype++)
+    for (int dtype = EM_U8; dtype <= EM_C128; dtype++)
         for (int op = 0; op < 4; op++)
             for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
                 if (em_dtype_get_kind((em_dtype)dtype) == EM_KIND_COMPLEX && op > 1)

@@ -166,6 +166,8 @@ static bool builder_dtype(em__op op, em_dtype dtype, em_dtype *want)
         *want = em__sum_dtype(dtype);
     if (op == EM__OP_MAKE_COMPLEX)
         *want = em__real_dtype(em__complex_dtype(dtype));
+    if (!em__op_takes_sub_byte(op))
+        *want = em__wide_dtype(*want);
     return true;
 }
 
@@ -197,7 +199,9 @@ static const char head[] =
     "\n"
     "- `k` a kernel of its own; `r` the general loop of `ref` (counted as a fallback in profiles); `v` a view, no "
     "work.\n"
-    "- a dtype: operands are cast to it first, and its cell holds.\n"
+    "- a dtype: operands are cast to it first, and its cell holds. What a dtype below a byte was cast from, a result "
+    "of\n"
+    "  its dtype is cast back to.\n"
     "- `-` refused, with a status and a text, by the class of dtypes that the op takes (`any`; `ordered`: no complex, "
     "of\n"
     "  which none is less than another; `numeric`: no pred; `real`: numbers but complex, which do not round; `float` "

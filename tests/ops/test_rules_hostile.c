@@ -45,6 +45,18 @@ static void test_products_of_two_dtypes(void **state)
     }
 }
 
+/* A decoded program may not compute in a dtype below a byte: there would be no kernel. */
+static void test_dtypes_below_a_byte(void **state)
+{
+    (void)state;
+    const em__spec x[] = {{EM_S4, 1, {3}}, {EM_S4, 1, {3}}};
+    EXPECT_ERROR(ask(EM__OP_ADD, x, 2, NULL, 0, 0), EM_ERROR_UNSUPPORTED, "add does not compute with s4");
+    EXPECT_ERROR(ask(EM__OP_TRANSPOSE, x, 1, (const int64_t[]){0}, 1, 0), EM_ERROR_UNSUPPORTED, "cast to s8");
+    EXPECT_ERROR(ask(EM__OP_IOTA, NULL, 0, (const int64_t[]){EM_U2, 0, 5}, 3, 0), EM_ERROR_UNSUPPORTED, "cast to u8");
+    EXPECT_OK(ask(EM__OP_CAST, x, 1, (const int64_t[]){EM_U2}, 1, 0));
+    EXPECT_OK(ask(EM__OP_RESHAPE, x, 1, (const int64_t[]){3, 1}, 2, 0));
+}
+
 static void test_numbers_that_wrap(void **state)
 {
     (void)state;
@@ -59,8 +71,8 @@ static void test_numbers_that_wrap(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_operands_of_other_dtypes),
-                                       cmocka_unit_test(test_products_of_two_dtypes),
-                                       cmocka_unit_test(test_numbers_that_wrap)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_operands_of_other_dtypes), cmocka_unit_test(test_products_of_two_dtypes),
+        cmocka_unit_test(test_dtypes_below_a_byte), cmocka_unit_test(test_numbers_that_wrap)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@
 #define CHUNK 32768       /* elements that one worker takes at a time */
 #define SERIAL (96 << 10) /* bytes read and written up to which the caller does it alone */
 #define STREAM_BLOCK 1024 /* bytes of results computed before they are copied past the caches */
-#define BETWEEN 512       /* elements between two conversions */
+#define BETWEEN 512       /* elements between two conversions; like the others, whole bytes of any dtype */
 
 static em__cast best;
 static pthread_once_t best_once = PTHREAD_ONCE_INIT;
@@ -19,6 +19,7 @@ void em__cast_init(em__cast *kernels, em__cpu_level level)
     memset(kernels, 0, sizeof *kernels);
     em__cast_fill_portable(kernels);
     em__cast_fill_parts(kernels);
+    em__cast_fill_sub_byte(kernels);
     kernels->level = EM__CPU_PORTABLE;
 #if defined(__x86_64__)
     if (level >= EM__CPU_AVX2) {
@@ -49,7 +50,7 @@ typedef struct job {
     em__cast_fn fn, second; /* second: NULL, or what takes the first one's results on */
     uint8_t *out;
     const uint8_t *in;
-    size_t out_size, in_size, n;
+    size_t out_bits, in_bits, n;
     int stream;
 } job;
 
@@ -62,8 +63,8 @@ static void convert(const job *j, uint8_t *out, const uint8_t *in, size_t n)
     _Alignas(64) double block[BETWEEN];
     for (size_t i = 0; i < n; i += BETWEEN) {
         size_t count = n - i < BETWEEN ? n - i : BETWEEN;
-        j->fn(block, in + i * j->in_size, count);
-        j->second(out + i * j->out_size, block, count);
+        j->fn(block, in + i * j->in_bits / 8, count);
+        j->second(out + i * j->out_bits / 8, block, count);
     }
 }
 
@@ -73,15 +74,15 @@ static void run_chunk(void *context, int64_t chunk, int worker)
     const job *j = context;
     size_t from = (size_t)chunk * CHUNK, to = j->n - from < CHUNK ? j->n : from + CHUNK;
     if (!j->stream) {
-        convert(j, j->out + from * j->out_size, j->in + from * j->in_size, to - from);
+        convert(j, j->out + from * j->out_bits / 8, j->in + from * j->in_bits / 8, to - from);
         return;
     }
     _Alignas(64) uint8_t block[STREAM_BLOCK];
-    size_t most = STREAM_BLOCK / j->out_size;
+    size_t most = STREAM_BLOCK * 8 / j->out_bits;
     for (size_t i = from; i < to; i += most) {
         size_t count = to - i < most ? to - i : most;
-        convert(j, block, j->in + i * j->in_size, count);
-        em__stream_copy(j->out + i * j->out_size, block, count * j->out_size);
+        convert(j, block, j->in + i * j->in_bits / 8, count);
+        em__stream_copy(j->out + i * j->out_bits / 8, block, (count * j->out_bits + 7) / 8);
     }
     em__stream_end();
 }
@@ -92,9 +93,9 @@ void em__cast_run(const em__cast *kernels, em__pool *pool, em_dtype from, em_dty
     em_dtype between = em__cast_between(kernels, from, to);
     job j = {.fn = kernels->fn[from][between], .out = out, .in = in, .n = n};
     j.second = between == to ? NULL : kernels->fn[between][to];
-    j.out_size = em_dtype_size(to);
-    j.in_size = em_dtype_size(from);
-    size_t bytes = n * (j.out_size + j.in_size);
+    j.out_bits = em_dtype_bits(to);
+    j.in_bits = em_dtype_bits(from);
+    size_t bytes = n * (j.out_bits + j.in_bits) / 8;
     if (!pool || bytes <= SERIAL) {
         convert(&j, out, in, n);
         return;

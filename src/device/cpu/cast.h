@@ -1,7 +1,7 @@
 /*
  * Conversions between dtypes, contiguous. pred, u8..u64, s8..s64, f16, bf16, f32, f64: a kernel for every pair. f8 and
- * complex have kernels from and to the floats beside them; their other slots are null, and em__cast_run takes two
- * steps.
+ * complex have kernels from and to the floats beside them, dtypes below a byte from and to u8, s8, f32 and f64; their
+ * other slots are null, and em__cast_run takes two steps. A kernel begins at a byte of memory.
  *
  * Float to integer truncates toward zero and saturates, NaN is 0. Integer to a narrower one keeps the low bits. To
  * pred is x != 0 (NaN is true); from pred is 0 or 1. To a float rounds once to nearest even.
@@ -40,6 +40,7 @@ void em__cast_run(const em__cast *kernels, em__pool *pool, em_dtype from, em_dty
 /* The levels' own parts of em__cast_init. */
 void em__cast_fill_portable(em__cast *kernels);
 void em__cast_fill_parts(em__cast *kernels);
+void em__cast_fill_sub_byte(em__cast *kernels);
 void em__cast_fill_avx2(em__cast *kernels);
 void em__cast_fill_avx512(em__cast *kernels);
 

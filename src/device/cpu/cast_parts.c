@@ -11,6 +11,7 @@
 
 #include "core/float16.h"
 #include "device/cpu/cast.h"
+#include "ops/op.h"
 
 static float f8_values[2][256]; /* of every code: e4m3fn, e5m2 */
 static pthread_once_t f8_once = PTHREAD_ONCE_INIT;
@@ -174,6 +175,11 @@ void em__cast_fill_parts(em__cast *k)
     k->fn[EM_C128][EM_C128] = same_16;
 }
 
+static bool is_f8(em_dtype dtype)
+{
+    return dtype == EM_F8_E4M3FN || dtype == EM_F8_E5M2;
+}
+
 em_dtype em__cast_between(const em__cast *kernels, em_dtype from, em_dtype to)
 {
     if (kernels->fn[from][to])
@@ -182,5 +188,9 @@ em_dtype em__cast_between(const em__cast *kernels, em_dtype from, em_dtype to)
         return from == EM_C64 ? EM_F32 : EM_F64;
     if (to == EM_C64 || to == EM_C128)
         return to == EM_C64 ? EM_F32 : EM_F64;
-    return EM_F32;
+    if (is_f8(from) || is_f8(to))
+        return EM_F32;
+    if (em__sub_byte(from))
+        return em__wide_dtype(from);
+    return em_dtype_get_kind(from) == EM_KIND_FLOAT ? EM_F32 : em__wide_dtype(to);
 }

@@ -45,7 +45,7 @@ static void put_head(writer *w)
 #include <emily/ops.def>
 #undef EM_OP
                "};\n";
-#define EM_NAME(name, text, size, kind, st) "EM_" #name ",\n"
+#define EM_NAME(name, text, bits, kind, st) "EM_" #name ",\n"
     w->text += "enum {\n" EM_DTYPE_MAP(EM_NAME) "};\n";
 #undef EM_NAME
     w->text += em__text_op_math;

@@ -53,9 +53,9 @@ template <int T> static em_status run_iota(em_device *device, const em__call *ca
 static em__kernel_fn find_iota(em_dtype dtype)
 {
     switch (dtype) {
-#define CASE(NAME, text, size, kind, st)                                                                               \
+#define CASE(NAME, text, bits, kind, st)                                                                               \
     case EM_##NAME: return run_iota<EM_##NAME>;
-        EM_DTYPE_MAP(CASE)
+        EM_DTYPE_WHOLE_MAP(CASE)
 #undef CASE
     default: return NULL;
     }

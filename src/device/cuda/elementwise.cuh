@@ -192,8 +192,8 @@ __global__ void __launch_bounds__(EM_THREADS)
 
 constexpr int em_bytes(int dtype)
 {
-#define EM_BYTES(NAME, text, size, kind, st) size,
-    constexpr int bytes[] = {EM_DTYPE_MAP(EM_BYTES)};
+#define EM_BYTES(NAME, text, bits, kind, st) bits / 8,
+    constexpr int bytes[] = {EM_DTYPE_WHOLE_MAP(EM_BYTES)};
 #undef EM_BYTES
     return bytes[dtype];
 }

@@ -28,9 +28,9 @@ __global__ void __launch_bounds__(EM_THREADS) cast_kernel(const em_inputs<1> in,
     em_locate(in, i, at);
     em_math<FROM> x = em_unpack<FROM>(((const em_stored<FROM> *)in.data[0])[at[0]]);
     switch (to) {
-#define CASE(NAME, text, bytes, kind, st)                                                                              \
+#define CASE(NAME, text, bits, kind, st)                                                                               \
     case EM_##NAME: ((em_stored<EM_##NAME> *)out)[i] = em_pack<EM_##NAME>(em_cast<FROM, EM_##NAME>(x)); break;
-        EM_DTYPE_MAP(CASE)
+        EM_DTYPE_WHOLE_MAP(CASE)
 #undef CASE
     }
 }
@@ -73,6 +73,8 @@ template <int FROM> static em__kernel_fn find_common(em_dtype to)
 
 em__kernel_fn em__elementwise_cast(em_dtype from, em_dtype to)
 {
+    if (em__sub_byte(to))
+        return NULL;
     switch ((int)from) {
 #define CASE(NAME)                                                                                                     \
     case EM_##NAME: return find_common<EM_##NAME>(to);
@@ -80,9 +82,9 @@ em__kernel_fn em__elementwise_cast(em_dtype from, em_dtype to)
 #undef CASE
     }
     switch ((int)from) {
-#define CASE(NAME, text, size, kind, st)                                                                               \
+#define CASE(NAME, text, bits, kind, st)                                                                               \
     case EM_##NAME: return cast_any<EM_##NAME>;
-        EM_DTYPE_MAP(CASE)
+        EM_DTYPE_WHOLE_MAP(CASE)
 #undef CASE
     default: return NULL;
     }

@@ -19,9 +19,9 @@ template <int T> static em__kernel_fn find_test(em__op op)
 em__kernel_fn em__elementwise_test(em__op op, em_dtype dtype)
 {
     switch (dtype) {
-#define CASE(NAME, text, size, kind, st)                                                                               \
+#define CASE(NAME, text, bits, kind, st)                                                                               \
     case EM_##NAME: return find_test<EM_##NAME>(op);
-        EM_DTYPE_MAP(CASE)
+        EM_DTYPE_WHOLE_MAP(CASE)
 #undef CASE
     default: return NULL;
     }

@@ -116,6 +116,29 @@ static const em__device_vtable vtable = {
     .version = EM__DEVICE_VERSION, .name = "ref", .describe = describe, .prepare = prepare, .chains = chains};
 em_device em__ref_device = {&vtable};
 
+/* Element i of a dtype below a byte. */
+static uint64_t part_of_byte(em_dtype dtype, const void *data, int64_t i)
+{
+    int64_t bits = (int64_t)em_dtype_bits(dtype), at = i * bits;
+    return (uint64_t)((const uint8_t *)data)[at / 8] >> at % 8 & ((1U << bits) - 1);
+}
+
+static int64_t signed_part(em_dtype dtype, const void *data, int64_t i)
+{
+    int64_t value = (int64_t)part_of_byte(dtype, data, i), half = (int64_t)1 << (em_dtype_bits(dtype) - 1);
+    return (value ^ half) - half;
+}
+
+/* The first of a byte clears it, so that a last byte which is not full ends in zeros. */
+static void store_part(em_dtype dtype, void *data, int64_t i, uint64_t value)
+{
+    int64_t bits = (int64_t)em_dtype_bits(dtype), at = i * bits;
+    unsigned mask = (1U << bits) - 1;
+    uint8_t *byte = (uint8_t *)data + at / 8;
+    unsigned others = at % 8 ? *byte & ~(mask << at % 8) : 0;
+    *byte = (uint8_t)(others | ((unsigned)value & mask) << at % 8);
+}
+
 em__value em__ref_load(em_dtype dtype, const void *data, int64_t i)
 {
     em__value v = {0};
@@ -125,6 +148,10 @@ em__value em__ref_load(em_dtype dtype, const void *data, int64_t i)
     case EM_U16: v.u = ((const uint16_t *)data)[i]; break;
     case EM_U32: v.u = ((const uint32_t *)data)[i]; break;
     case EM_U64: v.u = ((const uint64_t *)data)[i]; break;
+    case EM_U2:
+    case EM_U4: v.u = part_of_byte(dtype, data, i); break;
+    case EM_S2:
+    case EM_S4: v.s = signed_part(dtype, data, i); break;
     case EM_S8: v.s = ((const int8_t *)data)[i]; break;
     case EM_S16: v.s = ((const int16_t *)data)[i]; break;
     case EM_S32: v.s = ((const int32_t *)data)[i]; break;
@@ -156,6 +183,10 @@ void em__ref_store(em_dtype dtype, void *data, int64_t i, em__value v)
     case EM_U16: ((uint16_t *)data)[i] = (uint16_t)v.u; break;
     case EM_U32: ((uint32_t *)data)[i] = (uint32_t)v.u; break;
     case EM_U64: ((uint64_t *)data)[i] = v.u; break;
+    case EM_U2:
+    case EM_U4: store_part(dtype, data, i, v.u); break;
+    case EM_S2:
+    case EM_S4: store_part(dtype, data, i, (uint64_t)v.s); break;
     case EM_S8: ((int8_t *)data)[i] = (int8_t)v.s; break;
     case EM_S16: ((int16_t *)data)[i] = (int16_t)v.s; break;
     case EM_S32: ((int32_t *)data)[i] = (int32_t)v.s; break;

@@ -297,7 +297,7 @@ em_status em__ref_select(em_device *device, const em__call *call)
 /* A double as an integer of the dtype: truncated, saturated, NaN 0. */
 static em__value saturate(em_dtype dtype, double f)
 {
-    int bits = (int)em_dtype_size(dtype) * 8;
+    int bits = (int)em_dtype_bits(dtype);
     em__value v = {0};
     if (isnan(f))
         return v;

@@ -61,6 +61,8 @@ static bool is_op(const em__graph *graph, const em__node *node)
     if (node->n_in > 3 || em__spec_empty(&node->spec))
         return false;
     em_dtype from = graph->nodes.data[node->in[node->n_in - 1]].spec.dtype;
+    if (em__sub_byte(from) || em__sub_byte(node->spec.dtype))
+        return false;
     return vtable->chains(graph->device, node->op, from, node->spec.dtype);
 }
 

@@ -19,7 +19,7 @@ static int exact_bits(em_dtype dtype)
     case EM_BF16: return 8;
     case EM_F32: return 24;
     case EM_F64: return 53;
-    default: return (int)em_dtype_size(dtype) * 8 - (em_dtype_get_kind(dtype) == EM_KIND_SIGNED);
+    default: return (int)em_dtype_bits(dtype) - (em_dtype_get_kind(dtype) == EM_KIND_SIGNED);
     }
 }
 

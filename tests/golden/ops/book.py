@@ -1,7 +1,7 @@
 """The container of recorded ops, a family each: FAMILY.json lists the cases, FAMILY.bin holds every array they name.
 
 A case: {"op", "name", "attrs", "inputs", "outputs", "abs", "rel"}, what is empty or 0 left out; an array in it is [dtype, shape, offset] into
-FAMILY.bin (little endian, row-major, 16-byte aligned; bf16 and f8 as their bits, pred as one byte 0 or 1), or null for an
+FAMILY.bin (little endian, row-major, 16-byte aligned; bf16 and f8 as their bits, pred as one byte 0 or 1; u2, u4, s2 and s4 several to a byte, the first lowest), or null for an
 operand that is left out. An output element y agrees with the recorded r if y == r, or both are NaN, or both are finite
 and |y - r| <= abs + rel * |r|; of complex elements each part must, with |r| the modulus. The sign of a zero does not count, but for cases with "zero_sign": true. With
 "dtype_open": true the values count and the result's dtype does not.
@@ -14,7 +14,8 @@ import numpy as np
 NUMPY = {"f64": np.float64, "f32": np.float32, "f16": np.float16, "bf16": np.float32, "s64": np.int64,
          "s32": np.int32, "s16": np.int16, "s8": np.int8, "u64": np.uint64, "u32": np.uint32, "u16": np.uint16,
          "u8": np.uint8, "pred": np.bool_, "c64": np.complex64, "c128": np.complex128,
-         "f8_e4m3fn": ml_dtypes.float8_e4m3fn, "f8_e5m2": ml_dtypes.float8_e5m2}
+         "f8_e4m3fn": ml_dtypes.float8_e4m3fn, "f8_e5m2": ml_dtypes.float8_e5m2, "u2": ml_dtypes.uint2,
+         "u4": ml_dtypes.uint4, "s2": ml_dtypes.int2, "s4": ml_dtypes.int4}
 EPSILON = {"f64": 2.0**-52, "f32": 2.0**-23, "f16": 2.0**-10, "bf16": 2.0**-7, "f8_e4m3fn": 2.0**-3,
            "f8_e5m2": 2.0**-2, "c64": 2.0**-23, "c128": 2.0**-52}
 FLOATS = ["f32", "f64", "f16", "bf16"]
@@ -68,6 +69,14 @@ def rounded(x, dtype):
         return np.asarray(x).astype(NUMPY[dtype])
 
 
+def packed(x, dtype):
+    """Integers below a byte, side by side from the lowest bits on."""
+    bits = int(dtype[1:])
+    codes = np.asarray(x).astype(np.int64).ravel() & (1 << bits) - 1
+    codes = np.append(codes, [0] * (-len(codes) % (8 // bits))).astype(np.int64).reshape(-1, 8 // bits)
+    return (codes << np.arange(0, 8, bits)).sum(1).astype(np.uint8)
+
+
 class Book:
     def __init__(self):
         self.cases, self.blob, self.places = [], bytearray(), {}
@@ -75,6 +84,7 @@ class Book:
     def array(self, value, dtype):
         value = np.asarray(value)
         raw = (to_bf16(value) if dtype == "bf16" else to_f8(value, dtype) if dtype in F8_VALUES
+               else packed(value, dtype) if dtype[1:] in ("2", "4")
                else np.ascontiguousarray(rounded(value, dtype))).tobytes()
         place = self.places.get(raw)
         if place is None:

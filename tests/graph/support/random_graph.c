@@ -185,7 +185,8 @@ static em_array *placed(em_scope *s, const picks *p)
 
 static em_array *typed(em_scope *s, const picks *p)
 {
-    static const em_dtype dtypes[] = {EM_F32, EM_F64, EM_F16, EM_BF16, EM_S64, EM_S32, EM_U8, EM_S8, EM_PRED, EM_U32};
+    static const em_dtype dtypes[] = {EM_F32, EM_F64, EM_F16,  EM_BF16, EM_S64, EM_S32,
+                                      EM_U8,  EM_S8,  EM_PRED, EM_U32,  EM_S4,  EM_U2};
     return em_cast(s, real(s, p->a), dtypes[rng_below(p->r, sizeof dtypes / sizeof *dtypes)]);
 }
 
