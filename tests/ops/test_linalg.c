@@ -292,8 +292,8 @@ static const em_dtype dtypes[] = {EM_F32, EM_F64, EM_C64, EM_C128};
 
 static void check_all(em_device *device, check_fn check)
 {
-    static const int64_t sizes[][2] = {{1, 1}, {2, 2}, {3, 5},   {5, 3},  {7, 7},
-                                       {1, 6}, {6, 1}, {24, 24}, {9, 30}, {30, 9}};
+    static const int64_t sizes[][2] = {{1, 1}, {2, 2},   {3, 5},  {5, 3},  {7, 7},   {1, 6},
+                                       {6, 1}, {24, 24}, {9, 30}, {30, 9}, {66, 70}, {70, 66}};
     for (size_t d = 0; d < 4; d++)
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
             for (int k = 0; k < KINDS; k++) {
@@ -359,7 +359,7 @@ static em_array *batch_of(em_scope *s, em_dtype dtype, int64_t n)
 static void test_threads_and_batches_change_no_bit(void **state)
 {
     (void)state;
-    for (int64_t n = 5; n <= 40; n += 35)
+    for (int64_t n = 5, large = default_has_own_memory() ? 75 : 40; n <= large; n += 35)
         for (size_t d = 0; d < 4; d++) {
             em_scope *s = em_scope_new(NULL);
             em_array *a = batch_of(s, dtypes[d], n);

@@ -11,7 +11,7 @@ extern "C" {
 #include "core/alloc.h"
 }
 
-enum { THREADS = 256, MANY = 32, SMALL = 64 };
+enum { THREADS = 256, SMALL = 64 };
 
 static char *take(char *base, size_t *used, int64_t count, size_t size)
 {
@@ -59,8 +59,8 @@ static bool open_job(em__cuda *cuda, const em__call *call, em_linalg_job *j)
     if (j->call.op == EM__OP_QR || j->call.op == EM__OP_LU)
         j->q = j->call.out[0].columns;
     bool empty = j->k == 0 || j->call.batch == 0 || (j->call.n_in > 1 && j->columns == 0);
-    bool many_small = j->call.batch > MANY && j->m <= SMALL && j->n <= SMALL;
-    return !empty && !many_small && em_solver_measure(j);
+    bool small = j->m <= SMALL && j->n <= SMALL; /* the processor is faster, and as fast a matrix in any batch */
+    return !empty && !small && em_solver_measure(j);
 }
 
 /* Rows as a chain of swaps leaves them, one matrix a thread: rows[i] is where row i came from. */
