@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "core/alloc.h"
-#include "core/block.h"
+#include "device/memory.h"
 #include "harness/decoders.h"
 #include "harness/expect.h"
 #include "models/decoder/decoder.h"
@@ -39,16 +39,20 @@ static void bench_open(bench *b, const char *dir, em_model_lane lane, int64_t ca
     b->capacity = capacity;
     b->bytes = (size_t)(c->kv_heads * capacity * c->head_dim) * sizeof(float);
     b->caches = em__calloc(2 * (size_t)c->layers, sizeof *b->caches);
+    em_device *memory = em__memory_of(b->decoder->device);
+    void *nan = em__alloc(b->bytes); /* rows that were not written must not count */
+    memset(nan, 0xff, b->bytes);
     for (int64_t i = 0; i < 2 * c->layers; i++) {
-        b->caches[i] = em__block_alloc(b->bytes);
-        memset(b->caches[i], 0xff, b->bytes); /* NaN: rows that were not written must not count */
+        b->caches[i] = em__memory_alloc(memory, b->bytes);
+        EXPECT_OK(em__memory_upload(memory, b->caches[i], nan, b->bytes));
     }
+    em__free(nan);
 }
 
 static void bench_close(bench *b)
 {
     for (int64_t i = 0; i < 2 * b->decoder->config.layers; i++)
-        em__block_free(b->caches[i], b->bytes);
+        em__memory_free(em__memory_of(b->decoder->device), b->caches[i], b->bytes);
     em__free(b->caches);
     em__decoder_close(b->decoder);
     em_safetensors_close(&b->file);
