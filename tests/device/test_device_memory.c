@@ -108,16 +108,17 @@ static em_status twice(em_scope *s, em_array *const *in, em_array **out, void *u
     return em_scope_status(s);
 }
 
-static void program_cycle(em_lane lane)
+static void program_cycle(size_t i)
 {
     static const em_spec spec = {EM_F32, {2, {64, 96}}};
+    em_lane lane = i % 2 ? EM_FUSE : EM_NATIVE;
     em_compile_options options = {.struct_size = sizeof options, .lane = lane, .device = device};
     em_array *out = NULL;
     em_scope *s = em_scope_new(device);
     em_array *in = em_sin(s, em_iota(s, EM_F32, spec.dims, 1));
     em_program *program = em_compile(twice, NULL, &spec, 1, 1, &options);
     assert_non_null(program);
-    for (int i = 0; i < 3; i++) {
+    for (int run = 0; run < 3; run++) {
         EXPECT_OK(em_run(program, &in, &out));
         assert_non_null(em_array_data(out));
         em_array_release(&out);
@@ -136,24 +137,9 @@ static void expect_flat(const em_memory_stats *early, const em_memory_stats *hos
     assert_int_equal(late_host.active, host->active);
 }
 
-static void test_programs_leave_nothing(void **state)
+static void model_cycle(size_t index)
 {
-    (void)state;
-    em_memory_stats early = {0}, host;
-    size_t n = cycles(1000);
-    for (size_t i = 0; i < n; i++) {
-        program_cycle(i % 2 ? EM_FUSE : EM_NATIVE);
-        if (i == 9) {
-            early = memory_now();
-            em_memory_get_stats(&host);
-        }
-    }
-    if (n > 10)
-        expect_flat(&early, &host);
-}
-
-static void model_cycle(void)
-{
+    (void)index;
     static const int32_t ids[] = {1, 2, 3, 4, 5}, offsets[] = {0, 5};
     em_model *model = em_model_open(golden_path("models/bert-mean-gelu"), NULL);
     if (!model)
@@ -165,13 +151,11 @@ static void model_cycle(void)
     em_model_close(&model);
 }
 
-static void test_models_leave_nothing(void **state)
+static void repeat(void (*cycle)(size_t), size_t n)
 {
-    (void)state;
     em_memory_stats early = {0}, host;
-    size_t n = cycles(200);
     for (size_t i = 0; i < n; i++) {
-        model_cycle();
+        cycle(i);
         if (i == 9) {
             early = memory_now();
             em_memory_get_stats(&host);
@@ -179,6 +163,18 @@ static void test_models_leave_nothing(void **state)
     }
     if (n > 10)
         expect_flat(&early, &host);
+}
+
+static void test_programs_leave_nothing(void **state)
+{
+    (void)state;
+    repeat(program_cycle, cycles(1000));
+}
+
+static void test_models_leave_nothing(void **state)
+{
+    (void)state;
+    repeat(model_cycle, cycles(200));
 }
 
 static void expect_greedy(em_generation *g, const decoder_case *c)
@@ -189,6 +185,29 @@ static void expect_greedy(em_generation *g, const decoder_case *c)
     const int32_t *got = em_generation_ids(g, 0, &length);
     assert_int_equal(length, DECODER_STEPS);
     assert_memory_equal(got, c->greedy, sizeof(int32_t) * DECODER_STEPS);
+}
+
+static void generation_cycle(size_t index)
+{
+    static const em_generation_options options = {
+        .struct_size = sizeof options, .max_tokens = DECODER_STEPS, .ignore_eos = true, .context = 96};
+    decoder_case c;
+    decoder_open(&c, 0, "device_memory");
+    em_model *model = em_model_open(c.dir, NULL);
+    em_generation *g = em_generation_new(model, &options);
+    const int32_t *ids;
+    size_t n = decoder_prompt(&c, index % c.prompts, &ids);
+    EXPECT_OK(em_generate_ids(g, ids, n));
+    em_generation_free(g);
+    em_model_close(&model);
+    decoder_close(&c);
+}
+
+/* Prompts come round after a few cycles, so that the tenth has seen all. */
+static void test_generations_leave_nothing(void **state)
+{
+    (void)state;
+    repeat(generation_cycle, cycles(100));
 }
 
 /* No memory is left once an answer has begun: a prompt of another shape can't be read, and then it can. */
@@ -276,6 +295,7 @@ int main(void)
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_programs_leave_nothing),
         cmocka_unit_test(test_models_leave_nothing),
+        cmocka_unit_test(test_generations_leave_nothing),
         cmocka_unit_test(test_limit_within_a_generation),
         cmocka_unit_test(test_same_each_time),
     };
