@@ -3,16 +3,18 @@
  * another, then the device is waited for. Each line "OP DTYPE N MILLISECONDS" on standard input is answered by one line
  * of JSON {"op", "dtype", "n", "median_us", "best_us", "runs"}: microseconds an op (a replay of the graph). OP is
  *
- *     add exp softmax sum_rows layer_norm   on n x n arrays, four sets in turn: more than the chip's caches hold
- *     matmul                                n x n by n x n
- *     eager                                 a chain of 1,000 adds of n elements, one after the other
- *     native fuse                           a program of 1,000 dependent nodes on n elements
+ *     add exp gelu pow softmax sum_rows argmax sort layer_norm
+ *                           on n x n arrays, four sets in turn: more than the chip's caches hold
+ *     matmul                n x n by n x n
+ *     eager eager_matmul    a chain of 1,000 adds of n elements, or products of n x n, one after the other
+ *     native fuse           a program of 1,000 dependent nodes on n elements
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <emily/ops.h>
+#include <emily/order.h>
 #include <emily/program.h>
 
 #include "timing.h"
@@ -25,7 +27,7 @@ typedef struct bench {
     long n;
     bool flat; /* operands are [n], not [n, n] */
     em_scope *scope;
-    em_array *a[SETS], *b[SETS], *weight;
+    em_array *a[SETS], *b[SETS], *positive[SETS], *weight;
     em_program *program;
     em_lane lane;
     int turn;
@@ -58,6 +60,9 @@ static void set_up(bench *b, em_dtype dtype, long n, bool flat)
     for (int i = 0; i < SETS; i++) {
         b->a[i] = values(b, dims, 0.37 + i);
         b->b[i] = values(b, dims, 0.73 + i);
+        b->positive[i] = em_exp(b->scope, b->a[i]);
+        if (em_eval(b->scope, b->positive[i]) != EM_OK)
+            stop("operands", em_scope_error(b->scope));
     }
     b->weight = values(b, em_shape(n), 0.11);
 }
@@ -69,6 +74,14 @@ static em_array *apply(em_scope *s, const char *op, const bench *b, int set)
         return em_add(s, x, y);
     if (!strcmp(op, "exp"))
         return em_exp(s, x);
+    if (!strcmp(op, "gelu"))
+        return em_gelu(s, x);
+    if (!strcmp(op, "pow"))
+        return em_pow(s, b->positive[set], y);
+    if (!strcmp(op, "argmax"))
+        return em_argmax(s, x, -1);
+    if (!strcmp(op, "sort"))
+        return em_sort(s, x, -1, false);
     if (!strcmp(op, "softmax"))
         return em_softmax(s, x, -1);
     if (!strcmp(op, "sum_rows"))
@@ -96,14 +109,14 @@ static double run_ops(bench *b, const char *op, int count)
     return (now() - begin) / count;
 }
 
-static double run_eager(bench *b, int count)
+static double run_eager(bench *b, bool products, int count)
 {
     double begin = now();
     for (int i = 0; i < count; i++) {
         em_scope *s = em_scope_new(b->device);
         em_array *x = b->a[0];
         for (int k = 0; k < NODES; k++)
-            if (!(x = em_add(s, x, b->b[0])) || em_eval(s, x) != EM_OK)
+            if (!(x = products ? em_matmul(s, x, b->b[0]) : em_add(s, x, b->b[0])) || em_eval(s, x) != EM_OK)
                 stop("eager", em_scope_error(s));
         em_scope_free(s);
     }
@@ -146,8 +159,8 @@ static double run_program(bench *b, em_lane lane, int count)
 
 static double run(bench *b, const char *op, int count)
 {
-    if (!strcmp(op, "eager"))
-        return run_eager(b, count);
+    if (!strncmp(op, "eager", 5))
+        return run_eager(b, op[5] == '_', count);
     if (!strcmp(op, "native") || !strcmp(op, "fuse"))
         return run_program(b, *op == 'n' ? EM_NATIVE : EM_FUSE, count);
     return run_ops(b, op, count);
@@ -159,7 +172,7 @@ static void answer(bench *b, const char *op, double budget)
     static double times[MOST_RUNS];
     int runs = 0;
     run(b, op, 2);
-    double once = run(b, op, 3) * (!strcmp(op, "eager") ? NODES : 1);
+    double once = run(b, op, 3) * (!strncmp(op, "eager", 5) ? NODES : 1);
     int count = once < 2e-3 ? (int)(2e-3 / once) + 1 : 1;
     for (double end = now() + budget; runs < MOST_RUNS && (runs < 3 || now() < end); runs++)
         times[runs] = run(b, op, count);

@@ -20,7 +20,8 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 import torch
 
 SETS, NODES = 4, 1000
-BYTES = {"add": 3, "exp": 2, "softmax": 2, "layer_norm": 2, "sum_rows": 1}  # arrays read and written
+# arrays read and written
+BYTES = {"add": 3, "exp": 2, "gelu": 2, "pow": 3, "softmax": 2, "layer_norm": 2, "sum_rows": 1, "argmax": 1, "sort": 2}
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
 
@@ -101,7 +102,9 @@ def limits():
 def torch_op(op):
     f = torch.nn.functional
     return {"add": lambda x, y, w: x + y, "exp": lambda x, y, w: x.exp(), "softmax": lambda x, y, w: x.softmax(-1),
-            "sum_rows": lambda x, y, w: x.sum(-1), "matmul": lambda x, y, w: x @ y,
+            "gelu": lambda x, y, w: f.gelu(x), "pow": lambda x, y, w: x ** y, "sort": lambda x, y, w: x.sort(-1)[0],
+            "sum_rows": lambda x, y, w: x.sum(-1), "argmax": lambda x, y, w: x.argmax(-1),
+            "matmul": lambda x, y, w: x @ y,
             "layer_norm": lambda x, y, w: f.layer_norm(x, w.shape, w, w, 1e-5)}[op]
 
 
@@ -112,6 +115,8 @@ def jax_lanes(op, n, dtype):
     keys = jax.random.split(jax.random.PRNGKey(0), 2 * SETS + 1)
     data = [(jax.random.normal(keys[2 * i], (n, n), kind), jax.random.normal(keys[2 * i + 1], (n, n), kind))
             for i in range(SETS)]
+    if op == "pow":
+        data = [(jnp.exp(jnp.sin(x)), y) for x, y in data]
     w = jax.random.normal(keys[-1], (n,), kind)
 
     def norm(x, y, w):
@@ -119,6 +124,8 @@ def jax_lanes(op, n, dtype):
         return (x - m) * jax.lax.rsqrt(((x - m) ** 2).mean(-1, keepdims=True) + 1e-5) * w + w
     f = jax.jit({"add": lambda x, y, w: x + y, "exp": lambda x, y, w: jnp.exp(x), "layer_norm": norm,
                  "softmax": lambda x, y, w: jax.nn.softmax(x, -1), "sum_rows": lambda x, y, w: x.sum(-1),
+                 "gelu": lambda x, y, w: jax.nn.gelu(x, approximate=False), "pow": lambda x, y, w: x ** y,
+                 "argmax": lambda x, y, w: x.argmax(-1), "sort": lambda x, y, w: jnp.sort(x, -1),
                  "matmul": lambda x, y, w: jax.lax.dot(x, y, precision="highest" if dtype == "f32" else None)}[op])
     last = [None]
 
@@ -132,6 +139,8 @@ def op_lanes(args, own, op, n, dtype):
     x = [torch.randn(n, n, device="cuda").to(DTYPES[dtype]) for _ in range(SETS)]
     y = [torch.randn(n, n, device="cuda").to(DTYPES[dtype]) for _ in range(SETS)]
     w, f = torch.randn(n, device="cuda").to(DTYPES[dtype]), torch_op(op)
+    if op == "pow":
+        x = [each.sin().exp() for each in x]
     if "torch" in args.peers:
         lanes["torch"] = timed(lambda i: f(x[i % SETS], y[i % SETS], w))
     if "compile" in args.peers and op != "matmul":
@@ -152,6 +161,17 @@ def eager_lanes(args, own, n):
             z = z + y
         return z
     return {"emily": own.lane("eager", "f32", n), "torch": timed(chain, each=NODES)}
+
+
+def product_lanes(args, own, n):
+    x, y = torch.randn(n, n, device="cuda"), torch.randn(n, n, device="cuda")
+
+    def chain(i):
+        z = x
+        for _ in range(NODES):
+            z = z @ y
+        return z
+    return {"emily": own.lane("eager_matmul", "f32", n), "torch": timed(chain, each=NODES)}
 
 
 def graph_lanes(args, own, n):
@@ -192,8 +212,9 @@ def show(args, name, title, header, rows, found):
 
 
 def main():
-    args = arguments(__doc__, ops=("add,exp,softmax,sum_rows,layer_norm", "which"), dtypes=("f32,bf16", "of those"),
-                     n=(4096, "of those"), matmuls=("512,1024,2048,4096,8192", "n"), small=(1, "0: not the small ones"))
+    args = arguments(__doc__, ops=("add,exp,gelu,pow,softmax,sum_rows,argmax,sort,layer_norm", "which"),
+                     dtypes=("f32,bf16", "of those"), n=(4096, "of those"),
+                     matmuls=("512,1024,2048,4096,8192", "n"), small=(1, "0: not the small ones"))
     own, rows, found = Emily(args), [], limits()
     for op in filter(None, args.ops.split(",")):
         for dtype in args.dtypes.split(","):
@@ -205,7 +226,9 @@ def main():
             got = interleave(op_lanes(args, own, "matmul", n, dtype), args.rounds)
             rows.append(row(f"matmul {n} {dtype}", got, f"{2 * n**3 / (got['emily'] * 1e-6) / found[dtype]:.0%}"))
     if args.small:
-        rows.append(row("eager add of 16, an op", interleave(eager_lanes(args, own, 16), args.rounds), ""))
+        for n in (16, 1024):
+            rows.append(row(f"eager add of {n}, an op", interleave(eager_lanes(args, own, n), args.rounds), ""))
+        rows.append(row("eager matmul of 64 x 64, an op", interleave(product_lanes(args, own, 64), args.rounds), ""))
         for name, lanes in zip(("replayed", "fuse lane"), graph_lanes(args, own, 1024)):
             rows.append(row(f"1,000 nodes of 1,024, {name}", interleave(lanes, args.rounds), ""))
     ratios = [float(r[5].split("x")[0]) for r in rows if r[5]]
