@@ -65,6 +65,8 @@ static void shapes(void **state)
         compare((em_dtype)dtype, em_shape(2, 1500), 1, 40); /* rows by radix */
         compare((em_dtype)dtype, em_shape(1300, 2), 0, 0);
         compare((em_dtype)dtype, em_shape(3, 20), 1, 20);
+        compare((em_dtype)dtype, em_shape(41, 70), 1, 50); /* the best of rows in a network */
+        compare((em_dtype)dtype, em_shape(600, 19), 0, 40);
     }
 }
 
@@ -88,6 +90,7 @@ static void patterns(void **state)
     for (size_t i = 0; i < MOST; i++)
         memory[i] = (rng_below(&r, 3) << 62) + rng_below(&r, 1000) * (rng_below(&r, 2) ? 1 : 1 << 20);
     compare(EM_U64, em_shape(MOST / 2), 0, 77);
+    compare(EM_U64, em_shape(50, 90), 1, 80);
     for (size_t i = 0; i < MOST; i++)
         memory[i] = i / 7;
     compare(EM_S64, em_shape(MOST), 0, 77);

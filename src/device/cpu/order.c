@@ -46,8 +46,7 @@ static size_t align(size_t bytes)
     return (bytes + PAD - 1) / PAD * PAD;
 }
 
-/* Columns that a network sorts at a time; 0: rows are too long for it, or too few. */
-static int lanes_of(const em__order_job *job, bool indices)
+int em__order_lanes(const em__order_job *job, bool indices)
 {
     int lanes = indices || job->wide ? job->kernels->lanes64 : job->kernels->lanes32;
     int64_t most = job->kernels->lanes32 * 64;
@@ -164,8 +163,8 @@ static void row_chunk(void *context, int64_t r, int worker)
     sort_row(job, NULL, r, em__pool_scratch(job->cpu->pool, worker));
 }
 
-/* Rows of one network: keys [lanes][n], the same as items if indices are wanted, the tile [n][lanes]. */
-static size_t tile_bytes(const em__order_job *job, int lanes)
+/* Keys [lanes][n], the same as items if indices are wanted, the tile [n][lanes]. */
+size_t em__order_tile_bytes(const em__order_job *job, int lanes)
 {
     return 3 * align((size_t)(job->n * lanes) * 8);
 }
@@ -196,8 +195,9 @@ static int make_items(const em__order_job *job, const void *keys, uint64_t *item
     return lost;
 }
 
-/* Sorted items to indices; those whose keys are the same but for lost bits are put in order by the keys. */
-static void take_indices(const em__order_job *job, const uint64_t *keys, uint64_t *items, int lost, int64_t *out)
+/* Sorted items to indices; those whose keys are the same but for lost bits are put in order by the keys. Row r of the
+ * result gets the first k, and the values that go with them where they are wanted. */
+static void take_indices(const em__order_job *job, const uint64_t *keys, uint64_t *items, int lost, int64_t r)
 {
     int64_t n = job->n;
     int bits = 64 - __builtin_clzll((uint64_t)n);
@@ -209,8 +209,11 @@ static void take_indices(const em__order_job *job, const uint64_t *keys, uint64_
             items[j] = items[j - 1];
         items[j] = x;
     }
-    for (int64_t i = 0; i < n; i++)
+    int64_t to = em__order_at(job, r, job->k), *out = job->indices + to;
+    for (int64_t i = 0; i < job->k; i++)
         out[i * job->stride] = (int64_t)(items[i] & mask);
+    if (job->out)
+        em__order_pick(job, r, out, job->stride);
 }
 
 static bool encode_rows(const em__order_job *job, int64_t first, int count, char *keys)
@@ -240,11 +243,10 @@ static void decode_rows(const em__order_job *job, int64_t first, int count, char
     }
 }
 
-/* `lanes` rows in a network. */
-static void tile_chunk(void *context, int64_t chunk, int worker)
+void em__order_tile(void *context, int64_t chunk, int worker)
 {
     const em__order_job *job = context;
-    int lanes = lanes_of(job, job->indices != NULL), lost[EM__ORDER_LANES] = {0};
+    int lanes = em__order_lanes(job, job->indices != NULL), lost[EM__ORDER_LANES] = {0};
     int64_t n = job->n, first = chunk * lanes, left = job->rows - first;
     int count = left < lanes ? (int)left : lanes;
     size_t part = align((size_t)(n * lanes) * 8), key = job->wide ? 8 : 4, item = job->indices ? 8 : key;
@@ -263,7 +265,7 @@ static void tile_chunk(void *context, int64_t chunk, int worker)
     transpose(job, item, items, tile, lanes, n);
     for (int lane = 0; lane < count && job->indices; lane++)
         take_indices(job, (uint64_t *)(void *)keys + lane * n, (uint64_t *)(void *)items + lane * n, lost[lane],
-                     job->indices + em__order_at(job, first + lane, n));
+                     first + lane);
     if (!job->indices)
         decode_rows(job, first, count, keys, special);
 }
@@ -277,11 +279,11 @@ static em_status run_sort(em_device *device, const em__call *call)
         job.indices = call->out.data;
     else
         job.out = call->out.data;
-    int lanes = lanes_of(&job, job.indices != NULL);
+    int lanes = em__order_lanes(&job, job.indices != NULL);
     if (job.n == 0 || job.rows == 0)
         return EM_OK;
     if (lanes)
-        em__pool_run(cpu->pool, tile_chunk, &job, (job.rows + lanes - 1) / lanes);
+        em__pool_run(cpu->pool, em__order_tile, &job, (job.rows + lanes - 1) / lanes);
     else if (job.n < LONG_ROW)
         em__pool_run(cpu->pool, row_chunk, &job, job.rows);
     else
@@ -298,12 +300,12 @@ bool em__cpu_prepare_order(em__cpu *cpu, const em__call *call, em__plan *plan)
         return false;
     em__order_job job = em__order_job_of(cpu, call);
     bool indices = call->op == EM__OP_ARGSORT;
-    int lanes = lanes_of(&job, indices);
+    int lanes = em__order_lanes(&job, indices);
     if (job.n > UINT32_MAX)
         return false;
     *plan = (em__plan){.kernel = run_sort};
     if (lanes)
-        plan->workers = tile_bytes(&job, lanes);
+        plan->workers = em__order_tile_bytes(&job, lanes);
     else if (job.n < LONG_ROW)
         plan->workers = row_parts(&job, indices, 1).all;
     else

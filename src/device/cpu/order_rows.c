@@ -110,6 +110,24 @@ em__row_keys em__order_encode(const em__order_job *job, const char *row, int64_t
     return result;
 }
 
+void em__order_pick(const em__order_job *job, int64_t r, const int64_t *at, int64_t step)
+{
+    int64_t apart = job->stride;
+    char *to = job->out + em__order_at(job, r, job->k) * (int64_t)job->size;
+    const char *row = job->in + em__order_at(job, r, job->n) * (int64_t)job->size;
+#define EACH(type)                                                                                                     \
+    for (int64_t i = 0; i < job->k; i++)                                                                               \
+        ((type *)(void *)to)[i * apart] = ((const type *)(const void *)row)[at[i * step] * apart];                     \
+    break
+    switch (job->size) {
+    case 1: EACH(uint8_t);
+    case 2: EACH(uint16_t);
+    case 4: EACH(uint32_t);
+    default: EACH(uint64_t);
+    }
+#undef EACH
+}
+
 uint64_t em__order_base(const em__order_job *job, const char *row)
 {
     uint64_t wide = 0;

@@ -45,6 +45,17 @@ void em__order_decode(const em__order_job *job, void *keys, int64_t count, char 
 /* Writes zeros and NaN of the sorted row as the operand has them. */
 void em__order_restore(const em__order_job *job, const char *row, char *out);
 
+/* The elements at `at` [k], which lie `step` apart, to row r of the values. */
+void em__order_pick(const em__order_job *job, int64_t r, const int64_t *at, int64_t step);
+
+/* Many short rows side by side in a sorting network. Rows that it sorts at a time; 0: they are too long, or too few. */
+int em__order_lanes(const em__order_job *job, bool indices);
+size_t em__order_tile_bytes(const em__order_job *job, int lanes); /* of each worker's scratch */
+
+/* Sorts the lanes' rows that are number `chunk`; for em__pool_run, with the job. Values, or indices of the first k and
+ * the values there. */
+void em__order_tile(void *job, int64_t chunk, int worker);
+
 /* order[i] = index in the row of its i-th element in order, on the pool or (NULL) alone; scratch as large as asked. */
 size_t em__order_argsort_bytes(const em__order_job *job, int blocks);
 void em__order_argsort(const em__order_job *job, em__pool *pool, const char *row, int64_t *order, char *scratch);

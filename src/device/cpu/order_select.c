@@ -1,7 +1,8 @@
 /*
  * top_k: a row is read once, in blocks; what is not behind the k-th best so far joins a list of candidates, which is
  * cut back to the best k when it is full. Of random data only about k ln(n / k) elements join; of any data each joins
- * once. Long rows are cut into ranges, one a worker at a time, whose best are joined. A large k sorts the row instead.
+ * once. Long rows are cut into ranges, one a worker at a time, whose best are joined. A large k sorts the row instead,
+ * short rows many at a time in a network.
  */
 #include <string.h>
 
@@ -11,6 +12,7 @@
 #define BLOCK 4096                   /* elements that are compared at a time */
 #define FEW 32                       /* up to this k the list is kept in order by insertion */
 #define RANGE ((int64_t)1 << 16)     /* elements of a range, at least */
+#define SORTED 16                    /* a short row up to so many times k is sorted */
 #define MOST_RANGES 64               /* of a row */
 #define SHORT_ROW ((int64_t)1 << 17) /* up to which a row is one range */
 
@@ -25,6 +27,7 @@ typedef struct selection {
     em__order_job job;
     int64_t k, range, ranges;
     bool whole;     /* sort the row */
+    int lanes;      /* sort this many rows at a time in a network; 0: don't */
     uint64_t *keys; /* the ranges' best, k each */
     int64_t *at, *counts;
     const char *row; /* being cut into ranges */
@@ -126,12 +129,10 @@ static void select_range(const em__order_job *job, const char *row, int64_t from
 static void emit(const selection *s, int64_t r, const int64_t *at)
 {
     const em__order_job *job = &s->job;
-    int64_t to = em__order_at(job, r, s->k), step = job->stride * (int64_t)job->size;
-    const char *row = job->in + em__order_at(job, r, job->n) * (int64_t)job->size;
-    for (int64_t i = 0; i < s->k; i++) {
-        memcpy(job->out + to * (int64_t)job->size + i * step, row + at[i] * step, job->size);
-        job->indices[to + i * job->stride] = at[i];
-    }
+    int64_t *to = job->indices + em__order_at(job, r, s->k);
+    for (int64_t i = 0; i < s->k; i++)
+        to[i * job->stride] = at[i];
+    em__order_pick(job, r, at, 1);
 }
 
 static void row_chunk(void *context, int64_t r, int worker)
@@ -192,6 +193,8 @@ static selection selection_of(em__cpu *cpu, const em__call *call)
 {
     selection s = {.job = em__order_job_of(cpu, call), .k = call->ints[1]};
     s.job.descending = true;
+    s.job.k = s.k;
+    s.lanes = s.k > FEW && s.k * SORTED > s.job.n ? em__order_lanes(&s.job, true) : 0;
     s.range = s.job.n;
     s.ranges = 1;
     s.whole = 8 * s.k > s.job.n && s.k > FEW;
@@ -214,7 +217,9 @@ static em_status run_top_k(em_device *device, const em__call *call)
     s.job.indices = parts[1].data;
     if (s.k == 0 || s.job.rows == 0)
         return EM_OK;
-    if (s.ranges == 1)
+    if (s.lanes)
+        em__pool_run(cpu->pool, em__order_tile, &s.job, (s.job.rows + s.lanes - 1) / s.lanes);
+    else if (s.ranges == 1)
         em__pool_run(cpu->pool, row_chunk, &s, s.job.rows);
     else
         for (int64_t r = 0; r < s.job.rows; r++)
@@ -229,7 +234,9 @@ bool em__cpu_prepare_top_k(em__cpu *cpu, const em__call *call, em__plan *plan)
         return false;
     *plan = (em__plan){.kernel = run_top_k};
     size_t whole = align((size_t)s.job.n * 8);
-    if (s.ranges == 1) {
+    if (s.lanes) {
+        plan->workers = em__order_tile_bytes(&s.job, s.lanes);
+    } else if (s.ranges == 1) {
         plan->workers = s.whole ? whole + em__order_argsort_bytes(&s.job, 1) : range_bytes(s.k);
     } else if (s.whole) {
         plan->scratch = whole + em__order_argsort_bytes(&s.job, EM__RADIX_MOST_BLOCKS);
