@@ -19,6 +19,7 @@
 #define CHUNK_BYTES 65536 /* that one worker moves at a time, about */
 #define AHEAD 8           /* rows whose memory is asked for before their turn */
 #define OFFSETS_A_CHUNK 16384
+#define LISTED 1024         /* updates looked at before those that go to a worker's range are done */
 #define COLUMNS 256         /* of each update, at least, that a worker writes */
 #define MOST_INNER 0x400000 /* places of a scattered inner part that are listed */
 
@@ -112,11 +113,11 @@ typedef struct pair {
 #include "device/cpu/index_add_tmpl.c"
 
 typedef void (*pick_fn)(void *out, const void *in, const int64_t *at, int64_t n);
-typedef void (*within_fn)(void *out, const void *in, const int64_t *at, int64_t n, int64_t low, int64_t high);
+typedef void (*listed_fn)(void *out, const void *in, const int64_t *at, const int32_t *list, int64_t n);
 static const pick_fn picks[] = {size1_pick, size2_pick, size4_pick, size8_pick, size16_pick};
 static const pick_fn spreads[] = {size1_spread, size2_spread, size4_spread, size8_spread, size16_spread};
-static const within_fn puts_within[] = {size1_put_within, size2_put_within, size4_put_within, size8_put_within,
-                                        size16_put_within};
+static const listed_fn puts_listed[] = {size1_put_listed, size2_put_listed, size4_put_listed, size8_put_listed,
+                                        size16_put_listed};
 #define BY_DTYPE(name)                                                                                                 \
     {                                                                                                                  \
         [EM_U8] = u8_##name, [EM_U16] = u16_##name, [EM_U32] = u32_##name, [EM_U64] = u64_##name, [EM_S8] = u8_##name, \
@@ -124,7 +125,7 @@ static const within_fn puts_within[] = {size1_put_within, size2_put_within, size
         [EM_F64] = f64_##name                                                                                          \
     }
 static const pick_fn adds_at[EM_DTYPE_COUNT] = BY_DTYPE(add_at);
-static const within_fn adds_within[EM_DTYPE_COUNT] = BY_DTYPE(add_within);
+static const listed_fn adds_listed[EM_DTYPE_COUNT] = BY_DTYPE(add_listed);
 
 static void copy_rows(char *out, const char *in, const int64_t *at, int64_t n, size_t row, size_t size)
 {
@@ -297,17 +298,23 @@ static void write_owned(void *context, int64_t chunk, int worker)
     }
 }
 
-/* Updates of one element each. */
+/* Updates of one element each. Which of them are the worker's is found without a branch: it would go either way. */
 static void write_elements(void *context, int64_t chunk, int worker)
 {
     (void)worker;
     const write *w = context;
-    int64_t low = chunk * w->range, high = low + w->range;
-    const void *in = w->call->in[2].data;
-    if (w->call->op == EM__OP_INDEXED_PUT)
-        puts_within[__builtin_ctzll(w->size)](w->call->out.data, in, w->at, w->n, low, high);
-    else
-        adds_within[w->dtype](w->call->out.data, in, w->at, w->n, low, high);
+    const uint64_t low = (uint64_t)(chunk * w->range), range = (uint64_t)w->range;
+    listed_fn fn = w->call->op == EM__OP_INDEXED_PUT ? puts_listed[__builtin_ctzll(w->size)] : adds_listed[w->dtype];
+    int32_t list[LISTED];
+    for (int64_t from = 0; from < w->n; from += LISTED) {
+        const int64_t *at = w->at + from, n = w->n - from < LISTED ? w->n - from : LISTED;
+        int64_t mine = 0;
+        for (int64_t i = 0; i < n; i++) {
+            list[mine] = (int32_t)i;
+            mine += (uint64_t)at[i] - low < range;
+        }
+        fn(w->call->out.data, (const char *)w->call->in[2].data + from * (int64_t)w->size, at, list, mine);
+    }
 }
 
 /* The operand itself into the result. */
@@ -362,7 +369,7 @@ static em_status run_write(em_device *device, const em__call *call)
         w.columns = (w.run / threads + COLUMNS - 1) / COLUMNS * COLUMNS;
     w.range = (size + chunks - 1) / chunks;
     chunks = w.columns ? (w.run + w.columns - 1) / w.columns : chunks;
-    bool single = w.run == 1 && (call->op == EM__OP_INDEXED_PUT || adds_within[dtype]);
+    bool single = w.run == 1 && (call->op == EM__OP_INDEXED_PUT || adds_listed[dtype]);
     em__pool_run(cpu->pool, single ? write_elements : write_owned, &w, chunks);
     return EM_OK;
 }

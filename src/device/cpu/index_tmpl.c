@@ -15,14 +15,13 @@ static void FN(spread)(void *out, const void *in, const int64_t *at, int64_t n)
         y[at[i]] = x[i];
 }
 
-/* Those that go to [low, high). */
-static void FN(put_within)(void *out, const void *in, const int64_t *at, int64_t n, int64_t low, int64_t high)
+/* Those that `list` names. */
+static void FN(put_listed)(void *out, const void *in, const int64_t *at, const int32_t *list, int64_t n)
 {
     T *y = out;
     const T *x = in;
     for (int64_t i = 0; i < n; i++)
-        if (at[i] >= low && at[i] < high)
-            y[at[i]] = x[i];
+        y[at[list[i]]] = x[list[i]];
 }
 
 #undef T
