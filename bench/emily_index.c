@@ -104,6 +104,7 @@ static em_array *apply(em_scope *s, const char *op, const operands *o)
     CASE("max_pool_3", em_window_max(s, o->image, three, &by_two_padded));
     CASE("sum_pool_3", em_window_sum(s, o->image, three, NULL));
     CASE("max_pool_2_backward", em_window_scatter_max(s, o->image, o->pooled, o->zero, two, &by_two));
+    CASE("max_pool_3_backward", em_window_scatter_max(s, o->image, o->pooled, o->zero, three, &by_two_padded));
     CASE("concat_f32", em_concatenate(s, pair, 2, 1));
     CASE("concat_u8", em_concatenate(s, bytes, 2, 1));
     CASE("pad_f32", em_pad(s, o->square, o->zero, low, low, NULL));

@@ -57,11 +57,16 @@ def window(x, init, f, size, strides, pads):
 
 
 F = torch.nn.functional
-_, chosen = F.max_pool2d(T["image"], 2, return_indices=True)
 
 
-def backward():
-    return torch.ops.aten.max_pool2d_with_indices_backward(T["pooled"], T["image"], [2, 2], [2, 2], [0, 0], [1, 1], False, chosen)
+def backward(size, pads):
+    _, chosen = F.max_pool2d(T["image"], size, 2, pads, return_indices=True)
+    return lambda: torch.ops.aten.max_pool2d_with_indices_backward(T["pooled"], T["image"], [size] * 2, [2, 2], [pads] * 2,
+                                                                   [1, 1], False, chosen)
+
+
+def vjp(size, pads):
+    return (lambda x, g: jax.vjp(lambda y: window(y, -jnp.inf, jax.lax.max, size, 2, pads), x)[1](g)[0], "image pooled")
 
 
 # case: NumPy, PyTorch, JAX (a function and the names of its operands); None where a peer has no such op
@@ -97,8 +102,8 @@ CASES = {
                    (lambda x: window(x, -jnp.inf, jax.lax.max, 3, 2, (1, 1)), "image")),
     "sum_pool_3": (None, pool(lambda x: F.avg_pool2d(x, 3, 1, divisor_override=1)),
                    (lambda x: window(x, 0.0, jax.lax.add, 3, 1, (0, 0)), "image")),
-    "max_pool_2_backward": (None, backward, (lambda x, g: jax.vjp(lambda y: window(y, -jnp.inf, jax.lax.max, 2, 2, (0, 0)), x)[1](g)[0],
-                                             "image pooled")),
+    "max_pool_2_backward": (None, backward(2, 0), vjp(2, (0, 0))),
+    "max_pool_3_backward": (None, backward(3, 1), vjp(3, (1, 1))),
     "concat_f32": (lambda: np.concatenate([N["square"]] * 2, 1), lambda: torch.cat([T["square"]] * 2, 1),
                    (lambda x, y: jnp.concatenate([x, y], 1), "square square")),
     "concat_u8": (lambda: np.concatenate([N["bytes"]] * 2, 1), lambda: torch.cat([T["bytes"]] * 2, 1),

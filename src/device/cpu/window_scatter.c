@@ -19,6 +19,7 @@ typedef struct scatter {
     int64_t parts, per_chunk, part_in, places; /* elements, and places, of a part */
     int64_t out_dims[EM_MAX_RANK];             /* places by axis */
     int64_t line, step, last; /* the last axis: its places, its stride, where its last whole window begins */
+    bool squares;             /* windows of 2 x 2 in steps of 2 */
     int elements;
     int64_t offset[MOST_ELEMENTS]; /* of a window's elements in the operand */
     int64_t at[MOST_ELEMENTS][EM_MAX_RANK];
@@ -62,18 +63,23 @@ static void next_line(const scatter *s, int64_t *place)
 }
 
 #define T float
+#define U uint32_t
 #define FN(name) f32_##name
 #include "device/cpu/window_scatter_tmpl.c"
 #define T double
+#define U uint64_t
 #define FN(name) f64_##name
 #include "device/cpu/window_scatter_tmpl.c"
 #define T uint8_t
+#define U uint8_t
 #define FN(name) u8_##name
 #include "device/cpu/window_scatter_tmpl.c"
 #define T int32_t
+#define U uint32_t
 #define FN(name) s32_##name
 #include "device/cpu/window_scatter_tmpl.c"
 #define T int64_t
+#define U uint64_t
 #define FN(name) s64_##name
 #include "device/cpu/window_scatter_tmpl.c"
 
@@ -127,6 +133,8 @@ static em_status run_scatter(em_device *device, const em__call *call)
     s.step = call->ints[2 * rank - 1];
     s.last = in->spec.dims[rank - 1] - call->ints[rank - 1];
     list_elements(&s);
+    s.squares = s.elements == 4 && s.rank > 1 && call->ints[rank - 1] == 2 && call->ints[rank - 2] == 2 &&
+                s.step == 2 && call->ints[2 * rank - 2] == 2;
     s.per_chunk = PART_WORK / (s.places * s.elements + s.part_in) + 1;
     em__pool_run(em__cpu_of(device)->pool, run_parts, &s, (s.parts + s.per_chunk - 1) / s.per_chunk);
     return EM_OK;
