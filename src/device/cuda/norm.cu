@@ -3,7 +3,7 @@
  * distances from the mean are taken there; lanes, then warps, are put together in a fixed order. Rows that registers
  * can't hold are walked along three times.
  */
-#include "device/cuda/rows.cuh"
+#include "device/cuda/norm_short.cuh"
 
 template <typename T> struct norm_args {
     const T *x, *residual, *weight, *bias; /* the last three may be NULL */
@@ -218,6 +218,8 @@ extern "C" bool em__cuda_prepare_norm(em__cuda *cuda, const em__call *call, em__
     int64_t size = em__spec_size(&call->out.spec), n = call->out.spec.dims[call->out.spec.rank - 1];
     if (n >= INT32_MAX / 2 || (n && size / n > INT32_MAX))
         return false;
+    if (em__cuda_prepare_norm_short(call, plan))
+        return true;
     plan->strided = em_row_is_plain(&call->in[0]) ? 1 : 0;
     plan->strided |= fused && em_row_is_plain(&call->in[1]) ? 2 : 0;
     plan->inplace = fused ? 3 : 1;
