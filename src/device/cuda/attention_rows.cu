@@ -62,6 +62,8 @@ template <typename T> static em_status run_segments(em_device *device, const em_
     const segments s = segments_of(call, &a);
     if (em__spec_size(&call->out.spec) == 0)
         return EM_OK;
+    if (em_attend_short_takes(a))
+        return em_attend_short(cuda, a, s);
     if (widest(a) <= 32)
         return launch_segments<T, 32>(cuda, a, s);
     if (widest(a) <= 64)
