@@ -6,6 +6,7 @@
 #include "device/cuda/finish.h"
 #include "device/cuda/mixed.h"
 #include "device/cuda/side.h"
+#include "device/cuda/thin.h"
 #include "device/cuda/tiles.h"
 
 #define MOST_WEIGHTS EM__TILES_WEIGHTS
@@ -219,6 +220,8 @@ extern "C" bool em__cuda_prepare_linear(em__cuda *cuda, const em__call *call, em
 {
     if (call->op != EM__OP_FUSED_LINEAR || call->ints[2] > MOST_WEIGHTS)
         return false;
+    if (em__cuda_prepare_thin(cuda, call, plan))
+        return true;
     linear l = linear_of(call);
     if (em_dtype_size(l.dtype) == 1 || !em__cuda_finish_takes(l.activation))
         return false;

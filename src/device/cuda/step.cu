@@ -14,6 +14,7 @@
  */
 #include <string.h>
 
+#include "device/cuda/encoder.h"
 #include "device/cuda/gemv.cuh"
 #include "device/cuda/step_attend.cuh"
 
@@ -391,7 +392,7 @@ extern "C" size_t em__cuda_merge(em_device *device, const em__merge_call *calls,
     for (size_t i = 0; i < seen; i++)
         list[i] = calls[i].call;
     if (list[0]->op != EM__OP_RMS_NORM && list[0]->op != EM__OP_QUANTIZED_MATMUL)
-        return 0;
+        return em__cuda_merge_encoder(device, calls, n, kernel);
     taken = read_attention(list, seen, &a);
     if (taken && em__cuda_of(device)->major >= 9 && make_workspace(em__cuda_of(device))) {
         *kernel = run_attention;
