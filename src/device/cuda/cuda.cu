@@ -7,6 +7,7 @@
 
 #include "device/cuda/chain.h"
 #include "device/cuda/common.cuh"
+#include "device/cuda/linear_cut.h"
 
 extern "C" {
 #include "core/alloc.h"
@@ -161,6 +162,8 @@ static em_device *start(em__cuda *cuda, int ordinal)
     vtable->name = cuda->name;
     vtable->describe = describe;
     vtable->prepare = prepare;
+    vtable->packed_bytes = em__cuda_packed_bytes;
+    vtable->pack = em__cuda_pack;
     vtable->fuses_linear = fuses_linear;
     vtable->chains = em_chain_takes;
     vtable->memory = &em__cuda_memory;

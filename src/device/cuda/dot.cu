@@ -80,7 +80,7 @@ static em_status run_any(em_device *device, const em__call *call)
 
 static em__tiles tiles_of(const sides *s, const em__call *call, const void *x, const void *w)
 {
-    em__tiles t = {s->a.rows, s->b.rows, s->a.depth, call->half_products, false, EM__OP_COPY, s->a.as};
+    em__tiles t = {s->a.rows, s->b.rows, s->a.depth, call->half_products, false, false, EM__OP_COPY, s->a.as};
     t.at = (const float *)x;
     t.weights = 1;
     t.w[0].n = s->b.rows;

@@ -4,6 +4,7 @@
  * stay f32 when the result is a half type.
  */
 #include "device/cuda/finish.h"
+#include "device/cuda/linear_cut.h"
 #include "device/cuda/mixed.h"
 #include "device/cuda/side.h"
 #include "device/cuda/thin.h"
@@ -146,7 +147,7 @@ static size_t cut_bytes(const linear *l, int i)
 /* From x to the result in one kernel: of f32 with weights of bf16, or of f32, which are first cut into bf16. */
 static em__tiles tiles_of(const linear *l, const em__call *call)
 {
-    em__tiles t = {l->m, l->n, l->k, call->half_products, l->weight == EM_F32, l->activation, l->x.as};
+    em__tiles t = {l->m, l->n, l->k, call->half_products, l->weight == EM_F32, false, l->activation, l->x.as};
     char *room = (char *)call->scratch;
     t.at = (const float *)call->in[0].data;
     t.weights = l->weights;
@@ -220,7 +221,7 @@ extern "C" bool em__cuda_prepare_linear(em__cuda *cuda, const em__call *call, em
 {
     if (call->op != EM__OP_FUSED_LINEAR || call->ints[2] > MOST_WEIGHTS)
         return false;
-    if (em__cuda_prepare_thin(cuda, call, plan))
+    if (em__cuda_prepare_thin(cuda, call, plan) || em__cuda_prepare_linear_cut(cuda, call, plan))
         return true;
     linear l = linear_of(call);
     if (em_dtype_size(l.dtype) == 1 || !em__cuda_finish_takes(l.activation))

@@ -54,13 +54,26 @@ static bool fill(arguments *a, const em__tiles *t, int rows, int columns)
     a->row_tiles = (int)((t->m + rows - 1) / rows);
     a->op = (int)t->activation;
     a->by_four = all % 16 == 0;
+    a->split = 1;
+    a->constant = t->ready;
     a->bias = t->bias;
     a->residual = t->residual;
     a->out = t->out;
     return made;
 }
 
-template <typename SHAPE> static em_status run(em__cuda *cuda, const em__tiles *t)
+/* Into how many parts the depth goes where tiles alone would leave most of the chip idle. */
+static int split_of(const em__cuda *cuda, int tiles, int resident, int64_t depth)
+{
+    const int64_t stages = (depth + DEEP - 1) / DEEP;
+    int split = 1;
+    while (split < 8 && tiles * split * 2 <= cuda->sms * resident && split * 2 <= stages)
+        split *= 2;
+    return split;
+}
+
+/* SPLIT: blocks of a multiprocessor that may share tiles, 0: each has its own. */
+template <typename SHAPE, int SPLIT> static em_status run(em__cuda *cuda, const em__tiles *t)
 {
     arguments a = {};
     EM__FAIL_IF(!fill(&a, t, SHAPE::ROWS, SHAPE::WIDE), EM_ERROR_INTERNAL, "%s: no tensor map for [%lld, %lld, %lld]",
@@ -69,8 +82,10 @@ template <typename SHAPE> static em_status run(em__cuda *cuda, const em__tiles *
         cuda,
         cudaFuncSetAttribute(tiles_kernel<SHAPE>, cudaFuncAttributeMaxDynamicSharedMemorySize, SHAPE::SHARED_BYTES),
         "fused_linear"));
-    return em_launch(cuda, "fused_linear", tiles_kernel<SHAPE>, (unsigned)(a.row_tiles * a.first[t->weights]),
-                     SHAPE::THREADS, SHAPE::SHARED_BYTES, a);
+    const int tiles = a.row_tiles * a.first[t->weights];
+    a.split = SPLIT ? split_of(cuda, tiles, SPLIT, t->k) : 1;
+    return em_launch_clusters(cuda, "fused_linear", tiles_kernel<SHAPE>, (unsigned)a.split, (unsigned)(tiles * a.split),
+                              SHAPE::THREADS, SHAPE::SHARED_BYTES, a);
 }
 
 /* The shapes, and what each is worth. */
@@ -82,9 +97,9 @@ typedef struct candidate {
 } candidate;
 
 static const candidate candidates[] = {
-    {128, 256, 1, 1.0, run<shape<2, 256, 3, 1, 1>>, NULL, NULL},
-    {128, 128, 1, 0.95, run<shape<2, 128, 4, 1, 1>>, run<shape<2, 128, 4, 3, 1>>, run<shape<2, 128, 2, 3, 3>>},
-    {64, 64, 2, 0.7, run<shape<1, 64, 4, 1, 1>>, run<shape<1, 64, 4, 3, 1>>, run<shape<1, 64, 2, 3, 3>>},
+    {128, 256, 1, 1.0, run<shape<2, 256, 3, 1, 1>, 0>, NULL, NULL},
+    {128, 128, 1, 0.95, run<shape<2, 128, 4, 1, 1>, 0>, run<shape<2, 128, 4, 3, 1>, 0>, run<shape<2, 128, 2, 3, 3>, 0>},
+    {64, 64, 2, 0.7, run<shape<1, 64, 4, 1, 1>, 0>, run<shape<1, 64, 4, 3, 1>, 0>, run<shape<1, 64, 2, 3, 3>, 2>},
 };
 
 static run_fn run_of(const candidate *c, const em__tiles *t)
@@ -122,6 +137,8 @@ static const candidate *choose(const em__cuda *cuda, const em__tiles *t)
  */
 static bool pays(const em__cuda *cuda, const em__tiles *t)
 {
+    if (t->ready)
+        return t->m > 32;
     if (t->cut)
         return t->m >= (t->k <= 1024 ? 256 : 768);
     if (!t->round)

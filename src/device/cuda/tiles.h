@@ -18,6 +18,7 @@ typedef struct em__tiles {
     int64_t m, n, k;
     bool round; /* x to bf16; otherwise each product of elements is exact */
     bool cut;   /* the weights are f32 that em__cuda_tiles_cut has cut: products to f32's last bit */
+    bool ready; /* they were cut beforehand, which costs this product nothing, and are constants */
     em__op activation;
     em__matrix x;
     const float *at;

@@ -47,20 +47,26 @@ typedef struct arguments {
     int first[EM__TILES_WEIGHTS + 1];          /* tile of columns with which a weight begins */
     int column[EM__TILES_WEIGHTS + 1];         /* column with which it begins */
     int m, n, k, row_tiles, op;
-    bool by_four; /* bias, residual, result and their columns lie at multiples of 16 bytes */
+    int split;     /* blocks of a cluster that share a tile, each with its part of the depth */
+    bool constant; /* nobody writes the weights */
+    bool by_four;  /* bias, residual, result and their columns lie at multiples of 16 bytes */
     const float *bias, *residual;
     float *out;
 } arguments;
 
-/* The tile that a block makes. */
+/* The tile that a block makes, and with which stages of the depth. */
 typedef struct place {
     int weight, row, column; /* the column within the weight */
+    int rank, first, steps;
 } place;
 
 template <typename SHAPE> __device__ __forceinline__ place place_of(const arguments &a)
 {
-    int tile = blockIdx.x / a.row_tiles;
-    place p = {0, (int)(blockIdx.x % a.row_tiles) * SHAPE::ROWS, 0};
+    const int block = blockIdx.x / a.split, steps = (a.k + DEEP - 1) / DEEP;
+    int tile = block / a.row_tiles;
+    place p = {0, block % a.row_tiles * SHAPE::ROWS, 0, (int)blockIdx.x % a.split};
+    p.first = steps * p.rank / a.split;
+    p.steps = steps * (p.rank + 1) / a.split - p.first;
     while (tile >= a.first[p.weight + 1])
         p.weight++;
     p.column = (tile - a.first[p.weight]) * SHAPE::WIDE;
@@ -68,20 +74,33 @@ template <typename SHAPE> __device__ __forceinline__ place place_of(const argume
 }
 
 template <typename SHAPE>
+__device__ __forceinline__ void fetch_weight(const arguments &a, const place &p, int i, char *stages, uint64_t *full)
+{
+    int s = i % SHAPE::DEPTH_OF_PIPE;
+    char *w = stages + s * SHAPE::STAGE_BYTES + SHAPE::X_BYTES;
+    em_barrier_expect(&full[s], SHAPE::STAGE_BYTES);
+    for (int q = 0; q < SHAPE::W_PARTS; q++)
+        em_tile_load(w + q * SHAPE::W_BYTES, &a.w[p.weight], (p.first + i) * DEEP,
+                     p.column + q * (a.column[p.weight + 1] - a.column[p.weight]), &full[s]);
+}
+
+/* Weights that are constants come before the kernel before has ended, as many as there is room for. */
+template <typename SHAPE>
 __device__ void fetch(const arguments &a, const place &p, char *stages, uint64_t *full, uint64_t *empty)
 {
-    int steps = (a.k + DEEP - 1) / DEEP;
-    for (int i = 0; i < steps; i++) {
+    const int ahead = a.constant ? min(p.steps, (int)SHAPE::DEPTH_OF_PIPE) : 0;
+    for (int i = 0; i < ahead; i++)
+        fetch_weight<SHAPE>(a, p, i, stages, full);
+    em_grid_wait();
+    for (int i = 0; i < p.steps; i++) {
         int s = i % SHAPE::DEPTH_OF_PIPE;
         char *x = stages + s * SHAPE::STAGE_BYTES;
         if (i >= SHAPE::DEPTH_OF_PIPE)
             em_barrier_wait(&empty[s], (i / SHAPE::DEPTH_OF_PIPE - 1) & 1);
-        em_barrier_expect(&full[s], SHAPE::STAGE_BYTES);
-        em_tile_load(x, &a.x, i * DEEP, p.row, &full[s]);
-        em_tile_load(x + SHAPE::X_BYTES / 2, &a.x, i * DEEP + HALF, p.row, &full[s]);
-        for (int q = 0; q < SHAPE::W_PARTS; q++)
-            em_tile_load(x + SHAPE::X_BYTES + q * SHAPE::W_BYTES, &a.w[p.weight], i * DEEP,
-                         p.column + q * (a.column[p.weight + 1] - a.column[p.weight]), &full[s]);
+        if (i >= ahead)
+            fetch_weight<SHAPE>(a, p, i, stages, full);
+        em_tile_load(x, &a.x, (p.first + i) * DEEP, p.row, &full[s]);
+        em_tile_load(x + SHAPE::X_BYTES / 2, &a.x, (p.first + i) * DEEP + HALF, p.row, &full[s]);
     }
 }
 
@@ -164,11 +183,11 @@ __device__ __forceinline__ void multiply(float (&sums)[SHAPE::WIDE / 2], const u
 
 /* Sums stay in the matrix units' accumulators, which are cut off, not rounded: good enough where x was rounded. */
 template <typename SHAPE>
-__device__ __forceinline__ void accumulate(const arguments &a, const char *stages, uint64_t *full, uint64_t *empty,
+__device__ __forceinline__ void accumulate(int steps, const char *stages, uint64_t *full, uint64_t *empty,
                                            float (&sums)[SHAPE::WIDE / 2])
 {
     constexpr int PENDING = 1;
-    const int row = threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4, steps = (a.k + DEEP - 1) / DEEP;
+    const int row = threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4;
     uint32_t first[1][2][4], second[1][2][4];
     for (int i = 0; i < steps; i++) {
         int s = i % SHAPE::DEPTH_OF_PIPE;
@@ -190,10 +209,10 @@ __device__ __forceinline__ void accumulate(const arguments &a, const char *stage
 
 /* Each stage is summed up by the matrix units, and added to the sums with rounding. */
 template <typename SHAPE>
-__device__ __forceinline__ void accumulate_exactly(const arguments &a, const char *stages, uint64_t *full,
-                                                   uint64_t *empty, float (&sums)[SHAPE::WIDE / 2])
+__device__ __forceinline__ void accumulate_exactly(int steps, const char *stages, uint64_t *full, uint64_t *empty,
+                                                   float (&sums)[SHAPE::WIDE / 2])
 {
-    const int row = threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4, steps = (a.k + DEEP - 1) / DEEP;
+    const int row = threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4;
     uint32_t first[SHAPE::X_PARTS][2][4], second[SHAPE::X_PARTS][2][4];
     float stage[SHAPE::WIDE / 2];
 #pragma unroll
@@ -270,6 +289,44 @@ template <typename SHAPE, int EACH> struct piece {
     }
 };
 
+__device__ __forceinline__ void cluster_wait()
+{
+    asm volatile("barrier.cluster.arrive.release.aligned;\n\tbarrier.cluster.wait.acquire.aligned;" ::: "memory");
+}
+
+/* Whether piece i of so many is this block's to finish, of a tile that blocks share. */
+__device__ __forceinline__ bool is_mine(const arguments &a, const place &p, int i, int pieces)
+{
+    return a.split == 1 || i * a.split / pieces == p.rank;
+}
+
+/* The sums of this block's pieces: what the cluster's blocks have at one place, in order. */
+template <typename SHAPE> __device__ __forceinline__ void gather(const arguments &a, const place &p, float *sums)
+{
+    enum { PIECES = SHAPE::WIDE / 8, ACROSS = SHAPE::WIDE / 4 };
+#pragma unroll 1
+    for (int i = 0; i < PIECES; i++) {
+        const int e = i * 32 + threadIdx.x % 32;
+        float *at = sums + (threadIdx.x / 32 * 16 + e / ACROSS) * SHAPE::PITCH + e % ACROSS * 4;
+        float4 sum = {0, 0, 0, 0};
+        if (!is_mine(a, p, i, PIECES))
+            continue;
+#pragma unroll 4
+        for (int rank = 0; rank < a.split; rank++) {
+            float4 x;
+            unsigned there;
+            asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(there) : "r"(em_shared(at)), "r"(rank));
+            asm volatile("ld.shared::cluster.v4.f32 {%0, %1, %2, %3}, [%4];"
+                         : "=f"(x.x), "=f"(x.y), "=f"(x.z), "=f"(x.w)
+                         : "r"(there)
+                         : "memory");
+            sum = {sum.x + x.x, sum.y + x.y, sum.z + x.z, sum.w + x.w};
+        }
+        *(float4 *)at = sum;
+    }
+    __syncwarp();
+}
+
 /* Four sums, those that are not finite taken again. */
 template <typename SHAPE>
 __device__ __forceinline__ float4 mended(const arguments &a, const place &p, const piece<SHAPE, 4> &at)
@@ -302,6 +359,8 @@ __device__ __forceinline__ void finish_by_four(const arguments &a, const place &
 #pragma unroll 1
     for (int i = 0; i < PIECES && a.op != EM__OP_COPY; i++) {
         piece<SHAPE, 4> at(a, p, sums, i);
+        if (!is_mine(a, p, i, PIECES))
+            continue;
         float4 v = plus(mended<SHAPE>(a, p, at), i & 1 ? bias[1] : bias[0]);
         *(float4 *)at.sum = {em_activate(a.op, v.x), em_activate(a.op, v.y), em_activate(a.op, v.z),
                              em_activate(a.op, v.w)};
@@ -311,11 +370,13 @@ __device__ __forceinline__ void finish_by_four(const arguments &a, const place &
 #pragma unroll
         for (int i = 0; i < BATCH; i++) {
             piece<SHAPE, 4> at(a, p, sums, first + i);
+            at.there = at.there && is_mine(a, p, first + i, PIECES);
             residual[i] = a.residual && at.there ? *(const float4 *)(a.residual + at.at) : float4{0, 0, 0, 0};
         }
 #pragma unroll
         for (int i = 0; i < BATCH; i++) {
             piece<SHAPE, 4> at(a, p, sums, first + i);
+            at.there = at.there && is_mine(a, p, first + i, PIECES);
             float4 v = a.op == EM__OP_COPY ? plus(mended<SHAPE>(a, p, at), bias[i & 1]) : *(const float4 *)at.sum;
             if (at.there)
                 *(float4 *)(a.out + at.at) = plus(v, residual[i]);
@@ -328,7 +389,7 @@ template <typename SHAPE> __device__ __forceinline__ void finish(const arguments
 #pragma unroll 1
     for (int i = 0; i < SHAPE::WIDE / 2; i++) {
         piece<SHAPE, 1> at(a, p, sums, i);
-        if (!at.there)
+        if (!at.there || !is_mine(a, p, i, SHAPE::WIDE / 2))
             continue;
         float sum = isfinite(*at.sum) ? *at.sum : sum_alone<SHAPE>(a, p.weight, at.row, at.column);
         sum = em_activate(a.op, a.bias ? sum + a.bias[a.column[p.weight] + at.column] : sum);
@@ -342,17 +403,23 @@ __device__ __forceinline__ void work(const arguments &a, const place &p, char *s
 {
     float sums[SHAPE::WIDE / 2];
     if constexpr (SHAPE::X_PARTS == 1)
-        accumulate<SHAPE>(a, stages, full, empty, sums);
+        accumulate<SHAPE>(p.steps, stages, full, empty, sums);
     else
-        accumulate_exactly<SHAPE>(a, stages, full, empty, sums);
-    em_grid_next();
+        accumulate_exactly<SHAPE>(p.steps, stages, full, empty, sums);
     asm volatile("bar.sync 1, %0;" ::"n"((int)SHAPE::WORKERS) : "memory"); /* no stage is read any more */
     lay_down<SHAPE>(sums, (float *)stages);
     __syncwarp();
+    if (a.split > 1) {
+        cluster_wait();
+        gather<SHAPE>(a, p, (float *)stages);
+        asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory"); /* nothing is read from afar any more */
+    }
     if (a.by_four)
         finish_by_four<SHAPE>(a, p, (float *)stages);
     else
         finish<SHAPE>(a, p, (float *)stages);
+    if (a.split > 1)
+        asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
 }
 
 template <typename SHAPE>
@@ -363,6 +430,7 @@ __global__ void __launch_bounds__(SHAPE::THREADS, 1) tiles_kernel(const __grid_c
     __shared__ uint64_t full[SHAPE::DEPTH_OF_PIPE], empty[SHAPE::DEPTH_OF_PIPE];
     char *stages = memory + (-em_shared(memory) & 1023);
     const place p = place_of<SHAPE>(a);
+    em_grid_next();
     if (threadIdx.x == 0) {
         for (int i = 0; i < SHAPE::DEPTH_OF_PIPE; i++) {
             em_barrier_init(&full[i], 1);
@@ -370,14 +438,21 @@ __global__ void __launch_bounds__(SHAPE::THREADS, 1) tiles_kernel(const __grid_c
         }
         em_barrier_publish();
     }
-    em_grid_wait();
     __syncthreads();
     if (threadIdx.x >= SHAPE::WORKERS) {
         if constexpr (SHAPE::THREADS - SHAPE::WORKERS == GROUP)
             em_registers_give<40>();
         if (threadIdx.x == SHAPE::WORKERS)
             fetch<SHAPE>(a, p, stages, full, empty);
+        else
+            em_grid_wait();
+        if (a.split > 1) { /* the cluster counts all threads */
+            __syncwarp();
+            cluster_wait();
+            cluster_wait();
+        }
     } else {
+        em_grid_wait();
         if constexpr (SHAPE::THREADS - SHAPE::WORKERS == GROUP)
             em_registers_take<232>();
         work<SHAPE>(a, p, stages, full, empty);
