@@ -10,39 +10,15 @@
  *
  * Compute capability 9 has products of four warps at once (GROUP), which read keys and values where they lie: then a
  * tile is two panels of 64 columns, rows of 128 bytes. They serve causal calls with heads of 65 to 128; others run
- * products of one warp.
+ * products of one warp. Causal calls whose queries go through once have a kernel of their own there
+ * (attention_hopper.cu).
  */
-#include "device/cuda/attention.cuh"
-#include "device/cuda/wgmma.cuh"
+#include "device/cuda/attention_lanes.cuh"
 
 namespace
 {
 
 enum { THREADS = 128, WARPS = THREADS / 32, ROWS = 16 * WARPS, KEYS = 64 };
-
-template <typename T> struct pair_of;
-template <> struct pair_of<__half> {
-    static __device__ __forceinline__ uint32_t make(float x, float y)
-    {
-        const __half2 p = __floats2half2_rn(x, y);
-        return *(const uint32_t *)&p;
-    }
-    static __device__ __forceinline__ float2 widen(uint32_t p)
-    {
-        return __half22float2(*(const __half2 *)&p);
-    }
-};
-template <> struct pair_of<__nv_bfloat16> {
-    static __device__ __forceinline__ uint32_t make(float x, float y)
-    {
-        const __nv_bfloat162 p = __floats2bfloat162_rn(x, y);
-        return *(const uint32_t *)&p;
-    }
-    static __device__ __forceinline__ float2 widen(uint32_t p)
-    {
-        return make_float2(__uint_as_float(p << 16), __uint_as_float(p & 0xffff0000u));
-    }
-};
 
 /* c += a b: 16 x 16 by 16 x 8. */
 template <typename T>
@@ -94,69 +70,6 @@ __device__ __forceinline__ void fetch(unsigned to, const T *from, int64_t stride
         asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to + i * STEP * (GROUP ? 128 : WIDTH * 2)),
                      "l"(is ? p : from), "r"(is ? 16 : 0)
                      : "memory");
-    }
-}
-
-/* Queries of a warp, rows g and g + 8 of each lane, as operands of products; f32 ones as PASSES halves. */
-template <typename T, int WIDTH, int PASSES> struct warp_queries {
-    uint32_t x[PASSES][WIDTH / 16][4];
-    float unit[2]; /* what the rows' products are multiplied by */
-};
-
-/* Dims 8 i + 2 t, + 1 of a row of queries; zeros where it has none. */
-template <int WIDTH>
-__device__ __forceinline__ void read_row(float2 (&x)[WIDTH / 8], const em_attend &a, int64_t at, bool is)
-{
-    const int t = threadIdx.x % 4;
-    em_by_dtype(a.dtype, [&](auto zero) {
-        const decltype(zero) *p = (const decltype(zero) *)a.q.data + at;
-#pragma unroll
-        for (int i = 0; i < WIDTH / 8; i++) {
-            const int d = 8 * i + 2 * t;
-            x[i] = is && d < a.size ? make_float2(em_as_float(p[d]), em_as_float(p[d + 1])) : make_float2(0, 0);
-        }
-    });
-}
-
-/* f16 has few exponents: a power of two that brings the row's largest f32 near the top of them. */
-__device__ __forceinline__ float half_unit(float top)
-{
-#pragma unroll
-    for (int o = 2; o; o /= 2)
-        top = fmaxf(top, __shfl_xor_sync(~0u, top, o));
-    const int exponent = (int)(__float_as_uint(top) >> 23) - 127;
-    return top > 0 && exponent > -100 && exponent < 128 ? __uint_as_float((unsigned)(127 + 14 - exponent) << 23) : 1;
-}
-
-template <typename T, int WIDTH, int PASSES>
-__device__ __forceinline__ void load_queries(const em_attend &a, int b, int h, int first,
-                                             warp_queries<T, WIDTH, PASSES> *q)
-{
-    const int g = threadIdx.x % 32 / 4;
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-        const int row = first + g + 8 * half;
-        const int64_t at = b * a.q.batch + h * a.q.head + row * a.q.token;
-        float2 x[WIDTH / 8];
-        float top = 0, unit = 1;
-        read_row<WIDTH>(x, a, at, row < a.queries);
-#pragma unroll
-        for (int i = 0; i < WIDTH / 8; i++)
-            top = fmaxf(top, fmaxf(fabsf(x[i].x), fabsf(x[i].y)));
-        if (PASSES == 2 && __is_same(T, __half))
-            unit = half_unit(top);
-        q->unit[half] = 1 / unit;
-#pragma unroll
-        for (int i = 0; i < WIDTH / 8; i++) {
-            float2 y = make_float2(x[i].x * unit, x[i].y * unit);
-#pragma unroll
-            for (int pass = 0; pass < PASSES; pass++) {
-                const uint32_t p = pair_of<T>::make(y.x, y.y);
-                const float2 there = pair_of<T>::widen(p);
-                q->x[pass][i / 2][i % 2 * 2 + half] = p;
-                y = make_float2(y.x - there.x, y.y - there.y);
-            }
-        }
     }
 }
 
@@ -223,76 +136,6 @@ __device__ __forceinline__ void value_tile(float (&acc)[WIDTH / 8][4], const flo
     }
 }
 
-#ifdef __CUDA_ARCH_FEAT_SM90_ALL
-#define EM_FLASH_GROUPS 1
-#else
-#define EM_FLASH_GROUPS 0
-#endif
-
-/* Where products of a warp group find a tile's panel, or rows of it: swizzled rows of 128 bytes, 8 rows in 1024. */
-__device__ __forceinline__ uint64_t matrix_at(unsigned at)
-{
-    return (uint64_t)(at >> 4 & 0x3fff) | (uint64_t)(KEYS * 128 >> 4) << 16 | (uint64_t)(1024 >> 4) << 32 |
-           (uint64_t)1 << 62;
-}
-
-#define EM_FOUR(c, j) "+f"(c[j][0]), "+f"(c[j][1]), "+f"(c[j][2]), "+f"(c[j][3])
-#define EM_SIXTEEN(c, j) EM_FOUR(c, j), EM_FOUR(c, j + 1), EM_FOUR(c, j + 2), EM_FOUR(c, j + 3)
-#define EM_32                                                                                                          \
-    "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, "   \
-    "%24, %25, %26, %27, %28, %29, %30, %31"
-#define EM_64                                                                                                          \
-    EM_32 ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, "     \
-          "%52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
-#define EM_GROUP_64(TYPE)                                                                                              \
-    asm volatile("{.reg .pred p;\n\tsetp.ne.b32 p, %37, 0;\n\twgmma.mma_async.sync.aligned.m64n64k16.f32." TYPE        \
-                 " {" EM_32 "}, {%32, %33, %34, %35}, %36, p, 1, 1, %38;}"                                             \
-                 : EM_SIXTEEN(c, 0), EM_SIXTEEN(c, 4)                                                                  \
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(onto), "n"(TURNED))
-#define EM_GROUP_128(TYPE)                                                                                             \
-    asm volatile("{.reg .pred p;\n\tsetp.ne.b32 p, %69, 0;\n\twgmma.mma_async.sync.aligned.m64n128k16.f32." TYPE       \
-                 " {" EM_64 "}, {%64, %65, %66, %67}, %68, p, 1, 1, %70;}"                                             \
-                 : EM_SIXTEEN(c, 0), EM_SIXTEEN(c, 4), EM_SIXTEEN(c, 8), EM_SIXTEEN(c, 12)                             \
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(onto), "n"(TURNED))
-
-/* Begins c = a b, or c += a b: 64 x 16, 16 rows a warp, by 16 x 8 N. TURNED: b's rows are what is summed over. */
-template <typename T, int TURNED>
-__device__ __forceinline__ void multiply_group(float (&c)[8][4], const uint32_t (&a)[4], uint64_t b, int onto)
-{
-#if EM_FLASH_GROUPS
-    if constexpr (__is_same(T, __half))
-        EM_GROUP_64("f16.f16");
-    else
-        EM_GROUP_64("bf16.bf16");
-#endif
-}
-
-template <typename T, int TURNED>
-__device__ __forceinline__ void multiply_group(float (&c)[16][4], const uint32_t (&a)[4], uint64_t b, int onto)
-{
-#if EM_FLASH_GROUPS
-    if constexpr (__is_same(T, __half))
-        EM_GROUP_128("f16.f16");
-    else
-        EM_GROUP_128("bf16.bf16");
-#endif
-}
-
-__device__ __forceinline__ void group_begin()
-{
-#if EM_FLASH_GROUPS
-    em_wgmma_begin();
-#endif
-}
-
-__device__ __forceinline__ void group_end()
-{
-#if EM_FLASH_GROUPS
-    em_wgmma_commit();
-    em_wgmma_wait<0>();
-#endif
-}
-
 template <typename T, int WIDTH, int PASSES>
 __device__ __forceinline__ void score_group(float (&s)[KEYS / 8][4], const warp_queries<T, WIDTH, PASSES> &q,
                                             unsigned keys)
@@ -302,7 +145,7 @@ __device__ __forceinline__ void score_group(float (&s)[KEYS / 8][4], const warp_
     for (int pass = PASSES - 1; pass >= 0; pass--)
 #pragma unroll
         for (int k = 0; k < WIDTH / 16; k++)
-            multiply_group<T, 0>(s, q.x[pass][k], matrix_at(keys + k / 4 * (KEYS * 128) + k % 4 * 32),
+            multiply_group<T, 0>(s, q.x[pass][k], matrix_at<KEYS>(keys + k / 4 * (KEYS * 128) + k % 4 * 32),
                                  k > 0 || pass < PASSES - 1);
     group_end();
 }
@@ -319,16 +162,9 @@ __device__ __forceinline__ void value_group(float (&acc)[WIDTH / 8][4], const fl
     for (int pass = PASSES - 1; pass >= 0; pass--)
 #pragma unroll
         for (int k = 0; k < KEYS / 16; k++)
-            multiply_group<T, 1>(acc, w[pass][k], matrix_at(values + k * 2048), 1);
+            multiply_group<T, 1>(acc, w[pass][k], matrix_at<KEYS>(values + k * 2048), 1);
     group_end();
 }
-
-/* A lane's two rows, g and g + 8 of its warp. Scores count in powers of two. */
-struct lane_rows {
-    em_keys seen[2];
-    int64_t mask[2];
-    float unit[2], top[2], sum[2];
-};
 
 static __device__ __noinline__ float bend(const em_attend &a, int64_t at, float score)
 {
@@ -351,13 +187,6 @@ __device__ __forceinline__ void hide(const em_attend &a, float (&s)[KEYS / 8][4]
                 s[j][i] = bend(a, rows.mask[i / 2] + key * a.mask_strides[3], s[j][i]);
             s[j][i] = is ? s[j][i] : -INFINITY;
         }
-}
-
-__device__ __forceinline__ float power_of_two(float x)
-{
-    float y;
-    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-    return y;
 }
 
 /* Scores to weights; what the rows have so far shrinks to the new top. */
@@ -389,44 +218,6 @@ __device__ __forceinline__ void soften(float (&s)[KEYS / 8][4], lane_rows *rows,
     }
 }
 
-template <int WIDTH>
-__device__ __forceinline__ void write_rows(const em_attend &a, int b, int h, int first, const lane_rows &rows,
-                                           const float (&acc)[WIDTH / 8][4])
-{
-    const int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-        const int row = first + g + 8 * half;
-        float total = rows.sum[half], shrink = 1;
-#pragma unroll
-        for (int o = 2; o; o /= 2)
-            total += __shfl_xor_sync(~0u, total, o);
-        if (row >= a.queries)
-            continue;
-        if (a.sinks) {
-            const float sink = a.sinks[h] * 1.4426950408889634f, high = em_finite_top(fmaxf(rows.top[half], sink));
-            shrink = total != 0 ? power_of_two(em_finite_top(rows.top[half]) - high) : 0;
-            total = total * shrink + power_of_two(sink - high);
-        }
-        const float factor = total == 0 ? 0 : shrink / total;
-        const int64_t at = (((int64_t)b * a.heads + h) * a.queries + row) * a.value_size;
-        em_by_dtype(a.dtype, [&](auto zero) {
-            typedef decltype(zero) T;
-#pragma unroll
-            for (int j = 0; j < WIDTH / 8; j++) {
-                const int d = 8 * j + 2 * t;
-                const float x = acc[j][2 * half] * factor, y = acc[j][2 * half + 1] * factor;
-                if (d >= a.value_size)
-                    continue;
-                if constexpr (sizeof(T) == 4)
-                    *(float2 *)((float *)a.out + at + d) = make_float2(x, y);
-                else
-                    *(uint32_t *)((T *)a.out + at + d) = pair_of<T>::make(x, y);
-            }
-        });
-    }
-}
-
 __device__ __forceinline__ void begin_rows(const em_attend &a, int b, int h, int first, int length,
                                            const float (&unit)[2], lane_rows *rows)
 {
@@ -454,7 +245,7 @@ __device__ __forceinline__ int query_tile(const em_attend &a, bool meet)
 
 template <typename T, int WIDTH, int PASSES, bool GROUP>
 __global__ void __launch_bounds__(THREADS, PASSES == 1 ? 3 : 2)
-    flash_kernel(const __grid_constant__ em_attend a, bool meet)
+    flash_kernel(const __grid_constant__ em_attend a, const __grid_constant__ em_attend_out out, bool meet)
 {
     constexpr unsigned TILE = KEYS * WIDTH * 2;
     extern __shared__ uint4 shared[];
@@ -511,10 +302,11 @@ __global__ void __launch_bounds__(THREADS, PASSES == 1 ? 3 : 2)
         else
             value_tile<T, WIDTH, PASSES>(acc, s, base + turn * 2 * TILE + TILE);
     }
-    write_rows<WIDTH>(a, b, h, first, rows, acc);
+    write_rows<WIDTH>(a, out, b, h, first, rows, acc);
 }
 
-template <typename T, int WIDTH, int PASSES, bool GROUP> em_status launch(em__cuda *cuda, const em_attend &a)
+template <typename T, int WIDTH, int PASSES, bool GROUP>
+em_status launch(em__cuda *cuda, const em_attend &a, const em_attend_out &out)
 {
     const size_t shared = (size_t)4 * KEYS * WIDTH * 2 + 1024;
     auto kernel = flash_kernel<T, WIDTH, PASSES, GROUP>;
@@ -523,37 +315,58 @@ template <typename T, int WIDTH, int PASSES, bool GROUP> em_status launch(em__cu
     const dim3 grid((unsigned)a.heads, em_blocks(a.queries, ROWS), (unsigned)a.batch);
     const int64_t blocks = (int64_t)grid.x * grid.y * grid.z;
     const bool meet = grid.y % 2 == 0 && blocks > cuda->sms && blocks <= 2 * cuda->sms;
-    return em_launch(cuda, "sdpa", kernel, grid, THREADS, shared, a, meet);
+    return em_launch(cuda, "sdpa", kernel, grid, THREADS, shared, a, out, meet);
 }
 
-template <typename T> em_status run(em_device *device, const em__call *call)
+template <typename T> em_status run(em__cuda *cuda, const em_attend &a, const em_attend_out &out, bool once)
 {
-    em__cuda *cuda = em__cuda_of(device);
+    const bool narrow = a.size <= 64 && a.value_size <= 64;
+    const bool group = cuda->major == 9 && a.causal && !a.mask && a.softcap == 0;
+    if (narrow)
+        return once ? launch<T, 64, 1, false>(cuda, a, out) : launch<T, 64, 2, false>(cuda, a, out);
+    if (group && !once)
+        return launch<T, 128, 2, true>(cuda, a, out);
+    return once ? launch<T, 128, 1, false>(cuda, a, out) : launch<T, 128, 2, false>(cuda, a, out);
+}
+
+em_status run_call(em_device *device, const em__call *call)
+{
     const em_attend a = em_attend_of(call);
+    const em_attend_out out = {(int64_t)a.heads * a.queries * a.value_size, (int64_t)a.queries * a.value_size,
+                               a.value_size};
     if (em__spec_size(&call->out.spec) == 0)
         return EM_OK;
     if (!a.k.wide || !a.v.wide)
         return em_attend_rows(device, call);
-    const bool once = a.dtype != EM_F32 || (call->half_products && a.cache == EM_BF16);
-    const bool narrow = a.size <= 64 && a.value_size <= 64;
-    const bool group = cuda->major == 9 && a.causal && !a.mask && a.softcap == 0;
-    if (narrow)
-        return once ? launch<T, 64, 1, false>(cuda, a) : launch<T, 64, 2, false>(cuda, a);
-    if (group)
-        return once ? launch<T, 128, 1, true>(cuda, a) : launch<T, 128, 2, true>(cuda, a);
-    return once ? launch<T, 128, 1, false>(cuda, a) : launch<T, 128, 2, false>(cuda, a);
+    return em_attend_flash(em__cuda_of(device), &a, &out,
+                           a.dtype != EM_F32 || (call->half_products && a.cache == EM_BF16));
+}
+
+bool suits(const em_attend &a)
+{
+    return (a.cache == EM_BF16 || a.cache == EM_F16) && a.batch <= UINT16_MAX &&
+           a.queries <= UINT16_MAX * (int64_t)ROWS && a.size <= 128 && a.value_size <= 128 && a.size % 8 == 0 &&
+           a.value_size % 8 == 0;
 }
 
 } // namespace
 
+bool em_attend_flash_takes(const em_attend *attend)
+{
+    return suits(*attend) && attend->k.wide && attend->v.wide;
+}
+
+em_status em_attend_flash(em__cuda *cuda, const em_attend *attend, const em_attend_out *out, bool once)
+{
+    if (once && em_attend_hopper_takes(cuda, attend))
+        return em_attend_hopper(cuda, attend, out);
+    return attend->cache == EM_BF16 ? run<__nv_bfloat16>(cuda, *attend, *out, once)
+                                    : run<__half>(cuda, *attend, *out, once);
+}
+
 bool em_attend_prepare_flash(em__cuda *cuda, const em__call *call, em__plan *plan)
 {
-    const em__spec *q = &call->in[0].spec, *k = &call->in[1].spec;
-    const int64_t value_size = call->out.spec.dims[3];
     (void)cuda;
-    if (q->dims[0] > UINT16_MAX || q->dims[2] > UINT16_MAX * (int64_t)ROWS || q->dims[3] > 128 || value_size > 128 ||
-        q->dims[3] % 8 || value_size % 8)
-        return false;
-    plan->kernel = k->dtype == EM_BF16 ? run<__nv_bfloat16> : run<__half>;
-    return k->dtype == EM_BF16 || k->dtype == EM_F16;
+    plan->kernel = run_call;
+    return suits(em_attend_of(call));
 }
