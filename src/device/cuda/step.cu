@@ -16,6 +16,7 @@
 
 #include "device/cuda/encoder.h"
 #include "device/cuda/gemv.cuh"
+#include "device/cuda/prompt.h"
 #include "device/cuda/step_attend.cuh"
 
 enum {
@@ -406,7 +407,7 @@ extern "C" size_t em__cuda_merge(em_device *device, const em__merge_call *calls,
         *kernel = run_sum;
         taken = 2;
     } else {
-        return 0;
+        return em__cuda_merge_prompt(device, calls, n, kernel);
     }
     return stands_alone(calls, taken) ? taken : 0;
 }

@@ -1,0 +1,482 @@
+/*
+ * A decoder's layer for many tokens, two stretches of calls:
+ *
+ *   rms_norm, products for q, k and v, norms of heads, rope, kv_update twice, sdpa, its result by tokens, a product
+ *   rms_norm, products for gate and up, swiglu (or its like), a product
+ *
+ * Run one by one each product rounds its x to bf16 first; here what makes an x rounds it, once, as it is written, and
+ * products read that: the same values. Halves lie where the calls between would have put their f32: rows of bf16 in
+ * the result of rms_norm and of sdpa, or in the first half of each row of a product's.
+ *
+ * As in step.cu, what a stretch consists of is read off the calls by the memory that they share, when the program is
+ * built and again when it is recorded.
+ */
+#include "device/cuda/prompt.h"
+
+#include "device/cuda/attention_flash.cuh"
+#include "device/cuda/blas.h"
+#include "device/cuda/gemv.cuh"
+#include "device/cuda/prompt_rows.cuh"
+
+namespace
+{
+
+enum {
+    MOST = 16,      /* calls that run together */
+    PARTS = 3,      /* q, k and v */
+    FEWEST = 16,    /* tokens */
+    TEMPORARIES = 6 /* results that hold something else than their call's */
+};
+
+int64_t last_of(const em__tensor *t)
+{
+    return t->spec.rank ? t->spec.dims[t->spec.rank - 1] : 1;
+}
+
+int64_t rows_of(const em__tensor *t)
+{
+    const int64_t last = last_of(t);
+    return last ? em__spec_size(&t->spec) / last : 0;
+}
+
+/* rms_norm of f32 in rows side by side, with a gain that the kernels can read. */
+bool is_norm(const em__call *call)
+{
+    if (call->op != EM__OP_RMS_NORM || call->in[0].spec.dtype != EM_F32 || call->ints[0] & 2 ||
+        !em__tensor_is_contiguous(&call->in[0]))
+        return false;
+    const em__tensor *gain = call->ints[0] & 1 ? &call->in[1] : NULL;
+    return !gain || (gain->spec.dtype == EM_F32 && gain->strides[0] == 1);
+}
+
+/* One that begins a stretch. */
+bool is_first(const em__call *call)
+{
+    const int64_t rows = is_norm(call) ? rows_of(&call->in[0]) : 0, n = last_of(&call->in[0]);
+    return rows >= FEWEST && rows < 1 << 24 && n % 8 == 0 && n <= EM_PROMPT_MOST;
+}
+
+const float *gain_of(const em__call *norm)
+{
+    return norm->ints[0] & 1 ? (const float *)norm->in[1].data : NULL;
+}
+
+/* A product of f32, rounded, with a weight of bf16. */
+typedef struct product {
+    const em__call *call;
+    const void *w;
+    const float *bias, *residual;
+    int64_t m, n, k;
+    float *out;
+} product;
+
+bool read_product(const em__call *call, const void *x, product *p)
+{
+    em__gemv job;
+    if (!em__gemv_read(call, &job) || !call->half_products || job.x != x || job.weights != EM_BF16 ||
+        job.x_dtype != EM_F32 || job.out_dtype != EM_F32 || job.activation != EM__OP_COPY || job.end[0] != job.rows ||
+        job.rows % 8 || job.depth % 8 || !em__tensor_is_contiguous(&call->in[0]))
+        return false;
+    *p = {call, job.weight[0], job.bias, job.residual, rows_of(&call->out), job.rows, job.depth, (float *)job.out[0]};
+    return true;
+}
+
+em__gemm gemm_of(const product *p, int64_t x_step)
+{
+    em__gemm g = {};
+    g.from = EM_BF16;
+    g.to = EM_F32;
+    g.m = p->m;
+    g.n = p->n;
+    g.k = p->k;
+    g.batch = 1;
+    g.a.ld = x_step;
+    g.b.ld = p->k;
+    g.ldd = p->n;
+    g.add = p->residual != NULL;
+    g.bias = p->bias != NULL;
+    return g;
+}
+
+bool can_multiply(em__cuda *cuda, const product *p, int64_t x_step)
+{
+    const em__gemm g = gemm_of(p, x_step);
+    return em__cuda_gemm_takes(cuda, &g);
+}
+
+/* Rows of x lie x_step apart. */
+em_status multiply(em__cuda *cuda, const product *p, const void *x, int64_t x_step)
+{
+    const em__gemm g = gemm_of(p, x_step);
+    return em__cuda_gemm(cuda, &g, x, p->w, p->bias, p->residual, p->out);
+}
+
+em_status round_norm(em__cuda *cuda, const em__call *norm)
+{
+    return em_prompt_norm(cuda, (const float *)norm->in[0].data, gain_of(norm), (float)norm->floats[0],
+                          rows_of(&norm->in[0]), last_of(&norm->in[0]), (__nv_bfloat16 *)norm->out.data);
+}
+
+/* q, k or v on its way. */
+typedef struct part {
+    product made;
+    const void *value; /* where it lies now; NULL: in the cache */
+    const em__call *norm, *rope, *update;
+} part;
+
+typedef struct attention {
+    const em__call *norm, *sdpa, *turned;
+    part parts[PARTS];
+    const part *q, *k, *v;
+    int n;
+    product out;
+    int64_t tokens, heads, kv_heads, size;
+} attention;
+
+part *part_at(attention *a, const void *value)
+{
+    for (int i = 0; i < a->n; i++)
+        if (a->parts[i].value == value)
+            return &a->parts[i];
+    return NULL;
+}
+
+const part *part_of_cache(const attention *a, const void *cache)
+{
+    for (int i = 0; i < a->n; i++)
+        if (a->parts[i].update && a->parts[i].update->out.data == cache)
+            return &a->parts[i];
+    return NULL;
+}
+
+bool take_norm(part *p, const em__call *call)
+{
+    if (p->norm || p->rope || !is_norm(call) || !gain_of(call))
+        return false;
+    p->norm = call;
+    p->value = call->out.data;
+    return true;
+}
+
+bool take_rope(part *p, const em__call *call)
+{
+    const em__tensor *x = &call->in[0];
+    if (p->rope || call->ints[1] || call->ints[2] != 3 || call->ints[3] != 1 || x->spec.rank != 4 ||
+        call->in[1].spec.dtype != EM_S32 || em__spec_size(&call->in[1].spec) != 1 || call->in[2].spec.dtype != EM_F32 ||
+        call->in[2].strides[0] != 1 || last_of(x) != call->ints[0] || !em__tensor_is_contiguous(x))
+        return false;
+    p->rope = call;
+    p->value = call->out.data;
+    return true;
+}
+
+/* [1, heads, tokens, size] of what lies as [tokens, heads, size]. */
+bool is_by_tokens(const em__tensor *t)
+{
+    const int64_t *d = t->spec.dims, *s = t->strides;
+    return t->spec.rank == 4 && d[0] == 1 && s[3] == 1 && (d[1] == 1 || s[1] == d[3]) && s[2] == d[1] * d[3];
+}
+
+bool take_update(part *p, const em__call *call)
+{
+    if (p->update || call->out.data != call->in[0].data || call->in[2].spec.dtype != EM_S32 ||
+        em__spec_size(&call->in[2].spec) != 1 || call->in[0].spec.rank != 4 || !is_by_tokens(&call->in[1]))
+        return false;
+    p->update = call;
+    p->value = NULL;
+    return true;
+}
+
+/* The call as a stage of q, k or v. */
+bool take_stage(attention *a, const em__call *call)
+{
+    part *p;
+    switch (call->op) {
+    case EM__OP_RMS_NORM: return (p = part_at(a, call->in[0].data)) && take_norm(p, call);
+    case EM__OP_ROPE: return (p = part_at(a, call->in[0].data)) && take_rope(p, call);
+    case EM__OP_KV_UPDATE: return (p = part_at(a, call->in[1].data)) && take_update(p, call);
+    default: return false;
+    }
+}
+
+bool take_product(attention *a, const em__call *call)
+{
+    product p;
+    if (a->n == PARTS || !read_product(call, a->norm->out.data, &p) || p.residual)
+        return false;
+    a->parts[a->n++] = {p, call->out.data, NULL, NULL, NULL};
+    return true;
+}
+
+/* Heads are as wide as what was normalised and turned, and q and k are turned alike. */
+bool stages_agree(const attention *a)
+{
+    for (const part *p : {a->q, a->k}) {
+        const em__call *rope = p->rope, *other = a->q->rope;
+        if (!rope != !other || (p->norm && last_of(&p->norm->in[0]) != a->size) ||
+            (rope && (rope->ints[0] != a->size || rope->in[1].data != other->in[1].data ||
+                      rope->in[2].data != other->in[2].data || rope->floats[1] != other->floats[1])))
+            return false;
+    }
+    return true;
+}
+
+/* Which part is which, once the sdpa call says so. */
+bool take_sdpa(attention *a, const em__call *call)
+{
+    a->sdpa = call;
+    a->q = part_at(a, call->in[0].data);
+    a->k = part_of_cache(a, call->in[1].data);
+    a->v = part_of_cache(a, call->in[2].data);
+    const em__spec *cache = &call->in[1].spec;
+    if (a->n != PARTS || !a->q || !a->k || !a->v || a->k == a->v || a->v->norm || a->v->rope || call->ints[0] == 0 ||
+        call->ints[1] & ~4 || call->floats[1] != 0 || cache->dtype != EM_BF16 ||
+        !em__spec_equal(cache, &call->in[2].spec) || !is_by_tokens(&call->in[0]) ||
+        !em__tensor_is_contiguous(&call->in[1]) || !em__tensor_is_contiguous(&call->in[2]))
+        return false;
+    a->tokens = call->in[0].spec.dims[2];
+    a->heads = call->in[0].spec.dims[1];
+    a->kv_heads = cache->dims[1];
+    a->size = cache->dims[3];
+    return a->size % 8 == 0 && a->size <= EM_PROMPT_HEAD && a->q->made.m == a->tokens &&
+           a->q->made.n == a->heads * a->size && a->k->made.n == a->kv_heads * a->size &&
+           a->v->made.n == a->k->made.n && stages_agree(a);
+}
+
+/* The result of sdpa by tokens, row-major. */
+bool take_turned(attention *a, const em__call *call)
+{
+    const em__tensor *t = &call->in[0];
+    a->turned = call;
+    return a->sdpa && t->data == a->sdpa->out.data && t->spec.dtype == EM_F32 && t->spec.rank == 4 &&
+           t->spec.dims[1] == a->tokens && t->spec.dims[2] == a->heads && t->spec.dims[3] == a->size &&
+           t->strides[1] == a->size && t->strides[2] == a->tokens * a->size && t->strides[3] == 1;
+}
+
+bool overlap(const em__tensor *a, const em__tensor *b)
+{
+    const char *x = (const char *)a->data, *y = (const char *)b->data;
+    return x < y + em__spec_bytes(&b->spec) && y < x + em__spec_bytes(&a->spec);
+}
+
+/* Whether no two of them share memory. */
+bool are_apart(const em__tensor *const *t, int n)
+{
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < i; j++)
+            if (overlap(t[i], t[j]))
+                return false;
+    return true;
+}
+
+bool places_suit(const attention *a)
+{
+    const em__tensor *const held[] = {&a->norm->in[0],
+                                      &a->norm->out,
+                                      &a->parts[0].made.call->out,
+                                      &a->parts[1].made.call->out,
+                                      &a->parts[2].made.call->out,
+                                      &a->sdpa->out};
+    return are_apart(held, TEMPORARIES) && !overlap(&a->out.call->out, &a->sdpa->out);
+}
+
+/* What attention reads and writes here: queries and results are bf16. */
+em_attend attend_of(const attention *a, em_attend_out *out)
+{
+    em_attend attend = em_attend_of(a->sdpa);
+    attend.dtype = EM_BF16;
+    attend.q.data = a->q->made.out;
+    attend.q.token = 2 * a->heads * a->size;
+    attend.q.head = 2 * a->size;
+    attend.q.batch = attend.q.token * a->tokens;
+    attend.q.wide = true;
+    *out = {a->heads * a->size * a->tokens, a->size, a->heads * a->size};
+    return attend;
+}
+
+/* How many of the calls are a stretch from rms_norm to the product behind attention: 0 for none. */
+size_t read_attention(em__call *const *calls, size_t n, attention *a)
+{
+    *a = {};
+    a->norm = calls[0];
+    for (size_t i = 1; i < n; i++) {
+        const em__call *call = calls[i];
+        bool taken = false;
+        if (a->turned)
+            return read_product(call, a->turned->out.data, &a->out) && places_suit(a) ? i + 1 : 0;
+        if (call->op == EM__OP_SDPA)
+            taken = !a->sdpa && take_sdpa(a, call);
+        else if (call->op == EM__OP_COPY)
+            taken = take_turned(a, call);
+        else
+            taken = !a->sdpa && (take_product(a, call) || take_stage(a, call));
+        if (!taken)
+            return 0;
+    }
+    return 0;
+}
+
+/* Runs the n calls one by one: where an operand lies as no kernel here can read it. */
+em_status run_apart(em_device *device, const em__call *first, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        em__plan plan;
+        EM__TRY(device->vtable->prepare(device, first->merged[i], &plan));
+        EM__TRY(plan.kernel(device, first->merged[i]));
+    }
+    return EM_OK;
+}
+
+bool is_aligned(const void *a, const void *b, const void *c)
+{
+    return (((uintptr_t)a | (uintptr_t)b | (uintptr_t)c) & 15) == 0;
+}
+
+em_prompt_heads heads_of(const attention *a)
+{
+    const em__call *rope = a->q->rope;
+    em_prompt_heads h = {};
+    h.q = a->q->made.out;
+    h.k = a->k->made.out;
+    h.v = a->v->made.out;
+    h.q_gain = a->q->norm ? gain_of(a->q->norm) : NULL;
+    h.k_gain = a->k->norm ? gain_of(a->k->norm) : NULL;
+    h.q_eps = a->q->norm ? (float)a->q->norm->floats[0] : 0;
+    h.k_eps = a->k->norm ? (float)a->k->norm->floats[0] : 0;
+    h.periods = rope ? (const float *)rope->in[2].data : NULL;
+    h.at = rope ? (const int32_t *)rope->in[1].data : NULL;
+    h.step = rope ? rope->floats[1] : 0;
+    h.k_slot = (const int32_t *)a->k->update->in[2].data;
+    h.v_slot = (const int32_t *)a->v->update->in[2].data;
+    h.keys = (__nv_bfloat16 *)a->sdpa->in[1].data;
+    h.values = (__nv_bfloat16 *)a->sdpa->in[2].data;
+    h.tokens = (int)a->tokens;
+    h.heads = (int)a->heads;
+    h.kv_heads = (int)a->kv_heads;
+    h.size = (int)a->size;
+    h.capacity = (int)a->sdpa->in[1].spec.dims[2];
+    return h;
+}
+
+em_status run_attention(em_device *device, const em__call *call)
+{
+    em__cuda *cuda = em__cuda_of(device);
+    attention a;
+    const size_t n = read_attention(call->merged, MOST, &a);
+    EM__FAIL_IF(n == 0, EM_ERROR_INTERNAL, "%s: a merged layer is not what it was", cuda->name);
+    const em_prompt_heads heads = heads_of(&a);
+    if (!is_aligned(a.norm->in[0].data, gain_of(a.norm), heads.keys) ||
+        !is_aligned(heads.values, heads.q_gain, heads.k_gain))
+        return run_apart(device, call, n);
+    EM__TRY(round_norm(cuda, a.norm));
+    for (const part &p : a.parts)
+        EM__TRY(multiply(cuda, &p.made, a.norm->out.data, p.made.k));
+    EM__TRY(em_prompt_place(cuda, &heads));
+    em_attend_out out;
+    const em_attend attend = attend_of(&a, &out);
+    EM__TRY(em_attend_flash(cuda, &attend, &out, true));
+    return multiply(cuda, &a.out, a.sdpa->out.data, a.out.k);
+}
+
+bool can_attend(em__cuda *cuda, const attention *a)
+{
+    em_attend_out out;
+    const em_attend attend = attend_of(a, &out);
+    bool can = em_attend_flash_takes(&attend) && can_multiply(cuda, &a->out, a->out.k);
+    for (const part &p : a->parts)
+        can = can && can_multiply(cuda, &p.made, p.made.k);
+    return can;
+}
+
+typedef struct gates {
+    const em__call *norm;
+    em__op activation;
+    product gate, up, down;
+} gates;
+
+em__op activation_of(em__op op)
+{
+    return op == EM__OP_SWIGLU       ? EM__OP_SILU
+           : op == EM__OP_GEGLU      ? EM__OP_GELU
+           : op == EM__OP_GEGLU_TANH ? EM__OP_GELU_TANH
+                                     : EM__OP_COPY;
+}
+
+/* How many of the calls are a stretch from rms_norm over gates to a product: 0 for none. */
+size_t read_gates(em__call *const *calls, size_t n, gates *g)
+{
+    if (n < 5)
+        return 0;
+    const em__call *join = calls[3];
+    product first, second;
+    g->norm = calls[0];
+    g->activation = activation_of(join->op);
+    if (g->activation == EM__OP_COPY || !read_product(calls[1], calls[0]->out.data, &first) ||
+        !read_product(calls[2], calls[0]->out.data, &second) || first.residual || second.residual ||
+        first.n != second.n || first.n > EM_PROMPT_MOST || !read_product(calls[4], join->out.data, &g->down))
+        return 0;
+    const bool turned = join->in[0].data == second.out;
+    g->gate = turned ? second : first;
+    g->up = turned ? first : second;
+    const em__tensor *const held[] = {&g->norm->in[0], &g->norm->out, &first.call->out, &second.call->out};
+    return join->in[0].data == g->gate.out && join->in[1].data == g->up.out && join->in[0].spec.dtype == EM_F32 &&
+                   em__tensor_is_contiguous(&join->in[0]) && em__tensor_is_contiguous(&join->in[1]) &&
+                   g->down.k == first.n && g->down.m == first.m && are_apart(held, 4) &&
+                   !overlap(&g->down.call->out, &g->gate.call->out)
+               ? 5
+               : 0;
+}
+
+em_status run_gates(em_device *device, const em__call *call)
+{
+    em__cuda *cuda = em__cuda_of(device);
+    gates g;
+    const size_t n = read_gates(call->merged, MOST, &g);
+    EM__FAIL_IF(n == 0, EM_ERROR_INTERNAL, "%s: a merged layer is not what it was", cuda->name);
+    if (!is_aligned(g.norm->in[0].data, gain_of(g.norm), NULL))
+        return run_apart(device, call, n);
+    EM__TRY(round_norm(cuda, g.norm));
+    EM__TRY(multiply(cuda, &g.gate, g.norm->out.data, g.gate.k));
+    EM__TRY(multiply(cuda, &g.up, g.norm->out.data, g.up.k));
+    EM__TRY(em_prompt_gate(cuda, g.activation, g.gate.out, g.up.out, g.gate.m, g.gate.n));
+    return multiply(cuda, &g.down, g.gate.out, 2 * g.down.k);
+}
+
+bool can_gate(em__cuda *cuda, const gates *g)
+{
+    return can_multiply(cuda, &g->gate, g->gate.k) && can_multiply(cuda, &g->up, g->up.k) &&
+           can_multiply(cuda, &g->down, 2 * g->down.k);
+}
+
+/* Whether nothing but the last of the first `taken` calls, and updates of caches, is seen by others. */
+bool stands_alone(const em__merge_call *calls, size_t taken)
+{
+    for (size_t i = 0; i + 1 < taken; i++)
+        if (calls[i].call->op != EM__OP_KV_UPDATE && calls[i].last_read >= calls[0].index + taken)
+            return false;
+    return true;
+}
+
+} // namespace
+
+extern "C" size_t em__cuda_merge_prompt(em_device *device, const em__merge_call *calls, size_t n, em__kernel_fn *kernel)
+{
+    em__cuda *cuda = em__cuda_of(device);
+    em__call *list[MOST];
+    const size_t seen = n < (size_t)MOST ? n : (size_t)MOST;
+    attention a;
+    gates g;
+    for (size_t i = 0; i < seen; i++)
+        list[i] = calls[i].call;
+    if (!is_first(list[0]))
+        return 0;
+    size_t taken = read_attention(list, seen, &a);
+    if (taken && can_attend(cuda, &a)) {
+        *kernel = run_attention;
+    } else if ((taken = read_gates(list, seen, &g)) && can_gate(cuda, &g)) {
+        *kernel = run_gates;
+    } else {
+        return 0;
+    }
+    return stands_alone(calls, taken) ? taken : 0;
+}
