@@ -65,20 +65,26 @@ __device__ __forceinline__ void read_weights(const norm_args<T> &a, const T *x, 
     em_read_pieces(w.bias, a.bias ? a.bias : a.weight ? a.weight : x, j, step, n, a.whole);
 }
 
+template <typename T>
+__device__ __forceinline__ em_real_t<T> finished(const norm_args<T> &a, em_real_t<T> x, T weight, T bias,
+                                                 em_real_t<T> mean, em_real_t<T> scale)
+{
+    typedef em_real_t<T> R;
+    R by = a.weight ? (R)weight : (R)1;
+    x = (x - mean) * scale * by;
+    return a.bias ? x + (R)bias : x;
+}
+
 template <typename T, int PIECES>
 __device__ __forceinline__ void write_rows(const norm_args<T> &a, T *row, int j, int step, int n,
                                            em_real_t<T> (&v)[PIECES][EM_PIECE<T>], const weights<T, PIECES> &w,
                                            em_real_t<T> mean, em_real_t<T> scale)
 {
-    typedef em_real_t<T> R;
 #pragma unroll
     for (int p = 0; p < PIECES; p++) {
 #pragma unroll
-        for (int i = 0; i < EM_PIECE<T>; i++) {
-            R by = a.weight ? (R)w.weight[p].at[i] : (R)1, more = a.bias ? (R)w.bias[p].at[i] : (R)0;
-            v[p][i] = (v[p][i] - mean) * scale * by;
-            v[p][i] = a.bias ? v[p][i] + more : v[p][i];
-        }
+        for (int i = 0; i < EM_PIECE<T>; i++)
+            v[p][i] = finished(a, v[p][i], w.weight[p].at[i], w.bias[p].at[i], mean, scale);
         em_write_piece<T>(row, v[p], j + p * step, n, a.whole);
     }
 }
@@ -127,6 +133,61 @@ __global__ void __launch_bounds__(WIDE ? EM_ROW_THREADS<T> : 128) norm_kernel(co
         read_weights(a, a.x + at[0], j, step, n, w);
     mean = a.centre ? m.sum / (R)n : (R)0;
     write_rows(a, a.out + row * a.n, j, step, n, v, w, mean, 1 / sqrt(m.squares / (R)n + a.eps));
+}
+
+/* A row of exactly the block's pieces, without a residual: the same sums with nothing to look out for. Elements stay as
+ * they came, so that registers are few and rows on their way many. */
+template <typename T, int PIECES>
+__global__ void __launch_bounds__(EM_ROW_THREADS<T>, EM_FULL_BLOCKS<T>)
+    norm_full_kernel(const __grid_constant__ norm_args<T> a)
+{
+    constexpr int N = EM_PIECE<T>, COUNT = 32 * N * PIECES;
+    typedef em_real_t<T> R;
+    __shared__ moments<R> shared[32];
+    int n = (int)a.n, j = (int)threadIdx.x * N, step = (int)blockDim.x * N;
+    int64_t at[2];
+    em_offsets(a.layout, blockIdx.x, at);
+    em_grid_wait();
+    em_grid_next();
+    em_piece<T> v[PIECES];
+    R sum = 0, squares = 0;
+#pragma unroll
+    for (int p = 0; p < PIECES; p++)
+        v[p] = em_read_once(a.x + at[0] + j + p * step);
+#pragma unroll
+    for (int p = 0; p < PIECES; p++)
+#pragma unroll
+        for (int i = 0; i < N; i++)
+            sum += (R)v[p].at[i];
+    sum = em_lanes_sum(sum, 32);
+    R mean = a.centre ? sum / (R)COUNT : (R)0;
+    em_keep_packed(v);
+#pragma unroll
+    for (int p = 0; p < PIECES; p++)
+#pragma unroll
+        for (int i = 0; i < N; i++) {
+            R apart = (R)v[p].at[i] - mean;
+            squares += apart * apart;
+        }
+    em_keep_packed(v);
+    weights<T, PIECES> w;
+    const T *weight = a.weight ? a.weight : a.x + at[0], *bias = a.bias ? a.bias : weight;
+#pragma unroll
+    for (int p = 0; p < PIECES; p++) {
+        w.weight[p] = *(const em_piece<T> *)(weight + j + p * step);
+        w.bias[p] = *(const em_piece<T> *)(bias + j + p * step);
+    }
+    moments<R> m = over_warps(moments<R>{sum, em_lanes_sum(squares, 32), COUNT}, n, a.centre, shared);
+    mean = a.centre ? m.sum / (R)n : (R)0;
+    R scale = 1 / sqrt(m.squares / (R)n + a.eps);
+#pragma unroll
+    for (int p = 0; p < PIECES; p++) {
+        R r[N];
+#pragma unroll
+        for (int i = 0; i < N; i++)
+            r[i] = finished(a, (R)v[p].at[i], w.weight[p].at[i], w.bias[p].at[i], mean, scale);
+        em_write_piece<T>(a.out + blockIdx.x * a.n, r, j + p * step, n, true);
+    }
 }
 
 /* A block along one row of any length. */
@@ -205,6 +266,9 @@ template <typename T> static em_status run_norm(em_device *device, const em__cal
         kernel = cut.wide ? norm_kernel<T, 2, true> : norm_kernel<T, 2, false>;
     else if (cut.pieces == 4)
         kernel = cut.wide ? norm_kernel<T, 4, true> : norm_kernel<T, 4, false>;
+    if constexpr (sizeof(T) <= 4)
+        if (em_row_is_full<T>(&cut, a.n) && a.whole && !a.residual)
+            kernel = cut.pieces == 2 ? norm_full_kernel<T, 2> : norm_full_kernel<T, 4>;
     a.lanes = cut.lanes;
     return em_launch(cuda, "norm", kernel, (unsigned)em_row_blocks(&cut, a.rows), cut.threads, 0, a);
 }

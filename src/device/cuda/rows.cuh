@@ -42,6 +42,31 @@ template <typename T> struct alignas(16) em_piece {
     T at[EM_PIECE<T>];
 };
 
+/* What nobody reads again: the first-level cache is left to the others. */
+template <typename T> __device__ __forceinline__ em_piece<T> em_read_once(const T *from)
+{
+    union {
+        em_piece<T> piece;
+        unsigned words[4];
+    } u;
+    asm("ld.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+        : "=r"(u.words[0]), "=r"(u.words[1]), "=r"(u.words[2]), "=r"(u.words[3])
+        : "l"(from)
+        : "memory");
+    return u.piece;
+}
+
+/* Keeps halves from being held as the f32 that they were read as: they are read anew after this. */
+template <typename T, int MANY> __device__ __forceinline__ void em_keep_packed(em_piece<T> (&v)[MANY])
+{
+    if constexpr (sizeof(T) == 2)
+#pragma unroll
+        for (int k = 0; k < MANY; k++) {
+            unsigned *words = (unsigned *)&v[k];
+            asm("" : "+r"(words[0]), "+r"(words[1]), "+r"(words[2]), "+r"(words[3]));
+        }
+}
+
 /* Pieces from element j on, `step` elements apart, of a row of n; what is past its end is left alone. `whole`: pieces
  * are vectors, none is cut. All are asked for before any is looked at. */
 template <typename T, int MANY>
@@ -123,6 +148,8 @@ typedef struct em_row_cut {
 /* Threads of a block with so many registers that each can hold four pieces of T. */
 template <typename T> constexpr int EM_ROW_THREADS = sizeof(T) == 2 ? 512 : 1024;
 
+template <typename T> constexpr int EM_FULL_BLOCKS = sizeof(T) == 2 ? 2 : 1; /* of them, with 64 registers */
+
 template <typename T> static em_row_cut em_cut_rows(int64_t n)
 {
     int64_t count = (n + EM_PIECE<T> - 1) / EM_PIECE<T>;
@@ -140,6 +167,12 @@ template <typename T> static em_row_cut em_cut_rows(int64_t n)
     if (threads > EM_ROW_THREADS<T>)
         cut.pieces = 0;
     return cut;
+}
+
+/* Whether the threads' pieces are the row, with no rest. */
+template <typename T> static bool em_row_is_full(const em_row_cut *cut, int64_t n)
+{
+    return cut->wide && cut->pieces > 0 && n == (int64_t)cut->threads * cut->pieces * EM_PIECE<T>;
 }
 
 /* Whether rows that begin at `data`, so many elements of `size` bytes apart, begin at 16 bytes. */

@@ -97,6 +97,52 @@ __global__ void __launch_bounds__(WIDE ? EM_ROW_THREADS<T> : 128)
     }
 }
 
+/* A row of exactly the block's pieces: the same with nothing to look out for. Elements stay as they came, and powers
+ * are taken twice, so that registers are few and rows on their way many. */
+template <typename T, int PIECES>
+__global__ void __launch_bounds__(EM_ROW_THREADS<T>, EM_FULL_BLOCKS<T>)
+    softmax_full_kernel(const __grid_constant__ softmax_args<T> a)
+{
+    constexpr int N = EM_PIECE<T>;
+    typedef em_real_t<T> R;
+    __shared__ pair<R> shared[32];
+    int j = (int)threadIdx.x * N, step = (int)blockDim.x * N;
+    int64_t at[1];
+    em_offsets(a.layout, blockIdx.x, at);
+    em_grid_wait();
+    em_grid_next();
+    em_piece<T> v[PIECES];
+    R top = -(R)INFINITY, sum = 0;
+#pragma unroll
+    for (int p = 0; p < PIECES; p++)
+        v[p] = em_read_once(a.x + at[0] + j + p * step);
+#pragma unroll
+    for (int p = 0; p < PIECES; p++)
+#pragma unroll
+        for (int i = 0; i < N; i++)
+            top = (R)v[p].at[i] > top ? (R)v[p].at[i] : top;
+    top = em_lanes_max(top, 32);
+    R base = top == -(R)INFINITY ? (R)0 : top;
+    em_keep_packed(v);
+#pragma unroll
+    for (int p = 0; p < PIECES; p++)
+#pragma unroll
+        for (int i = 0; i < N; i++)
+            sum += power((R)v[p].at[i] - base);
+    em_keep_packed(v);
+    pair<R> all = over_warps(pair<R>{top, em_lanes_sum(sum, 32)}, shared);
+    R scale = top == all.top ? (R)1 : share(top, all.top);
+    scale /= all.top == -(R)INFINITY ? all.top - all.top : all.sum; /* NaN: nothing but -infinity */
+#pragma unroll
+    for (int p = 0; p < PIECES; p++) {
+        R r[N];
+#pragma unroll
+        for (int i = 0; i < N; i++)
+            r[i] = power((R)v[p].at[i] - base) * scale;
+        em_write_piece<T>(a.out + blockIdx.x * a.n, r, j + p * step, (int)a.n, true);
+    }
+}
+
 /* The pair with elements of v; those past the end are -infinity. */
 template <typename R, int N> __device__ __forceinline__ pair<R> grown(pair<R> mine, const R (&v)[N])
 {
@@ -224,6 +270,9 @@ template <typename T> static em_status run_rows(em_device *device, const em__cal
         kernel = cut.wide ? softmax_kernel<T, 2, true> : softmax_kernel<T, 2, false>;
     else if (cut.pieces == 4)
         kernel = cut.wide ? softmax_kernel<T, 4, true> : softmax_kernel<T, 4, false>;
+    if constexpr (sizeof(T) == 2)
+        if (em_row_is_full<T>(&cut, a.n) && a.whole)
+            kernel = cut.pieces == 2 ? softmax_full_kernel<T, 2> : softmax_full_kernel<T, 4>;
     a.lanes = cut.lanes;
     return em_launch(em__cuda_of(device), "softmax", kernel, (unsigned)em_row_blocks(&cut, a.rows), cut.threads, 0, a);
 }
