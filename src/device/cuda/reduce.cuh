@@ -3,21 +3,22 @@
  * where it starts, and how an element is taken in and two results are joined.
  *
  * The axes that are kept and those that are reduced become one layout each. Where the innermost reduced axis has no
- * holes, lanes of a warp or a block share a line (rows); where the innermost kept axis has none, neighbouring threads
- * take neighbouring lines (columns); any other layout is walked element by element. When the results are few the lines
- * are cut, and a second kernel joins the parts. Every order is fixed by the layout and the chip.
+ * holes, lanes of a warp or a block share a line (rows; lines, where long ones fill the chip); where the innermost kept
+ * axis has none, neighbouring threads take neighbouring lines (columns); any other layout is walked element by element.
+ * When the results are few the lines are cut, and a second kernel joins the parts. Every order is fixed by the layout
+ * and the chip.
  */
 #ifndef EM_DEVICE_CUDA_REDUCE_CUH
 #define EM_DEVICE_CUDA_REDUCE_CUH
 
 #include "device/cuda/rows.cuh"
 
-enum { EM_REDUCE_THREADS = 256 };
+enum { EM_REDUCE_THREADS = 256, EM_LINE_THREADS = 128 };
 
 /* Pieces of N elements that a thread reads before it takes in the first. */
 template <int N> constexpr int EM_AHEAD = N < 16 ? 4 : 2;
 
-typedef enum em_reduce_form { EM_REDUCE_ROWS, EM_REDUCE_COLUMNS, EM_REDUCE_ANY } em_reduce_form;
+typedef enum em_reduce_form { EM_REDUCE_ROWS, EM_REDUCE_LINES, EM_REDUCE_COLUMNS, EM_REDUCE_ANY } em_reduce_form;
 
 /* How a call is laid out and cut. */
 typedef struct em_reduce_plan {
@@ -50,7 +51,7 @@ template <typename Op> __device__ __forceinline__ typename Op::Acc em_join_block
 {
     __shared__ alignas(16) char memory[EM_REDUCE_THREADS / 32 * sizeof(typename Op::Acc)];
     typename Op::Acc *shared = (typename Op::Acc *)memory;
-    int lane = threadIdx.x % 32, warps = EM_REDUCE_THREADS / 32;
+    int lane = threadIdx.x % 32, warps = (int)blockDim.x / 32;
     x = em_join_lanes(op, x, 32);
     if (lane == 0)
         shared[threadIdx.x / 32] = x;
@@ -153,6 +154,64 @@ __global__ void __launch_bounds__(EM_REDUCE_THREADS) em_reduce_rows(const __grid
     acc[0] = a.plan.lanes ? em_join_lanes(a.op, acc[0], a.plan.lanes) : em_join_block(a.op, acc[0]);
     if (thread == 0 && result < a.plan.results)
         em_give(a, result, blockIdx.y, acc[0]);
+}
+
+/* Takes in a piece of which `left` elements are there. */
+template <typename Op, int N>
+__device__ __forceinline__ void em_take_piece(const Op &op, typename Op::Acc (&acc)[N],
+                                              const em_piece<typename Op::In> &x, int left)
+{
+    if (left >= N) {
+#pragma unroll
+        for (int i = 0; i < N; i++)
+            acc[i] = op.join(acc[i], op.take(x.at[i]));
+        return;
+    }
+#pragma unroll
+    for (int i = 0; i < N; i++)
+        if (i < left)
+            acc[i] = op.join(acc[i], op.take(x.at[i]));
+}
+
+/* Many long lines, a block each, with all that one thread takes of a line on its way before the first is taken in. */
+template <typename Op>
+__global__ void __launch_bounds__(EM_LINE_THREADS) em_reduce_lines(const __grid_constant__ em_reduce_args<Op> a)
+{
+    typedef typename Op::In In;
+    typedef typename Op::Acc Acc;
+    constexpr int N = EM_PIECE<In>, AHEAD = N <= 4 ? 8 : 4, STEP = EM_LINE_THREADS * N;
+    int64_t at[1];
+    int end = (int)a.plan.count;
+    em_offsets(a.plan.kept, blockIdx.x, at);
+    const In *line = a.x + at[0];
+    em_grid_wait();
+    em_grid_next();
+    Acc acc[N];
+#pragma unroll
+    for (int i = 0; i < N; i++)
+        acc[i] = a.op.start();
+    for (int j = (int)threadIdx.x * N; j < end; j += AHEAD * STEP) {
+        em_piece<In> x[AHEAD];
+        if (a.plan.whole) {
+#pragma unroll
+            for (int k = 0; k < AHEAD; k++)
+                if (j + k * STEP < end)
+                    x[k] = em_read_once(line + j + k * STEP);
+        } else {
+            em_read_pieces(x, line, j, STEP, end, false);
+        }
+#pragma unroll
+        for (int k = 0; k < AHEAD; k++)
+            em_take_piece(a.op, acc, x[k], end - (j + k * STEP));
+    }
+#pragma unroll
+    for (int half = N / 2; half > 0; half /= 2)
+#pragma unroll
+        for (int i = 0; i < half; i++)
+            acc[i] = a.op.join(acc[i], acc[i + half]);
+    acc[0] = em_join_block(a.op, acc[0]);
+    if (threadIdx.x == 0)
+        a.out[blockIdx.x] = a.op.give(acc[0]);
 }
 
 /* Elements j, j + down, ... of N neighbouring lines, of which there are `lines`. */
@@ -266,6 +325,8 @@ template <typename Op> static em_status em_reduce_run(em__cuda *cuda, const em__
     const em_reduce_plan *p = &a.plan;
     if (p->results == 0)
         return EM_OK;
+    if (p->form == EM_REDUCE_LINES)
+        return em_launch(cuda, "reduce", em_reduce_lines<Op>, (unsigned)p->results, EM_LINE_THREADS, 0, a);
     int lines = p->form == EM_REDUCE_COLUMNS || p->lanes == 0 ? 1 : EM_REDUCE_THREADS / p->lanes;
     int64_t blocks = (p->results + lines - 1) / lines, line = p->kept.rank ? p->kept.dims[p->kept.rank - 1] : 1;
     if (p->form == EM_REDUCE_COLUMNS)

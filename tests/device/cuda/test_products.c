@@ -329,8 +329,11 @@ static void quantized(void **state)
             check_quantized(schemes[i], dtypes[j]);
 }
 
-int main(void)
+/* An argument: only the tests that it names, with * for anything. */
+int main(int argc, char **argv)
 {
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     gpu = em_device_find("cuda");
     if (!gpu) {
         printf("skipped: %s\n", em_last_error());
