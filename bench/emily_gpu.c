@@ -7,6 +7,7 @@
  *                           on n x n arrays, four sets in turn: more than the chip's caches hold
  *     matmul                n x n by n x n
  *     eager eager_matmul    a chain of 1,000 adds of n elements, or products of n x n, one after the other
+ *     upload                n MiB of host memory, taken up by a kernel that reads them
  *     native fuse           a program of 1,000 dependent nodes on n elements
  */
 #include <stdio.h>
@@ -157,13 +158,52 @@ static double run_program(bench *b, em_lane lane, int count)
     return (now() - begin) / count;
 }
 
+/* Pages that were touched, as those of a mapped file in memory are; wrapped anew, so that they go up each time. */
+static double run_upload(bench *b, int count)
+{
+    static float *host;
+    static long most;
+    if (most < b->n) {
+        free(host);
+        most = b->n;
+        host = malloc((size_t)most << 20);
+        if (!host)
+            stop("upload", "no memory");
+        memset(host, 1, (size_t)most << 20);
+    }
+    double begin = now();
+    for (int i = 0; i < count; i++) {
+        em_scope *s = em_scope_new(b->device);
+        em_array *x = em_scope_adopt(s, em_array_wrap(EM_F32, host, em_shape(b->n << 18), NULL, NULL));
+        em_array *y = x ? em_sum(s, x, EM_ALL_AXES, false) : NULL;
+        if (!y || em_eval(s, y) != EM_OK)
+            stop("upload", em_last_error());
+        em_scope_free(s);
+    }
+    if (em_device_wait(b->device) != EM_OK)
+        stop("upload", em_last_error());
+    return (now() - begin) / count;
+}
+
 static double run(bench *b, const char *op, int count)
 {
+    if (!strcmp(op, "upload"))
+        return run_upload(b, count);
     if (!strncmp(op, "eager", 5))
         return run_eager(b, op[5] == '_', count);
     if (!strcmp(op, "native") || !strcmp(op, "fuse"))
         return run_program(b, *op == 'n' ? EM_NATIVE : EM_FUSE, count);
     return run_ops(b, op, count);
+}
+
+/* Whether operands are [n]. */
+static bool is_flat(const char *op)
+{
+    static const char *const flat[] = {"eager", "upload", "native", "fuse"};
+    for (size_t i = 0; i < sizeof flat / sizeof flat[0]; i++)
+        if (!strcmp(op, flat[i]))
+            return true;
+    return false;
 }
 
 /* Rounds of about 2 ms each, so that waiting for the device weighs little. */
@@ -194,7 +234,7 @@ int main(void)
     while (scanf("%15s %15s %ld %lf", op, name, &n, &milliseconds) == 4) {
         if (n < 1 || n > 16384 || em_dtype_parse(name, &dtype) != EM_OK)
             stop(op, "n is 1 to 16384, of a floating-point dtype");
-        set_up(&b, dtype, n, !strcmp(op, "eager") || !strcmp(op, "native") || !strcmp(op, "fuse"));
+        set_up(&b, dtype, n, is_flat(op));
         answer(&b, op, milliseconds / 1e3);
     }
     em_program_free(b.program);

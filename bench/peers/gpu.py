@@ -190,8 +190,14 @@ def graph_lanes(args, own, n):
             {"emily": own.lane("fuse", "f32", n)})
 
 
-def row(what, got, share):
-    peers = {k: v for k, v in got.items() if k != "emily"}
+def upload_lanes(args, own, n):
+    """Host memory of n MiB to the GPU; PyTorch's is pinned already."""
+    host, device = torch.ones(n << 18).pin_memory(), torch.empty(n << 18, device="cuda")
+    return {"emily": own.lane("upload", "f32", n), "torch": timed(lambda i: device.copy_(host, non_blocking=True))}
+
+
+def row(what, got, share, compare=True):
+    peers = {k: v for k, v in got.items() if k != "emily" and compare}
     fastest = min(peers, key=peers.get) if peers else None
     ratio = f"{peers[fastest] / got['emily']:.2f}x {fastest}" if fastest else ""
     cells = [what] + [f"{got[k]:.2f}" if k in got else "" for k in ("emily", "torch", "compile", "jax")]
@@ -229,6 +235,10 @@ def main():
         for n in (16, 1024):
             rows.append(row(f"eager add of {n}, an op", interleave(eager_lanes(args, own, n), args.rounds), ""))
         rows.append(row("eager matmul of 64 x 64, an op", interleave(product_lanes(args, own, 64), args.rounds), ""))
+        for n in (4, 256):
+            got = interleave(upload_lanes(args, own, n), args.rounds)
+            share = f"{got['torch'] / got['emily']:.0%}"
+            rows.append(row(f"upload of {n} MiB that are not pinned; torch's are", got, share, compare=False))
         for name, lanes in zip(("replayed", "fuse lane"), graph_lanes(args, own, 1024)):
             rows.append(row(f"1,000 nodes of 1,024, {name}", interleave(lanes, args.rounds), ""))
     ratios = [float(r[5].split("x")[0]) for r in rows if r[5]]
