@@ -7,38 +7,41 @@
 
 enum { FEW_ROWS = 64 };
 
-template <typename T, int LANES, int PIECES>
-__global__ void __launch_bounds__(EM_NORM_THREADS)
+template <typename T, int LANES, int PIECES, bool WHOLE>
+__global__ void __launch_bounds__(EM_NORM_THREADS, PIECES <= 4 ? 5 : 2)
     norm_short_kernel(const T *x, const T *residual, const __grid_constant__ em_norm_end<T> e)
 {
     constexpr int N = EM_PIECE<T>;
     const int64_t row = blockIdx.x * (int64_t)(EM_NORM_THREADS / LANES) + threadIdx.x / LANES;
     const int first = threadIdx.x % LANES * N, n = row < e.rows ? e.n : 0;
     em_norm_weights<T, PIECES> w;
-    float v[PIECES][N], other[PIECES][N];
+    em_piece<T> one[PIECES], other[PIECES];
+    float v[PIECES][N];
     em_grid_next();
     if (e.constant)
-        em_norm_read<T, LANES, PIECES>(e, &w);
+        em_norm_read<T, LANES, PIECES, WHOLE>(e, &w);
     em_grid_wait();
     if (!e.constant)
-        em_norm_read<T, LANES, PIECES>(e, &w);
-    em_read_reals(v, x + row * e.n, first, LANES * N, n, e.whole, 0.0f);
-    if (residual) {
-        em_read_reals(other, residual + row * e.n, first, LANES * N, n, e.whole, 0.0f);
+        em_norm_read<T, LANES, PIECES, WHOLE>(e, &w);
+    em_read_pieces(one, x + row * e.n, first, LANES * N, n, WHOLE);
+    if (residual)
+        em_read_pieces(other, residual + row * e.n, first, LANES * N, n, WHOLE);
 #pragma unroll
-        for (int p = 0; p < PIECES; p++)
+    for (int p = 0; p < PIECES; p++)
 #pragma unroll
-            for (int i = 0; i < N; i++)
-                v[p][i] += other[p][i];
-    }
-    em_norm_finish<T, LANES, PIECES>(e, w, row, v);
+        for (int i = 0; i < N; i++) {
+            v[p][i] = first + p * LANES * N + i < n ? (float)one[p].at[i] : 0.0f;
+            v[p][i] += residual && first + p * LANES * N + i < n ? (float)other[p].at[i] : 0.0f;
+        }
+    em_norm_finish<T, LANES, PIECES, WHOLE>(e, w, row, v);
 }
 
 template <typename T, int LANES, int PIECES>
-static em_status launch(em__cuda *cuda, const T *x, const T *residual, const em_norm_end<T> &e)
+static em_status launch(em__cuda *cuda, const T *x, const T *residual, const em_norm_end<T> &e, bool whole)
 {
-    return em_launch(cuda, "norm", norm_short_kernel<T, LANES, PIECES>, em_norm_blocks(e.rows, LANES), EM_NORM_THREADS,
-                     0, x, residual, e);
+    return em_launch(cuda, "norm",
+                     whole ? norm_short_kernel<T, LANES, PIECES, true> : norm_short_kernel<T, LANES, PIECES, false>,
+                     em_norm_blocks(e.rows, LANES), EM_NORM_THREADS, 0, x, residual, e);
 }
 
 template <typename T> static em_status run(em_device *device, const em__call *call)
@@ -53,14 +56,15 @@ template <typename T> static em_status run(em_device *device, const em__call *ca
     e.eps = (float)call->floats[0];
     e.n = (int)call->out.spec.dims[call->out.spec.rank - 1];
     e.rows = em__spec_size(&call->out.spec) / e.n;
-    e.whole = e.n % EM_PIECE<T> == 0 &&
-              ((uintptr_t)x | (uintptr_t)residual | (uintptr_t)e.gain | (uintptr_t)e.bias | (uintptr_t)e.out) % 16 == 0;
+    const bool whole =
+        e.n % EM_PIECE<T> == 0 &&
+        ((uintptr_t)x | (uintptr_t)residual | (uintptr_t)e.gain | (uintptr_t)e.bias | (uintptr_t)e.out) % 16 == 0;
     e.constant = true;
     for (int i = gain; i < call->n_in; i++)
         e.constant = e.constant && call->constant >> i & 1;
     if (e.rows == 0)
         return EM_OK;
-    return EM_NORM_BY_LENGTH(T, e.n, launch, em__cuda_of(device), x, residual, e);
+    return EM_NORM_BY_LENGTH(T, e.n, launch, em__cuda_of(device), x, residual, e, whole);
 }
 
 /* Few rows may become part of the product that follows (thin_merge.cu): then their sums must stay whole meanwhile. */

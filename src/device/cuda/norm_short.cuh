@@ -16,7 +16,6 @@ template <typename T> struct em_norm_end {
     float eps;
     int64_t rows;
     int n;
-    bool whole;    /* pieces are vectors, none is cut */
     bool constant; /* nobody writes gain and bias */
 };
 
@@ -24,19 +23,20 @@ template <typename T, int PIECES> struct em_norm_weights {
     em_piece<T> gain[PIECES], bias[PIECES];
 };
 
-template <typename T, int LANES, int PIECES>
+/* WHOLE: pieces are vectors, none is cut. */
+template <typename T, int LANES, int PIECES, bool WHOLE>
 __device__ __forceinline__ void em_norm_read(const em_norm_end<T> &e, em_norm_weights<T, PIECES> *w)
 {
     constexpr int N = EM_PIECE<T>;
     const int j = threadIdx.x % LANES * N;
     if (e.gain)
-        em_read_pieces(w->gain, e.gain, j, LANES * N, e.n, e.whole);
+        em_read_pieces(w->gain, e.gain, j, LANES * N, e.n, WHOLE);
     if (e.bias)
-        em_read_pieces(w->bias, e.bias, j, LANES * N, e.n, e.whole);
+        em_read_pieces(w->bias, e.bias, j, LANES * N, e.n, WHOLE);
 }
 
 /* Row `row` from its elements v, 0 past its end, to the result. All lanes of a warp call it. */
-template <typename T, int LANES, int PIECES>
+template <typename T, int LANES, int PIECES, bool WHOLE>
 __device__ __forceinline__ void em_norm_finish(const em_norm_end<T> &e, const em_norm_weights<T, PIECES> &w,
                                                int64_t row, float (&v)[PIECES][EM_PIECE<T>])
 {
@@ -66,7 +66,7 @@ __device__ __forceinline__ void em_norm_finish(const em_norm_end<T> &e, const em
             v[p][i] = e.gain ? v[p][i] * scale * (float)w.gain[p].at[i] : v[p][i] * scale;
             v[p][i] = e.bias ? v[p][i] + (float)w.bias[p].at[i] : v[p][i];
         }
-        em_write_piece<T>(e.out + row * e.n, v[p], first + p * LANES * N, e.n, e.whole);
+        em_write_piece<T>(e.out + row * e.n, v[p], first + p * LANES * N, e.n, WHOLE);
     }
 }
 
