@@ -13,7 +13,7 @@ extern "C" {
 namespace
 {
 
-enum { THREADS = 128, WARPS = THREADS / 32, MOST_TABLES = 3, FOURS = 8, WIDEST = FOURS * 128, MOST_CALLS = 8 };
+enum { THREADS = 128, WARPS = THREADS / 32, MOST_TABLES = 3, WIDEST = 1024, MOST_CALLS = 8 };
 
 struct term {
     const void *table;
@@ -45,8 +45,8 @@ template <typename T> struct alignas(4 * sizeof(T)) four {
     T at[4];
 };
 
-/* TABLE: what tables hold; T: what they are cast to. */
-template <typename TABLE, typename T>
+/* TABLE: what tables hold; T: what they are cast to; FOURS: how many times 4 elements a lane has. */
+template <typename TABLE, typename T, int FOURS>
 __global__ void __launch_bounds__(THREADS) embed_kernel(const __grid_constant__ embedding e)
 {
     const int64_t token = blockIdx.x * (int64_t)WARPS + threadIdx.x / 32;
@@ -107,7 +107,8 @@ __global__ void __launch_bounds__(THREADS) embed_kernel(const __grid_constant__ 
 
 template <typename TABLE, typename T> em_status launch(em__cuda *cuda, const embedding &e)
 {
-    return em_launch(cuda, "embedding", embed_kernel<TABLE, T>, em_blocks(e.tokens, WARPS), THREADS, 0, e);
+    auto kernel = e.width <= 384 ? embed_kernel<TABLE, T, 3> : embed_kernel<TABLE, T, 8>;
+    return em_launch(cuda, "embedding", kernel, em_blocks(e.tokens, WARPS), THREADS, 0, e);
 }
 
 typedef em_status (*launch_fn)(em__cuda *cuda, const embedding &e);
