@@ -393,7 +393,7 @@ template <typename T, int SIZE, int PER> em_status launch(em__cuda *cuda, const 
 
 } // namespace em_rows
 
-/* Half types with heads of 32 or 64, without a bias (attention_short.cu). */
+/* Heads of 32, or 64 of halves, without a bias (attention_short.cu). */
 bool em_attend_short_takes(const em_attend &a);
 em_status em_attend_short(em__cuda *cuda, const em_attend &a, const em_rows::segments &s);
 

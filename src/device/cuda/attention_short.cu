@@ -1,6 +1,6 @@
 /*
- * Sequences side by side (SDPA_SEGMENTS) in half types, a warp for 16 queries of a head: attention_short.cuh. A block
- * has ACROSS warps along the queries of a sequence, and as many heads as four warps allow.
+ * Sequences side by side (SDPA_SEGMENTS), a warp for 16 queries of a head: attention_short.cuh. A block has ACROSS
+ * warps along the queries of a sequence, and as many heads as four warps allow.
  */
 #include "device/cuda/attention_short.cuh"
 
@@ -12,48 +12,72 @@ using em_rows::segments;
 
 enum { THREADS = em_rows::THREADS, WARPS = THREADS / 32 };
 
-template <typename T, int SIZE, int ACROSS>
-__global__ void __launch_bounds__(THREADS)
-    short_kernel(const __grid_constant__ em_attend a, const __grid_constant__ segments s)
+/* Eight elements, at a multiple of 16 bytes. */
+template <typename T> __device__ __forceinline__ void write_eight(T *to, const float *x)
 {
-    constexpr int TILE = QUERIES * ACROSS, HEADS = WARPS / ACROSS;
-    const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, c = lane % 4;
-    const int first_head = blockIdx.y * HEADS, h = first_head + warp / ACROSS;
-    em_grid_next();
-    em_grid_wait();
-    for (int i = first_head; i < first_head + HEADS && i < a.heads; i++)
-        em_rows::clear_outside<TILE>(a, s, blockIdx.x, i);
-    part p;
-    if (!em_rows::find_segment<TILE>(a, s, blockIdx.x, &p))
-        return;
-    const int query = p.query + warp % ACROSS * QUERIES;
-    if (h >= a.heads || query >= p.keys)
-        return;
+    uint4 words[em_mma_traits<T>::FETCHES];
+#pragma unroll
+    for (int i = 0; i < 8; i++)
+        ((T *)words)[i] = (T)x[i];
+#pragma unroll
+    for (int i = 0; i < em_mma_traits<T>::FETCHES; i++)
+        ((uint4 *)to)[i] = words[i];
+}
+
+/* 16 queries of head h, from `query` on, of the part's sequence. */
+template <typename T, int SIZE>
+__device__ __forceinline__ void attend(const em_attend &a, const part &p, int h, int query)
+{
+    const int g = threadIdx.x % 32 / 4, c = threadIdx.x % 4;
     const head<T> one = {(const T *)a.q.data + p.token * a.q.token + h * a.q.head,
                          (const T *)a.k.data + p.token * a.k.token + h * a.k.head,
                          (const T *)a.v.data + p.token * a.v.token + h * a.v.head,
                          a.q.token,
                          a.k.token,
-                         a.v.token,
-                         p.keys,
-                         a.scale * 1.4426950408889634f,
-                         true};
-    const result<SIZE> r = attend<T, SIZE>(one, query, 0, {{0, 0}, {p.keys, p.keys}});
+                         a.v.token};
+    const seen keys = {{0, 0}, {p.keys, p.keys}};
+    queries<T, SIZE> q;
+    tile<T, SIZE> t;
+    result<SIZE> r;
+    start(&r);
+    fetch_queries<true>(&q, one, query, p.keys);
+    for (int from = 0; from < p.keys; from += KEYS) {
+        fetch_tile<true>(&t, one, from, p.keys);
+        add_tile(q, t, from, keys, a.scale * 1.4426950408889634f, &r);
+    }
 #pragma unroll
     for (int row = 0; row < 2; row++) {
-        uint32_t words[SIZE / 8];
-        if (query + g + 8 * row >= p.keys)
-            continue;
-        divided<T, SIZE>(r, row, words);
+        float x[SIZE / 4];
+        divided(r, row, x);
         T *to = (T *)a.out + ((int64_t)(p.token + query + g + 8 * row) * a.heads + h) * SIZE + SIZE / 4 * c;
 #pragma unroll
-        for (int i = 0; i < SIZE / 8; i += 4)
-            ((uint4 *)to)[i / 4] = {words[i], words[i + 1], words[i + 2], words[i + 3]};
+        for (int i = 0; i < SIZE / 4; i += 8)
+            if (query + g + 8 * row < p.keys)
+                write_eight(to + i, x + i);
     }
 }
 
+/* What is outside all sequences comes last: nothing waits for it. */
 template <typename T, int SIZE, int ACROSS>
-static em_status start(em__cuda *cuda, const em_attend &a, const segments &s)
+__global__ void __launch_bounds__(THREADS)
+    short_kernel(const __grid_constant__ em_attend a, const __grid_constant__ segments s)
+{
+    constexpr int TILE = QUERIES * ACROSS, HEADS = WARPS / ACROSS;
+    const int warp = threadIdx.x / 32, first_head = blockIdx.y * HEADS, h = first_head + warp / ACROSS;
+    part p;
+    em_grid_next();
+    em_grid_wait();
+    if (em_rows::find_segment<TILE>(a, s, blockIdx.x, &p)) {
+        const int query = p.query + warp % ACROSS * QUERIES;
+        if (h < a.heads && query < p.keys)
+            attend<T, SIZE>(a, p, h, query);
+    }
+    for (int i = first_head; i < first_head + HEADS && i < a.heads; i++)
+        em_rows::clear_outside<TILE>(a, s, blockIdx.x, i);
+}
+
+template <typename T, int SIZE, int ACROSS>
+static em_status start_kernel(em__cuda *cuda, const em_attend &a, const segments &s)
 {
     constexpr int TILE = QUERIES * ACROSS, HEADS = WARPS / ACROSS;
     const dim3 grid((unsigned)((a.queries + TILE - 1) / TILE + s.count), em_blocks(a.heads, HEADS));
@@ -63,18 +87,22 @@ static em_status start(em__cuda *cuda, const em_attend &a, const segments &s)
 /* More queries of a sequence in a block where sequences are long: they read the same keys. */
 template <typename T, int SIZE> static em_status by_length(em__cuda *cuda, const em_attend &a, const segments &s)
 {
-    return a.queries >= 96 * (int64_t)s.count ? start<T, SIZE, 4>(cuda, a, s) : start<T, SIZE, 2>(cuda, a, s);
+    return a.queries >= 96 * (int64_t)s.count ? start_kernel<T, SIZE, 4>(cuda, a, s)
+                                              : start_kernel<T, SIZE, 2>(cuda, a, s);
 }
 
 bool em_attend_short_takes(const em_attend &a)
 {
-    return (a.dtype == EM_BF16 || a.dtype == EM_F16) && !a.mask && a.softcap == 0 && a.size == a.value_size &&
-           (a.size == 32 || a.size == 64) && a.q.wide && a.k.wide && a.v.wide && (uintptr_t)a.out % 16 == 0;
+    const bool fits = a.dtype == EM_F32 ? a.size == 32 : a.size == 32 || a.size == 64;
+    return (a.dtype == EM_F32 || a.dtype == EM_BF16 || a.dtype == EM_F16) && fits && !a.mask && a.softcap == 0 &&
+           a.size == a.value_size && a.q.wide && a.k.wide && a.v.wide && (uintptr_t)a.out % 16 == 0;
 }
 
 em_status em_attend_short(em__cuda *cuda, const em_attend &a, const segments &s)
 {
-    if (a.dtype == EM_F16)
-        return a.size == 32 ? by_length<__half, 32>(cuda, a, s) : by_length<__half, 64>(cuda, a, s);
-    return a.size == 32 ? by_length<__nv_bfloat16, 32>(cuda, a, s) : by_length<__nv_bfloat16, 64>(cuda, a, s);
+    switch (a.dtype) {
+    case EM_F32: return by_length<float, 32>(cuda, a, s);
+    case EM_F16: return a.size == 32 ? by_length<__half, 32>(cuda, a, s) : by_length<__half, 64>(cuda, a, s);
+    default: return a.size == 32 ? by_length<__nv_bfloat16, 32>(cuda, a, s) : by_length<__nv_bfloat16, 64>(cuda, a, s);
+    }
 }

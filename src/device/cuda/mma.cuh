@@ -72,4 +72,101 @@ template <int BYTES> __device__ __forceinline__ uint4 em_fetch(const void *p, bo
     return x;
 }
 
+/* f32 goes through as three bf16 that add up to it: of nine products those six count that are not below f32's own last
+ * bit. */
+template <typename T> struct em_mma_traits {
+    typedef T half;
+    enum { PARTS = 1, FETCHES = 1 }; /* halves of an element; 16 bytes of eight of them */
+};
+template <> struct em_mma_traits<float> {
+    typedef __nv_bfloat16 half;
+    enum { PARTS = 3, FETCHES = 2 };
+};
+
+/* Eight elements as they lie. */
+template <typename T> struct em_lane_eight {
+    uint4 x[em_mma_traits<T>::FETCHES];
+    __device__ __forceinline__ float at(int i) const
+    {
+        return (float)((const T *)x)[i];
+    }
+};
+
+/* WIDE: p is at a multiple of 16 bytes. */
+template <bool WIDE, typename T> __device__ __forceinline__ em_lane_eight<T> em_lane_fetch(const T *p, bool on)
+{
+    em_lane_eight<T> e;
+#pragma unroll
+    for (int i = 0; i < em_mma_traits<T>::FETCHES && WIDE; i++)
+        e.x[i] = em_fetch<16>((const char *)p + 16 * i, on);
+    for (int i = 0; i < 8 && !WIDE; i++)
+        ((T *)e.x)[i] = on ? p[i] : (T)0.0f;
+    return e;
+}
+
+/* Eight elements as the matrix units take them. */
+template <typename T> struct em_lane_operand {
+    uint4 part[em_mma_traits<T>::PARTS];
+};
+
+__device__ __forceinline__ uint32_t em_upper_halves(float x, float y)
+{
+    return __byte_perm(__float_as_uint(x), __float_as_uint(y), 0x7632);
+}
+
+__device__ __forceinline__ float em_without_upper(float x)
+{
+    return x - __uint_as_float(__float_as_uint(x) & 0xffff0000u);
+}
+
+template <typename T> __device__ __forceinline__ em_lane_operand<T> em_lane_operand_of(const float (&x)[8])
+{
+    em_lane_operand<T> o;
+    uint32_t *words = (uint32_t *)o.part;
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        float a = x[2 * i], b = x[2 * i + 1];
+        if constexpr (em_mma_traits<T>::PARTS == 1) {
+            words[i] = em_pair<T>(a, b);
+        } else {
+#pragma unroll
+            for (int p = 0; p < em_mma_traits<T>::PARTS; p++) {
+                words[4 * p + i] = em_upper_halves(a, b);
+                a = em_without_upper(a);
+                b = em_without_upper(b);
+            }
+        }
+    }
+    return o;
+}
+
+template <typename T> __device__ __forceinline__ em_lane_operand<T> em_lane_operand_of(const em_lane_eight<T> &e)
+{
+    em_lane_operand<T> o;
+    if constexpr (em_mma_traits<T>::PARTS == 1) {
+        o.part[0] = e.x[0];
+    } else {
+        float x[8];
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+            x[i] = e.at(i);
+        o = em_lane_operand_of<T>(x);
+    }
+    return o;
+}
+
+/* Sums += rows times columns; smallest products first. */
+template <typename T>
+__device__ __forceinline__ void em_lane_multiply(float (&sums)[4], const em_lane_operand<T> &low,
+                                                 const em_lane_operand<T> &high, const em_lane_operand<T> &w)
+{
+    constexpr int LAST = em_mma_traits<T>::PARTS - 1;
+#pragma unroll
+    for (int sum = LAST; sum >= 0; sum--)
+#pragma unroll
+        for (int q = LAST; q >= 0; q--)
+            if (sum - q >= 0)
+                em_mma_32<typename em_mma_traits<T>::half>(sums, {low.part[sum - q], high.part[sum - q]}, w.part[q]);
+}
+
 #endif

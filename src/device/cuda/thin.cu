@@ -6,7 +6,7 @@
 
 using namespace em_thin;
 
-enum { MOST_CLUSTER = 8, MOST_WARPS_OF_TWO = 12 };
+enum { MOST_CLUSTER = 8 };
 
 /* How the depth is shared out. */
 struct cut {
@@ -74,10 +74,9 @@ extern "C" bool em__cuda_thin_read(const em__cuda *cuda, const em__call *call, e
 extern "C" bool em__cuda_thin_takes(const em__thin *t)
 {
     if (t->from == EM_THIN_NORM)
-        return t->k % DEEP == 0 && t->k <= MOST_WARPS * DEEP ||
-               t->k % (2 * DEEP) == 0 && t->k <= MOST_WARPS_OF_TWO * 2 * DEEP;
+        return t->k % DEEP == 0 && t->k <= MOST_WARPS * DEEP || t->k % (2 * DEEP) == 0 && t->k <= FEW_WARPS * 2 * DEEP;
     if (t->from == EM_THIN_ATTENTION)
-        return t->dtype != EM_F32 && t->k % DEEP == 0 && t->k <= MOST_WARPS * DEEP;
+        return t->k % DEEP == 0 && t->k <= (t->dtype == EM_F32 ? FEW_WARPS : MOST_WARPS) * DEEP;
     return true;
 }
 
@@ -95,6 +94,7 @@ static bool is_wide(const em__thin *t)
 template <typename T, int FROM, int COLUMNS, int EACH, bool WIDE>
 static em_status launch(em__cuda *cuda, const arguments &a, const cut &c)
 {
+    constexpr int ROWS = 16 * blocks<FROM>();
     const dim3 grid((unsigned)(rounded_up(a.t.n, COLUMNS * 8) * c.cluster), (unsigned)rounded_up(a.t.m, ROWS));
     return em_launch_clusters(cuda, "product of few rows", thin_kernel<T, FROM, COLUMNS, EACH, WIDE>,
                               (unsigned)c.cluster, grid, (unsigned)(c.warps * 32),
@@ -107,16 +107,15 @@ static em_status by_source(em__cuda *cuda, const arguments &a, const cut &c)
     if (a.t.from == EM_THIN_NORM)
         return c.each == 2 ? launch<T, EM_THIN_NORM, COLUMNS, 2, WIDE>(cuda, a, c)
                            : launch<T, EM_THIN_NORM, COLUMNS, 1, WIDE>(cuda, a, c);
-    if constexpr (sizeof(T) == 2)
-        if (a.t.from == EM_THIN_ATTENTION)
-            return launch<T, EM_THIN_ATTENTION, COLUMNS, 1, WIDE>(cuda, a, c);
+    if (a.t.from == EM_THIN_ATTENTION)
+        return launch<T, EM_THIN_ATTENTION, COLUMNS, 1, WIDE>(cuda, a, c);
     return launch<T, EM_THIN_PLAIN, COLUMNS, 1, WIDE>(cuda, a, c);
 }
 
 /* Narrow tiles where there are few, which changes no bit. */
 template <typename T> static em_status by_width(em__cuda *cuda, const arguments &a, const cut &c)
 {
-    const bool few = rounded_up(a.t.n, 16) * rounded_up(a.t.m, ROWS) * c.cluster < 48;
+    const bool few = rounded_up(a.t.n, 16) * rounded_up(a.t.m, MOST_ROWS) * c.cluster < 48;
     if (!is_wide(&a.t))
         return by_source<T, 1, false>(cuda, a, c);
     return few ? by_source<T, 1, true>(cuda, a, c) : by_source<T, 2, true>(cuda, a, c);

@@ -1,11 +1,10 @@
 /*
- * The kernel of thin.cu: a block makes 32 rows by 8 * COLUMNS columns of the result. Each of its warps has 32 of the
- * depth, or EACH times 32, straight from memory to registers; where that is not all of the depth, blocks of a cluster
- * share it. Sums of warps, then of blocks, are put together in order in shared memory.
+ * The kernel of thin.cu: a block makes 32 rows (16 behind attention) by 8 * COLUMNS columns of the result. Each of its
+ * warps has 32 of the depth, or EACH times 32, straight from memory to registers; where that is not all of the depth,
+ * blocks of a cluster share it. Sums of warps, then of blocks, are put together in order in shared memory.
  *
- * Weights are fetched before the kernel before has ended, where they are constants. f32 is cut into three bf16 that add
- * up to it; of nine products those six count that are not below f32's own last bit, and a sum that is no number is
- * taken again, element by element.
+ * Weights are fetched before the kernel before has ended, where they are constants. f32 is cut (mma.cuh); a sum that is
+ * no number is taken again, element by element, but behind attention.
  */
 #ifndef EM_DEVICE_CUDA_THIN_KERNEL_CUH
 #define EM_DEVICE_CUDA_THIN_KERNEL_CUH
@@ -17,7 +16,7 @@
 namespace em_thin
 {
 
-enum { ROWS = 32, BLOCKS = ROWS / 16, MOST_WARPS = 16, DEEP = 32 };
+enum { MOST_ROWS = 32, MOST_WARPS = 16, FEW_WARPS = 12, DEEP = 32 };
 
 struct arguments {
     em__thin t;
@@ -25,99 +24,10 @@ struct arguments {
     int cluster;
 };
 
-template <typename T> struct traits {
-    typedef T half;
-    enum { PARTS = 1, FETCHES = 1 };
-};
-template <> struct traits<float> {
-    typedef __nv_bfloat16 half;
-    enum { PARTS = 3, FETCHES = 2 };
-};
-
-/* Eight elements as they lie. */
-template <typename T> struct eight {
-    uint4 x[traits<T>::FETCHES];
-    __device__ __forceinline__ float at(int i) const
-    {
-        return (float)((const T *)x)[i];
-    }
-};
-
-/* WIDE: p is at a multiple of 16 bytes. */
-template <bool WIDE, typename T> __device__ __forceinline__ eight<T> fetch(const T *p, bool on)
+/* Rows of 16 that a block has: attention needs the registers of the others. */
+template <int FROM> constexpr int blocks()
 {
-    eight<T> e;
-#pragma unroll
-    for (int i = 0; i < traits<T>::FETCHES && WIDE; i++)
-        e.x[i] = em_fetch<16>((const char *)p + 16 * i, on);
-    for (int i = 0; i < 8 && !WIDE; i++)
-        ((T *)e.x)[i] = on ? p[i] : (T)0.0f;
-    return e;
-}
-
-/* Eight elements as the matrix units take them. */
-template <typename T> struct operand {
-    uint4 part[traits<T>::PARTS];
-};
-
-__device__ __forceinline__ uint32_t upper_halves(float x, float y)
-{
-    return __byte_perm(__float_as_uint(x), __float_as_uint(y), 0x7632);
-}
-
-__device__ __forceinline__ float without_upper(float x)
-{
-    return x - __uint_as_float(__float_as_uint(x) & 0xffff0000u);
-}
-
-template <typename T> __device__ __forceinline__ operand<T> operand_of(const float (&x)[8])
-{
-    operand<T> o;
-    uint32_t *words = (uint32_t *)o.part;
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-        float a = x[2 * i], b = x[2 * i + 1];
-        if constexpr (traits<T>::PARTS == 1) {
-            words[i] = em_pair<T>(a, b);
-        } else {
-#pragma unroll
-            for (int p = 0; p < traits<T>::PARTS; p++) {
-                words[4 * p + i] = upper_halves(a, b);
-                a = without_upper(a);
-                b = without_upper(b);
-            }
-        }
-    }
-    return o;
-}
-
-template <typename T> __device__ __forceinline__ operand<T> operand_of(const eight<T> &e)
-{
-    operand<T> o;
-    if constexpr (traits<T>::PARTS == 1) {
-        o.part[0] = e.x[0];
-    } else {
-        float x[8];
-#pragma unroll
-        for (int i = 0; i < 8; i++)
-            x[i] = e.at(i);
-        o = operand_of<T>(x);
-    }
-    return o;
-}
-
-/* Sums += rows times columns; smallest products first. */
-template <typename T>
-__device__ __forceinline__ void multiply(float (&sums)[4], const operand<T> &low, const operand<T> &high,
-                                         const operand<T> &w)
-{
-    constexpr int LAST = traits<T>::PARTS - 1;
-#pragma unroll
-    for (int sum = LAST; sum >= 0; sum--)
-#pragma unroll
-        for (int q = LAST; q >= 0; q--)
-            if (sum - q >= 0)
-                em_mma_32<typename traits<T>::half>(sums, {low.part[sum - q], high.part[sum - q]}, w.part[q]);
+    return FROM == EM_THIN_ATTENTION ? 1 : 2;
 }
 
 /* Which part of the product a thread works on. */
@@ -126,9 +36,9 @@ struct place {
     int warp, g, c, depth[2];
 };
 
-template <int COLUMNS, int EACH> __device__ __forceinline__ place place_of(const arguments &a)
+template <int FROM, int COLUMNS, int EACH> __device__ __forceinline__ place place_of(const arguments &a)
 {
-    place p = {0, (int)blockIdx.y * ROWS, (int)blockIdx.x / a.cluster * COLUMNS * 8};
+    place p = {0, (int)blockIdx.y * blocks<FROM>() * 16, (int)blockIdx.x / a.cluster * COLUMNS * 8};
     const int warps = blockDim.x / 32, rank = blockIdx.x % a.cluster;
     while (p.column >= a.column[p.weight + 1])
         p.weight++;
@@ -142,35 +52,36 @@ template <int COLUMNS, int EACH> __device__ __forceinline__ place place_of(const
     return p;
 }
 
-/* Rows of a warp: BLOCKS of 16, of which a lane has g and g + 8. */
+/* Rows of a warp: blocks of 16, of which a lane has g and g + 8. */
 __device__ __forceinline__ int row_of(const place &p, int b, int high)
 {
     return p.row + b * 16 + high * 8 + p.g;
 }
 
-template <typename T, int EACH> struct rows {
-    operand<T> x[EACH][BLOCKS][2];
+template <typename T, int FROM, int EACH> struct rows {
+    em_lane_operand<T> x[EACH][blocks<FROM>()][2];
 };
 
 template <bool WIDE, typename T, int EACH>
-__device__ __forceinline__ void read_plain(const arguments &a, const place &p, rows<T, EACH> *r)
+__device__ __forceinline__ void read_plain(const arguments &a, const place &p, rows<T, EM_THIN_PLAIN, EACH> *r)
 {
-    eight<T> e[EACH][BLOCKS][2];
+    constexpr int BLOCKS = blocks<EM_THIN_PLAIN>();
+    em_lane_eight<T> e[EACH][BLOCKS][2];
 #pragma unroll
     for (int i = 0; i < EACH; i++)
 #pragma unroll
         for (int b = 0; b < BLOCKS; b++)
 #pragma unroll
             for (int h = 0; h < 2; h++)
-                e[i][b][h] = fetch<WIDE>((const T *)a.t.x + (int64_t)row_of(p, b, h) * a.t.k + p.depth[i],
-                                         row_of(p, b, h) < a.t.m && p.depth[i] < a.t.k);
+                e[i][b][h] = em_lane_fetch<WIDE>((const T *)a.t.x + (int64_t)row_of(p, b, h) * a.t.k + p.depth[i],
+                                                 row_of(p, b, h) < a.t.m && p.depth[i] < a.t.k);
 #pragma unroll
     for (int i = 0; i < EACH; i++)
 #pragma unroll
         for (int b = 0; b < BLOCKS; b++)
 #pragma unroll
             for (int h = 0; h < 2; h++)
-                r->x[i][b][h] = operand_of<T>(e[i][b][h]);
+                r->x[i][b][h] = em_lane_operand_of<T>(e[i][b][h]);
 }
 
 __device__ __forceinline__ float quad_sum(float x)
@@ -181,8 +92,8 @@ __device__ __forceinline__ float quad_sum(float x)
 
 /* Mean, and one over the deviation, of each row of the tile. */
 struct moments {
-    float mean[ROWS], scale[ROWS];
-    float sum[MOST_WARPS][ROWS], squares[MOST_WARPS][ROWS];
+    float mean[MOST_ROWS], scale[MOST_ROWS];
+    float sum[MOST_WARPS][MOST_ROWS], squares[MOST_WARPS][MOST_ROWS];
 };
 
 /* A row's element after the norm. */
@@ -199,7 +110,7 @@ template <int EACH> __device__ __forceinline__ void join(const arguments &a, mom
 {
     const int row = threadIdx.x, warps = blockDim.x / 32;
     const float count = DEEP * EACH;
-    if (row >= ROWS)
+    if (row >= MOST_ROWS)
         return;
     float sum = 0, squares = 0;
     for (int w = 0; w < warps; w++)
@@ -215,7 +126,7 @@ template <int EACH> __device__ __forceinline__ void join(const arguments &a, mom
 
 /* Gain and bias of a norm, for the lane's depth. */
 template <typename T, int EACH> struct norm_weights {
-    eight<T> gain[EACH], bias[EACH];
+    em_lane_eight<T> gain[EACH], bias[EACH];
 };
 
 template <bool WIDE, typename T, int EACH>
@@ -223,19 +134,19 @@ __device__ __forceinline__ void read_norm_weights(const arguments &a, const plac
 {
 #pragma unroll
     for (int i = 0; i < EACH; i++) {
-        w->gain[i] = fetch<WIDE>((const T *)a.t.norm.gain + p.depth[i], a.t.norm.gain != NULL);
-        w->bias[i] = fetch<WIDE>((const T *)a.t.norm.bias + p.depth[i], a.t.norm.bias != NULL);
+        w->gain[i] = em_lane_fetch<WIDE>((const T *)a.t.norm.gain + p.depth[i], a.t.norm.gain != NULL);
+        w->bias[i] = em_lane_fetch<WIDE>((const T *)a.t.norm.bias + p.depth[i], a.t.norm.bias != NULL);
     }
 }
 
 template <bool WIDE, typename T> __device__ __forceinline__ void keep(T *to, const float (&v)[8])
 {
-    eight<T> e;
+    em_lane_eight<T> e;
 #pragma unroll
     for (int j = 0; j < 8; j++)
         ((T *)e.x)[j] = (T)v[j];
 #pragma unroll
-    for (int j = 0; j < traits<T>::FETCHES && WIDE; j++)
+    for (int j = 0; j < em_mma_traits<T>::FETCHES && WIDE; j++)
         ((uint4 *)to)[j] = e.x[j];
     for (int j = 0; j < 8 && !WIDE; j++)
         to[j] = (T)v[j];
@@ -244,10 +155,11 @@ template <bool WIDE, typename T> __device__ __forceinline__ void keep(T *to, con
 /* The depth is EACH * 32 of every warp of the block: there is no cluster, and no rest. */
 template <bool WIDE, typename T, int EACH>
 __device__ __forceinline__ void read_normal(const arguments &a, const place &p, const norm_weights<T, EACH> &w,
-                                            moments *m, rows<T, EACH> *r)
+                                            moments *m, rows<T, EM_THIN_NORM, EACH> *r)
 {
+    constexpr int BLOCKS = blocks<EM_THIN_NORM>();
     float v[BLOCKS][2][EACH][8];
-    eight<T> e[BLOCKS][2][EACH], added[BLOCKS][2][EACH];
+    em_lane_eight<T> e[BLOCKS][2][EACH], added[BLOCKS][2][EACH];
 #pragma unroll
     for (int b = 0; b < BLOCKS; b++)
 #pragma unroll
@@ -256,8 +168,8 @@ __device__ __forceinline__ void read_normal(const arguments &a, const place &p, 
             for (int i = 0; i < EACH; i++) {
                 const int64_t at = (int64_t)row_of(p, b, h) * a.t.k + p.depth[i];
                 const bool on = row_of(p, b, h) < a.t.m;
-                e[b][h][i] = fetch<WIDE>((const T *)a.t.x + at, on);
-                added[b][h][i] = fetch<WIDE>((const T *)a.t.norm.added + at, on && a.t.norm.added);
+                e[b][h][i] = em_lane_fetch<WIDE>((const T *)a.t.x + at, on);
+                added[b][h][i] = em_lane_fetch<WIDE>((const T *)a.t.norm.added + at, on && a.t.norm.added);
             }
 #pragma unroll
     for (int b = 0; b < BLOCKS; b++)
@@ -293,58 +205,75 @@ __device__ __forceinline__ void read_normal(const arguments &a, const place &p, 
                 for (int j = 0; j < 8; j++)
                     v[b][h][i][j] = normal<T>(v[b][h][i][j], m->mean[row], m->scale[row], a.t.norm.gain,
                                               w.gain[i].at(j), a.t.norm.bias, w.bias[i].at(j));
-                r->x[i][b][h] = operand_of<T>(v[b][h][i]);
+                r->x[i][b][h] = em_lane_operand_of<T>(v[b][h][i]);
                 if (blockIdx.x == 0 && p.row + row < a.t.m)
                     keep<WIDE>((T *)a.t.norm.normed + (int64_t)(p.row + row) * a.t.k + p.depth[i], v[b][h][i]);
             }
         }
 }
 
-/* A warp has a head, whose results are where a left operand's elements belong. */
-template <bool WIDE, typename T>
-__device__ __forceinline__ void read_attention(const arguments &a, const place &p, rows<T, 1> *r)
+/* The keys that row `lane` of the tile sees, of 16. */
+__device__ __forceinline__ int2 keys_of_row(const arguments &a, const place &p)
 {
     const auto &t = a.t.attention;
-    const int head = p.warp * 32, mine = p.row + threadIdx.x % 32;
-    int first = 0, end = 0; /* of the keys that row `lane` of the tile sees */
+    const int mine = p.row + threadIdx.x % 16;
+    int2 keys = {a.t.m, 0};
     for (int i = 0; i < t.segments; i++) {
         const int from = min(max(t.offsets[i * t.offset_step], 0), a.t.m);
         const int to = min(max(t.offsets[(i + 1) * t.offset_step], from), a.t.m);
-        if (from <= mine && mine < to) {
-            first = from;
-            end = to;
-        }
+        if (from <= mine && mine < to)
+            keys = {from, to};
     }
+    return keys;
+}
+
+/* A warp has a head, whose results are where a left operand's elements belong. Where 32 keys are all that there are
+ * they are fetched before it is known who sees them. */
+template <bool WIDE, typename T>
+__device__ __forceinline__ void read_attention(const arguments &a, const place &p, rows<T, EM_THIN_ATTENTION, 1> *r)
+{
+    constexpr int BLOCKS = blocks<EM_THIN_ATTENTION>();
+    const auto &t = a.t.attention;
+    const int head = p.warp * 32;
+    const em_short::head<T> one = {
+        (const T *)t.q + head, (const T *)t.k + head, (const T *)t.v + head, t.q_step, t.k_step, t.v_step};
+    const bool once = a.t.m <= em_short::KEYS;
+    em_short::queries<T, 32> q[BLOCKS];
+    em_short::tile<T, 32> tile;
+    em_short::result<32> x[BLOCKS];
+    em_short::seen keys[BLOCKS];
+    if (once)
+        em_short::fetch_tile<WIDE>(&tile, one, 0, a.t.m);
+#pragma unroll
+    for (int b = 0; b < BLOCKS; b++)
+        em_short::fetch_queries<WIDE>(&q[b], one, p.row + b * 16, a.t.m);
+    const int2 mine = keys_of_row(a, p);
+    const int first = __reduce_min_sync(~0u, mine.x), end = __reduce_max_sync(~0u, mine.y);
 #pragma unroll
     for (int b = 0; b < BLOCKS; b++) {
-        em_short::seen keys;
-        int from = __shfl_sync(~0u, first, b * 16), last = 0;
-        for (int i = 0; i < 2; i++) {
-            keys.first[i] = __shfl_sync(~0u, first, b * 16 + i * 8 + p.g);
-            keys.end[i] = __shfl_sync(~0u, end, b * 16 + i * 8 + p.g);
-        }
-        for (int i = 0; i < 16; i++) {
-            const int f = __shfl_sync(~0u, first, b * 16 + i), e = __shfl_sync(~0u, end, b * 16 + i);
-            from = e > f && (last == 0 || f < from) ? f : from;
-            last = max(last, e);
-        }
-        const em_short::head<T> one = {(const T *)t.q + head,
-                                       (const T *)t.k + head,
-                                       (const T *)t.v + head,
-                                       t.q_step,
-                                       t.k_step,
-                                       t.v_step,
-                                       last,
-                                       t.scale * 1.4426950408889634f,
-                                       WIDE};
-        const em_short::result<32> x = em_short::attend<T, 32>(one, p.row + b * 16, from, keys);
+        em_short::start(&x[b]);
 #pragma unroll
         for (int h = 0; h < 2; h++) {
-            uint32_t words[4];
-            em_short::divided<T, 32>(x, h, words);
-            r->x[0][b][h].part[0] = {words[0], words[1], words[2], words[3]};
+            keys[b].first[h] = __shfl_sync(~0u, mine.x, b * 16 + h * 8 + p.g);
+            keys[b].end[h] = __shfl_sync(~0u, mine.y, b * 16 + h * 8 + p.g);
         }
     }
+    for (int from = once ? 0 : first; from < end; from += em_short::KEYS) {
+        if (!once)
+            em_short::fetch_tile<WIDE>(&tile, one, from, end);
+        em_short::clear_values(&tile, from, first, end);
+#pragma unroll
+        for (int b = 0; b < BLOCKS; b++)
+            em_short::add_tile(q[b], tile, from, keys[b], t.scale * 1.4426950408889634f, &x[b]);
+    }
+#pragma unroll
+    for (int b = 0; b < BLOCKS; b++)
+#pragma unroll
+        for (int h = 0; h < 2; h++) {
+            float to[8];
+            em_short::divided(x[b], h, to);
+            r->x[0][b][h] = em_lane_operand_of<T>(to);
+        }
 }
 
 /* x[row, i] as the product sees it. */
@@ -373,25 +302,30 @@ __device__ __noinline__ float sum_alone(const arguments &a, const place &p, cons
     return sum;
 }
 
-__device__ __forceinline__ void cluster_arrive_and_wait()
+__device__ __forceinline__ void cluster_arrive()
 {
 #if __CUDA_ARCH__ >= 900
-    asm volatile("barrier.cluster.arrive.release.aligned;\n\tbarrier.cluster.wait.acquire.aligned;" ::: "memory");
+    asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
 #endif
 }
 
-/* What block `rank` of the cluster has at this place of its shared memory. */
-__device__ __forceinline__ float2 of_block(const float2 *here, int rank)
+__device__ __forceinline__ void cluster_wait()
 {
-    float2 x = *here;
+#if __CUDA_ARCH__ >= 900
+    asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
+#endif
+}
+
+/* To this place of the shared memory of block `rank` of the cluster. */
+__device__ __forceinline__ void store_at(const float2 *here, int rank, float2 x)
+{
 #if __CUDA_ARCH__ >= 900
     unsigned at;
     asm volatile("mapa.shared::cluster.u32 %0, %1, %2;"
                  : "=r"(at)
                  : "r"((unsigned)__cvta_generic_to_shared(here)), "r"(rank));
-    asm volatile("ld.shared::cluster.v2.f32 {%0, %1}, [%2];" : "=f"(x.x), "=f"(x.y) : "r"(at) : "memory");
+    asm volatile("st.shared::cluster.v2.f32 [%0], {%1, %2};" ::"r"(at), "f"(x.x), "f"(x.y) : "memory");
 #endif
-    return x;
 }
 
 template <int COLUMNS> constexpr int pitch()
@@ -399,86 +333,150 @@ template <int COLUMNS> constexpr int pitch()
     return COLUMNS * 8 + 2;
 }
 
-/* Bias, activation, residual and rounding of one element. */
-template <typename T>
-__device__ __forceinline__ void finish(const arguments &a, const place &p, const moments *m, int row, int column,
-                                       float sum)
+/* Two neighbours of the result that a thread finishes, and what is fetched for them early. */
+struct pair {
+    int row, column; /* of the tile */
+    float bias[2], residual[2];
+};
+
+template <int COLUMNS> __device__ __forceinline__ pair pair_at(int i)
 {
-    const int n = a.column[p.weight] + p.column + column;
-    if (p.row + row >= a.t.m || n >= a.column[p.weight + 1])
-        return;
-    if (traits<T>::PARTS > 1 && !isfinite(sum))
-        sum = sum_alone<T>(a, p, m, row, p.column + column);
-    const int64_t at = (int64_t)(p.row + row) * a.t.n + n;
-    sum = em_activate((int)a.t.activation, a.t.bias ? sum + (float)((const T *)a.t.bias)[n] : sum);
-    ((T *)a.t.out)[at] = (T)(a.t.residual ? sum + (float)((const T *)a.t.residual)[at] : sum);
+    return {i / (COLUMNS * 4), i % (COLUMNS * 4) * 2};
 }
 
-/* The warps' sums, then the blocks', two neighbours a thread. */
-template <typename T, int COLUMNS>
-__device__ __forceinline__ void put_together(const arguments &a, const place &p, const moments *m, float *sums)
+__device__ __forceinline__ bool is_there(const arguments &a, const place &p, const pair &at, int i)
 {
-    constexpr int PAIRS = COLUMNS * 4, PITCH = pitch<COLUMNS>();
-    __shared__ float2 partial[ROWS * PAIRS];
-    const int warps = blockDim.x / 32, rank = blockIdx.x % a.cluster;
+    return p.row + at.row < a.t.m && a.column[p.weight] + p.column + at.column + i < a.column[p.weight + 1];
+}
+
+template <typename T> __device__ __forceinline__ void read_bias(const arguments &a, const place &p, pair *at)
+{
+    const T *bias = (const T *)a.t.bias + a.column[p.weight] + p.column + at->column;
+#pragma unroll
+    for (int i = 0; i < 2; i++)
+        at->bias[i] = a.t.bias && is_there(a, p, *at, i) ? (float)bias[i] : 0.0f;
+}
+
+__device__ __forceinline__ int64_t index_of(const arguments &a, const place &p, const pair &at)
+{
+    return (int64_t)(p.row + at.row) * a.t.n + a.column[p.weight] + p.column + at.column;
+}
+
+template <typename T> __device__ __forceinline__ void read_residual(const arguments &a, const place &p, pair *at)
+{
+    const T *residual = (const T *)a.t.residual + index_of(a, p, *at);
+#pragma unroll
+    for (int i = 0; i < 2; i++)
+        at->residual[i] = a.t.residual && is_there(a, p, *at, i) ? (float)residual[i] : 0.0f;
+}
+
+/* Bias, activation, residual and rounding. */
+template <typename T, int FROM>
+__device__ __forceinline__ void finish(const arguments &a, const place &p, const moments *m, const pair &at, float2 sum)
+{
+    T *to = (T *)a.t.out + index_of(a, p, at);
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+        float x = i ? sum.y : sum.x;
+        if (!is_there(a, p, at, i))
+            continue;
+        if (em_mma_traits<T>::PARTS > 1 && FROM != EM_THIN_ATTENTION && !isfinite(x))
+            x = sum_alone<T>(a, p, m, at.row, p.column + at.column + i);
+        x = em_activate((int)a.t.activation, a.t.bias ? x + at.bias[i] : x);
+        to[i] = (T)(a.t.residual ? x + at.residual[i] : x);
+    }
+}
+
+/* A pair that was not fetched early. */
+template <typename T, int FROM, int COLUMNS>
+__device__ __forceinline__ void finish_late(const arguments &a, const place &p, const moments *m, int i, float2 sum)
+{
+    pair at = pair_at<COLUMNS>(i);
+    read_bias<T>(a, p, &at);
+    read_residual<T>(a, p, &at);
+    finish<T, FROM>(a, p, m, at, sum);
+}
+
+/* The warps' sums, then the blocks', two neighbours a thread; `early` is the first of them that the thread finishes.
+ * Pair i is block i % cluster's, to which the others bring theirs. */
+template <typename T, int FROM, int COLUMNS>
+__device__ __forceinline__ void put_together(const arguments &a, const place &p, const moments *m, const float *sums,
+                                             const pair &early)
+{
+    constexpr int PAIRS = COLUMNS * 4, PITCH = pitch<COLUMNS>(), ROWS = 16 * blocks<FROM>();
+    __shared__ float2 brought[ROWS * PAIRS]; /* [cluster][pairs of a block] */
+    const int warps = blockDim.x / 32, rank = blockIdx.x % a.cluster, own = ROWS * PAIRS / a.cluster;
+    if (a.cluster > 1)
+        cluster_wait(); /* all have begun: they arrived as they did */
     for (int i = threadIdx.x; i < ROWS * PAIRS; i += blockDim.x) {
-        const int row = i / PAIRS, column = i % PAIRS * 2;
+        const float *from = sums + i / PAIRS * PITCH + i % PAIRS * 2;
         float2 sum = {0, 0};
 #pragma unroll 4
         for (int w = 0; w < warps; w++) {
-            const float2 x = *(const float2 *)(sums + (w * ROWS + row) * PITCH + column);
+            const float2 x = *(const float2 *)(from + w * ROWS * PITCH);
             sum = {sum.x + x.x, sum.y + x.y};
         }
-        if (a.cluster > 1) {
-            partial[i] = sum;
-        } else {
-            finish<T>(a, p, m, row, column, sum.x);
-            finish<T>(a, p, m, row, column + 1, sum.y);
-        }
+        if (a.cluster > 1)
+            store_at(&brought[rank * own + i / a.cluster], i % a.cluster, sum);
+        else if (i == (int)threadIdx.x)
+            finish<T, FROM>(a, p, m, early, sum);
+        else
+            finish_late<T, FROM, COLUMNS>(a, p, m, i, sum);
     }
     if (a.cluster == 1)
         return;
-    cluster_arrive_and_wait();
-    for (int i = rank + threadIdx.x * a.cluster; i < ROWS * PAIRS; i += blockDim.x * a.cluster) {
+    cluster_arrive();
+    cluster_wait();
+    for (int i = threadIdx.x; i < own; i += blockDim.x) {
         float2 sum = {0, 0};
 #pragma unroll 4
-        for (int b = 0; b < a.cluster; b++) {
-            const float2 x = of_block(&partial[i], b);
-            sum = {sum.x + x.x, sum.y + x.y};
-        }
-        finish<T>(a, p, m, i / PAIRS, i % PAIRS * 2, sum.x);
-        finish<T>(a, p, m, i / PAIRS, i % PAIRS * 2 + 1, sum.y);
+        for (int b = 0; b < a.cluster; b++)
+            sum = {sum.x + brought[b * own + i].x, sum.y + brought[b * own + i].y};
+        if (i == (int)threadIdx.x)
+            finish<T, FROM>(a, p, m, early, sum);
+        else
+            finish_late<T, FROM, COLUMNS>(a, p, m, rank + i * a.cluster, sum);
     }
-    cluster_arrive_and_wait(); /* nobody reads from here any more */
+}
+
+/* Threads of a block, at most: some need many registers. */
+template <typename T, int FROM, int EACH> constexpr int threads()
+{
+    return EACH == 1 && !(FROM == EM_THIN_ATTENTION && sizeof(T) == 4) ? MOST_WARPS * 32 : FEW_WARPS * 32;
 }
 
 template <typename T, int FROM, int COLUMNS, int EACH, bool WIDE>
-__global__ void __launch_bounds__(EACH == 1 ? 512 : 384, 1) thin_kernel(const __grid_constant__ arguments a)
+__global__ void __launch_bounds__(threads<T, FROM, EACH>(), 1) thin_kernel(const __grid_constant__ arguments a)
 {
-    constexpr int PITCH = pitch<COLUMNS>();
+    constexpr int PITCH = pitch<COLUMNS>(), BLOCKS = blocks<FROM>(), ROWS = 16 * BLOCKS;
     extern __shared__ float sums[];
     __shared__ moments shared;
     moments *m = FROM == EM_THIN_NORM ? &shared : NULL;
-    const place p = place_of<COLUMNS, EACH>(a);
-    rows<T, EACH> x;
-    operand<T> w[EACH][COLUMNS];
+    const place p = place_of<FROM, COLUMNS, EACH>(a);
+    rows<T, FROM, EACH> x;
+    em_lane_operand<T> w[EACH][COLUMNS];
     norm_weights<T, EACH> own;
+    pair early = pair_at<COLUMNS>(blockIdx.x % a.cluster + threadIdx.x * a.cluster);
     em_grid_next();
+    if (a.cluster > 1)
+        cluster_arrive();
     if (!a.t.constant)
         em_grid_wait();
     if constexpr (FROM == EM_THIN_NORM)
         read_norm_weights<WIDE>(a, p, &own);
+    read_bias<T>(a, p, &early);
 #pragma unroll
     for (int i = 0; i < EACH; i++)
 #pragma unroll
         for (int j = 0; j < COLUMNS; j++) {
             const int column = p.column + j * 8 + p.g;
             const bool on = column < a.t.w[p.weight].rows && p.depth[i] < a.t.k;
-            w[i][j] = operand_of<T>(
-                fetch<WIDE>((const T *)a.t.w[p.weight].at + column * a.t.w[p.weight].step + p.depth[i], on));
+            w[i][j] = em_lane_operand_of<T>(
+                em_lane_fetch<WIDE>((const T *)a.t.w[p.weight].at + column * a.t.w[p.weight].step + p.depth[i], on));
         }
     if (a.t.constant)
         em_grid_wait();
+    read_residual<T>(a, p, &early);
     if constexpr (FROM == EM_THIN_NORM)
         read_normal<WIDE>(a, p, own, m, &x);
     else if constexpr (FROM == EM_THIN_ATTENTION)
@@ -492,13 +490,13 @@ __global__ void __launch_bounds__(EACH == 1 ? 512 : 384, 1) thin_kernel(const __
             float v[4] = {};
 #pragma unroll
             for (int i = 0; i < EACH; i++)
-                multiply<T>(v, x.x[i][b][0], x.x[i][b][1], w[i][j]);
+                em_lane_multiply<T>(v, x.x[i][b][0], x.x[i][b][1], w[i][j]);
             float *to = sums + (p.warp * ROWS + b * 16 + p.g) * PITCH + j * 8 + p.c * 2;
             *(float2 *)to = {v[0], v[1]};
             *(float2 *)(to + 8 * PITCH) = {v[2], v[3]};
         }
     __syncthreads();
-    put_together<T, COLUMNS>(a, p, m, sums);
+    put_together<T, FROM, COLUMNS>(a, p, m, sums, early);
 }
 
 } // namespace em_thin
