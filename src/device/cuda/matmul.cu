@@ -8,27 +8,36 @@
 /* A tile's kernels and what is known of it. */
 typedef struct tile {
     void (*kernel[2])(const arguments); /* of bf16, of f16 */
-    int rows, columns, resident, threads, bytes;
+    int rows, columns, resident, threads, stage_bytes, sum_bytes;
+    /* nanoseconds, as measured on an H200: of a step of depth; of beginning and end, alone and of a divided depth */
+    int step, ends, ends_divided;
 } tile;
 
-#define TILE(WARPGROUPS, COLUMNS, STAGES, RESIDENT)                                                                    \
-    {                                                                                                                  \
-        {matmul_kernel<shape<__nv_bfloat16, WARPGROUPS, COLUMNS, STAGES, RESIDENT>>,                                   \
-         matmul_kernel<shape<__half, WARPGROUPS, COLUMNS, STAGES, RESIDENT>>},                                         \
-            64 * WARPGROUPS, COLUMNS, RESIDENT, shape<__half, WARPGROUPS, COLUMNS, STAGES, RESIDENT>::THREADS,         \
-            shape<__half, WARPGROUPS, COLUMNS, STAGES, RESIDENT>::SHARED_BYTES                                         \
-    }
+template <int WARPGROUPS, int COLUMNS, int RESIDENT> static tile tile_of(int step, int ends, int ends_divided)
+{
+    typedef shape<__nv_bfloat16, WARPGROUPS, COLUMNS, RESIDENT> S;
+    return {{matmul_kernel<S>, matmul_kernel<shape<__half, WARPGROUPS, COLUMNS, RESIDENT>>},
+            S::ROWS,
+            S::COLUMNS,
+            S::RESIDENT,
+            S::THREADS,
+            S::STAGE_BYTES,
+            S::SUM_BYTES,
+            step,
+            ends,
+            ends_divided};
+}
 
 static const tile tiles[] = {
-    TILE(1, 32, 8, 2), TILE(1, 64, 6, 2),  TILE(1, 128, 4, 2), TILE(2, 64, 4, 2),
-    TILE(2, 96, 3, 2), TILE(2, 128, 3, 2), TILE(2, 192, 5, 1), TILE(2, 256, 4, 1),
+    tile_of<1, 32, 2>(200, 1500, 2600),  tile_of<1, 64, 2>(245, 1700, 3300),   tile_of<1, 128, 2>(300, 2400, 4500),
+    tile_of<2, 64, 2>(340, 2100, 3800),  tile_of<2, 96, 2>(450, 2800, 4500),   tile_of<2, 128, 2>(460, 3000, 5000),
+    tile_of<2, 192, 1>(540, 3500, 9000), tile_of<2, 256, 1>(650, 4000, 10500),
 };
 
 /* How a job is divided. */
 typedef struct choice {
     const tile *of;
-    sharing how;
-    int cluster;
+    int cluster; /* blocks that divide the depth */
 } choice;
 
 static int64_t divide_up(int64_t a, int64_t b)
@@ -55,47 +64,37 @@ static int64_t column_tiles(const em__matmul *job, const tile *t)
     return n;
 }
 
-/* Blocks, those that only complete a cluster among them. */
 static int64_t blocks_of(const em__matmul *job, const choice *c)
 {
-    int64_t rows = divide_up(job->m, c->of->rows), columns = column_tiles(job, c->of);
-    if (c->how == SHARE_WEIGHT)
-        return divide_up(rows, 2) * 2 * columns;
-    if (c->how == SHARE_X)
-        return divide_up(columns, 2) * 2 * rows;
-    return rows * columns * c->cluster;
+    return divide_up(job->m, c->of->rows) * column_tiles(job, c->of) * c->cluster;
 }
 
-/*
- * Nanoseconds, roughly: a multiprocessor's blocks share its matrix units and what it can read, and each round has a
- * beginning and an end that nothing hides but the other block. As measured on an H200.
- */
+static int64_t steps_of(const em__matmul *job, const choice *c)
+{
+    return divide_up(divide_up(job->k, DEEP), c->cluster);
+}
+
+/* Nanoseconds, roughly: a multiprocessor's blocks share what it can read and multiply, and each round has a beginning
+ * and an end that nothing hides but the other block. Clusters of four do not fill the chip. */
 static double cost(const em__cuda *cuda, const em__matmul *job, const choice *c)
 {
     const tile *t = c->of;
-    const double steps = (double)divide_up(divide_up(job->k, DEEP), c->how == SPLIT ? c->cluster : 1);
-    const double shared_x = c->how == SHARE_X ? 0.5 : 1, shared_w = c->how == SHARE_WEIGHT ? 0.5 : 1;
-    const double multiply = t->rows * t->columns * DEEP / 2048.0 / 1.5;
-    const double read = (t->rows * shared_x + t->columns * shared_w) * DEEP * 2 / 70.0;
-    const double step = (multiply > read ? multiply : read) + 20;
-    const double ends = 1200 + (c->how == SPLIT ? 900 : 0) + t->rows * t->columns / 20.0;
-    const int64_t blocks = blocks_of(job, c), each = divide_up(blocks, cuda->sms);
-    const double rounds = (double)divide_up(each, t->resident);
-    return (double)each * steps * step + rounds * ends;
+    const int64_t at_once = c->cluster == 4 ? cuda->sms * 7 / 8 : cuda->sms;
+    const int64_t each = divide_up(blocks_of(job, c), at_once), rounds = divide_up(each, t->resident);
+    double ends = c->cluster > 1 ? t->ends_divided : t->ends;
+    if (job->activation != EM__OP_COPY)
+        ends += 0.1 * t->rows * width(job, t) / t->resident;
+    return (double)(each * steps_of(job, c) * t->step) + (double)rounds * ends;
 }
 
 static choice choose(const em__cuda *cuda, const em__matmul *job)
 {
-    static const struct {
-        sharing how;
-        int cluster;
-    } ways[] = {{ALONE, 1}, {SHARE_WEIGHT, 2}, {SHARE_X, 2}, {SPLIT, 2}, {SPLIT, 4}};
     choice best = {};
     double least = 0;
     for (const tile &t : tiles)
-        for (const auto &way : ways) {
-            const choice c = {&t, way.how, way.cluster};
-            if (way.how == SPLIT && (divide_up(job->k, DEEP) < 2 * way.cluster))
+        for (int cluster = 1; cluster <= 4; cluster *= 2) {
+            const choice c = {&t, cluster};
+            if (cluster > 1 && divide_up(job->k, DEEP) < 2 * cluster)
                 continue;
             const double now = cost(cuda, job, &c);
             if (!best.of || now < least) {
@@ -104,6 +103,23 @@ static choice choose(const em__cuda *cuda, const em__matmul *job)
             }
         }
     return best;
+}
+
+/* Stages of the ring: as many as fit, and serve. */
+static int stages_of(const em__cuda *cuda, const em__matmul *job, const choice *c)
+{
+    const size_t room = cuda->shared_bytes - 2048, half = room / 2 - 1024;
+    const bool two = c->of->resident > 1 && (c->cluster > 1 || blocks_of(job, c) > cuda->sms);
+    int64_t stages = (int64_t)((two ? half : room) / (size_t)c->of->stage_bytes), steps = steps_of(job, c);
+    if (stages > MOST_STAGES)
+        stages = MOST_STAGES;
+    return (int)(stages < steps ? stages : steps);
+}
+
+static size_t shared_bytes(const tile *t, int stages)
+{
+    const int ring = stages * t->stage_bytes;
+    return (size_t)(ring > t->sum_bytes ? ring : t->sum_bytes) + 1024;
 }
 
 static bool is_real(em_dtype dtype)
@@ -129,10 +145,22 @@ bool em__matmul_takes(const em__cuda *cuda, const em__matmul *job)
     return fits && divide_up(job->m, 64) * divide_up(columns, 32) < most;
 }
 
+/* What cuBLASLt takes, roughly, and the kernel that follows where it does not do all: also as measured. */
 bool em__matmul_pays(const em__cuda *cuda, const em__matmul *job)
 {
-    (void)cuda;
-    return (double)job->m * (double)job->matrix[0].n * (double)job->k < 4e9;
+    const choice c = choose(cuda, job);
+    const bool half = job->out_dtype != EM_F32;
+    bool follows = job->activation != EM__OP_COPY || job->pair;
+    double theirs = 0;
+    for (int i = 0; i < job->matrices; i++) {
+        const double sums = (double)job->m * (double)job->matrix[i].n,
+                     product = 1800 + sums * 2 * (double)job->k / 76e4;
+        theirs += product > 3000 ? product : 3000;
+        follows = follows || (half && job->matrix[i].bias);
+    }
+    for (int i = 0; i < job->matrices && follows; i++)
+        theirs += (i == 0 ? 1500 : 0) + (double)job->m * (double)job->matrix[i].n * 12 / 4500;
+    return cost(cuda, job, &c) <= theirs;
 }
 
 bool em__matmul_aligned(const em__matmul *job)
@@ -178,23 +206,25 @@ static void fill_results(arguments *a, const em__matmul *job, const tile *t)
 
 static bool fill(arguments *a, const em__matmul *job, const choice *c)
 {
-    bool made = em_map_halves(&a->x, job->dtype, job->x, job->m, job->k, job->x_step, c->of->rows / 2);
+    a->x_box = job->m <= c->of->rows / 2 ? c->of->rows / 2 : c->of->rows;
+    bool made = em_map_halves(&a->x, job->dtype, job->x, job->m, job->k, job->x_step, a->x_box);
     for (int i = 0; i < job->matrices; i++)
         made = made && em_map_halves(&a->w[i], job->dtype, job->matrix[i].weight, job->matrix[i].n, job->k,
-                                     job->matrix[i].step, c->of->columns / 2);
+                                     job->matrix[i].step, width(job, c->of));
     a->matrices = results(job);
     fill_results(a, job, c->of);
     a->m = (int)job->m;
     a->steps = (int)divide_up(job->k, DEEP);
-    a->row_groups = (int)divide_up(divide_up(job->m, c->of->rows), c->how == SHARE_WEIGHT ? 2 : 1);
+    a->row_tiles = (int)divide_up(job->m, c->of->rows);
     a->op = (int)job->activation;
     a->cluster = c->cluster;
-    a->how = c->how;
     a->pair = job->pair;
     a->bias = job->bias_dtype;
     a->residual = job->residual_dtype;
     a->out = job->out_dtype;
     a->by_four = lies_by_four(job, a);
+    a->direct = a->by_four && c->cluster == 1 && (job->out_dtype == EM_F32 || job->out_dtype == job->dtype) &&
+                (!job->residual || job->residual_dtype == job->out_dtype);
     return made;
 }
 
@@ -206,11 +236,14 @@ static em_status run_as(em__cuda *cuda, const em__matmul *job, const choice *c, 
                 (long long)job->k, (long long)job->matrix[0].n);
     /* A replay follows all that was asked before, so that constants lie ready; a launch may overlap what made them. */
     a.constant = job->constant && cuda->recording;
+    a.stages = stages_of(cuda, job, c);
+    const size_t shared = shared_bytes(c->of, a.stages);
     auto kernel = c->of->kernel[job->dtype == EM_F16];
     EM__TRY(em__cuda_check(
-        cuda, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, c->of->bytes), what));
+        cuda, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)cuda->shared_bytes - 1024),
+        what));
     return em_launch_clusters(cuda, what, kernel, (unsigned)c->cluster, (unsigned)blocks_of(job, c),
-                              (unsigned)c->of->threads, (size_t)c->of->bytes, a);
+                              (unsigned)c->of->threads, shared, a);
 }
 
 em_status em__matmul_run(em__cuda *cuda, const em__matmul *job, const char *what)

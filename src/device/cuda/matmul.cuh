@@ -6,8 +6,8 @@
  * of up to three weights side by side, or of a pair: out = activation(x w0^T) * (x w1^T). Sums are f32 until the end.
  *
  * A block makes a tile of the result: one warp has the copy engine bring tiles of x and of the weights into a ring in
- * shared memory, warpgroups multiply from there. Blocks of a cluster share what they read, or divide the depth among
- * them and add up their sums in order of depth. Which tile and which cluster: by shapes and chip alone.
+ * shared memory, warpgroups multiply from there. Where there are few tiles the blocks of a cluster divide the depth
+ * among them and add up their sums in order of depth. Which tile and which cluster: by shapes and chip alone.
  *
  * Weights that are constants of a program begin to flow before the kernel before has ended.
  */

@@ -1,6 +1,6 @@
 /*
- * Products of Hopper's matrix units with both operands in shared memory, and what blocks of a cluster do for each
- * other: tiles that the copy engine brings to two of them, barriers and sums of a neighbour. For sm_90a alone.
+ * Products of Hopper's matrix units with both operands in shared memory, and how blocks of a cluster read each other's
+ * shared memory. For sm_90a alone.
  */
 #ifndef EM_DEVICE_CUDA_WGMMA_SHARED_CUH
 #define EM_DEVICE_CUDA_WGMMA_SHARED_CUH
@@ -12,36 +12,12 @@
 
 #include "device/cuda/wgmma.cuh"
 
-/* A tile as em_tile_load brings it, at the same place of each block whose bit is set in `blocks`; the barrier at the
- * same place of each counts the bytes. */
-__device__ __forceinline__ void em_tile_load_shared(void *to, const CUtensorMap *map, int x, int y, uint64_t *barrier,
-                                                    uint16_t blocks)
-{
-    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes.multicast::cluster "
-                 "[%0], [%1, {%2, %3}], [%4], %5;" ::"r"(em_shared(to)),
-                 "l"((uint64_t)map), "r"(x), "r"(y), "r"(em_shared(barrier)), "h"(blocks)
-                 : "memory");
-}
-
-__device__ __forceinline__ unsigned em_cluster_rank()
-{
-    unsigned rank;
-    asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
-    return rank;
-}
-
 /* Where block `rank` has what lies at `p` here. */
 __device__ __forceinline__ uint32_t em_cluster_map(const void *p, unsigned rank)
 {
     uint32_t at;
     asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(at) : "r"(em_shared(p)), "r"(rank));
     return at;
-}
-
-__device__ __forceinline__ void em_cluster_arrive(uint64_t *barrier, unsigned rank)
-{
-    asm volatile("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(em_cluster_map(barrier, rank))
-                 : "memory");
 }
 
 __device__ __forceinline__ float4 em_cluster_load(const float4 *p, unsigned rank)
