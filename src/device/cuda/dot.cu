@@ -1,9 +1,11 @@
 /*
- * DOT_GENERAL: of floats and complex by cuBLASLt, of f32 with half weights by mixed.h, of integers, predicates and f8
- * by a kernel of its own (dot_any.cu). Operands whose axes do not step evenly are copied first.
+ * DOT_GENERAL: of halves by matmul.cuh where that is faster than cuBLASLt, of floats and complex by cuBLASLt, of f32
+ * with half weights by mixed.h, of integers, predicates and f8 by a kernel of its own (dot_any.cu). Operands whose axes
+ * do not step evenly are copied first.
  */
 #include "device/cuda/dot.h"
 
+#include "device/cuda/matmul.cuh"
 #include "device/cuda/mixed.h"
 #include "device/cuda/side.h"
 #include "device/cuda/tiles.h"
@@ -67,6 +69,50 @@ static em_status run_blas(em_device *device, const em__call *call)
     return em__cuda_gemm(cuda, &g, a, b, NULL, NULL, call->out.data);
 }
 
+/* Halves by halves; x of f32 that may be rounded lies rounded in scratch. */
+static em__matmul matmul_of(const sides *s, const em__call *call, const void *x, const void *w)
+{
+    const bool rounds = call->in[1].spec.dtype != call->out.spec.dtype;
+    em__matmul j = {};
+    j.dtype = call->in[1].spec.dtype;
+    j.m = s->a.rows;
+    j.k = s->a.depth;
+    j.x = x;
+    j.x_step = rounds || j.m == 1 ? j.k : s->a.as.ld;
+    j.matrices = 1;
+    j.matrix[0].n = s->b.rows;
+    j.matrix[0].weight = w;
+    j.matrix[0].step = s->b.rows == 1 ? j.k : s->b.as.ld;
+    j.matrix[0].out = call->out.data;
+    j.constant = !s->b.copied && (call->constant >> 1 & 1);
+    j.activation = EM__OP_COPY;
+    j.out_dtype = call->out.spec.dtype;
+    return j;
+}
+
+static bool suits_matmul(const em__cuda *cuda, const sides *s, const em__call *call)
+{
+    const em_dtype x = call->in[0].spec.dtype, w = call->in[1].spec.dtype, out = call->out.spec.dtype;
+    const bool rounds = w == EM_BF16 && x == EM_F32 && out == EM_F32 && call->half_products;
+    if (s->a.batch != 1 || s->b.as.across || (!rounds && (x != w || out != w || s->a.as.across)))
+        return false;
+    const em__matmul j = matmul_of(s, call, NULL, NULL);
+    return em__matmul_takes(cuda, &j) && em__matmul_pays(cuda, &j);
+}
+
+static em_status run_matmul(em_device *device, const em__call *call)
+{
+    em__cuda *cuda = em__cuda_of(device);
+    sides s = sides_of(call);
+    em__gemm g = gemm_of(&s, call->out.spec.dtype);
+    const void *a, *b;
+    char *room;
+    EM__TRY(place(cuda, &s, call, &room, &a, &b));
+    const em__matmul j = matmul_of(&s, call, a, b);
+    return em__matmul_aligned(&j) ? em__matmul_run(cuda, &j, "dot_general")
+                                  : em__cuda_gemm(cuda, &g, a, b, NULL, NULL, call->out.data);
+}
+
 static em_status run_any(em_device *device, const em__call *call)
 {
     em__cuda *cuda = em__cuda_of(device);
@@ -90,8 +136,11 @@ static em__tiles tiles_of(const sides *s, const em__call *call, const void *x, c
     return t;
 }
 
-/* By tiles where that is wanted and the copy engine can take the operands where they lie. */
-static em_status run_sides(em_device *device, const em__call *call, bool by_tiles)
+/* What may come instead of cuBLASLt. */
+typedef enum way { BY_BLAS, BY_TILES, BY_MATMUL } way;
+
+/* As wanted where the copy engine can take the operands where they lie. */
+static em_status run_sides(em_device *device, const em__call *call, way by)
 {
     em__cuda *cuda = em__cuda_of(device);
     sides s = sides_of(call);
@@ -101,20 +150,28 @@ static em_status run_sides(em_device *device, const em__call *call, bool by_tile
     char *room;
     EM__TRY(place(cuda, &s, call, &room, &x, &weight.w));
     em__tiles t = tiles_of(&s, call, x, weight.w);
-    if (by_tiles && em__cuda_tiles_aligned(&t))
+    if (by == BY_TILES && em__cuda_tiles_aligned(&t))
         return em__cuda_tiles(cuda, &t);
     EM__TRY(em__cuda_mixed_begin(cuda, &m, x, room));
+    const em__matmul j = matmul_of(&s, call, room, weight.w);
+    if (by == BY_MATMUL && em__matmul_aligned(&j))
+        return em__matmul_run(cuda, &j, "dot_general");
     return em__cuda_mixed_run(cuda, &m, x, &weight, room);
 }
 
 static em_status run_tiles(em_device *device, const em__call *call)
 {
-    return run_sides(device, call, true);
+    return run_sides(device, call, BY_TILES);
+}
+
+static em_status run_rounded(em_device *device, const em__call *call)
+{
+    return run_sides(device, call, BY_MATMUL);
 }
 
 static em_status run_mixed(em_device *device, const em__call *call)
 {
-    return run_sides(device, call, false);
+    return run_sides(device, call, BY_BLAS);
 }
 
 extern "C" bool em__cuda_prepare_dot(em__cuda *cuda, const em__call *call, em__plan *plan)
@@ -132,9 +189,9 @@ extern "C" bool em__cuda_prepare_dot(em__cuda *cuda, const em__call *call, em__p
         plan->scratch += em__cuda_mixed_scratch(&m, s.b.rows);
         em__tiles t = tiles_of(&s, call, NULL, NULL);
         bool tiles = call->in[1].spec.dtype == EM_BF16 && em__cuda_tiles_takes(cuda, &t);
-        plan->kernel = tiles ? run_tiles : run_mixed;
+        plan->kernel = suits_matmul(cuda, &s, call) ? run_rounded : tiles ? run_tiles : run_mixed;
         return em__cuda_mixed_takes(cuda, &m, &weight);
     }
-    plan->kernel = em__cuda_product_any_takes(&g) ? run_any : run_blas;
+    plan->kernel = em__cuda_product_any_takes(&g) ? run_any : suits_matmul(cuda, &s, call) ? run_matmul : run_blas;
     return plan->kernel == run_any || em__cuda_gemm_takes(cuda, &g);
 }

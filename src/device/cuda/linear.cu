@@ -1,10 +1,12 @@
 /*
- * FUSED_LINEAR: a product for each weight, its columns beside those of the one before. cuBLASLt adds bias and residual
- * where no activation stands between them; otherwise a kernel does bias, activation and residual over the sums, which
- * stay f32 when the result is a half type.
+ * FUSED_LINEAR: a product for each weight, its columns beside those of the one before. On Hopper one kernel does it all
+ * where that is faster (matmul.cuh, tiles.h). Else cuBLASLt adds bias and residual where no activation stands between
+ * them; otherwise a kernel does bias, activation and residual over the sums, which stay f32 when the result is a half
+ * type.
  */
 #include "device/cuda/finish.h"
 #include "device/cuda/linear_cut.h"
+#include "device/cuda/matmul.cuh"
 #include "device/cuda/mixed.h"
 #include "device/cuda/side.h"
 #include "device/cuda/thin.h"
@@ -167,6 +169,52 @@ static em__tiles tiles_of(const linear *l, const em__call *call)
     return t;
 }
 
+static bool is_constant(const em__call *call, int operand)
+{
+    return call->constant >> operand & 1;
+}
+
+/* The product of halves, with all that follows; x of f32 that may be rounded is rounded into scratch before. */
+static em__matmul matmul_of(const linear *l, const em__call *call)
+{
+    const bool rounds = l->weight != l->dtype;
+    em__matmul j = {};
+    j.dtype = l->weight;
+    j.m = l->m;
+    j.k = l->k;
+    j.x = rounds ? call->scratch : call->in[0].data;
+    j.x_step = rounds || l->m == 1 ? l->k : l->x.as.ld;
+    j.matrices = l->weights <= EM_MATMUL_MATRICES ? l->weights : 0;
+    j.joined = true;
+    j.constant = !l->bias || is_constant(call, l->bias);
+    j.activation = l->activation;
+    j.bias_dtype = j.residual_dtype = j.out_dtype = l->dtype;
+    const char *bias = l->bias ? (const char *)call->in[l->bias].data : NULL;
+    for (int i = 0; i < j.matrices; i++) {
+        j.matrix[i].n = l->w[i].rows;
+        j.matrix[i].weight = l->w[i].ordered.data;
+        j.matrix[i].step = l->w[i].rows == 1 ? l->k : l->w[i].as.ld;
+        j.matrix[i].bias = bias;
+        j.constant = j.constant && is_constant(call, em__linear_weight(call->ints, i));
+        bias = bias ? bias + (size_t)l->w[i].rows * em_dtype_size(l->dtype) : NULL;
+    }
+    j.matrix[0].out = call->out.data;
+    j.residual = l->residual ? call->in[l->residual].data : NULL;
+    return j;
+}
+
+static bool suits_matmul(em__cuda *cuda, const linear *l, const em__call *call)
+{
+    const bool rounds = l->weight == EM_BF16 && l->dtype == EM_F32 && call->half_products;
+    if (!rounds && (l->weight != l->dtype || l->x.as.across))
+        return false;
+    for (int i = 0; i < l->weights; i++)
+        if (l->w[i].as.across || call->in[em__linear_weight(call->ints, i)].spec.dtype != l->weight)
+            return false;
+    const em__matmul j = matmul_of(l, call);
+    return em__matmul_takes(cuda, &j) && em__matmul_pays(cuda, &j);
+}
+
 static em_status run_direct(em_device *device, const em__call *call)
 {
     return run(em__cuda_of(device), call, false);
@@ -189,6 +237,20 @@ static em_status run_tiles(em_device *device, const em__call *call)
         return em__cuda_tiles(em__cuda_of(device), &t);
     }
     return run(em__cuda_of(device), call, l.after);
+}
+
+static em_status run_matmul(em_device *device, const em__call *call)
+{
+    em__cuda *cuda = em__cuda_of(device);
+    linear l = linear_of(call);
+    const em__matmul j = matmul_of(&l, call);
+    if (!em__matmul_aligned(&j))
+        return run(cuda, call, l.after);
+    if (l.weight != l.dtype) {
+        em__mixed m = mixed_of(&l, call);
+        EM__TRY(em__cuda_mixed_begin(cuda, &m, call->in[0].data, (char *)call->scratch));
+    }
+    return em__matmul_run(cuda, &j, "fused_linear");
 }
 
 static bool takes(em__cuda *cuda, const linear *l, const em__call *call)
@@ -231,7 +293,7 @@ extern "C" bool em__cuda_prepare_linear(em__cuda *cuda, const em__call *call, em
     if (l.after && !takes(cuda, &l, call))
         return false;
     plan->kernel = l.after ? run_after : run_direct;
-    plan->kernel = suits_tiles(cuda, &l, call) ? run_tiles : plan->kernel;
+    plan->kernel = suits_tiles(cuda, &l, call) ? run_tiles : suits_matmul(cuda, &l, call) ? run_matmul : plan->kernel;
     plan->strided = l.x.copied ? 0 : 1;
     for (int i = 0; i < l.weights; i++)
         plan->strided |= l.w[i].copied ? 0 : (uint64_t)1 << em__linear_weight(call->ints, i);

@@ -287,6 +287,25 @@ static void linears(void **state)
                                  kinds[i].half_products, kinds[i].most);
 }
 
+/* Shapes of a few tiles and of parts of one, depths that are divided, rows further apart than they are long. */
+static void halves(void **state)
+{
+    (void)state;
+    static const int64_t sizes[][3] = {{5, 40, 64}, {16, 384, 384}, {16, 96, 1536}, {150, 132, 264}, {40, 136, 1032}};
+    static const em_dtype dtypes[] = {EM_BF16, EM_F16};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        for (int t = 0; t < 2; t++) {
+            const double most = tolerance(dtypes[t]);
+            const int64_t *s = sizes[i], ints[] = {1, 0, 1, 1};
+            check_linear(dtypes[t], dtypes[t], s, EM__OP_COPY, 3, 3, false, most);
+            check_linear(dtypes[t], dtypes[t], s, EM__OP_GELU, 1, 1, false, most);
+            check_linear(dtypes[t], dtypes[t], s, EM__OP_SILU, 2, 2, false, most);
+            check_linear(EM_F32, dtypes[t], s, EM__OP_GELU, 3, 1, true, 4e-3);
+            check_dot(make(dtypes[t], 2, (int64_t[]){s[0], s[2]}, (int64_t[]){s[2] + 8, 1}, s[0] * (s[2] + 8)),
+                      matrix(dtypes[t], s[1], s[2]), ints, 4, false, most);
+        }
+}
+
 /* Quantizes on ref, and looks at what the codes stand for and at products with them. */
 static void check_quantized(const int64_t *scheme, em_dtype dtype)
 {
@@ -340,9 +359,9 @@ int main(int argc, char **argv)
         return 77;
     }
     em__device_enter(gpu);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(dots),    cmocka_unit_test(layouts),
-                                       cmocka_unit_test(mixed),   cmocka_unit_test(not_numbers),
-                                       cmocka_unit_test(linears), cmocka_unit_test(quantized)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(dots),    cmocka_unit_test(layouts), cmocka_unit_test(mixed),    cmocka_unit_test(not_numbers),
+        cmocka_unit_test(linears), cmocka_unit_test(halves),  cmocka_unit_test(quantized)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     em__device_leave(gpu);
     return failed;
