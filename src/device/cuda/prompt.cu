@@ -16,6 +16,7 @@
 #include "device/cuda/attention_flash.cuh"
 #include "device/cuda/blas.h"
 #include "device/cuda/gemv.cuh"
+#include "device/cuda/matmul.cuh"
 #include "device/cuda/prompt_rows.cuh"
 
 namespace
@@ -68,6 +69,7 @@ typedef struct product {
     const float *bias, *residual;
     int64_t m, n, k;
     float *out;
+    bool constant;
 } product;
 
 bool read_product(const em__call *call, const void *x, product *p)
@@ -77,7 +79,8 @@ bool read_product(const em__call *call, const void *x, product *p)
         job.x_dtype != EM_F32 || job.out_dtype != EM_F32 || job.activation != EM__OP_COPY || job.end[0] != job.rows ||
         job.rows % 8 || job.depth % 8 || !em__tensor_is_contiguous(&call->in[0]))
         return false;
-    *p = {call, job.weight[0], job.bias, job.residual, rows_of(&call->out), job.rows, job.depth, (float *)job.out[0]};
+    *p = {call,      job.weight[0],       job.bias,    job.residual, rows_of(&call->out), job.rows,
+          job.depth, (float *)job.out[0], job.constant};
     return true;
 }
 
@@ -427,6 +430,37 @@ size_t read_gates(em__call *const *calls, size_t n, gates *g)
                : 0;
 }
 
+/* Gate and up in one kernel, which leaves them gated: bf16 in the place of the gate's product. */
+em__matmul pair_of(const gates *g)
+{
+    em__matmul job = {};
+    job.dtype = job.out_dtype = EM_BF16;
+    job.m = g->gate.m;
+    job.k = job.x_step = g->gate.k;
+    job.x = g->norm->out.data;
+    job.matrices = 2;
+    job.pair = true;
+    job.matrix[0] = {g->gate.n, g->gate.w, g->gate.k, NULL, g->gate.out};
+    job.matrix[1] = {g->up.n, g->up.w, g->up.k, NULL, NULL};
+    job.constant = g->gate.constant && g->up.constant;
+    job.activation = g->activation;
+    job.bias_dtype = job.residual_dtype = EM_F32;
+    return job;
+}
+
+/* Gated, in the place of the gate's product, in rows *step apart. */
+em_status multiply_gates(em__cuda *cuda, const gates *g, int64_t *step)
+{
+    const em__matmul pair = pair_of(g);
+    const bool one = !g->gate.bias && !g->up.bias && em__matmul_takes(cuda, &pair) && em__matmul_aligned(&pair);
+    *step = one ? g->down.k : 2 * g->down.k;
+    if (one)
+        return em__matmul_run(cuda, &pair, "gates of a prompt");
+    EM__TRY(multiply(cuda, &g->gate, g->norm->out.data, g->gate.k));
+    EM__TRY(multiply(cuda, &g->up, g->norm->out.data, g->up.k));
+    return em_prompt_gate(cuda, g->activation, g->gate.out, g->up.out, g->gate.m, g->gate.n);
+}
+
 em_status run_gates(em_device *device, const em__call *call)
 {
     em__cuda *cuda = em__cuda_of(device);
@@ -436,16 +470,15 @@ em_status run_gates(em_device *device, const em__call *call)
     if (!is_aligned(g.norm->in[0].data, gain_of(g.norm), NULL))
         return run_apart(device, call, n);
     EM__TRY(round_norm(cuda, g.norm));
-    EM__TRY(multiply(cuda, &g.gate, g.norm->out.data, g.gate.k));
-    EM__TRY(multiply(cuda, &g.up, g.norm->out.data, g.up.k));
-    EM__TRY(em_prompt_gate(cuda, g.activation, g.gate.out, g.up.out, g.gate.m, g.gate.n));
-    return multiply(cuda, &g.down, g.gate.out, 2 * g.down.k);
+    int64_t step;
+    EM__TRY(multiply_gates(cuda, &g, &step));
+    return multiply(cuda, &g.down, g.gate.out, step);
 }
 
 bool can_gate(em__cuda *cuda, const gates *g)
 {
     return can_multiply(cuda, &g->gate, g->gate.k) && can_multiply(cuda, &g->up, g->up.k) &&
-           can_multiply(cuda, &g->down, 2 * g->down.k);
+           can_multiply(cuda, &g->down, 2 * g->down.k) && can_multiply(cuda, &g->down, g->down.k);
 }
 
 /* Whether nothing but the last of the first `taken` calls, and updates of caches, is seen by others. */
