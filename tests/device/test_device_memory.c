@@ -287,8 +287,11 @@ static void test_same_each_time(void **state)
     em_scope_free(s);
 }
 
-int main(void)
+/* An argument: only the tests that it names, with * for anything. */
+int main(int argc, char **argv)
 {
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_figures),
         cmocka_unit_test(test_more_than_there_is),
