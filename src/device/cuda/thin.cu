@@ -22,7 +22,7 @@ static int rounded_up(int x, int by)
 static cut cut_of(const em__thin *t)
 {
     const int pieces = rounded_up(t->k, DEEP);
-    if (t->from == EM_THIN_NORM && pieces > MOST_WARPS)
+    if (t->from == EM_THIN_NORM && pieces > FEW_WARPS)
         return {1, rounded_up(pieces, 2), 2};
     cut c = {1, pieces, 1};
     while (c.warps > MOST_WARPS) {
@@ -74,7 +74,8 @@ extern "C" bool em__cuda_thin_read(const em__cuda *cuda, const em__call *call, e
 extern "C" bool em__cuda_thin_takes(const em__thin *t)
 {
     if (t->from == EM_THIN_NORM)
-        return t->k % DEEP == 0 && t->k <= MOST_WARPS * DEEP || t->k % (2 * DEEP) == 0 && t->k <= FEW_WARPS * 2 * DEEP;
+        return (t->k % DEEP == 0 && t->k <= FEW_WARPS * DEEP) ||
+               (t->k % (2 * DEEP) == 0 && t->k <= FEW_WARPS * 2 * DEEP);
     if (t->from == EM_THIN_ATTENTION)
         return t->k % DEEP == 0 && t->k <= (t->dtype == EM_F32 ? FEW_WARPS : MOST_WARPS) * DEEP;
     return true;
@@ -112,10 +113,11 @@ static em_status by_source(em__cuda *cuda, const arguments &a, const cut &c)
     return launch<T, EM_THIN_PLAIN, COLUMNS, 1, WIDE>(cuda, a, c);
 }
 
-/* Narrow tiles where there are few, which changes no bit. */
+/* Narrow tiles where there are few, which changes no bit. Behind attention each tile costs that as well. */
 template <typename T> static em_status by_width(em__cuda *cuda, const arguments &a, const cut &c)
 {
-    const bool few = rounded_up(a.t.n, 16) * rounded_up(a.t.m, MOST_ROWS) * c.cluster < 48;
+    const bool few =
+        a.t.from != EM_THIN_ATTENTION && rounded_up(a.t.n, 16) * rounded_up(a.t.m, MOST_ROWS) * c.cluster < 48;
     if (!is_wide(&a.t))
         return by_source<T, 1, false>(cuda, a, c);
     return few ? by_source<T, 1, true>(cuda, a, c) : by_source<T, 2, true>(cuda, a, c);

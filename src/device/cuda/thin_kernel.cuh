@@ -97,34 +97,38 @@ struct moments {
 };
 
 /* A row's element after the norm. */
-template <typename T>
-__device__ __forceinline__ float normal(float x, float mean, float scale, bool gain, float by, bool bias, float more)
+__device__ __forceinline__ float normal(float x, float mean, float scale, float gain, float bias)
 {
-    x = (x - mean) * scale;
-    x = gain ? x * by : x;
-    return bias ? x + more : x;
+    return fmaf((x - mean) * scale, gain, bias);
 }
 
-/* The warps' moments as one: each is of 32 * EACH elements. */
+/* The warps' moments as one: each is of 32 * EACH elements. All are read before any is looked at. */
 template <int EACH> __device__ __forceinline__ void join(const arguments &a, moments *m)
 {
+    constexpr float COUNT = DEEP * EACH;
     const int row = threadIdx.x, warps = blockDim.x / 32;
-    const float count = DEEP * EACH;
+    float sums[MOST_WARPS], squares[MOST_WARPS], sum = 0, all = 0;
     if (row >= MOST_ROWS)
         return;
-    float sum = 0, squares = 0;
-    for (int w = 0; w < warps; w++)
-        sum += m->sum[w][row];
+#pragma unroll
+    for (int w = 0; w < MOST_WARPS; w++) {
+        sums[w] = w < warps ? m->sum[w][row] : 0;
+        squares[w] = w < warps ? m->squares[w][row] : 0;
+    }
+#pragma unroll
+    for (int w = 0; w < MOST_WARPS; w++)
+        sum += sums[w];
     const float mean = sum / (float)a.t.k;
-    for (int w = 0; w < warps; w++) {
-        const float apart = m->sum[w][row] / count - mean;
-        squares += m->squares[w][row] + count * apart * apart;
+#pragma unroll
+    for (int w = 0; w < MOST_WARPS; w++) {
+        const float apart = sums[w] / COUNT - mean;
+        all += w < warps ? squares[w] + COUNT * apart * apart : 0;
     }
     m->mean[row] = mean;
-    m->scale[row] = 1 / sqrtf(squares / (float)a.t.k + a.t.norm.eps);
+    m->scale[row] = 1 / sqrtf(all / (float)a.t.k + a.t.norm.eps);
 }
 
-/* Gain and bias of a norm, for the lane's depth. */
+/* Gain and bias of a norm, for the lane's depth; 1 and 0 where there are none. */
 template <typename T, int EACH> struct norm_weights {
     em_lane_eight<T> gain[EACH], bias[EACH];
 };
@@ -136,6 +140,10 @@ __device__ __forceinline__ void read_norm_weights(const arguments &a, const plac
     for (int i = 0; i < EACH; i++) {
         w->gain[i] = em_lane_fetch<WIDE>((const T *)a.t.norm.gain + p.depth[i], a.t.norm.gain != NULL);
         w->bias[i] = em_lane_fetch<WIDE>((const T *)a.t.norm.bias + p.depth[i], a.t.norm.bias != NULL);
+#pragma unroll
+        for (int j = 0; j < 8; j++)
+            if (!a.t.norm.gain)
+                ((T *)w->gain[i].x)[j] = (T)1.0f;
     }
 }
 
@@ -159,7 +167,7 @@ __device__ __forceinline__ void read_normal(const arguments &a, const place &p, 
 {
     constexpr int BLOCKS = blocks<EM_THIN_NORM>();
     float v[BLOCKS][2][EACH][8];
-    em_lane_eight<T> e[BLOCKS][2][EACH], added[BLOCKS][2][EACH];
+    em_lane_eight<T> e[BLOCKS][2][EACH], added[BLOCKS][2][EACH] = {};
 #pragma unroll
     for (int b = 0; b < BLOCKS; b++)
 #pragma unroll
@@ -169,7 +177,8 @@ __device__ __forceinline__ void read_normal(const arguments &a, const place &p, 
                 const int64_t at = (int64_t)row_of(p, b, h) * a.t.k + p.depth[i];
                 const bool on = row_of(p, b, h) < a.t.m;
                 e[b][h][i] = em_lane_fetch<WIDE>((const T *)a.t.x + at, on);
-                added[b][h][i] = em_lane_fetch<WIDE>((const T *)a.t.norm.added + at, on && a.t.norm.added);
+                if (a.t.norm.added)
+                    added[b][h][i] = em_lane_fetch<WIDE>((const T *)a.t.norm.added + at, on);
             }
 #pragma unroll
     for (int b = 0; b < BLOCKS; b++)
@@ -203,8 +212,8 @@ __device__ __forceinline__ void read_normal(const arguments &a, const place &p, 
             for (int i = 0; i < EACH; i++) {
 #pragma unroll
                 for (int j = 0; j < 8; j++)
-                    v[b][h][i][j] = normal<T>(v[b][h][i][j], m->mean[row], m->scale[row], a.t.norm.gain,
-                                              w.gain[i].at(j), a.t.norm.bias, w.bias[i].at(j));
+                    v[b][h][i][j] =
+                        normal(v[b][h][i][j], m->mean[row], m->scale[row], w.gain[i].at(j), w.bias[i].at(j));
                 r->x[i][b][h] = em_lane_operand_of<T>(v[b][h][i]);
                 if (blockIdx.x == 0 && p.row + row < a.t.m)
                     keep<WIDE>((T *)a.t.norm.normed + (int64_t)(p.row + row) * a.t.k + p.depth[i], v[b][h][i]);
@@ -261,7 +270,8 @@ __device__ __forceinline__ void read_attention(const arguments &a, const place &
     for (int from = once ? 0 : first; from < end; from += em_short::KEYS) {
         if (!once)
             em_short::fetch_tile<WIDE>(&tile, one, from, end);
-        em_short::clear_values(&tile, from, first, end);
+        if (once && (first > 0 || end < a.t.m))
+            em_short::clear_values(&tile, from, first, end);
 #pragma unroll
         for (int b = 0; b < BLOCKS; b++)
             em_short::add_tile(q[b], tile, from, keys[b], t.scale * 1.4426950408889634f, &x[b]);
@@ -287,8 +297,7 @@ __device__ __forceinline__ float element(const arguments &a, const moments *m, i
     if (a.t.norm.added)
         x += (float)((const T *)a.t.norm.added)[at];
     const T *gain = (const T *)a.t.norm.gain, *bias = (const T *)a.t.norm.bias;
-    return normal<T>(x, m->mean[tile_row], m->scale[tile_row], gain, gain ? (float)gain[i] : 0, bias,
-                     bias ? (float)bias[i] : 0);
+    return normal(x, m->mean[tile_row], m->scale[tile_row], gain ? (float)gain[i] : 1, bias ? (float)bias[i] : 0);
 }
 
 /* A sum of f32 with something in it that is not finite, by itself. */
@@ -410,12 +419,13 @@ __device__ __forceinline__ void put_together(const arguments &a, const place &p,
         cluster_wait(); /* all have begun: they arrived as they did */
     for (int i = threadIdx.x; i < ROWS * PAIRS; i += blockDim.x) {
         const float *from = sums + i / PAIRS * PITCH + i % PAIRS * 2;
-        float2 sum = {0, 0};
-#pragma unroll 4
-        for (int w = 0; w < warps; w++) {
-            const float2 x = *(const float2 *)(from + w * ROWS * PITCH);
-            sum = {sum.x + x.x, sum.y + x.y};
-        }
+        float2 sum = {0, 0}, x[MOST_WARPS];
+#pragma unroll
+        for (int w = 0; w < MOST_WARPS; w++)
+            x[w] = w < warps ? *(const float2 *)(from + w * ROWS * PITCH) : float2{0, 0};
+#pragma unroll
+        for (int w = 0; w < MOST_WARPS; w++)
+            sum = {sum.x + x[w].x, sum.y + x[w].y};
         if (a.cluster > 1)
             store_at(&brought[rank * own + i / a.cluster], i % a.cluster, sum);
         else if (i == (int)threadIdx.x)
@@ -440,13 +450,13 @@ __device__ __forceinline__ void put_together(const arguments &a, const place &p,
 }
 
 /* Threads of a block, at most: some need many registers. */
-template <typename T, int FROM, int EACH> constexpr int threads()
+template <typename T, int FROM> constexpr int threads()
 {
-    return EACH == 1 && !(FROM == EM_THIN_ATTENTION && sizeof(T) == 4) ? MOST_WARPS * 32 : FEW_WARPS * 32;
+    return FROM == EM_THIN_PLAIN || (FROM == EM_THIN_ATTENTION && sizeof(T) == 2) ? MOST_WARPS * 32 : FEW_WARPS * 32;
 }
 
 template <typename T, int FROM, int COLUMNS, int EACH, bool WIDE>
-__global__ void __launch_bounds__(threads<T, FROM, EACH>(), 1) thin_kernel(const __grid_constant__ arguments a)
+__global__ void __launch_bounds__(threads<T, FROM>(), 1) thin_kernel(const __grid_constant__ arguments a)
 {
     constexpr int PITCH = pitch<COLUMNS>(), BLOCKS = blocks<FROM>(), ROWS = 16 * BLOCKS;
     extern __shared__ float sums[];
