@@ -190,7 +190,17 @@ __global__ void __launch_bounds__(EM_LINE_THREADS) em_reduce_lines(const __grid_
 #pragma unroll
     for (int i = 0; i < N; i++)
         acc[i] = a.op.start();
-    for (int j = (int)threadIdx.x * N; j < end; j += AHEAD * STEP) {
+    bool full = a.plan.whole && end % (AHEAD * STEP) == 0; /* nothing to look out for */
+    for (int j = (int)threadIdx.x * N; full && j < end; j += AHEAD * STEP) {
+        em_piece<In> x[AHEAD];
+#pragma unroll
+        for (int k = 0; k < AHEAD; k++)
+            x[k] = em_read_once(line + j + k * STEP);
+#pragma unroll
+        for (int k = 0; k < AHEAD; k++)
+            em_take_piece(a.op, acc, x[k], N);
+    }
+    for (int j = (int)threadIdx.x * N; !full && j < end; j += AHEAD * STEP) {
         em_piece<In> x[AHEAD];
         if (a.plan.whole) {
 #pragma unroll
