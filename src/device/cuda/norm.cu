@@ -153,7 +153,7 @@ __global__ void __launch_bounds__(EM_ROW_THREADS<T>, EM_FULL_BLOCKS<T>)
     R sum = 0, squares = 0;
 #pragma unroll
     for (int p = 0; p < PIECES; p++)
-        v[p] = em_read_once(a.x + at[0] + j + p * step);
+        v[p] = em_read_stream(a.x + at[0] + j + p * step);
 #pragma unroll
     for (int p = 0; p < PIECES; p++)
 #pragma unroll

@@ -29,6 +29,18 @@ __device__ __forceinline__ double power(double x)
     return exp(x);
 }
 
+/* exp(x) of an element of T, at most 1: what is rounded to 11 bits needs no more than the unit gives. */
+template <typename T> __device__ __forceinline__ em_real_t<T> element_power(em_real_t<T> x)
+{
+    if constexpr (sizeof(T) == 2) {
+        float e;
+        asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(e) : "f"(x * 1.44269504f));
+        return e;
+    } else {
+        return power(x);
+    }
+}
+
 /* exp(part - top), 0 for a part of nothing whatever the top is. */
 template <typename R> __device__ __forceinline__ R share(R part, R top)
 {
@@ -77,7 +89,7 @@ __global__ void __launch_bounds__(WIDE ? EM_ROW_THREADS<T> : 128)
     for (int p = 0; p < PIECES; p++)
 #pragma unroll
         for (int i = 0; i < N; i++)
-            sum += v[p][i] = power(v[p][i] - base);
+            sum += v[p][i] = element_power<T>(v[p][i] - base);
     pair<R> all = {top, em_lanes_sum(sum, lanes)};
     R scale = 1;
     if (WIDE) {
@@ -128,7 +140,7 @@ __global__ void __launch_bounds__(EM_ROW_THREADS<T>, EM_FULL_BLOCKS<T>)
     for (int p = 0; p < PIECES; p++)
 #pragma unroll
         for (int i = 0; i < N; i++)
-            sum += power((R)v[p].at[i] - base);
+            sum += element_power<T>((R)v[p].at[i] - base);
     em_keep_packed(v);
     pair<R> all = over_warps(pair<R>{top, em_lanes_sum(sum, 32)}, shared);
     R scale = top == all.top ? (R)1 : share(top, all.top);
@@ -138,7 +150,7 @@ __global__ void __launch_bounds__(EM_ROW_THREADS<T>, EM_FULL_BLOCKS<T>)
         R r[N];
 #pragma unroll
         for (int i = 0; i < N; i++)
-            r[i] = power((R)v[p].at[i] - base) * scale;
+            r[i] = element_power<T>((R)v[p].at[i] - base) * scale;
         em_write_piece<T>(a.out + blockIdx.x * a.n, r, j + p * step, (int)a.n, true);
     }
 }
