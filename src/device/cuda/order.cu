@@ -1,7 +1,7 @@
 /*
  * SORT, ARGSORT and TOP_K, stable. Keys travel with the places they came from, so no two are equal, and any sort of the
- * pairs is the stable one; the elements follow by place. A row up to BLOCK elements is sorted by one block in shared
- * memory, longer ones by radix (order_long.cu).
+ * pairs is the stable one; the elements follow by place. A row up to BLOCK elements is sorted by one block, in shared
+ * memory or, from some length on, in registers (order_block.cu), longer ones by radix (order_long.cu).
  */
 #include "device/cuda/order.cuh"
 
@@ -118,6 +118,8 @@ template <typename Order> static em_status run(em_device *device, const em__call
     EM__TRY(arguments_of(call, &a));
     if (a.rows == 0 || a.count == 0)
         return EM_OK;
+    if (em_order_by_block(&a, call->in[0].spec.dtype))
+        return em_order_block_sort(cuda, &a, call->in[0].spec.dtype);
     if (a.n <= BLOCK) {
         int padded = 2;
         while (padded < a.n)

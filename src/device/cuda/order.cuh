@@ -54,6 +54,10 @@ template <typename T, typename K> struct em_integer_order {
     }
 };
 
+/* Rows that one block holds in registers (order_block.cu). */
+bool em_order_by_block(const em_order_args *args, em_dtype dtype);
+em_status em_order_block_sort(em__cuda *cuda, const em_order_args *args, em_dtype dtype);
+
 /* Rows too long for a block (order_long.cu): keys are written to scratch, sorted by radix, and looked up. */
 size_t em_order_long_scratch(const em_order_args *args, int key_bytes);
 
