@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <condition_variable>
 #include <mutex>
 #include <unordered_map>
 #include <vector>
@@ -17,18 +18,38 @@
 #include "device/cuda/common.cuh"
 
 #define SMALLEST ((size_t)512)
-#define STAGE_BYTES ((size_t)2 << 20) /* of a pinned buffer */
-#define PARALLEL_FROM ((size_t)8 << 20)
+#define STAGE_BYTES ((size_t)512 << 10) /* of a pinned buffer */
+#define DOWN_BYTES (4 * STAGE_BYTES)    /* that come down at once, through the first buffers */
 
-enum { MOST_LANES = 8, BUFFERS = 2 * MOST_LANES }; /* a lane of an upload has two pinned buffers in turn */
+/* A lane of an upload has buffers of its own, which it takes in turn from one upload to the next. */
+enum { MOST_LANES = 8, LANE_BUFFERS = 8, BUFFERS = MOST_LANES * LANE_BUFFERS };
+
+/* A share of an upload: pieces lane, lane + lanes, .. */
+struct upload_lane {
+    em__cuda *cuda;
+    char *to;
+    const char *from;
+    size_t size, lane, lanes;
+    cudaError_t error;
+};
+
+/* Threads that take lanes; started by the first large upload, they live as long as the process. */
+struct upload_crew {
+    std::mutex lock;
+    std::condition_variable called, finished;
+    upload_lane *next, *end; /* lanes that nobody has begun */
+    long threads, working;
+};
 
 struct em__cuda_heap {
     std::mutex lock;
+    upload_crew crew;
     em_memory_stats stats;
     std::unordered_map<size_t, std::vector<void *>> cached; /* by bytes of the class */
     char *stage[BUFFERS];
     cudaEvent_t staged[BUFFERS]; /* the copy out of the buffer is done */
-    size_t turn;                 /* small uploads take the buffers in turn, so that they seldom wait for one */
+    size_t turns[MOST_LANES];    /* which of its buffers a lane takes next */
+    size_t turn;                 /* small uploads take all in turn, so that they seldom wait for one */
 };
 
 static size_t class_of(size_t size)
@@ -161,29 +182,54 @@ static cudaError_t upload_piece(em__cuda *cuda, size_t buffer, char *to, const c
     return error == cudaSuccess ? cudaEventRecord(heap->staged[buffer], cuda->stream) : error;
 }
 
-/* A share of an upload: pieces lane, lane + lanes, .. through the lane's two buffers in turn, one of which is filled
- * while the other is on its way. */
-struct upload_lane {
-    em__cuda *cuda;
-    char *to;
-    const char *from;
-    size_t size, lane, lanes;
-    cudaError_t error;
-    pthread_t thread;
-    bool started;
-};
-
-static void *run_lane(void *user)
+static void run_lane(upload_lane *l)
 {
-    upload_lane *l = (upload_lane *)user;
-    size_t buffer = 2 * l->lane;
+    size_t *turn = &l->cuda->heap->turns[l->lane];
     l->error = cudaSetDevice(l->cuda->ordinal);
     for (size_t at = l->lane * STAGE_BYTES; at < l->size && l->error == cudaSuccess; at += l->lanes * STAGE_BYTES) {
         const size_t part = l->size - at < STAGE_BYTES ? l->size - at : STAGE_BYTES;
-        l->error = upload_piece(l->cuda, buffer, l->to + at, l->from + at, part);
-        buffer ^= 1;
+        l->error =
+            upload_piece(l->cuda, l->lane * LANE_BUFFERS + (*turn)++ % LANE_BUFFERS, l->to + at, l->from + at, part);
+    }
+}
+
+/* Runs lanes until none is left. */
+static void help(upload_crew *crew, std::unique_lock<std::mutex> &guard)
+{
+    while (crew->next != crew->end) {
+        upload_lane *lane = crew->next++;
+        crew->working++;
+        guard.unlock();
+        run_lane(lane);
+        guard.lock();
+        if (--crew->working == 0 && crew->next == crew->end)
+            crew->finished.notify_all();
+    }
+}
+
+static void *serve(void *user)
+{
+    upload_crew *crew = (upload_crew *)user;
+    std::unique_lock<std::mutex> guard(crew->lock);
+    for (;;) {
+        crew->called.wait(guard, [crew] { return crew->next != crew->end; });
+        help(crew, guard);
     }
     return NULL;
+}
+
+/* By up to n threads; fewer do where no more could be started. */
+static void run_lanes(upload_crew *crew, upload_lane *lanes, long n)
+{
+    std::unique_lock<std::mutex> guard(crew->lock);
+    for (pthread_t thread; crew->threads < n - 1 && pthread_create(&thread, NULL, serve, crew) == 0; crew->threads++)
+        pthread_detach(thread);
+    crew->next = lanes;
+    crew->end = lanes + n;
+    if (n > 1)
+        crew->called.notify_all();
+    help(crew, guard);
+    crew->finished.wait(guard, [crew] { return crew->working == 0; });
 }
 
 /* Large ones by several threads: one can't read memory, or a mapped file, as fast as the link takes it. */
@@ -195,20 +241,14 @@ static em_status upload(em_device *device, void *to, const void *from, size_t si
         return em__cuda_check(
             cuda, upload_piece(cuda, cuda->heap->turn++ % BUFFERS, (char *)to, (const char *)from, size), "upload");
     upload_lane lanes[MOST_LANES];
-    long n = size >= PARALLEL_FROM ? sysconf(_SC_NPROCESSORS_ONLN) / 2 : 1;
-    n = n > (long)MOST_LANES ? (long)MOST_LANES : n < 1 ? 1 : n;
-    for (long i = n - 1; i >= 0; i--) {
-        lanes[i] = {cuda, (char *)to, (const char *)from, size, (size_t)i, (size_t)n, cudaSuccess, 0, false};
-        lanes[i].started = i > 0 && pthread_create(&lanes[i].thread, NULL, run_lane, &lanes[i]) == 0;
-        if (!lanes[i].started)
-            run_lane(&lanes[i]);
-    }
-    cudaError_t error = lanes[0].error;
-    for (long i = 1; i < n; i++) {
-        if (lanes[i].started)
-            pthread_join(lanes[i].thread, NULL);
+    static const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    long n = processors / 2 > MOST_LANES ? (long)MOST_LANES : processors < 2 ? 1 : processors / 2;
+    for (long i = 0; i < n; i++)
+        lanes[i] = {cuda, (char *)to, (const char *)from, size, (size_t)i, (size_t)n, cudaSuccess};
+    run_lanes(&cuda->heap->crew, lanes, n);
+    cudaError_t error = cudaSuccess;
+    for (long i = 0; i < n; i++)
         error = error == cudaSuccess ? lanes[i].error : error;
-    }
     return em__cuda_check(cuda, error, "upload");
 }
 
@@ -217,8 +257,8 @@ static em_status download(em_device *device, void *to, const void *from, size_t 
     em__cuda *cuda = em__cuda_of(device);
     em__cuda_heap *heap = cuda->heap;
     EM__TRY(em__cuda_whole(cuda));
-    for (size_t at = 0; at < size; at += STAGE_BYTES) {
-        size_t part = size - at < STAGE_BYTES ? size - at : STAGE_BYTES;
+    for (size_t at = 0; at < size; at += DOWN_BYTES) {
+        size_t part = size - at < DOWN_BYTES ? size - at : DOWN_BYTES;
         EM__TRY(em__cuda_check(cuda, cudaEventSynchronize(heap->staged[0]), "download"));
         EM__TRY(em__cuda_check(
             cuda, cudaMemcpyAsync(heap->stage[0], (const char *)from + at, part, cudaMemcpyDeviceToHost, cuda->stream),
