@@ -42,7 +42,7 @@ struct em__call {
     void *scratch;           /* as large as the plan asked, 64-byte aligned */
     const void *packed;      /* operand 1 as the device's `pack` laid it out; NULL when it was not packed */
     bool half_products;      /* em_compile_options has it: f32 may be rounded to bf16 where it meets bf16 */
-    em__call *const *merged; /* set by a program for a kernel that `merge` gave: the calls that it runs, itself first */
+    em__call *const *merged; /* set by a program for a kernel of `merge`: the calls it runs, itself first, then NULL */
     uint64_t constant;       /* bit i: operand i is a constant of the program that the call is of; only a hint */
 };
 

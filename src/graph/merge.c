@@ -56,10 +56,10 @@ static void keep_alive(em_program *program, int storage, int first, int last)
     s->last = last > s->last ? last : s->last;
 }
 
-/* Step `first` runs the n steps from it on. */
+/* Step `first` runs the n steps from it on: a list that ends with NULL. */
 static em_status take_over(em_program *program, size_t first, size_t n, em__kernel_fn kernel)
 {
-    em__call **calls = em__arena_calloc(&program->graph.arena, n, sizeof *calls);
+    em__call **calls = em__arena_calloc(&program->graph.arena, n + 1, sizeof *calls);
     if (!calls)
         return EM_ERROR_OUT_OF_MEMORY;
     for (size_t i = 0; i < n; i++) {
