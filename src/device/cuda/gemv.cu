@@ -52,12 +52,13 @@ static bool is_one(const em__gemv *job)
 
 bool em__gemv_takes(const em__gemv *job)
 {
-    const kind *k = find_kind(job->weights);
-    if (!k || job->m < 1 || job->m > EM_GEMV_MOST || job->rows < 1 || job->depth < 1 || job->depth > MOST_DEPTH ||
-        job->depth % k->per != 0 || !is_real(job->x_dtype) || !is_real(job->out_dtype))
+    const kind *k = find_kind((em_dtype)job->weights);
+    if (!k || job->m < 1 || job->m > EM_GEMV_MOST || em_gemv_rows(*job) < 1 || job->depth < 1 ||
+        job->depth > MOST_DEPTH || job->depth % k->per != 0 || !is_real((em_dtype)job->x_dtype) ||
+        !is_real((em_dtype)job->out_dtype))
         return false;
     for (int i = 0; i + 1 < EM_GEMV_MATRICES; i++) /* a unit lies in one matrix */
-        if (job->end[i] < job->rows && job->end[i] % EM_GEMV_UNIT != 0)
+        if (job->end[i] < em_gemv_rows(*job) && job->end[i] % EM_GEMV_UNIT != 0)
             return false;
     if (job->norm && !is_one(job))
         return false;
@@ -65,8 +66,8 @@ bool em__gemv_takes(const em__gemv *job)
         return false;
     if (job->weights != EM_U32)
         return true;
-    return is_real(job->scale) && (job->group == 32 || job->group == 64 || job->group == 128) &&
-           job->depth % job->group == 0 && job->depth / job->group * (int)em_dtype_size(job->scale) % 4 == 0;
+    return is_real((em_dtype)job->scale) && job->shift >= 5 && job->shift <= 7 && job->depth % (1 << job->shift) == 0 &&
+           (job->depth >> job->shift) * (int)em_dtype_size((em_dtype)job->scale) % 4 == 0;
 }
 
 static int divide_up(int a, int b)
@@ -86,10 +87,10 @@ static size_t shared_bytes(const em__gemv *job, const kind *k, int warps)
 static void divide(em__gemv *job, const em__cuda *cuda, const kind *k)
 {
     const int step = job->pair ? 2 * EM_GEMV_UNIT : EM_GEMV_UNIT;
-    job->chunks = divide_up(job->depth, k->chunk);
+    job->chunks = (uint16_t)divide_up(job->depth, k->chunk);
     int waves = 1;
     do
-        job->per_block = divide_up(divide_up(job->rows, cuda->sms * waves++), step) * step;
+        job->per_block = divide_up(divide_up(em_gemv_rows(*job), cuda->sms * waves++), step) * step;
     while (job->per_block > step && (size_t)(job->chunks * job->m * job->per_block) * 4 > TABLE_BYTES);
     const int units = job->per_block / EM_GEMV_UNIT * job->chunks;
     int most = EM_GEMV_WARPS;
@@ -97,7 +98,7 @@ static void divide(em__gemv *job, const em__cuda *cuda, const kind *k)
         most--;
     while (most > 1 && shared_bytes(job, k, most) > cuda->shared_bytes)
         most--;
-    job->warps = divide_up(units, divide_up(units, most));
+    job->warps = (uint8_t)divide_up(units, divide_up(units, most));
 }
 
 static bool lie_well(const em__gemv *job)
@@ -112,18 +113,17 @@ static bool lie_well(const em__gemv *job)
 
 em_status em__gemv_run(em__cuda *cuda, em__gemv *job, const char *what)
 {
-    const kind *k = find_kind(job->weights);
+    const kind *k = find_kind((em_dtype)job->weights);
     divide(job, cuda, k);
     /* A replay follows all that was asked before, so that constants lie ready; a launch may overlap what made them. */
     job->constant = job->constant && cuda->recording;
-    job->shift = job->group == 128 ? 7 : job->group == 64 ? 6 : 5;
     void (*kernel)(const em__gemv) = k->kernel[is_one(job)][lie_well(job)];
     const size_t shared = shared_bytes(job, k, job->warps);
     EM__TRY(em__cuda_check(
         cuda, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)cuda->shared_bytes),
         what));
-    return em_launch(cuda, what, kernel, (unsigned)divide_up(job->rows, job->per_block), (unsigned)(job->warps * 32),
-                     shared, *job);
+    return em_launch(cuda, what, kernel, (unsigned)divide_up(em_gemv_rows(*job), job->per_block),
+                     (unsigned)(job->warps * 32), shared, *job);
 }
 
 static int64_t rows_of(const em__tensor *t)
@@ -138,12 +138,12 @@ static void set_x(em__gemv *job, const em__call *call)
 {
     const em__tensor *x = &call->in[0];
     const int64_t m = rows_of(x);
-    job->m = m <= EM_GEMV_MOST ? (int)m : 0;
+    job->m = m <= EM_GEMV_MOST ? (uint8_t)m : 0;
     job->depth = (int)x->spec.dims[x->spec.rank - 1];
     job->x = x->data;
-    job->x_dtype = x->spec.dtype;
+    job->x_dtype = (uint8_t)x->spec.dtype;
     job->out[0] = call->out.data;
-    job->out_dtype = call->out.spec.dtype;
+    job->out_dtype = (uint8_t)call->out.spec.dtype;
     job->joined = true;
     job->activation = EM__OP_COPY;
 }
@@ -153,11 +153,11 @@ static bool add_weight(em__gemv *job, int i, const em__tensor *w, bool constant)
     if (w->spec.dims[0] > (1 << 26) || w->spec.dims[1] > (1 << 26))
         return false;
     job->weight[i] = (const char *)w->data;
-    job->weights = w->spec.dtype;
-    job->rows += (int)w->spec.dims[0];
+    job->weights = (uint8_t)w->spec.dtype;
+    const int rows = (i ? job->end[i - 1] : 0) + (int)w->spec.dims[0];
     job->constant = constant && (i == 0 || job->constant);
     for (int j = i; j < EM_GEMV_MATRICES; j++)
-        job->end[j] = job->rows;
+        job->end[j] = rows;
     return true;
 }
 
@@ -195,7 +195,7 @@ static bool read_linear(const em__call *call, em__gemv *job)
             return false;
     if (call->ints[0] != EM__OP_COPY && call->out.spec.dtype != EM_F32)
         return false;
-    job->activation = (em__op)call->ints[0];
+    job->activation = (uint16_t)call->ints[0];
     job->bias = mask & 1 ? (const float *)call->in[2].data : NULL;
     job->residual = mask & 2 ? (const float *)call->in[mask & 1 ? 3 : 2].data : NULL;
     return true;
@@ -211,9 +211,9 @@ static bool read_quantized(const em__call *call, em__gemv *job)
         return false;
     job->scales[0] = (const char *)call->in[2].data;
     job->biases[0] = (const char *)call->in[3].data;
-    job->scale = call->in[2].spec.dtype;
-    job->group = (int)quant.group;
-    return call->in[3].spec.dtype == job->scale;
+    job->scale = (uint8_t)call->in[2].spec.dtype;
+    job->shift = quant.group == 128 ? 7 : quant.group == 64 ? 6 : quant.group == 32 ? 5 : 0;
+    return call->in[3].spec.dtype == call->in[2].spec.dtype;
 }
 
 bool em__gemv_read(const em__call *call, em__gemv *job)

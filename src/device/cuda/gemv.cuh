@@ -29,26 +29,30 @@ enum {
 typedef struct em__gemv {
     /* weights, row-major [rows, depth]; of quantized ones codes, and scales and biases of each group */
     const char *weight[EM_GEMV_MATRICES], *scales[EM_GEMV_MATRICES], *biases[EM_GEMV_MATRICES];
-    int end[EM_GEMV_MATRICES]; /* rows of this matrix and those before it */
-    int rows, depth, m;        /* rows: of all matrices */
-    em_dtype weights, scale;   /* dtypes; EM_U32: 4-bit codes */
-    int group;                 /* of 4-bit codes */
-    bool pair;                 /* two matrices: out[i] = pair_op(row i of the first) * row i of the second */
-    bool constant;             /* weights, scales, biases and gain are constants */
-    em_dtype x_dtype, out_dtype;
-    const void *x; /* [m, depth] */
-    /* rms_norm of x before the product; gain f32 [depth], NULL with norm: none */
-    bool norm;
-    float eps;
-    const float *gain;
-    /* of the sum: + bias[row], activation, + residual[m, row] */
-    em__op activation; /* COPY: none; of a pair, that of the first */
+    const void *x;     /* [m, depth] */
+    const float *gain; /* of a norm, f32 [depth]; NULL: none */
     const float *bias, *residual;
     void *out[EM_GEMV_MATRICES]; /* [m, rows of the matrix]; of a pair only the first */
-    bool joined;                 /* one result for all matrices, out[0]: [m, rows] */
-    /* filled by em__gemv_run */
-    int chunks, per_block, warps, shift; /* shift: log2(group) */
+    int end[EM_GEMV_MATRICES];   /* rows of this matrix and those before it; the last: of all */
+    int depth;
+    float eps;              /* of the norm */
+    int per_block;          /* rows; filled by em__gemv_run, as are chunks and warps */
+    uint16_t chunks;        /* of the depth */
+    uint16_t activation;    /* em__op of the sum + bias; COPY: none; of a pair, that of the first */
+    uint8_t weights, scale; /* em_dtype; EM_U32: 4-bit codes */
+    uint8_t x_dtype, out_dtype;
+    uint8_t m, shift, warps; /* rows of x; log2 of the group of 4-bit codes */
+    bool norm;               /* rms_norm of x before the product */
+    bool pair;               /* two matrices: out[i] = activation(row i of the first) * row i of the second */
+    bool joined;             /* one result for all matrices, out[0]: [m, rows] */
+    bool constant;           /* weights, scales, biases and gain are constants */
 } em__gemv;
+
+/* Rows of all matrices. */
+static __host__ __device__ __forceinline__ int em_gemv_rows(const em__gemv &g)
+{
+    return g.end[EM_GEMV_MATRICES - 1];
+}
 
 /* The job of a DOT_GENERAL, FUSED_LINEAR or QUANTIZED_MATMUL; false when it is none. */
 bool em__gemv_read(const em__call *call, em__gemv *job);

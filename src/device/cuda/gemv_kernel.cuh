@@ -174,7 +174,7 @@ __device__ __forceinline__ void em_gemv_load(const em__gemv &g, int m, int chunk
     const int64_t at = (int64_t)m * g.depth + element;
 #pragma unroll
     for (int i = 0; i < K::PER; i++)
-        x[i] = element < g.depth ? em_gemv_value(g.x_dtype, g.x, at + i) : 0;
+        x[i] = element < g.depth ? em_gemv_value((em_dtype)g.x_dtype, g.x, at + i) : 0;
 }
 
 /* Where element i of x lies in shared memory: a pad for each 32, so that lanes meet in no bank. */
@@ -261,8 +261,8 @@ __device__ __forceinline__ float em_gemv_unit(const em__gemv &g, const char *slo
 #pragma unroll
         for (int l = 0; l < ring::LOADS; l++) {
             const int at = (2 * l + (lane >> 4)) * groups + (lane % K::LANES * K::PER >> g.shift);
-            const float scale = em_gemv_value(g.scale, slot + ring::CODES, at);
-            a[l] = fmaf(16 * scale, a[l] - sum, em_gemv_value(g.scale, biases, at) * sum);
+            const float scale = em_gemv_value((em_dtype)g.scale, slot + ring::CODES, at);
+            a[l] = fmaf(16 * scale, a[l] - sum, em_gemv_value((em_dtype)g.scale, biases, at) * sum);
         }
     }
     return em_gemv_gather<K>(a, lane);
@@ -272,7 +272,7 @@ __device__ __forceinline__ float em_gemv_unit(const em__gemv &g, const char *slo
 __device__ __forceinline__ float em_gemv_residual(const em__gemv &g, int first, int n)
 {
     const int i = threadIdx.x, m = i / n;
-    return g.residual && i < n * g.m ? g.residual[(int64_t)m * g.rows + first + i - m * n] : 0;
+    return g.residual && i < n * g.m ? g.residual[(int64_t)m * em_gemv_rows(g) + first + i - m * n] : 0;
 }
 
 __device__ __forceinline__ void em_gemv_store(const em__gemv &g, void *out, int64_t at, float v)
@@ -306,13 +306,13 @@ __device__ __forceinline__ void em_gemv_end(const em__gemv &g, const float *tabl
         if (g.norm)
             factor = 1 / sqrtf(em_gemv_total(squares, blockDim.x / 32, 1) / (float)g.depth + g.eps);
         float v = factor * em_gemv_total(table + m * pad + entry, g.chunks, g.m * pad);
-        int row = first + r, width = g.rows, matrix = 0;
+        int row = first + r, width = em_gemv_rows(g), matrix = 0;
         if (g.bias)
             v += g.bias[row];
         if (g.activation != EM__OP_COPY)
-            v = em_gemv_activate(g.activation, v);
+            v = em_gemv_activate((em__op)g.activation, v);
         if (g.residual)
-            v += i == (int)threadIdx.x ? residual : g.residual[(int64_t)m * g.rows + row];
+            v += i == (int)threadIdx.x ? residual : g.residual[(int64_t)m * em_gemv_rows(g) + row];
         if (g.pair) {
             v *= factor * em_gemv_total(table + m * pad + entry + EM_GEMV_UNIT, g.chunks, g.m * pad);
             width = g.end[0];
@@ -398,7 +398,8 @@ __global__ void __launch_bounds__(EM_GEMV_WARPS * 32, ONE ? 2 : 1) em_gemv_kerne
     using ring = em_gemv_ring<K>;
     extern __shared__ __align__(16) char shared[];
     const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5;
-    const int first = blockIdx.x * g.per_block, end = min(first + g.per_block, g.rows), halves = g.pair ? 2 : 1;
+    const int first = blockIdx.x * g.per_block, end = min(first + g.per_block, em_gemv_rows(g)),
+              halves = g.pair ? 2 : 1;
     const int units = (end - first + EM_GEMV_UNIT - 1) / EM_GEMV_UNIT, pad = g.per_block; /* units of a chunk */
     const int from = warp * g.chunks * units / warps, to = (warp + 1) * g.chunks * units / warps;
     char *const mine = shared + warp * ring::BYTES;

@@ -76,10 +76,11 @@ bool read_product(const em__call *call, const void *x, product *p)
 {
     em__gemv job;
     if (!em__gemv_read(call, &job) || !call->half_products || job.x != x || job.weights != EM_BF16 ||
-        job.x_dtype != EM_F32 || job.out_dtype != EM_F32 || job.activation != EM__OP_COPY || job.end[0] != job.rows ||
-        job.rows % 8 || job.depth % 8 || !em__tensor_is_contiguous(&call->in[0]))
+        job.x_dtype != EM_F32 || job.out_dtype != EM_F32 || job.activation != EM__OP_COPY ||
+        job.end[0] != em_gemv_rows(job) || em_gemv_rows(job) % 8 || job.depth % 8 ||
+        !em__tensor_is_contiguous(&call->in[0]))
         return false;
-    *p = {call,      job.weight[0],       job.bias,    job.residual, rows_of(&call->out), job.rows,
+    *p = {call,      job.weight[0],       job.bias,    job.residual, rows_of(&call->out), em_gemv_rows(job),
           job.depth, (float *)job.out[0], job.constant};
     return true;
 }

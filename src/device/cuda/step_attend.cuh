@@ -12,7 +12,8 @@
 #include "device/cuda/common.cuh"
 
 typedef struct em__step_attend {
-    const float *q, *k, *v;       /* [heads, size], [kv_heads, size] twice */
+    const float *products;        /* q [heads, size], k and v [kv_heads, size], */
+    int q_at, k_at, v_at;         /* which begin there */
     const float *q_gain, *k_gain; /* [size]; NULL: not normalised */
     float q_eps, k_eps;
     const float *periods;           /* [size / 2] or shorter */
