@@ -27,7 +27,7 @@ typedef struct em__cuda {
     struct em__cuda_heap *heap;
     struct em__cuda_blas *blas;    /* cuBLASLt, opened at first use (blas.cu) */
     struct em__branches *branches; /* of a recording (record.cu) */
-    float *step;                   /* what steps of a decoder keep between two kernels (step.cu) */
+    struct em__march_desk *desk;   /* of steps of a decoder (march.cuh) */
     bool recording;                /* a graph is being captured on `stream` */
     bool broken;                   /* a sticky error was reported: nothing runs any more */
 } em__cuda;

@@ -9,20 +9,17 @@
  * A product with its residual is one call, and one kernel, already. What a step consists of is read off the calls by
  * the memory that they share: when the program is built, and again at each run, for the pointers of that run.
  *
- * A persistent kernel of the whole step would take the list of em__gemv and em__step_attend that these readers fill, in
- * order, and count finished blocks of a job where kernels wait for the end of the one before.
+ * Several such stretches, one behind the other, run as a march (march.cuh).
  */
 #include <string.h>
 
 #include "device/cuda/encoder.h"
-#include "device/cuda/gemv.cuh"
 #include "device/cuda/prompt.h"
-#include "device/cuda/step_attend.cuh"
+#include "device/cuda/step.cuh"
 
 enum {
-    MOST = 16,           /* calls that run together */
-    PARTS = 3,           /* q, k and v */
-    WORKSPACE = 1 << 16, /* floats between the two kernels of attention */
+    MOST = EM_STEP_CALLS,
+    PARTS = 3, /* q, k and v */
 };
 
 static int64_t last_of(const em__tensor *t)
@@ -69,14 +66,14 @@ static bool add_norm(const em__call *norm, em__gemv *job)
 static bool add_product(em__gemv *job, int n, const em__gemv *more)
 {
     if (n >= EM_GEMV_MATRICES || more->bias || more->residual || more->activation != EM__OP_COPY ||
-        more->end[0] != more->rows)
+        more->end[0] != em_gemv_rows(*more))
         return false;
     if (n == 0) {
         *job = *more;
         job->joined = false;
         return true;
     }
-    if (more->weights != job->weights || more->scale != job->scale || more->group != job->group ||
+    if (more->weights != job->weights || more->scale != job->scale || more->shift != job->shift ||
         more->depth != job->depth)
         return false;
     job->weight[n] = more->weight[0];
@@ -84,9 +81,9 @@ static bool add_product(em__gemv *job, int n, const em__gemv *more)
     job->biases[n] = more->biases[0];
     job->out[n] = more->out[0];
     job->constant = job->constant && more->constant;
-    job->rows += more->rows;
+    const int rows = em_gemv_rows(*job) + em_gemv_rows(*more);
     for (int i = n; i < EM_GEMV_MATRICES; i++)
-        job->end[i] = job->rows;
+        job->end[i] = rows;
     return true;
 }
 
@@ -173,7 +170,7 @@ static bool take_products(attention *a, const em__call *call, const void *x)
     em__gemv job;
     if (!read_product(call, x, &job) || !add_product(&a->products, a->n, &job))
         return false;
-    a->parts[a->n++] = {call->out.data, NULL, 0, NULL, NULL, job.rows, 0};
+    a->parts[a->n++] = {call->out.data, NULL, 0, NULL, NULL, em_gemv_rows(job), 0};
     return true;
 }
 
@@ -190,6 +187,21 @@ static bool fill_rope(em__step_attend *s, const part *q, const part *k)
     s->periods = (const float *)q->rope->in[2].data;
     s->step = q->rope->floats[1];
     return true;
+}
+
+/* Where the parts lie among the products. */
+static void place_parts(attention *a, const em__call *sdpa)
+{
+    const part *q = part_at(a, sdpa->in[0].data), *k = part_of_cache(a, sdpa->in[1].data);
+    for (int i = 0; i < a->n; i++) {
+        const int at = i ? a->products.end[i - 1] : 0;
+        if (&a->parts[i] == q)
+            a->attend.q_at = at;
+        else if (&a->parts[i] == k)
+            a->attend.k_at = at;
+        else
+            a->attend.v_at = at;
+    }
 }
 
 /* The sdpa call closes the stretch: which part is which, and everything that the kernel asks. */
@@ -227,26 +239,11 @@ static bool take_sdpa(attention *a, const em__call *call)
     s->values = call->in[2].data;
     s->out = (float *)call->out.data;
     if (q->rows != (int64_t)s->heads * s->size || k->rows != (int64_t)s->kv_heads * s->size || v->rows != k->rows ||
-        a->products.rows > WORKSPACE || !fill_rope(s, q, k))
+        em_gemv_rows(a->products) > EM_MARCH_BOX || !fill_rope(s, q, k))
         return false;
-    a->products.out[0] = a->products.out[1] = a->products.out[2] = NULL;
+    a->products.joined = true;
+    place_parts(a, call);
     return em__step_attend_takes(s);
-}
-
-/* Where the parts lie between the two kernels. */
-static void place_parts(attention *a, const em__call *sdpa, float *workspace)
-{
-    const part *q = part_at(a, sdpa->in[0].data), *k = part_of_cache(a, sdpa->in[1].data);
-    for (int i = 0; i < PARTS; i++) {
-        float *at = workspace + (i ? a->products.end[i - 1] : 0);
-        a->products.out[i] = at;
-        if (&a->parts[i] == q)
-            a->attend.q = at;
-        else if (&a->parts[i] == k)
-            a->attend.k = at;
-        else
-            a->attend.v = at;
-    }
 }
 
 /* How many of the calls are a stretch from rms_norm to sdpa: 0 for none. */
@@ -266,17 +263,6 @@ static size_t read_attention(em__call *const *calls, size_t n, attention *a)
     return 0;
 }
 
-static em_status run_attention(em_device *device, const em__call *call)
-{
-    em__cuda *cuda = em__cuda_of(device);
-    attention a;
-    size_t n = read_attention(call->merged, MOST, &a);
-    EM__FAIL_IF(n == 0, EM_ERROR_INTERNAL, "%s: a merged step is not what it was", cuda->name);
-    place_parts(&a, call->merged[n - 1], cuda->step);
-    EM__TRY(em__gemv_run(cuda, &a.products, "qkv"));
-    return em__step_attend_run(cuda, &a.attend);
-}
-
 static bool read_pair(em__call *const *calls, size_t n, em__gemv *job)
 {
     em__gemv first, second;
@@ -291,14 +277,14 @@ static bool read_pair(em__call *const *calls, size_t n, em__gemv *job)
     if (activation == EM__OP_COPY)
         return false;
     const bool turned = join->in[0].data == calls[2]->out.data;
-    if (em__spec_size(&join->out.spec) != first.rows || !em__tensor_is_contiguous(&join->in[0]) ||
-        !em__tensor_is_contiguous(&join->in[1]) || first.rows != second.rows || first.out[0] == second.out[0] ||
-        join->in[turned].data != calls[1]->out.data || join->in[!turned].data != calls[2]->out.data ||
-        !add_product(job, 0, turned ? &second : &first) || !add_product(job, 1, turned ? &first : &second) ||
-        !add_norm(calls[0], job))
+    if (em__spec_size(&join->out.spec) != em_gemv_rows(first) || !em__tensor_is_contiguous(&join->in[0]) ||
+        !em__tensor_is_contiguous(&join->in[1]) || em_gemv_rows(first) != em_gemv_rows(second) ||
+        first.out[0] == second.out[0] || join->in[turned].data != calls[1]->out.data ||
+        join->in[!turned].data != calls[2]->out.data || !add_product(job, 0, turned ? &second : &first) ||
+        !add_product(job, 1, turned ? &first : &second) || !add_norm(calls[0], job))
         return false;
     job->pair = true;
-    job->activation = activation;
+    job->activation = (uint16_t)activation;
     job->out[0] = join->out.data;
     return em__gemv_takes(job);
 }
@@ -317,7 +303,8 @@ static bool read_sum(em__call *const *calls, size_t n, em__gemv *job)
     const em__call *add = calls[1];
     const int other = add->in[0].data == calls[0]->out.data;
     if (add->in[!other].data != calls[0]->out.data || add->in[other].data == calls[0]->out.data ||
-        em__spec_size(&add->out.spec) != job->rows || em__spec_size(&add->in[other].spec) != job->rows)
+        em__spec_size(&add->out.spec) != em_gemv_rows(*job) ||
+        em__spec_size(&add->in[other].spec) != em_gemv_rows(*job))
         return false;
     for (int i = 0; i < 2; i++)
         if (!em__tensor_is_contiguous(&add->in[i]))
@@ -327,27 +314,42 @@ static bool read_sum(em__call *const *calls, size_t n, em__gemv *job)
     return true;
 }
 
-static em_status run_job(em_device *device, const em__call *call, bool (*read)(em__call *const *, size_t, em__gemv *),
-                         const char *what)
+size_t em__step_read(em__call *const *calls, size_t n, em__march_job (&jobs)[2], int *count)
 {
-    em__gemv job;
-    EM__FAIL_IF(!read(call->merged, MOST, &job), EM_ERROR_INTERNAL, "%s: a merged step is not what it was", what);
-    return em__gemv_run(em__cuda_of(device), &job, what);
+    attention a;
+    const size_t seen = n < (size_t)MOST ? n : (size_t)MOST;
+    jobs[0] = jobs[1] = {};
+    *count = 1;
+    if (is_norm(calls[0])) {
+        const size_t taken = read_attention(calls, seen, &a);
+        if (taken) {
+            *count = 2;
+            jobs[0].gemv = a.products;
+            jobs[1].attend = a.attend;
+            jobs[1].attends = true;
+            return taken;
+        }
+        return read_pair(calls, seen, &jobs[0].gemv) ? 4 : read_normed(calls, seen, &jobs[0].gemv) ? 2 : 0;
+    }
+    if (read_sum(calls, seen, &jobs[0].gemv))
+        return 2;
+    return calls[0]->n_in > 0 && read_product(calls[0], calls[0]->in[0].data, &jobs[0].gemv) ? 1 : 0;
 }
 
-static em_status run_pair(em_device *device, const em__call *call)
+/* The jobs of one stretch by a kernel each. */
+static em_status run_stretch(em_device *device, const em__call *call)
 {
-    return run_job(device, call, read_pair, "gate and up");
-}
-
-static em_status run_normed(em_device *device, const em__call *call)
-{
-    return run_job(device, call, read_normed, "rms_norm and product");
-}
-
-static em_status run_sum(em_device *device, const em__call *call)
-{
-    return run_job(device, call, read_sum, "product and add");
+    em__cuda *cuda = em__cuda_of(device);
+    em__march_job jobs[2];
+    int count;
+    EM__FAIL_IF(!em__step_read(call->merged, em__merged_length(call), jobs, &count), EM_ERROR_INTERNAL,
+                "%s: a merged step is not what it was", cuda->name);
+    if (count == 1)
+        return em__gemv_run(cuda, &jobs[0].gemv, "step");
+    jobs[0].gemv.out[0] = cuda->desk->products;
+    jobs[1].attend.products = cuda->desk->products;
+    EM__TRY(em__gemv_run(cuda, &jobs[0].gemv, "qkv"));
+    return em__step_attend_run(cuda, &jobs[1].attend);
 }
 
 static bool overlap(const em__tensor *a, const em__tensor *b)
@@ -358,9 +360,8 @@ static bool overlap(const em__tensor *a, const em__tensor *b)
     return x < y + ny && y < x + nx;
 }
 
-/* Whether nothing but the last of the first `taken` calls, and updates of caches, is seen by others, and no kernel
- * writes where another of its blocks still reads. The last call's own operands may lie exactly there: a residual. */
-static bool stands_alone(const em__merge_call *calls, size_t taken)
+/* The last call's own operands may lie exactly where its result does: a residual. */
+bool em__step_stands_alone(const em__merge_call *calls, size_t taken)
 {
     const em__tensor *out = &calls[taken - 1].call->out;
     for (size_t i = 0; i < taken; i++) {
@@ -374,40 +375,22 @@ static bool stands_alone(const em__merge_call *calls, size_t taken)
     return true;
 }
 
-static bool make_workspace(em__cuda *cuda)
-{
-    if (!cuda->step && cudaMalloc((void **)&cuda->step, WORKSPACE * sizeof(float)) != cudaSuccess) {
-        cudaGetLastError();
-        cuda->step = NULL;
-    }
-    return cuda->step != NULL;
-}
-
 extern "C" size_t em__cuda_merge(em_device *device, const em__merge_call *calls, size_t n, em__kernel_fn *kernel)
 {
+    em__cuda *cuda = em__cuda_of(device);
     em__call *list[MOST];
-    const size_t seen = n < (size_t)MOST ? n : (size_t)MOST;
-    attention a;
-    em__gemv job;
-    size_t taken = 0;
-    for (size_t i = 0; i < seen; i++)
-        list[i] = calls[i].call;
-    if (list[0]->op != EM__OP_RMS_NORM && list[0]->op != EM__OP_QUANTIZED_MATMUL)
+    em__march_job jobs[2];
+    int count;
+    size_t taken = em__march_merge(cuda, calls, n, kernel);
+    if (taken)
+        return taken;
+    if (calls[0].call->op != EM__OP_RMS_NORM && calls[0].call->op != EM__OP_QUANTIZED_MATMUL)
         return em__cuda_merge_encoder(device, calls, n, kernel);
-    taken = read_attention(list, seen, &a);
-    if (taken && em__cuda_of(device)->major >= 9 && make_workspace(em__cuda_of(device))) {
-        *kernel = run_attention;
-    } else if (read_pair(list, seen, &job)) {
-        *kernel = run_pair;
-        taken = 4;
-    } else if (read_normed(list, seen, &job)) {
-        *kernel = run_normed;
-        taken = 2;
-    } else if (read_sum(list, seen, &job)) {
-        *kernel = run_sum;
-        taken = 2;
-    } else {
+    for (size_t i = 0; i < n && i < (size_t)MOST; i++)
+        list[i] = calls[i].call;
+    taken = em__step_read(list, n, jobs, &count);
+    if (taken < 2 || (count == 2 && (cuda->major < 9 || !em__march_desk_make(cuda))))
         return em__cuda_merge_prompt(device, calls, n, kernel);
-    }
-    return stands_alone(calls, taken) ? taken : 0;
+    *kernel = run_stretch;
+    return em__step_stands_alone(calls, taken) ? taken : 0;
 }

@@ -10,7 +10,7 @@
 
 #include "harness/expect.h"
 
-enum { WIDTH = 256, HEADS = 4, KV_HEADS = 2, HEAD = 64, INNER = 512, CAPACITY = 96, PLACE = 70, OUTPUTS = 3 };
+enum { WIDTH = 512, HEADS = 8, KV_HEADS = 4, HEAD = 64, INNER = 1024, CAPACITY = 700, OUTPUTS = 3 };
 
 static em_device *gpu;
 static uint32_t state = 2463534242u;
@@ -147,10 +147,10 @@ static size_t run(em_lane lane, layer *l, em_array *const *inputs, float *result
     return n;
 }
 
-static void check_layer(bool quantized)
+static void check_layer(bool quantized, int32_t place)
 {
     static float native[2 * (2 * KV_HEADS * CAPACITY * HEAD + 500)], fused[2 * (2 * KV_HEADS * CAPACITY * HEAD + 500)];
-    const int32_t place = PLACE, length = PLACE + 1;
+    const int32_t length = place + 1;
     float periods[HEAD / 2];
     em_scope *s = em_scope_new(gpu);
     assert_non_null(s);
@@ -180,13 +180,15 @@ static void check_layer(bool quantized)
 static void test_layer_of_bf16(void **unused)
 {
     (void)unused;
-    check_layer(false);
+    check_layer(false, 70);
+    check_layer(false, 601);
 }
 
 static void test_layer_of_4_bits(void **unused)
 {
     (void)unused;
-    check_layer(true);
+    check_layer(true, 70);
+    check_layer(true, 601);
 }
 
 int main(void)
