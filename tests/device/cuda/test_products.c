@@ -278,7 +278,7 @@ static void linears(void **state)
     } kinds[] = {{EM_F32, EM_F32, false, 2e-6}, {EM_F32, EM_BF16, false, 2e-6}, {EM_F32, EM_BF16, true, 1e-2},
                  {EM_F32, EM_F16, false, 2e-6}, {EM_F16, EM_F16, false, 2e-3},  {EM_BF16, EM_BF16, false, 8e-3},
                  {EM_F64, EM_F64, false, 1e-13}};
-    static const int64_t sizes[][3] = {{1, 36, 64}, {33, 64, 96}, {17, 7, 33}, {150, 72, 136}};
+    static const int64_t sizes[][3] = {{1, 36, 64}, {33, 64, 96}, {17, 7, 33}, {70, 72, 136}};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         for (size_t j = 0; j < sizeof sizes / sizeof sizes[0]; j++)
             for (size_t a = 0; a < sizeof activations / sizeof activations[0]; a++)
@@ -291,7 +291,7 @@ static void linears(void **state)
 static void halves(void **state)
 {
     (void)state;
-    static const int64_t sizes[][3] = {{5, 40, 64}, {16, 384, 384}, {16, 96, 1536}, {150, 132, 264}, {40, 136, 1032}};
+    static const int64_t sizes[][3] = {{5, 40, 64}, {16, 200, 384}, {16, 96, 1536}, {70, 132, 264}, {34, 72, 1032}};
     static const em_dtype dtypes[] = {EM_BF16, EM_F16};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
         for (int t = 0; t < 2; t++) {
