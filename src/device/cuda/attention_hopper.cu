@@ -30,7 +30,7 @@ struct barriers {
 
 template <int WIDTH> struct sizes {
     static constexpr unsigned PANEL = KEYS * 128, TILE = PANEL * (WIDTH / 64);
-    static constexpr unsigned VALUES = STAGES * TILE, BYTES = 2 * STAGES * TILE + 1024;
+    static constexpr unsigned VALUES = STAGES * TILE, BYTES = 2 * VALUES + 1024;
 };
 
 #if EM_FLASH_GROUPS

@@ -413,6 +413,7 @@ __device__ __forceinline__ void em_march_compute(const em__march &m, em_march_me
 template <typename T, int D, int G>
 __global__ void __launch_bounds__(EM_MARCH_THREADS + 32) em_march_kernel(const __grid_constant__ em__march m)
 {
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900 /* what it is not asked for elsewhere */
     extern __shared__ __align__(16) char shared[];
     em_march_memory &memory = *(em_march_memory *)(shared + m.slots * EM_MARCH_SLOT);
     if (threadIdx.x == 0) {
@@ -430,6 +431,7 @@ __global__ void __launch_bounds__(EM_MARCH_THREADS + 32) em_march_kernel(const _
         em_march_fetch_all(m, memory, shared, threadIdx.x & 31);
     else
         em_march_compute<T, D, G>(m, memory, shared);
+#endif
 }
 
 #endif
