@@ -6,7 +6,7 @@
  * reads what it needs until the number is there, so that nothing waits for more than its own operands, and weights of
  * the jobs to come flow into shared memory meanwhile. A job's mail lies in box (job mod EM_MARCH_BOXES): it may be read
  * for EM_MARCH_BOXES - 1 jobs, for whoever writes a box again has mail of a job between, to which every reader gave
- * its share. What all jobs leave goes to memory too.
+ * its share. What jobs leave goes to memory too, but q, k and v, of which only attention hears.
  *
  * All blocks run at the same time (a cooperative launch). Numbers count on from launch to launch, so boxes need not be
  * cleared; the last block to leave sets the next launch's.

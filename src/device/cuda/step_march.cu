@@ -59,6 +59,8 @@ static size_t add_stretch(const em__cuda *cuda, em__march *march, em__call *cons
     const size_t taken = em__step_read(calls, n, jobs, &count);
     if (!taken || (count == 2 && !em__march_takes(cuda, &jobs[1].attend, &jobs[0].gemv)))
         return 0;
+    if (count == 2)
+        jobs[0].gemv.out[0] = NULL; /* q, k and v side by side: no call's memory holds them, and they go by mail */
     for (int i = 0; i < count; i++)
         if (!append(cuda, march, &jobs[i])) {
             march->n = before;
