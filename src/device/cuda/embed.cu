@@ -39,6 +39,7 @@ struct embedding {
     void *out;
     float eps;
     em_dtype table, dtype;
+    bool ready; /* gain and bias may be read before the kernels before have ended */
 };
 
 template <typename T> struct alignas(4 * sizeof(T)) four {
@@ -55,6 +56,8 @@ __global__ void __launch_bounds__(THREADS) embed_kernel(const __grid_constant__ 
     four<TABLE> rows[MOST_TABLES][FOURS];
     float v[FOURS][4], sum = 0, squares = 0;
     em_grid_next();
+    if (!e.ready)
+        em_grid_wait();
 #pragma unroll
     for (int p = 0; p < FOURS; p++)
         if (p * 128 + lane * 4 < e.width) {
@@ -244,6 +247,7 @@ em_status run(em_device *device, const em__call *call)
 {
     embedding e;
     EM__FAIL_IF(read(call->merged, MOST_CALLS, &e) == 0, EM_ERROR_INTERNAL, "a merged embedding is not what it was");
+    e.ready = em__cuda_of(device)->recording; /* a launch may overlap what made the constants; a replay does not */
     return launcher(e)(em__cuda_of(device), e);
 }
 

@@ -59,7 +59,7 @@ template <typename T> static em_status run(em_device *device, const em__call *ca
     const bool whole =
         e.n % EM_PIECE<T> == 0 &&
         ((uintptr_t)x | (uintptr_t)residual | (uintptr_t)e.gain | (uintptr_t)e.bias | (uintptr_t)e.out) % 16 == 0;
-    e.constant = true;
+    e.constant = em__cuda_of(device)->recording; /* a launch may overlap what made them; a replay follows all of it */
     for (int i = gain; i < call->n_in; i++)
         e.constant = e.constant && call->constant >> i & 1;
     if (e.rows == 0)

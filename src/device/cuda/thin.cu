@@ -127,6 +127,8 @@ extern "C" em_status em__cuda_thin(em__cuda *cuda, const em__thin *thin)
 {
     const cut c = cut_of(thin);
     arguments a = {*thin};
+    /* A replay follows all that was asked before, so that constants lie ready; a launch may overlap what made them. */
+    a.t.constant = thin->constant && cuda->recording;
     for (int i = 0; i < thin->weights; i++)
         a.column[i + 1] = a.column[i] + thin->w[i].rows;
     a.cluster = c.cluster;

@@ -55,7 +55,6 @@ static bool fill(arguments *a, const em__tiles *t, int rows, int columns)
     a->op = (int)t->activation;
     a->by_four = all % 16 == 0;
     a->split = 1;
-    a->constant = t->ready;
     a->bias = t->bias;
     a->residual = t->residual;
     a->out = t->out;
@@ -82,6 +81,8 @@ template <typename SHAPE, int SPLIT> static em_status run(em__cuda *cuda, const 
         cuda,
         cudaFuncSetAttribute(tiles_kernel<SHAPE>, cudaFuncAttributeMaxDynamicSharedMemorySize, SHAPE::SHARED_BYTES),
         "fused_linear"));
+    /* A replay follows all that was asked before, so that constants lie ready; a launch may overlap what made them. */
+    a.constant = t->ready && cuda->recording;
     const int tiles = a.row_tiles * a.first[t->weights];
     a.split = SPLIT ? split_of(cuda, tiles, SPLIT, t->k) : 1;
     return em_launch_clusters(cuda, "fused_linear", tiles_kernel<SHAPE>, (unsigned)a.split, (unsigned)(tiles * a.split),
