@@ -15,6 +15,7 @@
 
 #include "device/cuda/attention_flash.cuh"
 #include "device/cuda/blas.h"
+#include "device/cuda/encoder.h"
 #include "device/cuda/gemv.cuh"
 #include "device/cuda/matmul.cuh"
 #include "device/cuda/prompt_rows.cuh"
@@ -257,18 +258,12 @@ bool take_turned(attention *a, const em__call *call)
            t->strides[1] == a->size && t->strides[2] == a->tokens * a->size && t->strides[3] == 1;
 }
 
-bool overlap(const em__tensor *a, const em__tensor *b)
-{
-    const char *x = (const char *)a->data, *y = (const char *)b->data;
-    return x < y + em__spec_bytes(&b->spec) && y < x + em__spec_bytes(&a->spec);
-}
-
 /* Whether no two of them share memory. */
 bool are_apart(const em__tensor *const *t, int n)
 {
     for (int i = 0; i < n; i++)
         for (int j = 0; j < i; j++)
-            if (overlap(t[i], t[j]))
+            if (em__cuda_overlap(t[i], t[j]))
                 return false;
     return true;
 }
@@ -281,7 +276,7 @@ bool places_suit(const attention *a)
                                       &a->parts[1].made.call->out,
                                       &a->parts[2].made.call->out,
                                       &a->sdpa->out};
-    return are_apart(held, TEMPORARIES) && !overlap(&a->out.call->out, &a->sdpa->out);
+    return are_apart(held, TEMPORARIES) && !em__cuda_overlap(&a->out.call->out, &a->sdpa->out);
 }
 
 /* What attention reads and writes here: queries and results are bf16. */
@@ -426,7 +421,7 @@ size_t read_gates(em__call *const *calls, size_t n, gates *g)
     return join->in[0].data == g->gate.out && join->in[1].data == g->up.out && join->in[0].spec.dtype == EM_F32 &&
                    em__tensor_is_contiguous(&join->in[0]) && em__tensor_is_contiguous(&join->in[1]) &&
                    g->down.k == first.n && g->down.m == first.m && are_apart(held, 4) &&
-                   !overlap(&g->down.call->out, &g->gate.call->out)
+                   !em__cuda_overlap(&g->down.call->out, &g->gate.call->out)
                ? 5
                : 0;
 }

@@ -352,14 +352,6 @@ static em_status run_stretch(em_device *device, const em__call *call)
     return em__step_attend_run(cuda, &jobs[1].attend);
 }
 
-static bool overlap(const em__tensor *a, const em__tensor *b)
-{
-    const char *x = (const char *)a->data, *y = (const char *)b->data;
-    const int64_t nx = em__spec_size(&a->spec) * (int64_t)em_dtype_size(a->spec.dtype);
-    const int64_t ny = em__spec_size(&b->spec) * (int64_t)em_dtype_size(b->spec.dtype);
-    return x < y + ny && y < x + nx;
-}
-
 /* The last call's own operands may lie exactly where its result does: a residual. */
 bool em__step_stands_alone(const em__merge_call *calls, size_t taken)
 {
@@ -369,7 +361,7 @@ bool em__step_stands_alone(const em__merge_call *calls, size_t taken)
         if (i + 1 < taken && call->op != EM__OP_KV_UPDATE && calls[i].last_read >= calls[0].index + taken)
             return false;
         for (int j = 0; j < call->n_in; j++)
-            if (overlap(out, &call->in[j]) && !(i + 1 == taken && call->in[j].data == out->data))
+            if (em__cuda_overlap(out, &call->in[j]) && !(i + 1 == taken && call->in[j].data == out->data))
                 return false;
     }
     return true;
