@@ -1,4 +1,5 @@
 /* Marches: which calls of a program are jobs that follow one another (step.cu reads them), and their run. */
+#include "device/cuda/encoder.h"
 #include "device/cuda/step.cuh"
 
 enum { FEWEST = 3 }; /* jobs */
@@ -37,6 +38,8 @@ static bool append(const em__cuda *cuda, em__march *march, em__march_job *job)
     const int x = job->attends ? 1 : find_result(march, job->gemv.x);
     const int residual = job->attends ? 0 : find_result(march, job->gemv.residual);
     if (x > 1 || residual >= EM_MARCH_BOXES)
+        return false;
+    if (!job->attends && (find_result(march, job->gemv.bias) || find_result(march, job->gemv.gain)))
         return false;
     job->x_from = (int8_t)x;
     job->residual_from = (int8_t)residual;
@@ -82,6 +85,24 @@ static em_status run_march(em_device *device, const em__call *call)
     return em__march_run(cuda, &march);
 }
 
+/* Whether the stretch behind `before` calls, with `first` as its first job, reads what they write in another way than
+ * as mail: a part of a result, or a cache. Blocks wait for nothing but letters. */
+static bool reads_memory(const em__merge_call *calls, size_t before, size_t taken, const em__gemv *first)
+{
+    for (size_t i = before; i < before + taken; i++)
+        for (int j = 0; j < calls[i].call->n_in; j++) {
+            const em__tensor *in = &calls[i].call->in[j];
+            const bool mail = in->data == first->x || in->data == first->residual;
+            for (size_t k = 0; k < before; k++) {
+                const em__call *earlier = calls[k].call;
+                const bool whole = mail && in->data == earlier->out.data && earlier->op != EM__OP_KV_UPDATE;
+                if (!whole && em__cuda_overlap(in, &earlier->out))
+                    return true;
+            }
+        }
+    return false;
+}
+
 size_t em__march_merge(em__cuda *cuda, const em__merge_call *calls, size_t n, em__kernel_fn *kernel)
 {
     em__march march = {};
@@ -98,7 +119,8 @@ size_t em__march_merge(em__cuda *cuda, const em__merge_call *calls, size_t n, em
         const size_t taken = add_stretch(cuda, &march, list, seen);
         if (!taken)
             break;
-        if (!em__step_stands_alone(calls + all, taken)) {
+        if (!em__step_stands_alone(calls + all, taken) ||
+            reads_memory(calls, all, taken, &march.jobs[before].gemv)) {
             march.n = before;
             break;
         }
