@@ -17,11 +17,19 @@ em_device *em_device_at(size_t index)
     return index == 0 ? em__cpu_device() : index == 1 ? &em__ref_device : em__plugin_device("cuda", index - 2);
 }
 
+/* "cuda", "cuda:1": a plugin is opened, and blamed, for nothing else. */
+static bool names_cuda(const char *name)
+{
+    if (strncmp(name, "cuda", 4) != 0)
+        return false;
+    return name[4] == 0 || (name[4] == ':' && name[5] && name[5 + strspn(name + 5, "0123456789")] == 0);
+}
+
 em_device *em_device_find(const char *name)
 {
     if (!name)
         return em_device_default();
-    bool cuda = strncmp(name, "cuda", 4) == 0 && (name[4] == 0 || name[4] == ':');
+    bool cuda = names_cuda(name);
     for (size_t i = 0; i < 2 || cuda; i++) { /* a plugin is opened only when it is asked for */
         em_device *device = em_device_at(i);
         if (!device)
@@ -33,14 +41,19 @@ em_device *em_device_find(const char *name)
     if (*reason)
         em__fail(EM_ERROR_NOT_FOUND, "device \"%s\" can't be used: %s", name, reason);
     else
-        em__fail(EM_ERROR_NOT_FOUND, "device \"%s\" does not exist; there are cpu, ref and, with a GPU, cuda", name);
+        em__fail(EM_ERROR_NOT_FOUND,
+                 "device \"%s\" does not exist; there are cpu, ref and, with GPUs, cuda, cuda:1 and so on", name);
     return NULL;
 }
 
 em_device *em_device_default(void)
 {
     const char *name = getenv("EMILY_DEVICE");
-    return em_device_find(name && *name ? name : "cpu");
+    bool given = name && *name;
+    em_device *device = em_device_find(given ? name : "cpu");
+    if (!device && given)
+        em__fail(em_last_status(), "EMILY_DEVICE: %s", em_last_error());
+    return device;
 }
 
 const char *em_device_name(const em_device *device)

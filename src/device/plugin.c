@@ -53,7 +53,8 @@ static void *open_in(plugin *p, const char *dir, bool *broken)
         FILE *file = *dir ? fopen(path, "rb") : NULL;
         if (file) {
             const char *why = dlerror();
-            snprintf(p->reason, sizeof p->reason, "%s: %s", p->name, why ? why : "the plugin does not load");
+            snprintf(p->reason, sizeof p->reason, "%s: %s; install the plugin that was built with libemily", p->name,
+                     why ? why : "the plugin does not load");
             fclose(file);
             *broken = true;
         }
@@ -92,12 +93,16 @@ static void *find(plugin *p)
 static void open_locked(plugin *p)
 {
     p->opened = true;
-    snprintf(p->reason, sizeof p->reason,
-             "%s: the plugin libemily_%s.so was not found (EMILY_PLUGIN_PATH is its folder)", p->name, p->name);
+    snprintf(
+        p->reason, sizeof p->reason,
+        "%s: the plugin libemily_%s.so was not found; build it (docs/cuda.md), or set EMILY_PLUGIN_PATH to its folder",
+        p->name, p->name);
     void *object = find(p);
     void *symbol = object ? dlsym(object, EM__PLUGIN_SYMBOL) : NULL;
     if (object && !symbol)
-        snprintf(p->reason, sizeof p->reason, "%s: libemily_%s.so is no plugin of Emily", p->name, p->name);
+        snprintf(p->reason, sizeof p->reason,
+                 "%s: libemily_%s.so is no plugin of Emily; install the plugin that was built with libemily", p->name,
+                 p->name);
     memcpy(&p->device, &symbol, sizeof symbol); /* ISO C has no cast from an object to a function */
     if (!p->device)
         return;

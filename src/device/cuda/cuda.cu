@@ -181,13 +181,15 @@ static void fail_count(cudaError_t error)
     int driver = 0;
     cudaDriverGetVersion(&driver);
     if (error == cudaErrorInsufficientDriver && driver == 0)
-        em__fail(EM_ERROR_NOT_FOUND, "cuda: no NVIDIA driver was found");
+        em__fail(EM_ERROR_NOT_FOUND,
+                 "cuda: no NVIDIA driver was found; install it, or start the container with its GPUs (--gpus all)");
     else if (error == cudaErrorInsufficientDriver)
         em__fail(EM_ERROR_UNSUPPORTED,
-                 "cuda: the NVIDIA driver supports CUDA %d.%d; %d.%d is needed: update the driver", driver / 1000,
+                 "cuda: the NVIDIA driver supports CUDA %d.%d; %d.%d is needed; update the driver", driver / 1000,
                  driver % 1000 / 10, CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
     else if (error == cudaErrorNoDevice || error == cudaSuccess)
-        em__fail(EM_ERROR_NOT_FOUND, "cuda: the driver sees no GPU");
+        em__fail(EM_ERROR_NOT_FOUND,
+                 "cuda: the driver sees no GPU; CUDA_VISIBLE_DEVICES may hide it, nvidia-smi lists them");
     else
         em__fail(EM_ERROR_NOT_FOUND, "cuda: %s", cudaGetErrorString(error));
 }
@@ -196,7 +198,8 @@ extern "C" __attribute__((visibility("default"))) em_device *em_plugin_device(co
 {
     static em__cuda devices[16];
     if (host->version != EM__DEVICE_VERSION) {
-        host->fail(EM_ERROR_UNSUPPORTED, "cuda: libemily_cuda.so is of another version than libemily");
+        host->fail(EM_ERROR_UNSUPPORTED,
+                   "cuda: libemily_cuda.so is of another version than libemily; install both from one build");
         return NULL;
     }
     em__cuda_host = host;
