@@ -133,19 +133,20 @@ static int describe_open(const char *name, em_model *model, const info_values *v
 
 static int run(const void *given, const cli_words *operands)
 {
-    const info_values *values = given;
+    info_values values = *(const info_values *)given;
     const char *name = operands->data[0];
     char *path = NULL, *reason = NULL;
     int code = cli_model_path(name, &path);
     if (code != CLI_OK)
         return code;
-    em_model *model = cli_session_try(name, &values->session, &code);
+    values.session.device = cli_device_or_cpu(values.session.device);
+    em_model *model = cli_session_try(name, &values.session, &code);
     if (model) {
-        code = describe_open(name, model, values);
+        code = describe_open(name, model, &values);
     } else if (code == CLI_GO_ON) {
         code = cli_exit_code(em_last_status());
         reason = em__strdup(em_last_error());
-        code = reason ? describe_files(name, path, reason, code, values) : cli_fail_last();
+        code = reason ? describe_files(name, path, reason, code, &values) : cli_fail_last();
     }
     em_model_close(&model);
     em__free(reason);

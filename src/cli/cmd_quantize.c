@@ -14,6 +14,7 @@
 
 typedef struct quantize_values {
     size_t bits, group;
+    const char *device;
     int mode, json, quiet;
 } quantize_values;
 
@@ -23,6 +24,8 @@ static const cli_option options[] = {
     {"group", 'g', "N", "weights that share a scale: 16, 32, 64 or 128 (64, or the mode's)", CLI_COUNT,
      offsetof(quantize_values, group), 128},
     {"mode", 'm', "affine|mxfp4|mxfp8|nvfp4", "form of a code (affine)", CLI_CHOICE, offsetof(quantize_values, mode)},
+    {"device", 0, "NAME", "a device of `emily devices`, say cuda (EMILY_DEVICE, else cpu)", CLI_TEXT,
+     offsetof(quantize_values, device)},
     {"json", 0, NULL, "one JSON object: tensors and totals", CLI_FLAG, offsetof(quantize_values, json), 1},
     {"quiet", 'q', NULL, "no report, no progress line", CLI_FLAG, offsetof(quantize_values, quiet), 1},
     {NULL},
@@ -112,9 +115,11 @@ static int run(const void *given, const cli_words *operands)
     em_quantize_totals totals;
     em_quantization how = {sizeof how, values->mode ? (em_quant_mode)(values->mode - 1) : EM_QUANT_AFFINE,
                            (int)values->group, (int)values->bits};
-    const em_quantize_options options_of = {
+    em_quantize_options options_of = {
         .struct_size = sizeof options_of, .how = &how, .report = report, .progress = progress, .user = &run};
     char *path = NULL;
+    if (!(options_of.device = em_device_find(cli_device_or_cpu(values->device))))
+        return cli_fail_last();
     int code = cli_model_path(operands->data[0], &path);
     if (code != CLI_OK)
         return code;

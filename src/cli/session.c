@@ -26,6 +26,14 @@ em_device *cli_session_device(const cli_session_values *values)
     return values->device ? em_device_find(values->device) : em_device_default();
 }
 
+const char *cli_device_or_cpu(const char *name)
+{
+    if (name || em_device_default())
+        return name;
+    cli_note("on cpu instead: %s", em_last_error());
+    return "cpu";
+}
+
 static int choose_device(const cli_session_values *values, em_device **device)
 {
     *device = cli_session_device(values);

@@ -45,6 +45,9 @@ em_model *cli_session_try(const char *name, const cli_session_values *values, in
  * exit code after a message. */
 int cli_model_path(const char *name, char **path);
 
+/* For a command that can do without: `name`, NULL for a default device that can be used, else "cpu" after a note. */
+const char *cli_device_or_cpu(const char *name);
+
 /* The device that the options name. It is there: the model is open. */
 em_device *cli_session_device(const cli_session_values *values);
 
