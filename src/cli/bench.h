@@ -9,7 +9,11 @@
 typedef struct cli_bench_decoder {
     size_t prefill, decode, batch, runs; /* 0: not given */
     bool json;
+    em_device *device; /* that the model was opened on */
 } cli_bench_decoder;
+
+/* "on cpu: AVX-512, 2 threads" and a newline. */
+void cli_bench_device(em_device *device);
 
 /* Reads and writes, prints tokens a second; `load_ms` is what opening took. */
 int cli_bench_generation(em_model *model, const cli_bench_decoder *how, double load_ms);

@@ -74,10 +74,12 @@ static void print_rates(decoder_bench *b, const em_model_info *info, double load
     if (b->how.json) {
         printf(
             "{\"prefill_tok_s\":%.2f,\"decode_tok_s\":%.2f,\"load_ms\":%.1f,\"rss_mb\":%.0f,\"prefill\":%zu,\"decode\":"
-            "%zu,\"batch\":%zu,\"runs\":%zu}\n",
-            prefill, decode, load_ms, resident_mb(), b->how.prefill, b->how.decode, b->how.batch, b->how.runs);
+            "%zu,\"batch\":%zu,\"runs\":%zu,\"device\":\"%s\"}\n",
+            prefill, decode, load_ms, resident_mb(), b->how.prefill, b->how.decode, b->how.batch, b->how.runs,
+            em_device_name(b->how.device));
         return;
     }
+    cli_bench_device(b->how.device);
     printf("prompt of %zu tokens: %.1f tok/s\n", b->how.prefill, prefill);
     printf("answer of %zu tokens, %zu at a time: %.2f tok/s\n", b->how.decode, b->how.batch, decode);
     printf("opened in %.0f ms, %.0f MB resident, %.0f MB of weights\n", load_ms, resident_mb(),

@@ -84,13 +84,14 @@ static double flops(const em_model_info *info, shape s)
     return (double)s.batch * tokens * info->layers * (8 * h * h + 4 * h * inner + 4 * h * tokens);
 }
 
-static void print_row(const em_model_info *info, shape s, const double *sorted, size_t runs, bool json)
+static void print_row(const em_model_info *info, shape s, const double *sorted, size_t runs, const bench_values *values)
 {
     double best = sorted[0], median = (sorted[(runs - 1) / 2] + sorted[runs / 2]) / 2;
     char name[48];
     snprintf(name, sizeof name, "%zux%zu", s.batch, s.tokens);
-    if (json)
-        printf("{\"shape\":\"%s\",\"median_ms\":%.4f,\"best_ms\":%.4f,\"runs\":%zu}\n", name, median, best, runs);
+    if (values->json)
+        printf("{\"shape\":\"%s\",\"median_ms\":%.4f,\"best_ms\":%.4f,\"runs\":%zu,\"device\":\"%s\"}\n", name, median,
+               best, runs, em_device_name(cli_session_device(&values->session)));
     else
         printf("%-10s %10.3f %10.3f %6zu %12.0f %9.1f\n", name, median, best, runs,
                (double)(s.batch * s.tokens) / median * 1e3, flops(info, s) / median * 1e-6);
@@ -121,8 +122,15 @@ static int bench_shape(em_model *model, const em_model_info *info, shape s, cons
         return cli_fail_last();
     qsort(times, runs, sizeof *times, by_value);
     cli_progress_hide();
-    print_row(info, s, times, runs, values->json != 0);
+    print_row(info, s, times, runs, values);
     return CLI_OK;
+}
+
+void cli_bench_device(em_device *device)
+{
+    char text[256];
+    if (em_device_describe(device, text, sizeof text) == EM_OK)
+        printf("on %s: %s\n", em_device_name(device), text);
 }
 
 static int bench_all(em_model *model, const shape_list *shapes, const bench_values *values)
@@ -130,8 +138,10 @@ static int bench_all(em_model *model, const shape_list *shapes, const bench_valu
     em_model_info info;
     cli_progress progress;
     int code = em_model_get_info(model, &info) == EM_OK ? CLI_OK : cli_fail_last();
-    if (code == CLI_OK && !values->json)
+    if (code == CLI_OK && !values->json) {
+        cli_bench_device(cli_session_device(&values->session));
         printf("%-10s %10s %10s %6s %12s %9s\n", "texts x t.", "median ms", "best ms", "runs", "tokens/s", "GFLOP/s");
+    }
     cli_progress_begin(&progress, "bench");
     for (size_t i = 0; i < shapes->length && code == CLI_OK; i++) {
         char name[48];
@@ -146,13 +156,18 @@ static int bench_all(em_model *model, const shape_list *shapes, const bench_valu
 static int run(const void *given, const cli_words *operands)
 {
     const bench_values *values = given;
-    const cli_bench_decoder decoder = {values->prefill, values->decode, values->batch, values->runs, values->json != 0};
+    cli_bench_decoder decoder = {.prefill = values->prefill,
+                                 .decode = values->decode,
+                                 .batch = values->batch,
+                                 .runs = values->runs,
+                                 .json = values->json != 0};
     shape_list shapes = {0};
     em_model_info info;
     int code = parse_shapes(values->shapes ? values->shapes : DEFAULT_SHAPES, &shapes);
     if (code == CLI_OK) {
         uint64_t begin = em__now();
         em_model *model = cli_session_open(operands->data[0], &values->session, &code);
+        decoder.device = model ? cli_session_device(&values->session) : NULL;
         double load_ms = (double)(em__now() - begin) / 1e6;
         if (model && em_model_get_info(model, &info) == EM_OK && info.width == 0)
             code = cli_bench_generation(model, &decoder, load_ms);
