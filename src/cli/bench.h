@@ -6,6 +6,8 @@
 
 #include "cli/cli.h"
 
+enum { CLI_BENCH_MOST_RUNS = 1000 };
+
 typedef struct cli_bench_decoder {
     size_t prefill, decode, batch, runs; /* 0: not given */
     bool json;

@@ -6,13 +6,13 @@
 #include "core/alloc.h"
 #include "core/log.h"
 
-enum { MOST_RUNS = 101, DEFAULT_RUNS = 3, DEFAULT_PREFILL = 512, DEFAULT_DECODE = 64 };
+enum { DEFAULT_RUNS = 3, DEFAULT_PREFILL = 512, DEFAULT_DECODE = 64 };
 
 typedef struct decoder_bench {
     cli_bench_decoder how; /* filled in */
     em_generation *generation;
     em_prompt *prompts;
-    double prefill[MOST_RUNS], decode[MOST_RUNS]; /* tokens a second */
+    double prefill[CLI_BENCH_MOST_RUNS], decode[CLI_BENCH_MOST_RUNS]; /* tokens a second */
 } decoder_bench;
 
 static int by_value(const void *a, const void *b)
@@ -107,7 +107,6 @@ int cli_bench_generation(em_model *model, const cli_bench_decoder *how, double l
     b.how.decode = how->decode ? how->decode : DEFAULT_DECODE;
     b.how.batch = how->batch ? how->batch : 1;
     b.how.runs = how->runs ? how->runs : DEFAULT_RUNS;
-    b.how.runs = b.how.runs < MOST_RUNS ? b.how.runs : MOST_RUNS;
     if (b.how.prefill + b.how.decode > info.max_tokens)
         return cli_fail(CLI_USAGE, "bench: %zu and %zu tokens are more than the model's context of %zu", b.how.prefill,
                         b.how.decode, info.max_tokens);

@@ -9,7 +9,7 @@
 #include "core/log.h"
 #include "core/str.h"
 
-enum { MOST_RUNS = 1000, LEAST_RUNS = 5 };
+enum { MOST_RUNS = CLI_BENCH_MOST_RUNS, LEAST_RUNS = 5 };
 #define BUDGET_MS 1500.0
 #define DEFAULT_SHAPES "1x16,1x32,10x32,32x128,1x256"
 
