@@ -18,6 +18,8 @@ static int fail_model(const char *name)
         cli_hint("`emily info %s --tensors` shows what is there", name);
     else if (status == EM_ERROR_NOT_FOUND && access(name, F_OK) != 0)
         cli_hint("there is no folder %s; `emily pull ORG/NAME` downloads a model", name);
+    else if (status == EM_ERROR_NOT_FOUND)
+        cli_hint("a model is a folder with config.json and *.safetensors; `emily pull ORG/NAME` downloads one");
     return code;
 }
 
