@@ -1,25 +1,8 @@
 /* Products by wgmma: tensor maps, which shape of tile a product gets, and whether it pays. See tiles.h. */
 #include "device/cuda/tiles.h"
 
-#include <cuda.h>
-
+#include "device/cuda/tensor_map.cuh"
 #include "device/cuda/tiles_kernel.cuh"
-
-typedef CUresult (*encode_fn)(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *, const cuuint64_t *,
-                              const cuuint64_t *, const cuuint32_t *, const cuuint32_t *, CUtensorMapInterleave,
-                              CUtensorMapSwizzle, CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
-
-/* The driver's maker of tensor maps; NULL where it has none. */
-static encode_fn encoder(void)
-{
-    static encode_fn found;
-    cudaDriverEntryPointQueryResult result;
-    void *at = NULL;
-    if (!found && cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &at, 12000, cudaEnableDefault, &result) ==
-                      cudaSuccess)
-        found = (encode_fn)at;
-    return found;
-}
 
 /* A map of [rows][depth], for tiles of 128 bytes of depth and so many rows. */
 static bool make_map(CUtensorMap *map, em_dtype dtype, const void *at, int64_t rows, int64_t depth, int64_t step,
@@ -28,9 +11,11 @@ static bool make_map(CUtensorMap *map, em_dtype dtype, const void *at, int64_t r
     size_t size = em_dtype_size(dtype);
     const cuuint64_t dims[2] = {(cuuint64_t)depth, (cuuint64_t)rows}, steps[1] = {(cuuint64_t)step * size};
     const cuuint32_t box[2] = {(cuuint32_t)(128 / size), (cuuint32_t)tile_rows}, ones[2] = {1, 1};
-    return encoder()(map, dtype == EM_F32 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT32 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2,
-                     (void *)at, dims, steps, box, ones, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-                     CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
+    const CUtensorMapDataType type =
+        dtype == EM_F32 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT32 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;
+    return em_map_encoder()(map, type, 2, (void *)at, dims, steps, box, ones, CU_TENSOR_MAP_INTERLEAVE_NONE,
+                            CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+                            CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
 }
 
 static bool fill(arguments *a, const em__tiles *t, int rows, int columns)
@@ -161,7 +146,7 @@ extern "C" bool em__cuda_tiles_takes(em__cuda *cuda, const em__tiles *t)
 {
     bool fits = cuda->major == 9 && cuda->shared_bytes >= 220 << 10 && t->m > 0 && t->n > 0 && t->k > 0 &&
                 t->weights <= EM__TILES_WEIGHTS && t->m < 1 << 30 && t->n < 1 << 30 && t->k < 1 << 30 && !t->x.across &&
-                t->x.ld % 4 == 0 && encoder();
+                t->x.ld % 4 == 0 && em_map_encoder();
     for (int i = 0; i < t->weights && fits; i++)
         fits = !t->w[i].as.across && t->w[i].as.ld % 8 == 0 && t->w[i].n > 0 && t->w[i].n < 1 << 28;
     return fits && pays(cuda, t);
