@@ -7,6 +7,12 @@ if(DEFINED ENV{CUDAARCHS}) # as CMake itself reads it
   set(EMILY_CUDA_WANTED "$ENV{CUDAARCHS}")
 endif()
 set(EMILY_CUDA_ARCHS "${EMILY_CUDA_WANTED}" CACHE STRING "GPU architectures of the cuda plugin")
+# Any other code that runs on 9.0 lacks the matrix units that are used there, and would give nothing.
+set(EMILY_CUDA_OTHERS ${EMILY_CUDA_ARCHS})
+list(FILTER EMILY_CUDA_OTHERS EXCLUDE REGEX "^90a|^[0-8][0-9]-real$|^1[0-9][0-9][af]?-")
+if(EMILY_CUDA_OTHERS AND NOT EMILY_CUDA_ARCHS MATCHES "90a(-real)?(;|$)")
+  message(FATAL_ERROR "EMILY_CUDA_ARCHS=${EMILY_CUDA_ARCHS}: what runs on 9.0 needs 90a-real beside it")
+endif()
 set(EMILY_CUDA_INCLUDE "" CACHE STRING "where cublasLt.h, nvrtc.h, cusolverDn.h and cufft.h are, if not found")
 # Nothing of the plugin is seen by a sanitizer, and a fuzz target uses no device.
 if(NOT EMILY_CUDA OR (EMILY_CUDA STREQUAL AUTO AND (EMILY_SANITIZE OR EMILY_FUZZ)))
