@@ -24,6 +24,12 @@ static const void *result_of(const em__march_job *job)
     return job->attends ? job->attend.out : job->gemv.out[0];
 }
 
+/* Elements of its result. What the next job reads is no wider than what fits into shared memory. */
+static int letters_of(const em__march_job *job)
+{
+    return job->attends ? job->attend.heads * job->attend.size : em_gemv_rows(job->gemv);
+}
+
 /* How many jobs back the last one is that leaves its result there; 0: none. */
 static int find_result(const em__march *march, const void *data)
 {
@@ -37,7 +43,8 @@ static bool append(const em__cuda *cuda, em__march *march, em__march_job *job)
 {
     const int x = job->attends ? 1 : find_result(march, job->gemv.x);
     const int residual = job->attends ? 0 : find_result(march, job->gemv.residual);
-    if (x > 1 || residual >= EM_MARCH_BOXES)
+    if (x > 1 || residual >= EM_MARCH_BOXES ||
+        (residual && letters_of(&march->jobs[march->n - residual]) > EM_MARCH_BOX))
         return false;
     if (!job->attends && (find_result(march, job->gemv.bias) || find_result(march, job->gemv.gain)))
         return false;
@@ -119,8 +126,7 @@ size_t em__march_merge(em__cuda *cuda, const em__merge_call *calls, size_t n, em
         const size_t taken = add_stretch(cuda, &march, list, seen);
         if (!taken)
             break;
-        if (!em__step_stands_alone(calls + all, taken) ||
-            reads_memory(calls, all, taken, &march.jobs[before].gemv)) {
+        if (!em__step_stands_alone(calls + all, taken) || reads_memory(calls, all, taken, &march.jobs[before].gemv)) {
             march.n = before;
             break;
         }
