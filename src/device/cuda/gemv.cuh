@@ -10,8 +10,7 @@
  *
  * Weights that are constants of a program (em__call.constant) begin to flow before the kernel before has ended.
  *
- * A persistent kernel of a whole step would consume em__gemv as it is: one after the other, a block keeping the rows
- * that em__gemv_run gives it, with the ring filled across jobs.
+ * A march (march.cuh) runs jobs of one row one behind the other, and divides their rows by its own rule.
  */
 #ifndef EM_DEVICE_CUDA_GEMV_CUH
 #define EM_DEVICE_CUDA_GEMV_CUH
