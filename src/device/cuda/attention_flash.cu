@@ -14,27 +14,12 @@
  * (attention_hopper.cu).
  */
 #include "device/cuda/attention_lanes.cuh"
+#include "device/cuda/mma.cuh"
 
 namespace
 {
 
 enum { THREADS = 128, WARPS = THREADS / 32, ROWS = 16 * WARPS, KEYS = 64 };
-
-/* c += a b: 16 x 16 by 16 x 8. */
-template <typename T>
-__device__ __forceinline__ void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
-{
-    if constexpr (sizeof(T) == 2 && __is_same(T, __half))
-        asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-            "{%0, %1, %2, %3};"
-            : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-            : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-    else
-        asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-            "{%0, %1, %2, %3};"
-            : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-            : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
 
 /* Four 8 x 8 matrices, whose rows' addresses lanes 8 i .. 8 i + 7 bring. */
 template <bool TURNED> __device__ __forceinline__ void load_matrices(uint32_t (&x)[4], unsigned at)
@@ -92,8 +77,8 @@ __device__ __forceinline__ void score_tile(float (&s)[KEYS / 8][4], const warp_q
             load_matrices<false>(b, place<WIDTH, false>(keys, j * 16 + row, k * 2 + piece));
 #pragma unroll
             for (int pass = PASSES - 1; pass >= 0; pass--) {
-                multiply<T>(s[2 * j], q.x[pass][k], b[0], b[1]);
-                multiply<T>(s[2 * j + 1], q.x[pass][k], b[2], b[3]);
+                em_mma<T>(s[2 * j], q.x[pass][k], b[0], b[1]);
+                em_mma<T>(s[2 * j + 1], q.x[pass][k], b[2], b[3]);
             }
         }
 }
@@ -129,8 +114,8 @@ __device__ __forceinline__ void value_tile(float (&acc)[WIDTH / 8][4], const flo
             load_matrices<true>(b, place<WIDTH, false>(values, k * 16 + row, j * 2 + piece));
 #pragma unroll
             for (int pass = PASSES - 1; pass >= 0; pass--) {
-                multiply<T>(acc[2 * j], w[pass][k], b[0], b[1]);
-                multiply<T>(acc[2 * j + 1], w[pass][k], b[2], b[3]);
+                em_mma<T>(acc[2 * j], w[pass][k], b[0], b[1]);
+                em_mma<T>(acc[2 * j + 1], w[pass][k], b[2], b[3]);
             }
         }
     }
