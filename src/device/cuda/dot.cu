@@ -50,23 +50,28 @@ static em__mixed_weight weight_of(const sides *s, const em__call *call)
     return w;
 }
 
-/* Operands where the product finds them; the rest of the scratch in *room. */
-static em_status place(em__cuda *cuda, sides *s, const em__call *call, char **room, const void **a, const void **b)
+/* A product whose operands lie where it finds them; the rest of the scratch. */
+typedef struct placed {
+    sides s;
+    const void *a, *b;
+    char *room;
+} placed;
+
+static em_status place(em__cuda *cuda, const em__call *call, placed *p)
 {
-    *room = (char *)call->scratch;
-    EM__TRY(em__side_place(cuda, &s->a, room, a));
-    return em__side_place(cuda, &s->b, room, b);
+    p->s = sides_of(call);
+    p->room = (char *)call->scratch;
+    EM__TRY(em__side_place(cuda, &p->s.a, &p->room, &p->a));
+    return em__side_place(cuda, &p->s.b, &p->room, &p->b);
 }
 
 static em_status run_blas(em_device *device, const em__call *call)
 {
     em__cuda *cuda = em__cuda_of(device);
-    sides s = sides_of(call);
-    em__gemm g = gemm_of(&s, call->out.spec.dtype);
-    const void *a, *b;
-    char *room;
-    EM__TRY(place(cuda, &s, call, &room, &a, &b));
-    return em__cuda_gemm(cuda, &g, a, b, NULL, NULL, call->out.data);
+    placed p;
+    EM__TRY(place(cuda, call, &p));
+    em__gemm g = gemm_of(&p.s, call->out.spec.dtype);
+    return em__cuda_gemm(cuda, &g, p.a, p.b, NULL, NULL, call->out.data);
 }
 
 /* Halves by halves; x of f32 that may be rounded lies rounded in scratch. */
@@ -103,25 +108,21 @@ static bool suits_matmul(const em__cuda *cuda, const sides *s, const em__call *c
 static em_status run_matmul(em_device *device, const em__call *call)
 {
     em__cuda *cuda = em__cuda_of(device);
-    sides s = sides_of(call);
-    em__gemm g = gemm_of(&s, call->out.spec.dtype);
-    const void *a, *b;
-    char *room;
-    EM__TRY(place(cuda, &s, call, &room, &a, &b));
-    const em__matmul j = matmul_of(&s, call, a, b);
+    placed p;
+    EM__TRY(place(cuda, call, &p));
+    em__gemm g = gemm_of(&p.s, call->out.spec.dtype);
+    const em__matmul j = matmul_of(&p.s, call, p.a, p.b);
     return em__matmul_aligned(&j) ? em__matmul_run(cuda, &j, "dot_general")
-                                  : em__cuda_gemm(cuda, &g, a, b, NULL, NULL, call->out.data);
+                                  : em__cuda_gemm(cuda, &g, p.a, p.b, NULL, NULL, call->out.data);
 }
 
 static em_status run_any(em_device *device, const em__call *call)
 {
     em__cuda *cuda = em__cuda_of(device);
-    sides s = sides_of(call);
-    em__gemm g = gemm_of(&s, call->out.spec.dtype);
-    const void *a, *b;
-    char *room;
-    EM__TRY(place(cuda, &s, call, &room, &a, &b));
-    return em__cuda_product_any(cuda, &g, a, b, call->out.data);
+    placed p;
+    EM__TRY(place(cuda, call, &p));
+    em__gemm g = gemm_of(&p.s, call->out.spec.dtype);
+    return em__cuda_product_any(cuda, &g, p.a, p.b, call->out.data);
 }
 
 static em__tiles tiles_of(const sides *s, const em__call *call, const void *x, const void *w)
@@ -143,20 +144,19 @@ typedef enum way { BY_BLAS, BY_TILES, BY_MATMUL } way;
 static em_status run_sides(em_device *device, const em__call *call, way by)
 {
     em__cuda *cuda = em__cuda_of(device);
-    sides s = sides_of(call);
-    em__mixed m = mixed_of(&s, call);
-    em__mixed_weight weight = weight_of(&s, call);
-    const void *x;
-    char *room;
-    EM__TRY(place(cuda, &s, call, &room, &x, &weight.w));
-    em__tiles t = tiles_of(&s, call, x, weight.w);
+    placed p;
+    EM__TRY(place(cuda, call, &p));
+    em__mixed m = mixed_of(&p.s, call);
+    em__mixed_weight weight = weight_of(&p.s, call);
+    weight.w = p.b;
+    em__tiles t = tiles_of(&p.s, call, p.a, weight.w);
     if (by == BY_TILES && em__cuda_tiles_aligned(&t))
         return em__cuda_tiles(cuda, &t);
-    EM__TRY(em__cuda_mixed_begin(cuda, &m, x, room));
-    const em__matmul j = matmul_of(&s, call, room, weight.w);
+    EM__TRY(em__cuda_mixed_begin(cuda, &m, p.a, p.room));
+    const em__matmul j = matmul_of(&p.s, call, p.room, weight.w);
     if (by == BY_MATMUL && em__matmul_aligned(&j))
         return em__matmul_run(cuda, &j, "dot_general");
-    return em__cuda_mixed_run(cuda, &m, x, &weight, room);
+    return em__cuda_mixed_run(cuda, &m, p.a, &weight, p.room);
 }
 
 static em_status run_tiles(em_device *device, const em__call *call)
