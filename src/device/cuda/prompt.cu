@@ -16,9 +16,9 @@
 #include "device/cuda/attention_flash.cuh"
 #include "device/cuda/blas.h"
 #include "device/cuda/encoder.h"
-#include "device/cuda/gemv.cuh"
 #include "device/cuda/matmul.cuh"
 #include "device/cuda/prompt_rows.cuh"
+#include "device/cuda/step.cuh"
 
 namespace
 {
@@ -30,37 +30,23 @@ enum {
     TEMPORARIES = 6 /* results that hold something else than their call's */
 };
 
-int64_t last_of(const em__tensor *t)
-{
-    return t->spec.rank ? t->spec.dims[t->spec.rank - 1] : 1;
-}
-
 int64_t rows_of(const em__tensor *t)
 {
-    const int64_t last = last_of(t);
+    const int64_t last = em__last_of(t);
     return last ? em__spec_size(&t->spec) / last : 0;
 }
 
-/* rms_norm of f32 in rows side by side, with a gain that the kernels can read. */
+/* Of rows side by side. */
 bool is_norm(const em__call *call)
 {
-    if (call->op != EM__OP_RMS_NORM || call->in[0].spec.dtype != EM_F32 || call->ints[0] & 2 ||
-        !em__tensor_is_contiguous(&call->in[0]))
-        return false;
-    const em__tensor *gain = call->ints[0] & 1 ? &call->in[1] : NULL;
-    return !gain || (gain->spec.dtype == EM_F32 && gain->strides[0] == 1);
+    return em__is_step_norm(call) && em__tensor_is_contiguous(&call->in[0]);
 }
 
 /* One that begins a stretch. */
 bool is_first(const em__call *call)
 {
-    const int64_t rows = is_norm(call) ? rows_of(&call->in[0]) : 0, n = last_of(&call->in[0]);
+    const int64_t rows = is_norm(call) ? rows_of(&call->in[0]) : 0, n = em__last_of(&call->in[0]);
     return rows >= FEWEST && rows < 1 << 24 && n % 8 == 0 && n <= EM_PROMPT_MOST;
-}
-
-const float *gain_of(const em__call *norm)
-{
-    return norm->ints[0] & 1 ? (const float *)norm->in[1].data : NULL;
 }
 
 /* A product of f32, rounded, with a weight of bf16. */
@@ -118,8 +104,8 @@ em_status multiply(em__cuda *cuda, const product *p, const void *x, int64_t x_st
 
 em_status round_norm(em__cuda *cuda, const em__call *norm)
 {
-    return em_prompt_norm(cuda, (const float *)norm->in[0].data, gain_of(norm), (float)norm->floats[0],
-                          rows_of(&norm->in[0]), last_of(&norm->in[0]), (__nv_bfloat16 *)norm->out.data);
+    return em_prompt_norm(cuda, (const float *)norm->in[0].data, em__gain_of(norm), (float)norm->floats[0],
+                          rows_of(&norm->in[0]), em__last_of(&norm->in[0]), (__nv_bfloat16 *)norm->out.data);
 }
 
 /* q, k or v on its way. */
@@ -156,7 +142,7 @@ const part *part_of_cache(const attention *a, const void *cache)
 
 bool take_norm(part *p, const em__call *call)
 {
-    if (p->norm || p->rope || !is_norm(call) || !gain_of(call))
+    if (p->norm || p->rope || !is_norm(call) || !em__gain_of(call))
         return false;
     p->norm = call;
     p->value = call->out.data;
@@ -168,7 +154,7 @@ bool take_rope(part *p, const em__call *call)
     const em__tensor *x = &call->in[0];
     if (p->rope || call->ints[1] || call->ints[2] != 3 || call->ints[3] != 1 || x->spec.rank != 4 ||
         call->in[1].spec.dtype != EM_S32 || em__spec_size(&call->in[1].spec) != 1 || call->in[2].spec.dtype != EM_F32 ||
-        call->in[2].strides[0] != 1 || last_of(x) != call->ints[0] || !em__tensor_is_contiguous(x))
+        call->in[2].strides[0] != 1 || em__last_of(x) != call->ints[0] || !em__tensor_is_contiguous(x))
         return false;
     p->rope = call;
     p->value = call->out.data;
@@ -218,7 +204,7 @@ bool stages_agree(const attention *a)
 {
     for (const part *p : {a->q, a->k}) {
         const em__call *rope = p->rope, *other = a->q->rope;
-        if (!rope != !other || (p->norm && last_of(&p->norm->in[0]) != a->size) ||
+        if (!rope != !other || (p->norm && em__last_of(&p->norm->in[0]) != a->size) ||
             (rope && (rope->ints[0] != a->size || rope->in[1].data != other->in[1].data ||
                       rope->in[2].data != other->in[2].data || rope->floats[1] != other->floats[1])))
             return false;
@@ -338,8 +324,8 @@ em_prompt_heads heads_of(const attention *a)
     h.q = a->q->made.out;
     h.k = a->k->made.out;
     h.v = a->v->made.out;
-    h.q_gain = a->q->norm ? gain_of(a->q->norm) : NULL;
-    h.k_gain = a->k->norm ? gain_of(a->k->norm) : NULL;
+    h.q_gain = a->q->norm ? em__gain_of(a->q->norm) : NULL;
+    h.k_gain = a->k->norm ? em__gain_of(a->k->norm) : NULL;
     h.q_eps = a->q->norm ? (float)a->q->norm->floats[0] : 0;
     h.k_eps = a->k->norm ? (float)a->k->norm->floats[0] : 0;
     h.periods = rope ? (const float *)rope->in[2].data : NULL;
@@ -364,7 +350,7 @@ em_status run_attention(em_device *device, const em__call *call)
     const size_t n = read_attention(call->merged, MOST, &a);
     EM__FAIL_IF(n == 0, EM_ERROR_INTERNAL, "%s: a merged layer is not what it was", cuda->name);
     const em_prompt_heads heads = heads_of(&a);
-    if (!is_aligned(a.norm->in[0].data, gain_of(a.norm), heads.keys) ||
+    if (!is_aligned(a.norm->in[0].data, em__gain_of(a.norm), heads.keys) ||
         !is_aligned(heads.values, heads.q_gain, heads.k_gain))
         return run_apart(device, call, n);
     EM__TRY(round_norm(cuda, a.norm));
@@ -463,7 +449,7 @@ em_status run_gates(em_device *device, const em__call *call)
     gates g;
     const size_t n = read_gates(call->merged, MOST, &g);
     EM__FAIL_IF(n == 0, EM_ERROR_INTERNAL, "%s: a merged layer is not what it was", cuda->name);
-    if (!is_aligned(g.norm->in[0].data, gain_of(g.norm), NULL))
+    if (!is_aligned(g.norm->in[0].data, em__gain_of(g.norm), NULL))
         return run_apart(device, call, n);
     EM__TRY(round_norm(cuda, g.norm));
     int64_t step;

@@ -22,25 +22,6 @@ enum {
     PARTS = 3, /* q, k and v */
 };
 
-static int64_t last_of(const em__tensor *t)
-{
-    return t->spec.rank ? t->spec.dims[t->spec.rank - 1] : 1;
-}
-
-/* rms_norm of f32, with a gain that the kernels can read. */
-static bool is_norm(const em__call *call)
-{
-    if (call->op != EM__OP_RMS_NORM || call->in[0].spec.dtype != EM_F32 || call->ints[0] & 2)
-        return false;
-    const em__tensor *gain = call->ints[0] & 1 ? &call->in[1] : NULL;
-    return !gain || (gain->spec.dtype == EM_F32 && gain->strides[0] == 1);
-}
-
-static const float *gain_of(const em__call *norm)
-{
-    return norm->ints[0] & 1 ? (const float *)norm->in[1].data : NULL;
-}
-
 /* The job of a product of one row of f32 that lies at x. */
 static bool read_product(const em__call *call, const void *x, em__gemv *job)
 {
@@ -51,12 +32,12 @@ static bool read_product(const em__call *call, const void *x, em__gemv *job)
 /* The norm goes into the product of its result. */
 static bool add_norm(const em__call *norm, em__gemv *job)
 {
-    if (!is_norm(norm) || em__spec_size(&norm->in[0].spec) != job->depth || last_of(&norm->in[0]) != job->depth ||
-        !em__tensor_is_contiguous(&norm->in[0]))
+    if (!em__is_step_norm(norm) || em__spec_size(&norm->in[0].spec) != job->depth ||
+        em__last_of(&norm->in[0]) != job->depth || !em__tensor_is_contiguous(&norm->in[0]))
         return false;
     job->norm = true;
     job->eps = (float)norm->floats[0];
-    job->gain = gain_of(norm);
+    job->gain = em__gain_of(norm);
     job->x = norm->in[0].data;
     job->constant = job->constant && (!job->gain || norm->constant >> 1 & 1);
     return em__gemv_takes(job);
@@ -121,10 +102,10 @@ static part *part_of_cache(attention *a, const void *cache)
 
 static bool take_norm(part *p, const em__call *call)
 {
-    if (p->width || p->rope || !is_norm(call) || !em__tensor_is_contiguous(&call->in[0]))
+    if (p->width || p->rope || !em__is_step_norm(call) || !em__tensor_is_contiguous(&call->in[0]))
         return false;
-    p->width = last_of(&call->in[0]);
-    p->gain = gain_of(call);
+    p->width = em__last_of(&call->in[0]);
+    p->gain = em__gain_of(call);
     p->eps = call->floats[0];
     p->value = call->out.data;
     return p->gain != NULL;
@@ -134,7 +115,7 @@ static bool take_rope(part *p, const em__call *call)
 {
     if (p->rope || call->ints[1] || call->ints[2] != 3 || call->in[1].spec.dtype != EM_S32 ||
         em__spec_size(&call->in[1].spec) != 1 || call->in[2].spec.dtype != EM_F32 || call->in[2].strides[0] != 1 ||
-        call->in[0].spec.dims[call->ints[3]] != 1 || last_of(&call->in[0]) != call->ints[0] ||
+        call->in[0].spec.dims[call->ints[3]] != 1 || em__last_of(&call->in[0]) != call->ints[0] ||
         !em__tensor_is_contiguous(&call->in[0]))
         return false;
     p->rope = call;
@@ -250,7 +231,7 @@ static bool take_sdpa(attention *a, const em__call *call)
 static size_t read_attention(em__call *const *calls, size_t n, attention *a)
 {
     *a = {};
-    if (!is_norm(calls[0]))
+    if (!em__is_step_norm(calls[0]))
         return 0;
     const void *x = calls[0]->out.data;
     for (size_t i = 1; i < n; i++) {
@@ -320,7 +301,7 @@ size_t em__step_read(em__call *const *calls, size_t n, em__march_job (&jobs)[2],
     const size_t seen = n < (size_t)MOST ? n : (size_t)MOST;
     jobs[0] = jobs[1] = {};
     *count = 1;
-    if (is_norm(calls[0])) {
+    if (em__is_step_norm(calls[0])) {
         const size_t taken = read_attention(calls, seen, &a);
         if (taken) {
             *count = 2;
