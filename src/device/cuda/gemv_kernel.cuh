@@ -129,11 +129,11 @@ struct em_gemv_place {
     int matrix, first, end;
 };
 
-__device__ __forceinline__ em_gemv_place em_gemv_find(const em__gemv &g, int block_first, int unit)
+template <int ROWS> __device__ __forceinline__ em_gemv_place em_gemv_find(const em__gemv &g, int block_first, int unit)
 {
-    const int row = block_first + unit * EM_GEMV_UNIT;
+    const int row = block_first + unit * ROWS;
     if (g.pair)
-        return {unit & 1, (block_first >> 1) + (unit >> 1) * EM_GEMV_UNIT, g.end[0]};
+        return {unit & 1, (block_first >> 1) + (unit >> 1) * ROWS, g.end[0]};
     const int matrix = row < g.end[0] ? 0 : row < g.end[1] ? 1 : 2, before = matrix ? g.end[matrix - 1] : 0;
     return {matrix, row - before, g.end[matrix] - before};
 }
@@ -346,8 +346,8 @@ __device__ __forceinline__ void em_gemv_ask(const em__gemv &g, char *ring, int f
                                             bool there, int lane)
 {
     if (there)
-        em_gemv_fetch<K, ALIGNED>(g, ring + at.slot * em_gemv_ring<K>::SLOT, em_gemv_find(g, first, at.unit), at.chunk,
-                                  lane);
+        em_gemv_fetch<K, ALIGNED>(g, ring + at.slot * em_gemv_ring<K>::SLOT,
+                                  em_gemv_find<EM_GEMV_UNIT>(g, first, at.unit), at.chunk, lane);
     asm volatile("cp.async.commit_group;" ::: "memory");
     at.step(units);
 }

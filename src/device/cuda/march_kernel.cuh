@@ -9,6 +9,7 @@
 
 #include "device/cuda/march_mail.cuh"
 #include "device/cuda/march_weights.cuh"
+#include "device/cuda/rows.cuh"
 #include "device/cuda/step_attend_kernel.cuh"
 
 static constexpr int EM_MARCH_THREADS = EM_MARCH_WARPS * 32; /* that compute */
@@ -93,7 +94,7 @@ __device__ __forceinline__ void em_march_fetch_all(const em__march &m, em_march_
         for (int tile = 0; !job.attends && em_march_cut(g, tile, t); tile++)
 #pragma unroll 1
             for (int row = 0, column = 0; row < t.rows;) {
-                const em_march_place from = em_march_find_rows(g, t.first, row / EM_MARCH_ROWS);
+                const em_gemv_place from = em_gemv_find<EM_MARCH_ROWS>(g, t.first, row / EM_MARCH_ROWS);
                 const int columns = min(EM_MARCH_DEPTH, g.depth - column);
                 em_barrier_wait(&memory.empty[at.slot], at.phase ^ 1);
                 if (lane == 0)
@@ -109,14 +110,6 @@ __device__ __forceinline__ void em_march_fetch_all(const em__march &m, em_march_
                 }
             }
     }
-}
-
-__device__ __forceinline__ float em_march_over_warp(float v)
-{
-#pragma unroll
-    for (int reach = 16; reach; reach >>= 1)
-        v += __shfl_xor_sync(~0u, v, reach);
-    return v;
 }
 
 /* The block brings x to shared memory, times the gain of a norm. */
@@ -150,7 +143,7 @@ __device__ __forceinline__ void em_march_stage(const em__march_job &job, int j, 
             }
     }
     if (g.norm) {
-        sum = em_march_over_warp(sum);
+        sum = em_lanes_sum(sum, 32);
         if ((threadIdx.x & 31) == 0)
             memory.squares[threadIdx.x >> 5] = sum;
     }
@@ -350,25 +343,9 @@ __device__ __forceinline__ void em_march_attend(int most, int j, const em_march_
         em_receive<D / 32>(from, post.number(j - 1), x);
     });
     em_march_sync();
-    if (rank == 0 && warp == 0 && lane < PARTS) {
-        ((uint4 *)c.keys)[(int64_t)c.k_slot * PARTS + lane] = ((const uint4 *)mine.k)[lane];
-        ((uint4 *)c.values)[(int64_t)c.v_slot * PARTS + lane] = ((const uint4 *)mine.v)[lane];
-    }
-    running<G> r;
-#pragma unroll
-    for (int g = 0; g < G; g++) {
-        r.top[g] = EM_NO_SCORE;
-        r.sum[g] = 0;
-#pragma unroll
-        for (int i = 0; i < 8; i++) {
-            r.q[g][i] = mine.q[g][part * 8 + i];
-            r.mixed[g][i] = 0;
-        }
-    }
-    see_keys<EM_MARCH_WARPS, T, D, G, AHEAD>(c, mine, r, base, key, step, part, k, v);
-    join_lanes<D, G>(r.top, r.sum, r.mixed);
-    if (lane < PARTS)
-        keep_partial<EM_MARCH_WARPS, D, G>(mine.parts, warp, part, r.top, r.sum, r.mixed);
+    if (rank == 0 && warp == 0)
+        put_rows<EM_MARCH_WARPS, T, D, G>(c, mine, lane);
+    attend_warp<EM_MARCH_WARPS, T, D, G, AHEAD>(c, mine, base, key, step, warp, lane, k, v);
     em_march_sync();
     join_warps<EM_MARCH_WARPS, T, D, G>(mine);
     em_march_sync();

@@ -26,20 +26,6 @@ enum {
     EM_MARCH_SLOT = EM_MARCH_ROWS * EM_MARCH_ROW,
 };
 
-/* Rows first .. first + 7 of a matrix, of which those before `end` are there. */
-struct em_march_place {
-    int matrix, first, end;
-};
-
-__device__ __forceinline__ em_march_place em_march_find_rows(const em__gemv &g, int block_first, int group)
-{
-    const int row = block_first + group * EM_MARCH_ROWS;
-    if (g.pair)
-        return {group & 1, (block_first >> 1) + (group >> 1) * EM_MARCH_ROWS, g.end[0]};
-    const int matrix = row < g.end[0] ? 0 : row < g.end[1] ? 1 : 2, before = matrix ? g.end[matrix - 1] : 0;
-    return {matrix, row - before, g.end[matrix] - before};
-}
-
 /* A run of bytes to shared memory, by the copy engine; the barrier counts them. */
 __device__ __forceinline__ void em_march_copy(void *to, const char *from, int bytes, uint64_t *barrier)
 {
@@ -74,8 +60,8 @@ __device__ __forceinline__ int em_march_bytes(int rows, int columns)
 }
 
 /* Lanes 0 .. 7 fetch a row each. */
-__device__ __forceinline__ void em_march_fetch(const em__gemv &g, char *slot, em_march_place at, int column,
-                                               int columns, uint64_t *barrier, int lane)
+__device__ __forceinline__ void em_march_fetch(const em__gemv &g, char *slot, em_gemv_place at, int column, int columns,
+                                               uint64_t *barrier, int lane)
 {
     if (lane < EM_MARCH_ROWS && at.first + lane < at.end)
         em_march_copy(slot + lane * EM_MARCH_ROW,

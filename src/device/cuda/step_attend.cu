@@ -75,25 +75,9 @@ __global__ void __launch_bounds__(WARPS * 32) attend_kernel(const __grid_constan
             x[i] = a.products[at + 32 * i];
     });
     __syncthreads();
-    if (rank == 0 && warp == 0 && lane < PARTS) {
-        ((uint4 *)c.keys)[(int64_t)c.k_slot * PARTS + lane] = ((const uint4 *)m.k)[lane];
-        ((uint4 *)c.values)[(int64_t)c.v_slot * PARTS + lane] = ((const uint4 *)m.v)[lane];
-    }
-    running<G> r;
-#pragma unroll
-    for (int g = 0; g < G; g++) {
-        r.top[g] = EM_NO_SCORE;
-        r.sum[g] = 0;
-#pragma unroll
-        for (int i = 0; i < 8; i++) {
-            r.q[g][i] = m.q[g][part * 8 + i];
-            r.mixed[g][i] = 0;
-        }
-    }
-    see_keys<WARPS, T, D, G, AHEAD>(c, m, r, base, key, step, part, k, v);
-    join_lanes<D, G>(r.top, r.sum, r.mixed);
-    if (lane < PARTS)
-        keep_partial<WARPS, D, G>(m.parts, warp, part, r.top, r.sum, r.mixed);
+    if (rank == 0 && warp == 0)
+        put_rows<WARPS, T, D, G>(c, m, lane);
+    attend_warp<WARPS, T, D, G, AHEAD>(c, m, base, key, step, warp, lane, k, v);
     __syncthreads();
     join_warps<WARPS, T, D, G>(m);
     sync_cluster();

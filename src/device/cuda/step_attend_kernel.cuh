@@ -299,4 +299,38 @@ __device__ __forceinline__ void see_keys(const view<T> &c, const em_attend_memor
     }
 }
 
+/* The new rows of key and value to the cache, by a warp. */
+template <int W, typename T, int D, int G>
+__device__ __forceinline__ void put_rows(const view<T> &c, const em_attend_memory<W, T, D, G> &m, int lane)
+{
+    constexpr int PARTS = D / 8;
+    if (lane < PARTS) {
+        ((uint4 *)c.keys)[(int64_t)c.k_slot * PARTS + lane] = ((const uint4 *)m.k)[lane];
+        ((uint4 *)c.values)[(int64_t)c.v_slot * PARTS + lane] = ((const uint4 *)m.v)[lane];
+    }
+}
+
+/* A warp's keys, from see_keys' `base` on, to its result in shared memory. */
+template <int W, typename T, int D, int G, int N>
+__device__ __forceinline__ void attend_warp(const view<T> &c, em_attend_memory<W, T, D, G> &m, int base, int key,
+                                            int step, int warp, int lane, uint4 (&k)[N], uint4 (&v)[N])
+{
+    const int part = lane % (D / 8);
+    running<G> r;
+#pragma unroll
+    for (int g = 0; g < G; g++) {
+        r.top[g] = EM_NO_SCORE;
+        r.sum[g] = 0;
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            r.q[g][i] = m.q[g][part * 8 + i];
+            r.mixed[g][i] = 0;
+        }
+    }
+    see_keys<W, T, D, G, N>(c, m, r, base, key, step, part, k, v);
+    join_lanes<D, G>(r.top, r.sum, r.mixed);
+    if (lane < D / 8)
+        keep_partial<W, D, G>(m.parts, warp, part, r.top, r.sum, r.mixed);
+}
+
 #endif
