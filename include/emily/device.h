@@ -17,11 +17,12 @@ extern "C" {
 
 typedef struct em_device em_device;
 
-/* The device called `name`; NULL with EM_ERROR_NOT_FOUND, naming those that exist. Devices live as long as the process:
- * nothing is to be freed. Any thread. */
+/* The device called `name`; NULL with EM_ERROR_NOT_FOUND, naming those that exist, or with EM_ERROR_INVALID_ARGUMENT
+ * when EMILY_CPU names no level of instructions. Devices live as long as the process: nothing is to be freed. Any
+ * thread. */
 EM_API em_device *em_device_find(const char *name);
 
-/* EMILY_DEVICE if set, else `cpu`. NULL, with the error set, when EMILY_DEVICE names none. */
+/* EMILY_DEVICE if set, else `cpu`. NULL, with the error set, when EMILY_DEVICE names none, or as em_device_find. */
 EM_API em_device *em_device_default(void);
 
 /* The i-th device; NULL past the last. */

@@ -44,11 +44,8 @@ static int print_device(em_device *device, bool chosen, bool json)
 static int print_absent(const char *name, bool json)
 {
     const char *reason = em__plugin_reason(name);
-    size_t length = strlen(name);
     if (!*reason)
         return CLI_OK;
-    if (!strncmp(reason, name, length) && !strncmp(reason + length, ": ", 2))
-        reason += length + 2;
     if (!json) {
         printf("  %-6s not used: %s\n", name, reason);
         return CLI_OK;
@@ -67,7 +64,9 @@ static int run(const void *given, const cli_words *operands)
     const devices_values *values = given;
     (void)operands;
     em_device *chosen = em_device_default(), *device;
-    int code = chosen ? CLI_OK : cli_fail_last();
+    int code = CLI_OK;
+    if (!chosen) /* what there is helps to mend what was set */
+        cli_note("no default: %s", em_last_error());
     for (size_t i = 0; (device = em_device_at(i)); i++) {
         int failed = print_device(device, device == chosen, values->json != 0);
         code = code == CLI_OK ? failed : code;
@@ -84,10 +83,10 @@ const cli_command cli_devices = {
                 "EMILY_CPU=avx2 emily devices\n"
                 "emily generate Qwen/Qwen3-0.6B \"Hello\" --device cuda\n",
     .notes =
-        "The device with the star is used unless --device or EMILY_DEVICE names another. EMILY_CPU (portable, avx2,\n"
-        "avx512, amx) masks instruction sets. GPUs are cuda, cuda:1 and so on; where there is none to use, the line "
-        "of\n"
-        "cuda says why. EMILY_PLUGIN_PATH is the folder of libemily_cuda.so, should it not be found.\n",
+        "The device with the star is used unless --device names another; EMILY_DEVICE moves the star. Where it names\n"
+        "none that can be used, a note says so. EMILY_CPU (portable, avx2, avx512, amx) masks instruction sets. GPUs\n"
+        "are cuda, cuda:1 and so on; where there is none to use, the line of cuda says why. EMILY_PLUGIN_PATH is the\n"
+        "folder of libemily_cuda.so, should it not be found.\n",
     .options = options,
     .values_size = sizeof(devices_values),
     .run = run,

@@ -16,6 +16,8 @@ static int run(const void *given, const cli_words *operands)
     (void)given;
     (void)operands;
     em__cpu_describe(cpu, sizeof cpu);
+    if (em__cpu_check() != EM_OK)
+        cli_note("%s", em_last_error());
     printf("emily %s\n  built by %s\n  cpu: %s\n", EMILY_VERSION, COMPILER, cpu);
     return CLI_OK;
 }

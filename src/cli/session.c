@@ -30,7 +30,7 @@ em_device *cli_session_device(const cli_session_values *values)
 
 const char *cli_device_or_cpu(const char *name)
 {
-    if (name || em_device_default())
+    if (name || em_device_default() || em_last_status() != EM_ERROR_NOT_FOUND)
         return name;
     cli_note("on cpu instead: %s", em_last_error());
     return "cpu";

@@ -13,9 +13,12 @@
 #include <sys/syscall.h>
 #endif
 
+#include "core/error.h"
 #include "core/log.h"
 
 static em__cpu_info info;
+static bool known = true; /* EMILY_CPU is a level, or not set */
+static char unknown[32];  /* what it is otherwise */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static const char *const level_names[EM__CPU_LEVEL_COUNT] = {"portable", "avx2", "avx512", "amx"};
@@ -101,8 +104,9 @@ static void apply_mask(em__cpu_info *out, const char *mask)
     int wanted = 0;
     while (wanted < EM__CPU_LEVEL_COUNT && strcmp(mask, level_names[wanted]) != 0)
         wanted++;
-    if (wanted == EM__CPU_LEVEL_COUNT)
-        em__log(EM_LOG_WARN, "EMILY_CPU=%s is unknown and ignored; levels are portable, avx2, avx512, amx", mask);
+    known = wanted < EM__CPU_LEVEL_COUNT;
+    if (!known)
+        snprintf(unknown, sizeof unknown, "%s", mask);
     else if (wanted > (int)out->level)
         em__log(EM_LOG_WARN, "EMILY_CPU=%s is more than this machine has; %s it is", mask, level_names[out->level]);
     else
@@ -123,6 +127,14 @@ const em__cpu_info *em__cpu_get(void)
 {
     pthread_once(&once, detect);
     return &info;
+}
+
+em_status em__cpu_check(void)
+{
+    em__cpu_get();
+    EM__FAIL_IF(!known, EM_ERROR_INVALID_ARGUMENT,
+                "EMILY_CPU=%s names no level of instructions; choose one of portable, avx2, avx512, amx", unknown);
+    return EM_OK;
 }
 
 const char *em__cpu_level_name(em__cpu_level level)

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <emily/status.h>
+
 /* Levels of the kernel cascade, ascending; each contains the ones before it. */
 typedef enum em__cpu_level {
     EM__CPU_PORTABLE,
@@ -26,6 +28,10 @@ typedef struct em__cpu_info {
 
 /* Detected once, then constant. Any thread. */
 const em__cpu_info *em__cpu_get(void);
+
+/* EM_ERROR_INVALID_ARGUMENT when EMILY_CPU names no level: it masks nothing then, and who asked for it is told. Where a
+ * device is looked for, so that nothing computes at another level than was meant. Any thread. */
+em_status em__cpu_check(void);
 
 const char *em__cpu_level_name(em__cpu_level level); /* "avx512" */
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/cpu.h"
 #include "core/error.h"
 #include "device/plugin.h"
 
@@ -25,10 +26,8 @@ static bool names_cuda(const char *name)
     return name[4] == 0 || (name[4] == ':' && name[5] && name[5 + strspn(name + 5, "0123456789")] == 0);
 }
 
-em_device *em_device_find(const char *name)
+static em_device *find(const char *name)
 {
-    if (!name)
-        return em_device_default();
     bool cuda = names_cuda(name);
     for (size_t i = 0; i < 2 || cuda; i++) { /* a plugin is opened only when it is asked for */
         em_device *device = em_device_at(i);
@@ -46,11 +45,20 @@ em_device *em_device_find(const char *name)
     return NULL;
 }
 
+em_device *em_device_find(const char *name)
+{
+    if (!name)
+        return em_device_default();
+    return em__cpu_check() == EM_OK ? find(name) : NULL;
+}
+
 em_device *em_device_default(void)
 {
     const char *name = getenv("EMILY_DEVICE");
     bool given = name && *name;
-    em_device *device = em_device_find(given ? name : "cpu");
+    if (em__cpu_check() != EM_OK)
+        return NULL;
+    em_device *device = find(given ? name : "cpu");
     if (!device && given)
         em__fail(em_last_status(), "EMILY_DEVICE: %s", em_last_error());
     return device;

@@ -53,7 +53,7 @@ static void *open_in(plugin *p, const char *dir, bool *broken)
         FILE *file = *dir ? fopen(path, "rb") : NULL;
         if (file) {
             const char *why = dlerror();
-            snprintf(p->reason, sizeof p->reason, "%s: %s; install the plugin that was built with libemily", p->name,
+            snprintf(p->reason, sizeof p->reason, "%s; install the plugin that was built with libemily",
                      why ? why : "the plugin does not load");
             fclose(file);
             *broken = true;
@@ -90,26 +90,31 @@ static void *find(plugin *p)
     return object || broken ? object : open_in(p, "", &broken);
 }
 
+/* Who asks why knows of which plugin: its name in front of the text goes. */
+static const char *without_name(const plugin *p, const char *text)
+{
+    size_t length = strlen(p->name);
+    return strncmp(text, p->name, length) == 0 && strncmp(text + length, ": ", 2) == 0 ? text + length + 2 : text;
+}
+
 static void open_locked(plugin *p)
 {
     p->opened = true;
-    snprintf(
-        p->reason, sizeof p->reason,
-        "%s: the plugin libemily_%s.so was not found; build it (docs/cuda.md), or set EMILY_PLUGIN_PATH to its folder",
-        p->name, p->name);
+    snprintf(p->reason, sizeof p->reason,
+             "the plugin libemily_%s.so was not found; build it (docs/cuda.md), or set EMILY_PLUGIN_PATH to its folder",
+             p->name);
     void *object = find(p);
     void *symbol = object ? dlsym(object, EM__PLUGIN_SYMBOL) : NULL;
     if (object && !symbol)
         snprintf(p->reason, sizeof p->reason,
-                 "%s: libemily_%s.so is no plugin of Emily; install the plugin that was built with libemily", p->name,
-                 p->name);
+                 "libemily_%s.so is no plugin of Emily; install the plugin that was built with libemily", p->name);
     memcpy(&p->device, &symbol, sizeof symbol); /* ISO C has no cast from an object to a function */
     if (!p->device)
         return;
     if (host() && p->device(host(), 0))
         p->reason[0] = 0;
     else
-        snprintf(p->reason, sizeof p->reason, "%s", em_last_error());
+        snprintf(p->reason, sizeof p->reason, "%s", without_name(p, em_last_error()));
 }
 
 static plugin *find_plugin(const char *name)

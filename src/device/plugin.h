@@ -27,7 +27,7 @@ typedef em_device *(*em__plugin_device_fn)(const em__plugin_host *host, size_t i
 /* The devices of the plugin `name` ("cuda"), opened at first use; NULL past the last. */
 em_device *em__plugin_device(const char *name, size_t index);
 
-/* Why a plugin has no device: "" when it has some. Valid as long as the process. */
+/* Why a plugin has no device, without its name in front: "" when it has some. Valid as long as the process. */
 const char *em__plugin_reason(const char *name);
 
 #endif
