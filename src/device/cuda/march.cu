@@ -16,7 +16,7 @@ typedef struct march_kernel {
 /* By the size of a head and the queries that share one of keys; NULL: there is none. */
 template <int D, int G> static const march_kernel *found()
 {
-    static const march_kernel kernel = {em_march_kernel<__nv_bfloat16, D, G>,
+    static const march_kernel kernel = {em_march_kernel<em_march_bf16, __nv_bfloat16, D, G>,
                                         sizeof(em_attend_memory<EM_MARCH_WARPS, __nv_bfloat16, D, G>)};
     return &kernel;
 }
@@ -61,14 +61,8 @@ static bool lies_well(const em__gemv *g)
         all |= (uintptr_t)g->weight[i];
         rows |= g->end[i] < em_gemv_rows(*g) ? g->end[i] : 0;
     }
-    return all % 16 == 0 && rows % EM_MARCH_ROWS == 0 && (!g->pair || g->end[0] % EM_MARCH_ROWS == 0) &&
-           g->depth % EM_MARCH_COLUMNS == 0;
-}
-
-/* Bytes of x as it is staged. */
-static size_t staged_bytes(const em__gemv *g)
-{
-    return (size_t)g->depth / 32 * EM_MARCH_BLOCK;
+    return all % 16 == 0 && rows % em_march_bf16::ROWS == 0 && (!g->pair || g->end[0] % em_march_bf16::ROWS == 0) &&
+           g->depth % em_march_bf16::COLUMNS == 0;
 }
 
 static const em__march_job *attention_of(const em__march *march)
@@ -96,7 +90,8 @@ bool em__march_follows(const em__cuda *cuda, const em__march *march, const em__m
                job->attend.heads * job->attend.size <= EM_MARCH_BOX;
     const em__gemv *g = &job->gemv;
     return g->weights == EM_BF16 && lies_well(g) && g->m == 1 && g->out_dtype == EM_F32 && g->x_dtype == EM_F32 &&
-           sizeof(em_march_memory) + staged_bytes(g) + FEWEST_SLOTS * EM_MARCH_SLOT <= cuda->shared_bytes;
+           sizeof(em_march_memory) + em_march_bf16::staged(g) + FEWEST_SLOTS * em_march_bf16::SLOT <=
+               cuda->shared_bytes;
 }
 
 static int divide_up(int a, int b)
@@ -107,7 +102,7 @@ static int divide_up(int a, int b)
 /* Rows to blocks, in as many tiles as the table of sums asks for. */
 static void divide(em__gemv *g, const em__cuda *cuda)
 {
-    const int step = g->pair ? 2 * EM_MARCH_ROWS : EM_MARCH_ROWS;
+    const int step = g->pair ? 2 * em_march_bf16::ROWS : em_march_bf16::ROWS;
     int tiles = 1;
     do
         g->per_block = divide_up(divide_up(em_gemv_rows(*g), cuda->sms * tiles++), step) * step;
@@ -120,7 +115,7 @@ static size_t divide_all(em__cuda *cuda, em__march *march, size_t room)
     for (int i = 0; i < march->n; i++)
         if (!march->jobs[i].attends) {
             divide(&march->jobs[i].gemv, cuda);
-            const size_t staged = staged_bytes(&march->jobs[i].gemv);
+            const size_t staged = em_march_bf16::staged(&march->jobs[i].gemv);
             room = staged > room ? staged : room;
         }
     return room;
@@ -132,7 +127,7 @@ em_status em__march_run(em__cuda *cuda, em__march *march)
     const em__step_attend *a = &attention->attend;
     const march_kernel *k = find(a->size, a->heads / a->kv_heads);
     const size_t room = divide_all(cuda, march, k->attention);
-    const size_t slots = (cuda->shared_bytes - sizeof(em_march_memory) - room) / EM_MARCH_SLOT;
+    const size_t slots = (cuda->shared_bytes - sizeof(em_march_memory) - room) / em_march_bf16::SLOT;
     march->slots = slots > EM_MARCH_SLOTS ? EM_MARCH_SLOTS : (int)slots;
     march->parts = parts_of(cuda, a);
     march->attention = (int)(attention - march->jobs);
@@ -145,7 +140,7 @@ em_status em__march_run(em__cuda *cuda, em__march *march)
     cudaLaunchConfig_t config = {};
     config.gridDim = cuda->sms;
     config.blockDim = (EM_MARCH_WARPS + 1) * 32; /* one fetches */
-    config.dynamicSmemBytes = (size_t)march->slots * EM_MARCH_SLOT + sizeof(em_march_memory) + room;
+    config.dynamicSmemBytes = (size_t)march->slots * em_march_bf16::SLOT + sizeof(em_march_memory) + room;
     config.stream = cuda->stream;
     config.attrs = &together;
     config.numAttrs = 1;

@@ -1,5 +1,5 @@
 /*
- * The kernel of march.cuh, over weights of bf16 (march_weights.cuh) and a kind of attention (step_attend_kernel.cuh).
+ * The kernel of march.cuh, over a kind of weights (march_weights.cuh) and a kind of attention (step_attend_kernel.cuh).
  *
  * The last warp of a block fetches weights, stage by stage, job by job, as far ahead as there are slots; the others
  * compute, and wait for letters without weights in their way.
@@ -12,59 +12,7 @@
 #include "device/cuda/rows.cuh"
 #include "device/cuda/step_attend_kernel.cuh"
 
-static constexpr int EM_MARCH_THREADS = EM_MARCH_WARPS * 32; /* that compute */
-static constexpr int EM_MARCH_KNOWN = 16;                    /* jobs in shared memory */
-static constexpr int EM_MARCH_KEYS = 32;                     /* of a block, before another one helps it */
-
-/* Shared memory before the slots. */
-struct em_march_memory {
-    uint64_t full[EM_MARCH_SLOTS], empty[EM_MARCH_SLOTS];
-    int known, done;                    /* jobs that are in `jobs`; jobs that the block has ended */
-    em__march_job jobs[EM_MARCH_KNOWN]; /* job j at j mod EM_MARCH_KNOWN */
-    alignas(16) float squares[EM_MARCH_WARPS];
-    float turn[EM_MARCH_TURN];                                                 /* cosines and sines of the position */
-    float table[EM_MARCH_MOST / EM_MARCH_ROWS][EM_MARCH_WARPS][EM_MARCH_ROWS]; /* sums of a tile, by warps */
-    alignas(16) char room[];                                                   /* x as it is staged; attention */
-};
-
-/* Of the warps that compute. */
-__device__ __forceinline__ void em_march_sync()
-{
-    asm volatile("bar.sync 1, %0;" ::"n"(EM_MARCH_WARPS * 32) : "memory");
-}
-
-__device__ __forceinline__ int em_march_look(const int *at)
-{
-    const int v = *(const volatile int *)at;
-    asm volatile("" ::: "memory");
-    return v;
-}
-
-/* What a block does of a product at once: rows first .. first + rows - 1. */
-struct em_march_tile {
-    int first, rows;
-};
-
-/* Tile number `tile` of the block; false: there is none. */
-__device__ __forceinline__ bool em_march_cut(const em__gemv &g, int tile, em_march_tile &t)
-{
-    t.first = (tile * (int)gridDim.x + (int)blockIdx.x) * g.per_block;
-    t.rows = min(g.per_block, em_gemv_rows(g) - t.first);
-    return t.rows > 0;
-}
-
-/* The slots, in turn. */
-struct em_march_slots {
-    int slots, slot, phase;
-
-    __device__ __forceinline__ void step()
-    {
-        if (++slot == slots) {
-            slot = 0;
-            phase ^= 1;
-        }
-    }
-};
+static constexpr int EM_MARCH_KEYS = 32; /* of a block, before another one helps it */
 
 /* Job j comes to shared memory: constant memory is slow to answer. */
 __device__ __forceinline__ void em_march_learn(const em__march &m, em_march_memory &memory, int j, int lane)
@@ -81,6 +29,7 @@ __device__ __forceinline__ void em_march_learn(const em__march &m, em_march_memo
 }
 
 /* The last warp's work. */
+template <typename W>
 __device__ __forceinline__ void em_march_fetch_all(const em__march &m, em_march_memory &memory, char *ring, int lane)
 {
     em_march_slots at = {m.slots, 0, 0};
@@ -92,27 +41,12 @@ __device__ __forceinline__ void em_march_fetch_all(const em__march &m, em_march_
         const em__gemv &g = job.gemv;
 #pragma unroll 1
         for (int tile = 0; !job.attends && em_march_cut(g, tile, t); tile++)
-#pragma unroll 1
-            for (int row = 0, column = 0; row < t.rows;) {
-                const em_gemv_place from = em_gemv_find<EM_MARCH_ROWS>(g, t.first, row / EM_MARCH_ROWS);
-                const int columns = min(EM_MARCH_DEPTH, g.depth - column);
-                em_barrier_wait(&memory.empty[at.slot], at.phase ^ 1);
-                if (lane == 0)
-                    em_barrier_expect(&memory.full[at.slot],
-                                      em_march_bytes(min(EM_MARCH_ROWS, from.end - from.first), columns));
-                __syncwarp();
-                em_march_fetch(g, ring + at.slot * EM_MARCH_SLOT, from, column, columns, &memory.full[at.slot], lane);
-                at.step();
-                column += EM_MARCH_DEPTH;
-                if (column >= g.depth) {
-                    column = 0;
-                    row += EM_MARCH_ROWS;
-                }
-            }
+            W::fetch_tile(g, t, memory, ring, at, lane);
     }
 }
 
 /* The block brings x to shared memory, times the gain of a norm. */
+template <typename W>
 __device__ __forceinline__ void em_march_stage(const em__march_job &job, int j, const em_march_post &post,
                                                em_march_memory &memory)
 {
@@ -139,7 +73,7 @@ __device__ __forceinline__ void em_march_stage(const em__march_job &job, int j, 
             if (b < n) {
                 sum = fmaf(x[b].x, x[b].x, fmaf(x[b].y, x[b].y, sum));
                 x[b] = make_float2(x[b].x * gain[b].x, x[b].y * gain[b].y);
-                em_march_put(memory.room, i + b * STEP, x[b]);
+                W::put(memory.room, i + b * STEP, x[b]);
             }
     }
     if (g.norm) {
@@ -166,45 +100,13 @@ __device__ __forceinline__ float em_march_hear(const em__march_job &job, int j, 
     return __uint_as_float((uint32_t)letter);
 }
 
-/* The block's warps multiply the tile, each its columns; their sums go to the table. */
-__device__ __forceinline__ void em_march_multiply_all(const em__gemv &g, const em_march_tile &t,
-                                                      em_march_memory &memory, const char *ring, em_march_slots &at,
-                                                      int warp, int lane)
-{
-#pragma unroll 1
-    for (int row = 0; row < t.rows; row += EM_MARCH_ROWS) {
-        float sum[4][2] = {};
-#pragma unroll 1
-        for (int column = warp * EM_MARCH_COLUMNS; column - warp * EM_MARCH_COLUMNS < g.depth;
-             column += EM_MARCH_DEPTH) {
-            em_barrier_wait(&memory.full[at.slot], at.phase);
-            if (column < g.depth)
-                em_march_stage_product(ring + at.slot * EM_MARCH_SLOT, memory.room + column / 32 * EM_MARCH_BLOCK, warp,
-                                       lane, sum);
-            __syncwarp();
-            if (lane == 0)
-                em_barrier_arrive(&memory.empty[at.slot]);
-            at.step();
-        }
-        /* parts of x are four lanes apart */
-        float2 v = make_float2((sum[0][0] + sum[1][0]) + (sum[2][0] + sum[3][0]),
-                               (sum[0][1] + sum[1][1]) + (sum[2][1] + sum[3][1]));
-        v.x += __shfl_xor_sync(~0u, v.x, 4);
-        v.y += __shfl_xor_sync(~0u, v.y, 4);
-        v.x += __shfl_xor_sync(~0u, v.x, 8);
-        v.y += __shfl_xor_sync(~0u, v.y, 8);
-        if (lane < 4)
-            *(float2 *)&memory.table[row / EM_MARCH_ROWS][warp][2 * lane] = v;
-    }
-}
-
 /* A row's sum, in order of warps. */
-__device__ __forceinline__ float em_march_total(const em_march_memory &memory, int row)
+template <typename W> __device__ __forceinline__ float em_march_total(const em_march_memory &memory, int row)
 {
     float sum = 0;
 #pragma unroll
     for (int warp = 0; warp < EM_MARCH_WARPS; warp++)
-        sum += memory.table[row / EM_MARCH_ROWS][warp][row % EM_MARCH_ROWS];
+        sum += memory.table[W::at_table(row, warp)];
     return sum;
 }
 
@@ -220,6 +122,7 @@ __device__ __forceinline__ float em_march_factor(const em__gemv &g, const em_mar
 }
 
 /* What the sums of a tile become: rows first .. first + n - 1 of the result, one a thread. */
+template <typename W>
 __device__ __forceinline__ void em_march_end(const em__march_job &job, int j, const em_march_post &post,
                                              const em_march_memory &memory, int first, int n, uint64_t residual)
 {
@@ -227,15 +130,15 @@ __device__ __forceinline__ void em_march_end(const em__march_job &job, int j, co
     const int r = threadIdx.x;
     if (r >= n)
         return;
-    const int entry = g.pair ? r + (r & ~(EM_MARCH_ROWS - 1)) : r, row = first + r;
+    const int entry = g.pair ? r + (r & ~(W::ROWS - 1)) : r, row = first + r;
     const float factor = g.norm ? em_march_factor(g, memory) : 1;
-    float v = factor * em_march_total(memory, entry);
+    float v = factor * em_march_total<W>(memory, entry);
     if (g.bias)
         v += g.bias[row];
     if (g.activation != EM__OP_COPY)
         v = em_gemv_activate((em__op)g.activation, v);
     if (g.pair)
-        v *= factor * em_march_total(memory, entry + EM_MARCH_ROWS);
+        v *= factor * em_march_total<W>(memory, entry + W::ROWS);
     v += em_march_hear(job, j, post, row, residual);
     if (job.heard)
         em_send(post.box(j) + row, v, post.number(j));
@@ -244,6 +147,7 @@ __device__ __forceinline__ void em_march_end(const em__march_job &job, int j, co
 }
 
 /* A product: the block's tiles of it. */
+template <typename W>
 __device__ __forceinline__ void em_march_product(int j, const em_march_post &post, em_march_memory &memory,
                                                  const char *ring, em_march_slots &at)
 {
@@ -256,11 +160,11 @@ __device__ __forceinline__ void em_march_product(int j, const em_march_post &pos
         const int first = t.first / halves, n = t.rows / halves;
         const uint64_t residual = (int)threadIdx.x < n ? em_march_ask(job, j, post, first + (int)threadIdx.x) : 0;
         if (tile == 0)
-            em_march_stage(job, j, post, memory);
+            em_march_stage<W>(job, j, post, memory);
         em_march_sync();
-        em_march_multiply_all(g, t, memory, ring, at, warp, lane);
+        W::multiply_tile(g, t, memory, ring, at, warp, lane);
         em_march_sync();
-        em_march_end(job, j, post, memory, first, n, residual);
+        em_march_end<W>(job, j, post, memory, first, n, residual);
     }
 }
 
@@ -362,7 +266,7 @@ __device__ __forceinline__ void em_march_leave(const em__march &m, const em_marc
 }
 
 /* The other warps' work. */
-template <typename T, int D, int G>
+template <typename W, typename T, int D, int G>
 __device__ __forceinline__ void em_march_compute(const em__march &m, em_march_memory &memory, const char *ring)
 {
     const em_march_post post = {m.desk, m.desk->number + 1};
@@ -380,19 +284,19 @@ __device__ __forceinline__ void em_march_compute(const em__march &m, em_march_me
         if (memory.jobs[j % EM_MARCH_KNOWN].attends)
             em_march_attend<T, D, G>(m.parts, j, post, memory);
         else
-            em_march_product(j, post, memory, ring, at);
+            em_march_product<W>(j, post, memory, ring, at);
     }
     em_march_sync();
     if (threadIdx.x == 0)
         em_march_leave(m, post);
 }
 
-template <typename T, int D, int G>
+template <typename W, typename T, int D, int G>
 __global__ void __launch_bounds__(EM_MARCH_THREADS + 32) em_march_kernel(const __grid_constant__ em__march m)
 {
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900 /* what it is not asked for elsewhere */
     extern __shared__ __align__(16) char shared[];
-    em_march_memory &memory = *(em_march_memory *)(shared + m.slots * EM_MARCH_SLOT);
+    em_march_memory &memory = *(em_march_memory *)(shared + m.slots * W::SLOT);
     if (threadIdx.x == 0) {
         for (int i = 0; i < m.slots; i++) {
             em_barrier_init(&memory.full[i], 1);
@@ -405,9 +309,9 @@ __global__ void __launch_bounds__(EM_MARCH_THREADS + 32) em_march_kernel(const _
     em_grid_wait();
     __syncthreads();
     if (threadIdx.x >= EM_MARCH_THREADS)
-        em_march_fetch_all(m, memory, shared, threadIdx.x & 31);
+        em_march_fetch_all<W>(m, memory, shared, threadIdx.x & 31);
     else
-        em_march_compute<T, D, G>(m, memory, shared);
+        em_march_compute<W, T, D, G>(m, memory, shared);
 #endif
 }
 
