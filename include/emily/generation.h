@@ -63,7 +63,8 @@ typedef struct em_logit_bias {
 
 typedef enum em_overflow {
     EM_OVERFLOW_STOP,  /* the answer ends when the context is full, and a longer prompt is an error */
-    EM_OVERFLOW_ROTATE /* the oldest tokens behind the first `keep` are forgotten, one by one */
+    EM_OVERFLOW_ROTATE /* the oldest tokens behind the first `keep` are forgotten, one by one; of a longer prompt the
+                          first `keep` and the newest that fit are read */
 } em_overflow;
 
 /* All zero: greedy, to the end of the answer or of the context. */
@@ -189,7 +190,7 @@ EM_API em_finish em_generation_finish(const em_generation *generation, size_t se
 EM_API const float *em_generation_logits(const em_generation *generation, size_t sequence);
 
 typedef struct em_generation_stats {
-    size_t prompt_tokens; /* of the latest prompts: read in all */
+    size_t prompt_tokens; /* of the latest prompts: those that an answer sees */
     size_t reused_tokens; /* of them found in the cache */
     size_t tokens;        /* written since the start */
     double prompt_seconds, token_seconds;

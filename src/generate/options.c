@@ -30,8 +30,11 @@ static em_status check_sampling(const em_generation_options *o)
     EM__TRY(check_range("sequences", (double)o->sequences, 1, MAX_SEQUENCES));
     EM__TRY(check_range("prefill_chunk", (double)o->prefill_chunk, 1, MAX_CHUNK));
     EM__TRY(check_range("speculate", (double)o->speculate, 0, EM__MAX_SPECULATE));
-    EM__FAIL_IF(o->speculate > 0 && (o->temperature != 0 || o->sequences != 1), EM_ERROR_INVALID_ARGUMENT,
-                "generation: speculate needs temperature 0 and one sequence");
+    EM__FAIL_IF(
+        o->speculate > 0 && (o->temperature != 0 || o->sequences != 1), EM_ERROR_INVALID_ARGUMENT,
+        "generation: speculate needs temperature 0 and one sequence, not %g and %zu; guesses are held to the most "
+        "likely token",
+        (double)o->temperature, o->sequences);
     return EM_OK;
 }
 

@@ -1,4 +1,8 @@
-/* Prompts: checked, given rows of the cache, and read in chunks. What the cache holds already is not read again. */
+/*
+ * Prompts: checked, given rows of the cache, and read in chunks. What the cache holds already is not read again. Of a
+ * prompt longer than a context that rotates only what would be remembered at its end is read, so that no token goes
+ * alone.
+ */
 #include <string.h>
 
 #include "core/alloc.h"
@@ -58,16 +62,34 @@ em_status em__generation_make_sequences(em_generation *g, size_t count)
     return EM_OK;
 }
 
+/* Tokens behind the first `keep` that a prompt is too long by: forgotten before they are read. */
+static size_t excess(const em_generation *g, size_t length)
+{
+    return length > g->options.context ? length - g->options.context : 0;
+}
+
 /* How much of the prompt the cache holds: at least its last token is always read, for its logits. */
 static size_t common(const em_generation *g, const em_prompt *prompt)
 {
     const em__sequence *s = &g->sequences[0];
+    const size_t skip = excess(g, prompt->length), length = prompt->length - skip;
     size_t n = 0;
     if (g->n_sequences != 1 || g->rotated || s->row != 0)
         return 0;
-    while (n < s->cached && n + 1 < prompt->length && s->tokens.data[n] == prompt->ids[n])
+    while (n < s->cached && n + 1 < length && s->tokens.data[n] == prompt->ids[n < g->options.keep ? n : n + skip])
         n++;
     return n;
+}
+
+static void forget_excess(em_generation *g, em__sequence *s)
+{
+    const size_t skip = excess(g, s->prompt), keep = g->options.keep;
+    int32_t *ids = s->tokens.data;
+    if (skip == 0)
+        return;
+    s->prompt -= skip;
+    s->tokens.length = s->prompt;
+    memmove(ids + keep, ids + keep + skip, (s->prompt - keep) * sizeof *ids);
 }
 
 em_status em__generation_set_prompt(em_generation *g, size_t index, const em_prompt *prompt, size_t cached)
@@ -86,14 +108,12 @@ em_status em__generation_set_prompt(em_generation *g, size_t index, const em_pro
     return em__text_out_begin(&s->writer, g->tokenizer, g->options.show_special);
 }
 
-/* Reads the rest of the prompt. Behind a full context tokens go one by one: each takes the place of an old one. */
+/* Reads the rest of the prompt. */
 static em_status read_prompt(em_generation *g, em__sequence *s)
 {
     while (s->cached < s->prompt) {
         size_t left = s->prompt - s->cached, chunk = g->options.prefill_chunk;
         chunk = left < chunk ? left : chunk;
-        if (s->cached + chunk > g->options.context)
-            chunk = s->cached < g->options.context ? g->options.context - s->cached : 1;
         EM__FAIL_IF(atomic_load(&g->cancel), EM_ERROR_CANCELLED, "generation: cancelled in the prompt");
         EM__TRY(em__generation_feed(g, s, chunk));
     }
@@ -122,12 +142,14 @@ static em_status read_all(em_generation *g, const em_prompt *prompts, size_t n)
     EM__TRY(em__generation_reserve_logits(g, count));
     EM__TRY(em__cache_reserve(&g->cache, (int64_t)count, 1, count == 1 ? 1 : 0, (int64_t)reused));
     g->rotated = false; /* nothing of a rotated cache is reused */
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         EM__TRY(em__generation_set_prompt(g, i, &prompts[i / each], reused));
+        forget_excess(g, &g->sequences[i]);
+    }
     g->n_sequences = g->active = count;
     g->stats.reused_tokens = reused;
     for (size_t i = 0; i < count; i++) {
-        g->stats.prompt_tokens += i % each == 0 ? prompts[i / each].length : 0;
+        g->stats.prompt_tokens += i % each == 0 ? g->sequences[i].prompt : 0;
         if (i % each == 0)
             EM__TRY(read_prompt(g, &g->sequences[i]));
         else

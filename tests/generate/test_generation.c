@@ -198,7 +198,35 @@ static void test_rotation(void **state)
     assert_memory_equal(ids, plain, (32 - LENGTH + 1) * sizeof *ids);
     assert_int_equal(answer(g, prompt, LENGTH, again), 60);
     assert_memory_equal(ids, again, sizeof ids);
-    assert_int_equal(answer(g, ids, 60, again), 60); /* a prompt beyond the context */
+    em_generation_free(g);
+    em_model_close(&model);
+}
+
+/* A prompt beyond a rotating context is its first `keep` and its newest tokens, also where some was read before. */
+static void test_long_prompts(void **state)
+{
+    em_model *model = open_model("tinyllama");
+    const em_generation_options options = {
+        .max_tokens = 20, .ignore_eos = true, .context = 32, .overflow = EM_OVERFLOW_ROTATE, .keep = 4};
+    int32_t text[100], cut[32], wanted[20], ids[20];
+    em_generation_stats stats;
+    (void)state;
+    for (int i = 0; i < 100; i++)
+        text[i] = prompt[i % LENGTH] + i / LENGTH;
+    memcpy(cut, text, 4 * sizeof *cut);
+    memcpy(cut + 4, text + 100 - 28, 28 * sizeof *cut);
+    em_generation *g = begin(model, options);
+    assert_int_equal(answer(g, cut, 32, wanted), 20);
+    for (size_t before = 0; before < 30; before += 3) {
+        em_generation_reset(g);
+        const em_prompt early = {text, before};
+        if (before > 0)
+            EXPECT_OK(em_generation_start(g, &early, 1));
+        assert_int_equal(answer(g, text, 100, ids), 20);
+        assert_memory_equal(ids, wanted, sizeof ids);
+        EXPECT_OK(em_generation_get_stats(g, &stats));
+        assert_int_equal(stats.prompt_tokens, 32);
+    }
     em_generation_free(g);
     em_model_close(&model);
 }
@@ -474,14 +502,15 @@ static void test_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_limits),      cmocka_unit_test(test_stop_ids),
-        cmocka_unit_test(test_reuse),       cmocka_unit_test(test_batches),
-        cmocka_unit_test(test_seeds),       cmocka_unit_test(test_speculation),
-        cmocka_unit_test(test_rotation),    cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_turns),       cmocka_unit_test(test_cancel_from_elsewhere),
-        cmocka_unit_test(test_bad_options), cmocka_unit_test(test_nothing),
-        cmocka_unit_test(test_sessions),    cmocka_unit_test(test_cache_dtypes),
-        cmocka_unit_test(test_ownership),   cmocka_unit_test(test_logits),
+        cmocka_unit_test(test_limits),       cmocka_unit_test(test_stop_ids),
+        cmocka_unit_test(test_reuse),        cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_seeds),        cmocka_unit_test(test_speculation),
+        cmocka_unit_test(test_rotation),     cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_turns),        cmocka_unit_test(test_cancel_from_elsewhere),
+        cmocka_unit_test(test_bad_options),  cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_sessions),     cmocka_unit_test(test_cache_dtypes),
+        cmocka_unit_test(test_ownership),    cmocka_unit_test(test_logits),
+        cmocka_unit_test(test_long_prompts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
