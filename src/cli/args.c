@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "cli/rules.h"
 #include "core/alloc.h"
 #include "core/number.h"
 #include "core/str.h"
@@ -109,14 +110,17 @@ static int store_choice(const parser *p, const cli_option *o, const char *text)
     return CLI_USAGE;
 }
 
-static int store_count(const parser *p, const cli_option *o, const char *text)
+static int store_whole(const parser *p, const cli_option *o, const char *text)
 {
-    long long number;
-    if (!em__parse_i64(text, &number) || number < 1 || number > o->value)
-        return cli_fail(CLI_USAGE, "%s: --%s wants a whole number from 1 to %ld, got `%s`", p->command->name, o->name,
-                        o->value, text);
-    size_t count = (size_t)number;
-    memcpy(p->values + o->offset, &count, sizeof count);
+    long long number, least = o->kind == CLI_COUNT;
+    if (!em__parse_i64(text, &number) || number < least || number > o->value)
+        return cli_fail(CLI_USAGE, "%s: --%s wants a whole number from %lld to %ld, got `%s`", p->command->name,
+                        o->name, least, o->value, text);
+    const cli_size size = {true, (size_t)number};
+    if (o->kind == CLI_COUNT)
+        memcpy(p->values + o->offset, &size.value, sizeof size.value);
+    else
+        memcpy(p->values + o->offset, &size, sizeof size);
     return CLI_GO_ON;
 }
 
@@ -137,7 +141,8 @@ static int store(const parser *p, const cli_option *o, const char *text)
     case CLI_TEXT: memcpy(p->values + o->offset, &text, sizeof text); return CLI_GO_ON;
     case CLI_LIST:
         return em__vec_push((cli_words *)(void *)(p->values + o->offset), text) == EM_OK ? CLI_GO_ON : cli_fail_last();
-    case CLI_COUNT: return store_count(p, o, text);
+    case CLI_COUNT:
+    case CLI_SIZE: return store_whole(p, o, text);
     case CLI_REAL: return store_real(p, o, text);
     case CLI_CHOICE: return store_choice(p, o, text);
     }
@@ -215,7 +220,8 @@ int cli_parse(const cli_command *command, int argc, char **argv, void *values, c
         if (code != CLI_GO_ON)
             return code;
     }
-    return check_operands(command, operands);
+    int code = check_operands(command, operands);
+    return code == CLI_GO_ON ? cli_rules_check(command, values) : code;
 }
 
 void cli_parse_free(const cli_command *command, void *values, cli_words *operands)

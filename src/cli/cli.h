@@ -37,6 +37,11 @@ typedef EM__VEC(const char *) cli_words;
 
 enum { CLI_GO_ON = -1 }; /* not an exit code: all is well so far, or somebody else has to decide */
 
+typedef struct cli_size {
+    bool given;
+    size_t value;
+} cli_size;
+
 typedef struct cli_real {
     bool given;
     double value;
@@ -47,6 +52,7 @@ typedef enum cli_kind {
     CLI_TEXT,   /* const char * into argv */
     CLI_LIST,   /* cli_words: the option may be repeated */
     CLI_COUNT,  /* size_t between 1 and `value` */
+    CLI_SIZE,   /* cli_size between 0 and `value`: for what may be 0 */
     CLI_REAL,   /* cli_real */
     CLI_CHOICE, /* int: 1 + the index of the word among those of `argument` */
 } cli_kind;

@@ -4,6 +4,7 @@
 
 #include "cli/bench.h"
 #include "cli/progress.h"
+#include "cli/rules.h"
 #include "cli/session.h"
 #include "core/alloc.h"
 #include "core/log.h"
@@ -32,7 +33,9 @@ static const cli_option options[] = {
      1024},
     {"json", 0, NULL, "one object a shape, or the rates of a model that generates", CLI_FLAG,
      offsetof(bench_values, json), 1},
-    CLI_SESSION_OPTIONS(bench_values),
+    CLI_COMPUTE_OPTIONS(bench_values),
+    CLI_EXACT_OPTION(bench_values),
+    CLI_PROFILE_OPTION(bench_values),
     {NULL},
 };
 
@@ -169,11 +172,13 @@ static int run(const void *given, const cli_words *operands)
         em_model *model = cli_session_open(operands->data[0], &values->session, &code);
         decoder.device = model ? cli_session_device(&values->session) : NULL;
         double load_ms = (double)(em__now() - begin) / 1e6;
-        if (model && em_model_get_info(model, &info) == EM_OK && info.width == 0)
+        if (model)
+            code = cli_rules_check_model(&cli_bench, values, model);
+        if (code == CLI_OK && em_model_get_info(model, &info) == EM_OK && info.width == 0)
             code = cli_bench_generation(model, &decoder, load_ms);
-        else if (model)
+        else if (code == CLI_OK)
             code = bench_all(model, &shapes, values);
-        if (model && code == CLI_OK)
+        if (code == CLI_OK)
             cli_session_profile(model, &values->session);
         em_model_close(&model);
     }

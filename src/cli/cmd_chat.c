@@ -27,7 +27,9 @@ static const cli_option options[] = {
      offsetof(chat_values, variables)},
     {"stats", 0, NULL, "tokens a second after each answer, on stderr", CLI_FLAG, offsetof(chat_values, stats), 1},
     CLI_SAMPLING_OPTIONS(chat_values),
-    CLI_SESSION_OPTIONS(chat_values),
+    CLI_COMPUTE_OPTIONS(chat_values),
+    CLI_EXACT_OPTION(chat_values),
+    CLI_PROFILE_OPTION(chat_values),
     {NULL},
 };
 
@@ -294,6 +296,8 @@ static int run(const void *given, const cli_words *operands)
         code = start(&c);
     if (c.model && code == CLI_OK)
         code = converse(&c);
+    if (c.model && code == CLI_OK)
+        cli_session_profile(c.model, &c.values->session);
     cli_line_free(c.line);
     em_generation_free(c.generation);
     cli_sampling_free(&c.sampling);

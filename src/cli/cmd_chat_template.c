@@ -133,6 +133,11 @@ static int run(const void *given, const cli_words *operands)
         cli_hint("a JSON file such as [{\"role\": \"user\", \"content\": \"Hello\"}]; - is standard input");
         return CLI_USAGE;
     }
+    if (operands->length > 1 && values->source) {
+        cli_fail(CLI_USAGE, "chat-template: `%s` is one word too many", operands->data[1]);
+        cli_hint("--source prints the template as it is, without messages");
+        return CLI_USAGE;
+    }
     int code = cli_model_path(operands->data[0], &path);
     if (code != CLI_OK)
         return code;

@@ -28,7 +28,8 @@ static const cli_option options[] = {
     {"max-tokens", 0, "N", "cut longer texts there (as the model says)", CLI_COUNT, offsetof(embed_values, max_tokens),
      1 << 20},
     {"batch", 'b', "N", "texts taken at a time (1024)", CLI_COUNT, offsetof(embed_values, batch), 1 << 20},
-    CLI_SESSION_OPTIONS(embed_values),
+    CLI_COMPUTE_OPTIONS(embed_values),
+    CLI_PROFILE_OPTION(embed_values),
     {NULL},
 };
 

@@ -49,7 +49,9 @@ static const cli_option options[] = {
     {"stats", 0, NULL, "load time, tokens a second and memory, on stderr", CLI_FLAG, offsetof(generate_values, stats),
      1},
     CLI_SAMPLING_OPTIONS(generate_values),
-    CLI_SESSION_OPTIONS(generate_values),
+    CLI_COMPUTE_OPTIONS(generate_values),
+    CLI_EXACT_OPTION(generate_values),
+    CLI_PROFILE_OPTION(generate_values),
     {NULL},
 };
 
@@ -61,10 +63,10 @@ typedef struct generating {
     em_generation *generation;
     cli_sampling sampling;
     id_list prompt;
-    bool ids;          /* print ids, not text */
-    bool stream;       /* print each token as it comes */
-    em_status scoring; /* of making `scores` */
-    em__str scores;    /* JSON of logprobs */
+    bool ids;         /* print ids, not text */
+    bool stream;      /* print each token as it comes */
+    em_status status; /* of what was done with the tokens so far */
+    em__str scores;   /* JSON of logprobs */
     em__npy_writer logits;
     bool saving;
     double load_seconds;
@@ -114,7 +116,9 @@ static int render(generating *g, em__str *text, bool *templated)
     if (v->raw)
         return CLI_OK;
     if (em_chat_template_open(info.path, &chat) != EM_OK)
-        return em_last_status() == EM_ERROR_NOT_FOUND && !v->system ? CLI_OK : cli_fail_last();
+        return em_last_status() == EM_ERROR_NOT_FOUND && !v->system && !v->no_think && v->variables.length == 0
+                   ? CLI_OK
+                   : cli_fail_last();
     int code = cli_conversation_init(&conversation, "generate", v->system, &v->variables, !v->no_think);
     if (code == CLI_OK)
         code = cli_conversation_add(&conversation, "user", text->data, text->length);
@@ -162,11 +166,22 @@ static em_status add_score(em__str *out, const em_token *t)
     return em__str_add_text(out, "]}");
 }
 
+/* The logits that the newest token was chosen from; of several tokens in a step each has its own. */
+static em_status save_logits(generating *g)
+{
+    const float *row = em_generation_logits(g->generation, 0);
+    return g->saving && row ? em__npy_writer_add(&g->logits, row, 1) : EM_OK;
+}
+
 static bool on_token(const em_token *t, void *user)
 {
     generating *g = user;
-    if (g->values->logprobs && t->sequence == 0 && g->scoring == EM_OK)
-        g->scoring = add_score(&g->scores, t);
+    if (g->status == EM_OK)
+        g->status = save_logits(g);
+    if (g->values->logprobs && t->sequence == 0 && g->status == EM_OK)
+        g->status = add_score(&g->scores, t);
+    if (g->status != EM_OK)
+        return false;
     if (!g->stream)
         return true;
     if (g->ids)
@@ -174,12 +189,6 @@ static bool on_token(const em_token *t, void *user)
     else
         fwrite(t->text, 1, t->length, stdout);
     return fflush(stdout) == 0;
-}
-
-static int save_logits(generating *g)
-{
-    const float *row = em_generation_logits(g->generation, 0);
-    return !g->saving || !row || em__npy_writer_add(&g->logits, row, 1) == EM_OK ? CLI_OK : cli_fail_last();
 }
 
 static int write_answer(generating *g)
@@ -191,11 +200,8 @@ static int write_answer(generating *g)
     while (going) {
         if (em_generation_step(g->generation, &going) != EM_OK)
             return cli_fail_last();
-        int code = save_logits(g);
-        if (code != CLI_OK)
-            return code;
     }
-    return CLI_OK;
+    return g->status == EM_OK ? CLI_OK : cli_fail_last();
 }
 
 static em_status json_answer(const generating *g, size_t i, em__str *out)
@@ -217,7 +223,6 @@ static em_status json_answer(const generating *g, size_t i, em__str *out)
 static em_status json_all(const generating *g, em__str *out)
 {
     em_generation_stats stats;
-    EM__TRY(g->scoring);
     em_generation_get_stats(g->generation, &stats);
     EM__TRY(em__str_add_text(out, "{\"answers\":["));
     for (size_t i = 0; i < em_generation_sequences(g->generation); i++)
@@ -319,8 +324,6 @@ static int start(generating *g, const cli_words *operands)
     if (code != CLI_OK)
         return code;
     em_generation_options *o = &g->sampling.options;
-    if (v->logits && (o->speculate > 0 || v->answers > 1))
-        return cli_fail(CLI_USAGE, "generate: --logits goes with one answer, and without --speculate");
     o->sequences = v->answers;
     o->logits = v->logits != NULL;
     o->logprobs = v->logprobs > 0;

@@ -23,7 +23,7 @@ typedef struct info_values {
 static const cli_option options[] = {
     {"tensors", 0, NULL, "list the tensors: dtype, shape, name", CLI_FLAG, offsetof(info_values, tensors), 1},
     {"json", 0, NULL, "one JSON object", CLI_FLAG, offsetof(info_values, json), 1},
-    CLI_SESSION_OPTIONS(info_values),
+    CLI_COMPUTE_OPTIONS(info_values),
     {NULL},
 };
 

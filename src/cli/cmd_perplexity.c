@@ -22,7 +22,9 @@ static const cli_option options[] = {
     {"context", 0, "N", "tokens scored at a time, without those before them (2048)", CLI_COUNT,
      offsetof(perplexity_values, context), 1 << 20},
     {"json", 0, NULL, "one object", CLI_FLAG, offsetof(perplexity_values, json), 1},
-    CLI_SESSION_OPTIONS(perplexity_values),
+    CLI_COMPUTE_OPTIONS(perplexity_values),
+    CLI_EXACT_OPTION(perplexity_values),
+    CLI_PROFILE_OPTION(perplexity_values),
     {NULL},
 };
 
@@ -96,6 +98,8 @@ static int run(const void *given, const cli_words *operands)
     em_model *model = cli_session_open(operands->data[0], &values->session, &code);
     if (model)
         code = measure(model, text, size, values);
+    if (code == CLI_OK)
+        cli_session_profile(model, &values->session);
     em_model_close(&model);
     em__free(text);
     return code;

@@ -48,6 +48,9 @@ static int run(const void *given, const cli_words *operands)
         .user = &progress,
     };
     em_status status = EM_OK;
+    if (values->revision && strchr(operands->data[0], '@'))
+        return cli_fail(CLI_USAGE, "pull: %s names a revision, and --revision %s another", operands->data[0],
+                        values->revision);
     for (size_t i = 0; i <= values->include.length && status == EM_OK; i++)
         status = em__vec_push(&patterns, i < values->include.length ? values->include.data[i] : NULL);
     how.files = values->include.length ? patterns.data : NULL;

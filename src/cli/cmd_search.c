@@ -35,7 +35,8 @@ static const cli_option options[] = {
     {"passage-prompt", 0, "TEXT", "put before a passage, such as \"passage: \"", CLI_TEXT,
      offsetof(search_values, passage_prompt)},
     {"json", 0, NULL, "an object a query: {\"query\":..,\"results\":[..]}", CLI_FLAG, offsetof(search_values, json), 1},
-    CLI_SESSION_OPTIONS(search_values),
+    CLI_COMPUTE_OPTIONS(search_values),
+    CLI_PROFILE_OPTION(search_values),
     {NULL},
 };
 
@@ -245,9 +246,11 @@ static int check_operands(const search_job *job, const cli_words *operands)
         cli_hint("it is made when the corpus is named: emily search %s CORPUS --index %s", job->model_name, index);
         return CLI_NOT_FOUND;
     }
-    if (job->first_query < operands->length || index)
+    const search_values *v = job->values;
+    if (job->first_query < operands->length || (index && !v->k && !v->json && !v->query_prompt))
         return CLI_OK;
-    cli_fail(CLI_USAGE, "search: there is no query");
+    cli_fail(CLI_USAGE, "search: there is no query%s",
+             index ? ", and --top, --json and --query-prompt are of one" : "");
     cli_hint("emily search %s %s \"what to look for\"; - reads queries from standard input", job->model_name,
              job->paths.data[0]);
     return CLI_USAGE;

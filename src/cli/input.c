@@ -24,6 +24,11 @@ int cli_source_open(cli_source *source, const char *command, const cli_words *op
         file = "-";
     if (file)
         return cli_reader_open(&source->reader, file, null ? '\0' : '\n');
+    if (null) {
+        cli_fail(CLI_USAGE, "%s: --null is how texts of a file or of standard input end", command);
+        cli_hint("name a file with -f, or use - to read standard input");
+        return CLI_USAGE;
+    }
     source->operands = operands;
     return CLI_OK;
 }

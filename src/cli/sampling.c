@@ -73,8 +73,8 @@ int cli_sampling_init(cli_sampling *s, const char *command, const em_model *mode
     take(&v->repetition, &o->repetition_penalty);
     take(&v->presence, &o->presence_penalty);
     take(&v->frequency, &o->frequency_penalty);
-    o->top_k = v->top_k ? (int)v->top_k : o->top_k;
-    o->seed = v->seed ? v->seed : 1;
+    o->top_k = v->top_k.given ? (int)v->top_k.value : o->top_k;
+    o->seed = v->seed.given ? v->seed.value : 1;
     o->ignore_eos = v->ignore_eos != 0;
     o->stop = v->stop.data;
     o->n_stop = v->stop.length;

@@ -10,7 +10,8 @@
 #include "cli/cli.h"
 
 typedef struct cli_sampling_values {
-    size_t max_tokens, top_k, seed, context, chunk, speculate, keep;
+    size_t max_tokens, context, chunk, speculate, keep;
+    cli_size top_k, seed;
     cli_real temperature, top_p, min_p, repetition, presence, frequency;
     cli_words stop, bias;
     const char *cache;
@@ -27,7 +28,8 @@ typedef struct cli_sampling_values {
     CLI_SAMPLING(T, "max-tokens", 'n', "N", "tokens of an answer at most", CLI_COUNT, max_tokens, 1L << 30),           \
     CLI_SAMPLING(T, "temperature", 'T', "X", "0: the most likely token; higher: more varied (as recommended)",\
                 CLI_REAL, temperature, 0),                                                                             \
-    CLI_SAMPLING(T, "top-k", 0, "N", "choose among the N most likely tokens", CLI_COUNT, top_k, 1L << 30),             \
+    CLI_SAMPLING(T, "top-k", 0, "N", "choose among the N most likely tokens; 0: among all", CLI_SIZE, top_k,           \
+                1000000000),                                                                                           \
     CLI_SAMPLING(T, "top-p", 0, "P", "choose among the most likely that reach probability P", CLI_REAL, top_p, 0),     \
     CLI_SAMPLING(T, "min-p", 0, "P", "choose among those at least P times as likely as the best",                      \
                 CLI_REAL, min_p, 0),                                                                                   \
@@ -37,7 +39,7 @@ typedef struct cli_sampling_values {
                 CLI_REAL, frequency, 0),                                                                               \
     CLI_SAMPLING(T, "logit-bias", 0, "ID=X", "add X to the logit of token ID; may be repeated", CLI_LIST, bias, 0),    \
     CLI_SAMPLING(T, "seed", 0, "N", "of the draws: the same seed, the same text (1)",                                  \
-                CLI_COUNT, seed, 0x7fffffffffffffff),                                                                  \
+                CLI_SIZE, seed, 0x7fffffffffffffff),                                                                   \
     CLI_SAMPLING(T, "stop", 0, "TEXT", "end the answer before TEXT; may be repeated", CLI_LIST, stop, 0),              \
     CLI_SAMPLING(T, "ignore-eos", 0, NULL, "go on after tokens that end answers", CLI_FLAG, ignore_eos, 1),            \
     CLI_SAMPLING(T, "context", 0, "N", "tokens remembered (what the model was made for)",                              \

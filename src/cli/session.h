@@ -1,6 +1,6 @@
 /*
  * A model opened as the options say. Commands that compute put a cli_session_values into their values, and
- * CLI_SESSION_OPTIONS into their table.
+ * these rows into their table.
  */
 #ifndef EMILY_CLI_SESSION_H
 #define EMILY_CLI_SESSION_H
@@ -17,22 +17,22 @@ typedef struct cli_session_values {
     int lane, profile, raw, exact;
 } cli_session_values;
 
-/* Rows for a values struct with a member `session`. */
-#define CLI_SESSION_OPTIONS(type)                                                                                      \
-    {"threads", 't',                                                                                                   \
-     "N",       "threads to compute with (all that the process may use)",                                              \
-     CLI_COUNT, offsetof(type, session.threads),                                                                       \
-     1024},                                                                                                            \
-        {"dtype", 0, "TYPE", "f32, f64, bf16 or f16 arithmetic (f32)", CLI_TEXT, offsetof(type, session.dtype)},       \
-        {"device", 0,                                                                                                  \
-         "NAME",   "a device of `emily devices`, say cuda (EMILY_DEVICE, else cpu)",                                   \
-         CLI_TEXT, offsetof(type, session.device)},                                                                    \
-        {"lane", 0, "fuse|native|eager", "how programs run (fuse)", CLI_CHOICE, offsetof(type, session.lane)},         \
-        {"no-pack", 0, NULL, "weights as they lie: sooner, but slower", CLI_FLAG, offsetof(type, session.raw), 1},     \
-        {"exact", 0, NULL, "prompts without rounding to bf16", CLI_FLAG, offsetof(type, session.exact), 1},            \
-    {                                                                                                                  \
-        "profile", 0, NULL, "kernels of the last forward, on stderr", CLI_FLAG, offsetof(type, session.profile), 1     \
-    }
+/* Rows for a values struct with a member `session`: of all commands that compute, of those that run what can be
+ * profiled, and of those that read prompts. */
+/* clang-format off */
+#define CLI_COMPUTE_OPTIONS(T)                                                                                         \
+    {"threads", 't', "N", "threads to compute with (all that the process may use)",                                    \
+     CLI_COUNT, offsetof(T, session.threads), 1024},                                                                   \
+    {"dtype", 0, "TYPE", "f32, f64, bf16 or f16 arithmetic (f32)", CLI_TEXT, offsetof(T, session.dtype)},              \
+    {"device", 0, "NAME", "a device of `emily devices`, say cuda (EMILY_DEVICE, else cpu)",                            \
+     CLI_TEXT, offsetof(T, session.device)},                                                                           \
+    {"lane", 0, "fuse|native|eager", "how programs run (fuse)", CLI_CHOICE, offsetof(T, session.lane)},                \
+    {"no-pack", 0, NULL, "weights as they lie: sooner, but slower", CLI_FLAG, offsetof(T, session.raw), 1}
+#define CLI_PROFILE_OPTION(T)                                                                                          \
+    {"profile", 0, NULL, "kernels of the last forward, on stderr", CLI_FLAG, offsetof(T, session.profile), 1}
+#define CLI_EXACT_OPTION(T)                                                                                            \
+    {"exact", 0, NULL, "prompts without rounding to bf16", CLI_FLAG, offsetof(T, session.exact), 1}
+/* clang-format on */
 
 /* Opens the model; on failure NULL, after a message, with its exit code in *code. */
 em_model *cli_session_open(const char *name, const cli_session_values *values, int *code);

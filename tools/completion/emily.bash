@@ -11,7 +11,7 @@ _emily_models() {
 
 _emily() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options
-    local session="--threads --dtype --device --lane --exact --no-pack --profile"
+    local compute="--threads --dtype --device --lane --no-pack"
     local sampling="--max-tokens --temperature --top-k --top-p --min-p --repetition-penalty --presence-penalty
         --frequency-penalty --logit-bias --seed --stop --ignore-eos --context --rotate --keep --cache --prefill-chunk
         --speculate"
@@ -21,18 +21,18 @@ _emily() {
         return
     fi
     case $command in
-    chat) options="--system --no-think --var --stats $sampling $session" ;;
+    chat) options="--system --no-think --var --stats $sampling $compute --exact --profile" ;;
     generate)
-        options="--prompt-ids --raw --system --no-think --var --output --answers --json --logprobs --logits --special --stats $sampling $session" ;;
+        options="--prompt-ids --raw --system --no-think --var --output --answers --json --logprobs --logits --special --stats $sampling $compute --exact --profile" ;;
     embed)
         options="--file --null --output --format --pooling --normalize --no-normalize --prompt --prompt-name --max-tokens
-                 --batch $session" ;;
-    search) options="--top --index --file --query-prompt --passage-prompt --json $session" ;;
-    info) options="--tensors --json $session" ;;
+                 --batch $compute --profile" ;;
+    search) options="--top --index --file --query-prompt --passage-prompt --json $compute --profile" ;;
+    info) options="--tensors --json $compute" ;;
     tokenize) options="--file --null --output --json --human --truncate --max-tokens --no-special" ;;
     chat-template) options="--tools --documents --no-generation-prompt --var --source --output" ;;
-    perplexity) options="--context --json $session" ;;
-    bench) options="--shapes --runs --prefill --decode --batch --json $session" ;;
+    perplexity) options="--context --json $compute --exact --profile" ;;
+    bench) options="--shapes --runs --prefill --decode --batch --json $compute --exact --profile" ;;
     pull) options="--revision --include --cache --quiet" ;;
     quantize) options="--bits --group --mode --device --json --quiet" ;;
     devices) options="--json" ;;
@@ -46,7 +46,7 @@ _emily() {
     --pooling) COMPREPLY=($(compgen -W "mean cls max last mean-sqrt weighted" -- "$current")) ;;
     --mode) COMPREPLY=($(compgen -W "affine mxfp4 mxfp8 nvfp4" -- "$current")) ;;
     --lane) COMPREPLY=($(compgen -W "fuse native eager" -- "$current")) ;;
-    --dtype) COMPREPLY=($(compgen -W "f32 bf16 f16" -- "$current")) ;;
+    --dtype) COMPREPLY=($(compgen -W "f32 f64 bf16 f16" -- "$current")) ;;
     --device) COMPREPLY=($(compgen -W "$(emily devices 2>/dev/null | sed -n '/ not used: /!s/^..\([^ ]*\).*/\1/p')" -- "$current")) ;;
     --cache) COMPREPLY=($(compgen -d -- "$current")) ;;
     --file | -f | --output | -o | --index | -i) COMPREPLY=($(compgen -f -- "$current")) ;;
