@@ -29,12 +29,13 @@ __device__ __forceinline__ double power(double x)
     return exp(x);
 }
 
-/* exp(x) of an element of T, at most 1: what is rounded to 11 bits needs no more than the unit gives. */
+/* exp(x) of an element of T, at most 1: what is rounded to 11 bits needs no more than the unit gives; small ones
+ * of bf16 are denormal. */
 template <typename T> __device__ __forceinline__ em_real_t<T> element_power(em_real_t<T> x)
 {
     if constexpr (sizeof(T) == 2) {
         float e;
-        asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(e) : "f"(x * 1.44269504f));
+        asm("ex2.approx.f32 %0, %1;" : "=f"(e) : "f"(x * 1.44269504f));
         return e;
     } else {
         return power(x);
