@@ -118,7 +118,7 @@ static int do_help(chatting *c, const char *argument)
          "/load FILE      go on with messages kept before\n"
          "/stats          tokens a second after each answer, or not\n"
          "/quit           leave; so does Ctrl-D. Ctrl-C stops an answer\n"
-         "A line that ends in \\ goes on with the next; // begins a line with /.");
+         "A line that ends in \\ goes on with the next; // begins a line with /. Pasted lines are one message.");
     return CLI_OK;
 }
 

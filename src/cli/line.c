@@ -1,6 +1,7 @@
 /*
  * See line.h. libedit is opened when a person types: other uses of the command need not load it. Characters are read
  * here, for libedit too: a read waits in ppoll, the only place where Ctrl-C comes through, and there it ends the line.
+ * Where a terminal marks what is pasted, its lines are one message, to be looked at before Enter sends it.
  */
 #include "cli/line.h"
 
@@ -26,6 +27,7 @@ typedef struct libedit {
     __typeof__(el_gets) *read;
     __typeof__(el_end) *end;
     __typeof__(el_resize) *resize;
+    __typeof__(el_insertstr) *insert;
     __typeof__(history_init) *history_init;
     __typeof__(history_end) *history_end;
     __typeof__(history) *history;
@@ -39,11 +41,12 @@ struct cli_line {
     History *history;
     char *plain; /* of getline */
     size_t plain_size;
-    em__str text;
+    bool bracketed; /* the terminal says where what is pasted begins and ends */
+    em__str text, pasted;
 };
 
 static volatile sig_atomic_t abandoned; /* Ctrl-C came while a line was read */
-static cli_line *reading;               /* libedit asks for the prompt without a context */
+static cli_line *reading;               /* libedit calls back without a context */
 
 static void abandon(void)
 {
@@ -98,8 +101,9 @@ static bool open_library(libedit *lib)
     void *library = dlopen("libedit.so.2", RTLD_NOW | RTLD_LOCAL);
     return library && find(library, "el_init", &lib->init) && find(library, "el_set", &lib->set) &&
            find(library, "el_gets", &lib->read) && find(library, "el_end", &lib->end) &&
-           find(library, "el_resize", &lib->resize) && find(library, "history_init", &lib->history_init) &&
-           find(library, "history_end", &lib->history_end) && find(library, "history", &lib->history);
+           find(library, "el_resize", &lib->resize) && find(library, "el_insertstr", &lib->insert) &&
+           find(library, "history_init", &lib->history_init) && find(library, "history_end", &lib->history_end) &&
+           find(library, "history", &lib->history);
 }
 
 static char *give_prompt(EditLine *edit)
@@ -108,6 +112,44 @@ static char *give_prompt(EditLine *edit)
     (void)edit;
     snprintf(prompt, sizeof prompt, "%s", reading->prompt);
     return prompt;
+}
+
+#define PASTE_BEGINS "\033[200~"
+#define PASTE_ENDS "\033[201~"
+
+/* What is pasted is text, with its ends of lines and without control characters, until the terminal says that it was
+ * all. False when it was abandoned. */
+static bool read_pasted(em__str *text)
+{
+    const char *mark = PASTE_ENDS;
+    size_t matched = 0; /* of the mark */
+    char byte;
+    em__str_clear(text);
+    while (mark[matched]) {
+        if (!wait_for_input() || read(STDIN_FILENO, &byte, 1) != 1)
+            return false;
+        if (byte == mark[matched]) {
+            matched++;
+            continue;
+        }
+        if (matched > 0 && em__str_add(text, mark + 1, matched - 1) != EM_OK) /* it was none; an escape is no text */
+            return false;
+        matched = byte == mark[0];
+        byte = byte == '\r' ? '\n' : byte;
+        if (((unsigned char)byte >= ' ' || byte == '\n' || byte == '\t') && em__str_add_char(text, byte) != EM_OK)
+            return false;
+    }
+    return true;
+}
+
+/* The pasted text goes into the line that is edited, where Enter has yet to send it. */
+static unsigned char paste(EditLine *edit, int key)
+{
+    cli_line *line = reading;
+    (void)key;
+    if (!read_pasted(&line->pasted))
+        return CC_ERROR;
+    return line->pasted.length == 0 || line->lib.insert(edit, em__str_text(&line->pasted)) == 0 ? CC_REFRESH : CC_ERROR;
 }
 
 static void begin_editing(cli_line *line)
@@ -128,6 +170,10 @@ static void begin_editing(cli_line *line)
     cli_signals_terminal(); /* libedit sets it otherwise while a line is read */
     line->lib.set(line->edit, EL_GETCFN, read_character);
     line->lib.set(line->edit, EL_HIST, line->lib.history, line->history);
+    const char *term = getenv("TERM");
+    line->bracketed = term && strcmp(term, "dumb") != 0;
+    line->lib.set(line->edit, EL_ADDFN, "emily-paste", "put in what is pasted", paste);
+    line->lib.set(line->edit, EL_BIND, PASTE_BEGINS, "emily-paste", NULL);
 }
 
 cli_line *cli_line_new(const char *prompt)
@@ -152,6 +198,7 @@ void cli_line_free(cli_line *line)
         line->lib.end(line->edit);
     free(line->plain);
     em__str_free(&line->text);
+    em__str_free(&line->pasted);
     em__free(line);
 }
 
@@ -165,7 +212,9 @@ static const char *read_edited(cli_line *line, int *count)
     HistEvent event;
     reading = line;
     line->lib.resize(line->edit); /* between lines only: within one, libedit overruns its buffers */
+    cli_signals_pasting(line->bracketed);
     const char *text = line->lib.read(line->edit, count);
+    cli_signals_pasting(false);
     if (text && *count > 1)
         line->lib.history(line->history, &event, H_ENTER, text);
     return text;

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
@@ -15,9 +16,11 @@
 static char unfinished[PATH_MAX];
 static volatile sig_atomic_t has_unfinished, line_drawn, hold, waiting;
 
-static volatile sig_atomic_t has_terminal;
+static volatile sig_atomic_t has_terminal, pasting;
 static struct termios terminal;
 static void (*volatile interrupt)(void);
+
+static const char paste_on[] = "\033[?2004h", paste_off[] = "\033[?2004l";
 
 static void stop(int number)
 {
@@ -34,6 +37,8 @@ static void stop(int number)
         line_drawn = 0;
     if (has_unfinished)
         unlink(unfinished);
+    if (pasting && write(STDOUT_FILENO, paste_off, sizeof paste_off - 1) < 0)
+        pasting = 0;
     if (has_terminal)
         tcsetattr(STDIN_FILENO, TCSANOW, &terminal);
     _exit(128 + number);
@@ -94,6 +99,14 @@ bool cli_signals_waiting(void)
 void cli_signals_terminal(void)
 {
     has_terminal = tcgetattr(STDIN_FILENO, &terminal) == 0;
+}
+
+void cli_signals_pasting(bool marked)
+{
+    if (marked != (pasting != 0))
+        fwrite(marked ? paste_on : paste_off, 1, sizeof paste_on - 1, stdout);
+    fflush(stdout);
+    pasting = marked;
 }
 
 void cli_signals_line(bool drawn)

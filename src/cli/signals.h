@@ -23,6 +23,9 @@ bool cli_signals_waiting(void);
 /* Remembers how the terminal is set, to set it so again should the process be interrupted. */
 void cli_signals_terminal(void);
 
+/* Whether the terminal marks what is pasted; an interruption ends that. */
+void cli_signals_pasting(bool marked);
+
 /* Whether a progress line is on the terminal, to be wiped when interrupted. */
 void cli_signals_line(bool drawn);
 
