@@ -1,4 +1,4 @@
-# The cuda plugin, libemily_cuda.so: built where nvcc is found, opened at run time (docs/cuda.md). It calls cuBLASLt,
+# The cuda plugin, libemily_cuda.so: a target where nvcc is found, opened at run time (docs/cuda.md). It calls cuBLASLt,
 # NVRTC, cuSOLVER and cuFFT, which it opens at first use. Their headers come from the toolkit or from PyPI's nvidia-*
 # packages of python3; where there are none, src/device/cuda/declared says what of them is called.
 set(EMILY_CUDA AUTO CACHE STRING "build the cuda plugin: ON, OFF, AUTO (where nvcc is found)")
@@ -19,10 +19,13 @@ if(NOT EMILY_CUDA OR (EMILY_CUDA STREQUAL AUTO AND (EMILY_SANITIZE OR EMILY_FUZZ
   return()
 endif()
 include(CheckLanguage)
+if(NOT CMAKE_CUDA_COMPILER) # looked for again: it may have come since
+  unset(CMAKE_CUDA_COMPILER CACHE)
+endif()
 check_language(CUDA)
 if(NOT CMAKE_CUDA_COMPILER)
   if(NOT EMILY_CUDA STREQUAL AUTO)
-    message(FATAL_ERROR "EMILY_CUDA is ON and nvcc was not found")
+    message(FATAL_ERROR "the cuda plugin needs nvcc, which was not found: install CUDA's toolkit, or name it with CUDACXX")
   endif()
   message(STATUS "cuda plugin: not built, nvcc was not found")
   return()
@@ -87,4 +90,4 @@ target_link_libraries(emily_cuda PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
 target_link_options(emily_cuda PRIVATE LINKER:--no-undefined LINKER:-z,relro LINKER:-z,now LINKER:-z,noexecstack
   LINKER:--version-script=${CMAKE_SOURCE_DIR}/cmake/plugin.map)
 set_target_properties(emily_cuda PROPERTIES LINK_DEPENDS ${CMAKE_SOURCE_DIR}/cmake/plugin.map)
-install(TARGETS emily_cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/emily)
+install(PROGRAMS $<TARGET_FILE:emily_cuda> DESTINATION ${CMAKE_INSTALL_LIBDIR}/emily OPTIONAL) # where it was asked for

@@ -101,7 +101,7 @@ static void open_locked(plugin *p)
 {
     p->opened = true;
     snprintf(p->reason, sizeof p->reason,
-             "the plugin libemily_%s.so was not found; build it (docs/cuda.md), or set EMILY_PLUGIN_PATH to its folder",
+             "the plugin libemily_%s.so was not found; `make cuda` builds it, or set EMILY_PLUGIN_PATH to its folder",
              p->name);
     void *object = find(p);
     void *symbol = object ? dlsym(object, EM__PLUGIN_SYMBOL) : NULL;
