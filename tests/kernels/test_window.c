@@ -169,6 +169,35 @@ static em_array *build_scatter(em_scope *s, const trial *t, em_dims places, cons
                      : em_window_scatter_min(s, a, b, init, t->window, &o);
 }
 
+/* A scatter's places; how many. */
+static size_t places_of(const trial *t, em_dims *places)
+{
+    size_t m = 1;
+    places->rank = t->dims.rank;
+    for (int d = 0; d < t->dims.rank; d++) {
+        int64_t rest = t->dims.dims[d] + t->low[d] + t->high[d] - t->window[d];
+        places->dims[d] = rest / t->strides[d] + 1;
+        m *= (size_t)places->dims[d];
+    }
+    return m;
+}
+
+static void run_scatter(const trial *t, em_dims places, const void *source)
+{
+    em_scope *ref = em_scope_new(em_device_find("ref"));
+    em_array *want = build_scatter(ref, t, places, source);
+    EXPECT_OK(em_eval(ref, want));
+    for (int threads = 1; threads < 4; threads++) {
+        EXPECT_OK(em_device_set_threads(em_device_default(), threads));
+        em_scope *s = em_scope_new(em_device_default());
+        em_array *got = build_scatter(s, t, places, source);
+        EXPECT_OK(em_eval(s, got));
+        EXPECT_SAME_BITS(t->dtype, em_array_data(got), em_array_data(want), em_array_size(want));
+        em_scope_free(s);
+    }
+    em_scope_free(ref);
+}
+
 /* Few values, so that they tie. */
 static void test_scatters(void **state)
 {
@@ -187,34 +216,45 @@ static void test_scatters(void **state)
             t.window[d] = t.strides[d] = side ? 2 : 1;
             t.dims.dims[d] += side && t.dims.dims[d] < 2 ? 2 : 0;
         }
-        places.rank = t.dims.rank;
-        size_t n = fill(&r, &t), m = 1;
-        for (int d = 0; d < t.dims.rank; d++) {
-            int64_t rest = t.dims.dims[d] + t.low[d] + t.high[d] - t.window[d];
-            places.dims[d] = rest / t.strides[d] + 1;
-            m *= (size_t)places.dims[d];
-        }
+        size_t n = fill(&r, &t), m = places_of(&t, &places);
         for (size_t k = 0; k < n * em_dtype_size(t.dtype) && t.dtype == EM_U8; k++)
             ((uint8_t *)x)[k] %= 4;
         rng_fill(&r, t.dtype, source, m);
-        em_scope *ref = em_scope_new(em_device_find("ref"));
-        em_array *want = build_scatter(ref, &t, places, source);
-        EXPECT_OK(em_eval(ref, want));
-        for (int threads = 1; threads < 4; threads++) {
-            EXPECT_OK(em_device_set_threads(em_device_default(), threads));
-            em_scope *s = em_scope_new(em_device_default());
-            em_array *got = build_scatter(s, &t, places, source);
-            EXPECT_OK(em_eval(s, got));
-            EXPECT_SAME_BITS(t.dtype, em_array_data(got), em_array_data(want), em_array_size(want));
-            em_scope_free(s);
+        run_scatter(&t, places, source);
+    }
+}
+
+/* Planes that are pooled by rows, longer than a vector or a band; values that tie, NaN, zeros of both signs. */
+static void test_planes(void **state)
+{
+    (void)state;
+    static const float values[] = {1, 2, 2, 3, 0, -0.0f, -1, INFINITY, -INFINITY, NAN};
+    static float source[MOST];
+    rng r = {14};
+    for (int i = 0; i < 600; i++) {
+        trial t = {.op = (int)rng_below(&r, 4), .dtype = EM_F32, .dims = {.rank = 3}};
+        em_dims places = {0};
+        const int kind = i % 4, few = i % 3 ? 10 : 9, size = i % 8 < 6 ? 80 : 12;
+        for (int d = 0; d < 3; d++) {
+            t.dims.dims[d] = 1 + (int64_t)rng_below(&r, d ? (uint64_t)size : 3);
+            t.window[d] = d == 0 ? 1 : kind == 0 ? 3 : kind == 1 ? 2 : 1 + (int64_t)rng_below(&r, kind == 2 ? 4 : 9);
+            t.strides[d] = d == 0 ? 1 : kind < 2 ? 2 : 1 + (int64_t)rng_below(&r, kind == 2 ? 3 : 10);
+            t.low[d] = d == 0 ? 0 : kind == 0 ? 1 : kind == 1 ? 0 : (int64_t)rng_below(&r, 5) - 1;
+            t.high[d] = d == 0 ? 0 : (int64_t)rng_below(&r, 4) - (kind > 1 || t.low[d] == 1);
+            t.dims.dims[d] += d ? t.window[d] + 1 : 0; /* there is a window */
         }
-        em_scope_free(ref);
+        const size_t n = (size_t)(t.dims.dims[0] * t.dims.dims[1] * t.dims.dims[2]), m = places_of(&t, &places);
+        for (size_t k = 0; k < n; k++)
+            ((float *)(void *)x)[k] = values[rng_below(&r, (uint64_t)few)];
+        rng_fill(&r, EM_F32, source, m);
+        run_scatter(&t, places, source);
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_random), cmocka_unit_test(test_large),
-                                       cmocka_unit_test(test_padding_alone), cmocka_unit_test(test_scatters)};
+                                       cmocka_unit_test(test_padding_alone), cmocka_unit_test(test_scatters),
+                                       cmocka_unit_test(test_planes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
