@@ -8,6 +8,7 @@
 /* A tile's kernels and what is known of it. */
 typedef struct tile {
     void (*kernel[2])(const arguments); /* of bf16, of f16 */
+    void (*heads[2])(const arguments);  /* of heads of 64, of 128; NULL: none */
     int rows, columns, resident, threads, stage_bytes, sum_bytes;
     /* nanoseconds, as measured on an H200: of a step of depth; of beginning and end, alone and of a divided depth */
     int step, ends, ends_divided;
@@ -16,7 +17,8 @@ typedef struct tile {
 template <int WARPGROUPS, int COLUMNS, int RESIDENT> static tile tile_of(int step, int ends, int ends_divided)
 {
     typedef shape<__nv_bfloat16, WARPGROUPS, COLUMNS, RESIDENT> S;
-    return {{matmul_kernel<S>, matmul_kernel<shape<__half, WARPGROUPS, COLUMNS, RESIDENT>>},
+    return {{matmul_kernel<S, 0>, matmul_kernel<shape<__half, WARPGROUPS, COLUMNS, RESIDENT>, 0>},
+            {NULL, NULL},
             S::ROWS,
             S::COLUMNS,
             S::RESIDENT,
@@ -28,10 +30,21 @@ template <int WARPGROUPS, int COLUMNS, int RESIDENT> static tile tile_of(int ste
             ends_divided};
 }
 
+/* One that has whole heads. */
+template <int WARPGROUPS, int COLUMNS, int RESIDENT> static tile tile_of_heads(int step, int ends, int ends_divided)
+{
+    typedef shape<__nv_bfloat16, WARPGROUPS, COLUMNS, RESIDENT> S;
+    tile t = tile_of<WARPGROUPS, COLUMNS, RESIDENT>(step, ends, ends_divided);
+    t.heads[0] = matmul_kernel<S, 64>;
+    t.heads[1] = matmul_kernel<S, 128>;
+    return t;
+}
+
 static const tile tiles[] = {
-    tile_of<1, 32, 2>(180, 1700, 2520),  tile_of<1, 64, 2>(220, 1850, 3140),  tile_of<1, 128, 2>(260, 2340, 5070),
-    tile_of<2, 64, 2>(295, 1950, 3990),  tile_of<2, 96, 2>(325, 3510, 5320),  tile_of<2, 128, 2>(380, 3230, 5950),
-    tile_of<2, 192, 1>(500, 2750, 7310), tile_of<2, 256, 1>(640, 5270, 8970),
+    tile_of<1, 32, 2>(180, 1700, 2520),        tile_of<1, 64, 2>(220, 1850, 3140),
+    tile_of_heads<1, 128, 2>(260, 2340, 5070), tile_of<2, 64, 2>(295, 1950, 3990),
+    tile_of<2, 96, 2>(325, 3510, 5320),        tile_of_heads<2, 128, 2>(380, 3230, 5950),
+    tile_of<2, 192, 1>(500, 2750, 7310),       tile_of_heads<2, 256, 1>(640, 5270, 8970),
 };
 
 /* How a job is divided. */
@@ -89,6 +102,13 @@ static double cost(const em__cuda *cuda, const em__matmul *job, const choice *c)
     return (double)(each * steps_of(job, c)) * step + (double)rounds * ends;
 }
 
+typedef void (*kernel_fn)(const arguments);
+
+static kernel_fn kernel_of(const em__matmul *job, const tile *t)
+{
+    return job->heads ? t->heads[job->heads->size == 128] : t->kernel[job->dtype == EM_F16];
+}
+
 static choice choose(const em__cuda *cuda, const em__matmul *job)
 {
     choice best = {};
@@ -96,7 +116,7 @@ static choice choose(const em__cuda *cuda, const em__matmul *job)
     for (const tile &t : tiles)
         for (int cluster = 1; cluster <= 4; cluster *= 2) {
             const choice c = {&t, cluster};
-            if (cluster > 1 && divide_up(job->k, DEEP) < 2 * cluster)
+            if ((cluster > 1 && (job->heads || divide_up(job->k, DEEP) < 2 * cluster)) || !kernel_of(job, &t))
                 continue;
             const double now = cost(cuda, job, &c);
             if (!best.of || now < least) {
@@ -129,6 +149,14 @@ static bool is_real(em_dtype dtype)
     return dtype == EM_F32 || dtype == EM_BF16 || dtype == EM_F16;
 }
 
+static bool holds_heads(const em__matmul *job)
+{
+    bool whole = job->heads->size == 64 || job->heads->size == 128;
+    for (int i = 0; i < job->matrices; i++)
+        whole = whole && job->matrix[i].n % job->heads->size == 0;
+    return whole;
+}
+
 bool em__matmul_takes(const em__cuda *cuda, const em__matmul *job)
 {
     const int64_t most = 1 << 28;
@@ -142,6 +170,8 @@ bool em__matmul_takes(const em__cuda *cuda, const em__matmul *job)
         fits = job->matrix[i].n > 0 && job->matrix[i].n < most && job->matrix[i].step % 8 == 0;
         columns += job->matrix[i].n;
     }
+    if (fits && job->heads)
+        fits = job->dtype == EM_BF16 && !job->pair && holds_heads(job);
     if (fits && job->pair)
         fits = job->matrices == 2 && job->matrix[0].n == job->matrix[1].n;
     return fits && divide_up(job->m, 64) * divide_up(columns, 32) < most;
@@ -158,7 +188,7 @@ static double cost_of_blas(int64_t m, int64_t n, int64_t k)
 bool em__matmul_pays(const em__cuda *cuda, const em__matmul *job)
 {
     const choice c = choose(cuda, job);
-    bool follows = job->activation != EM__OP_COPY || job->pair;
+    bool follows = job->activation != EM__OP_COPY || job->pair || job->heads;
     double theirs = 0, columns = 0;
     for (int i = 0; i < job->matrices; i++) {
         theirs += cost_of_blas(job->m, job->matrix[i].n, job->k);
@@ -220,6 +250,8 @@ static bool fill(arguments *a, const em__matmul *job, const choice *c)
                                      job->matrix[i].step, width(job, c->of));
     a->matrices = results(job);
     fill_results(a, job, c->of);
+    if (job->heads)
+        a->heads = *job->heads;
     a->m = (int)job->m;
     a->steps = (int)divide_up(job->k, DEEP);
     a->row_tiles = (int)divide_up(job->m, c->of->rows);
@@ -245,7 +277,7 @@ static em_status run_as(em__cuda *cuda, const em__matmul *job, const choice *c, 
     a.constant = job->constant && cuda->recording;
     a.stages = stages_of(cuda, job, c);
     const size_t shared = shared_bytes(c->of, a.stages);
-    auto kernel = c->of->kernel[job->dtype == EM_F16];
+    const kernel_fn kernel = kernel_of(job, c->of);
     EM__TRY(em__cuda_check(
         cuda, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)cuda->shared_bytes - 1024),
         what));

@@ -3,7 +3,8 @@
  *
  *     out[m, n] = activation(sum over k of x[m, k] w[n, k] + bias[n]) + residual[m, n]
  *
- * of up to three weights side by side, or of a pair: out = activation(x w0^T) * (x w1^T). Sums are f32 until the end.
+ * of up to three weights side by side, or of a pair: out = activation(x w0^T) * (x w1^T); or heads of attention, made
+ * ready for it. Sums are f32 until the end.
  *
  * A block makes a tile of the result: one warp has the copy engine bring tiles of x and of the weights into a ring in
  * shared memory, warpgroups multiply from there. Where there are few tiles the blocks of a cluster divide the depth
@@ -17,6 +18,22 @@
 #include "device/cuda/common.cuh"
 
 enum { EM_MATMUL_MATRICES = 3 };
+
+/* Instead of activation and residual, for weights whose rows are heads of a decoder's queries, keys or values: each
+ * head of a row of x is normalised, its halves turned, and it goes where it belongs as bf16. */
+typedef struct em__matmul_heads {
+    int size;            /* of a head: 64 or 128 */
+    const float2 *turns; /* [m, size / 2]: cosine and sine of a row's angles */
+    struct {
+        const float *gain; /* [size]; NULL: not normalised */
+        float eps;
+        bool turned;
+        void *out; /* elements from head to head and from row to row: multiples of 8 */
+        int64_t head, token;
+        const int32_t *slot; /* the row of `out` for the first of x, which becomes one of 0 .. last_slot; NULL: 0 */
+        int last_slot;
+    } of[EM_MATMUL_MATRICES];
+} em__matmul_heads;
 
 typedef struct em__matmul {
     em_dtype dtype; /* of x and the weights: EM_BF16 or EM_F16 */
@@ -34,6 +51,7 @@ typedef struct em__matmul {
     bool joined;                        /* one result for all matrices: [m, sum of n] */
     bool pair;                          /* two matrices of as many rows, one result; neither bias nor residual */
     bool constant;                      /* weights and biases are constants */
+    const em__matmul_heads *heads;      /* of bf16; NULL: none */
     em__op activation;                  /* COPY: none; of a pair, that of the first */
     const void *residual;               /* laid out as the one result is, which it may be; NULL: none */
     em_dtype bias_dtype;                /* f32 or `dtype` */

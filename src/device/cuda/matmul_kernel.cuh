@@ -2,12 +2,12 @@
  * The kernel of matmul.cu: see matmul.cuh.
  *
  * Each stage of the ring holds 64 of depth of the block's rows of x and of the weights. The sums begin as the bias, are
- * activated where they are, in registers, and leave from there (matmul_ends.cuh).
+ * activated where they are, in registers, and leave from there (matmul_ends.cuh), or as heads (matmul_heads.cuh).
  */
 #ifndef EM_DEVICE_CUDA_MATMUL_KERNEL_CUH
 #define EM_DEVICE_CUDA_MATMUL_KERNEL_CUH
 
-#include "device/cuda/matmul_ends.cuh"
+#include "device/cuda/matmul_heads.cuh"
 
 enum { DEEP = 64 };
 
@@ -137,8 +137,8 @@ __device__ __forceinline__ void accumulate(const arguments &a, const place &p, c
     em_wgmma_pin(sums);
 }
 
-/* From sums to the result, for a thread of a warpgroup. */
-template <typename SHAPE>
+/* From sums to the result, for a thread of a warpgroup. HEAD: of which size heads are; 0: there are none. */
+template <typename SHAPE, int HEAD>
 __device__ __forceinline__ void work(const arguments &a, const place &p, char *stages, uint64_t *full, uint64_t *empty)
 {
     float sums[SHAPE::COLUMNS / 2];
@@ -147,6 +147,8 @@ __device__ __forceinline__ void work(const arguments &a, const place &p, char *s
     begin_sums<SHAPE>(a, p, sums);
     em_grid_wait();
     accumulate<SHAPE>(a, p, stages, full, empty, sums);
+    if constexpr (HEAD > 0)
+        return finish_heads<SHAPE, HEAD>(a, p, sums);
     if (a.direct)
         return leave<SHAPE>(a, p, sums);
     asm volatile("bar.sync 1, %0;" ::"n"((int)SHAPE::WORKERS) : "memory"); /* no stage is read any more */
@@ -159,7 +161,7 @@ __device__ __forceinline__ void work(const arguments &a, const place &p, char *s
         em_cluster_sync(); /* the others have read my sums */
 }
 
-template <typename SHAPE>
+template <typename SHAPE, int HEAD>
 __global__ void __launch_bounds__(SHAPE::THREADS, SHAPE::RESIDENT) matmul_kernel(const __grid_constant__ arguments a)
 {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
@@ -180,7 +182,7 @@ __global__ void __launch_bounds__(SHAPE::THREADS, SHAPE::RESIDENT) matmul_kernel
     em_grid_next();
     __syncthreads();
     if (threadIdx.x < SHAPE::WORKERS) {
-        work<SHAPE>(a, p, stages, full, empty);
+        work<SHAPE, HEAD>(a, p, stages, full, empty);
     } else {
         if (threadIdx.x == SHAPE::WORKERS)
             fetch<SHAPE>(a, p, stages, full, empty);

@@ -102,10 +102,10 @@ em_status multiply(em__cuda *cuda, const product *p, const void *x, int64_t x_st
     return em__cuda_gemm(cuda, &g, x, p->w, p->bias, p->residual, p->out);
 }
 
-em_status round_norm(em__cuda *cuda, const em__call *norm)
+em_status round_norm(em__cuda *cuda, const em__call *norm, const em_prompt_turns &turns)
 {
     return em_prompt_norm(cuda, (const float *)norm->in[0].data, em__gain_of(norm), (float)norm->floats[0],
-                          rows_of(&norm->in[0]), em__last_of(&norm->in[0]), (__nv_bfloat16 *)norm->out.data);
+                          rows_of(&norm->in[0]), em__last_of(&norm->in[0]), (__nv_bfloat16 *)norm->out.data, &turns);
 }
 
 /* q, k or v on its way. */
@@ -265,14 +265,15 @@ bool places_suit(const attention *a)
     return are_apart(held, TEMPORARIES) && !em__cuda_overlap(&a->out.call->out, &a->sdpa->out);
 }
 
-/* What attention reads and writes here: queries and results are bf16. */
-em_attend attend_of(const attention *a, em_attend_out *out)
+/* What attention reads and writes here: queries and results are bf16; queries side by side, or in the first half of
+ * each head of f32. */
+em_attend attend_of(const attention *a, bool side_by_side, em_attend_out *out)
 {
     em_attend attend = em_attend_of(a->sdpa);
     attend.dtype = EM_BF16;
     attend.q.data = a->q->made.out;
-    attend.q.token = 2 * a->heads * a->size;
-    attend.q.head = 2 * a->size;
+    attend.q.head = side_by_side ? a->size : 2 * a->size;
+    attend.q.token = a->heads * attend.q.head;
     attend.q.batch = attend.q.token * a->tokens;
     attend.q.wide = true;
     *out = {a->heads * a->size * a->tokens, a->size, a->heads * a->size};
@@ -343,6 +344,62 @@ em_prompt_heads heads_of(const attention *a)
     return h;
 }
 
+/* The angles of queries and keys, in the place of the keys' product. */
+em_prompt_turns turns_of(const attention *a)
+{
+    const em_prompt_heads h = heads_of(a);
+    return {(float2 *)a->k->made.out, h.periods, h.at, h.step, h.size / 2};
+}
+
+/* All three products with what makes heads of them: queries lie side by side in the place of their product. */
+em__matmul projection_of(const attention *a, em__matmul_heads *heads)
+{
+    const em_prompt_heads h = heads_of(a);
+    const int64_t row = h.size, apart = h.capacity * row;
+    const int last = h.capacity - h.tokens;
+    *heads = {h.size, (const float2 *)h.k, {}};
+    heads->of[0] = {h.q_gain, h.q_eps, h.periods != NULL, h.q, row, a->heads * row, NULL, 0};
+    heads->of[1] = {h.k_gain, h.k_eps, h.periods != NULL, h.keys, apart, row, h.k_slot, last};
+    heads->of[2] = {NULL, 0, false, h.values, apart, row, h.v_slot, last};
+    em__matmul job = {};
+    job.dtype = job.out_dtype = EM_BF16;
+    job.m = a->tokens;
+    job.k = job.x_step = a->q->made.k;
+    job.x = a->norm->out.data;
+    job.matrices = PARTS;
+    job.constant = true;
+    job.activation = EM__OP_COPY;
+    job.bias_dtype = job.residual_dtype = EM_F32;
+    job.heads = heads;
+    const part *const parts[] = {a->q, a->k, a->v};
+    for (int i = 0; i < PARTS; i++) {
+        const product &p = parts[i]->made;
+        job.matrix[i] = {p.n, p.w, p.k, p.bias, NULL};
+        job.constant = job.constant && p.constant;
+    }
+    return job;
+}
+
+bool projects(const em__cuda *cuda, const em__matmul *job)
+{
+    return em__matmul_takes(cuda, job) && em__matmul_pays(cuda, job) && em__matmul_aligned(job);
+}
+
+/* Queries, keys and values where attention reads them. */
+em_status make_heads(em__cuda *cuda, const attention *a, const em_prompt_heads *heads)
+{
+    EM__TRY(round_norm(cuda, a->norm, {}));
+    for (const part &p : a->parts)
+        EM__TRY(multiply(cuda, &p.made, a->norm->out.data, p.made.k));
+    return em_prompt_place(cuda, heads);
+}
+
+em_status make_heads_at_once(em__cuda *cuda, const attention *a, const em__matmul *projection)
+{
+    EM__TRY(round_norm(cuda, a->norm, turns_of(a)));
+    return em__matmul_run(cuda, projection, "heads of a prompt");
+}
+
 em_status run_attention(em_device *device, const em__call *call)
 {
     em__cuda *cuda = em__cuda_of(device);
@@ -353,12 +410,12 @@ em_status run_attention(em_device *device, const em__call *call)
     if (!is_aligned(a.norm->in[0].data, em__gain_of(a.norm), heads.keys) ||
         !is_aligned(heads.values, heads.q_gain, heads.k_gain))
         return run_apart(device, call, n);
-    EM__TRY(round_norm(cuda, a.norm));
-    for (const part &p : a.parts)
-        EM__TRY(multiply(cuda, &p.made, a.norm->out.data, p.made.k));
-    EM__TRY(em_prompt_place(cuda, &heads));
+    em__matmul_heads ends;
+    const em__matmul projection = projection_of(&a, &ends);
+    const bool at_once = projects(cuda, &projection);
+    EM__TRY(at_once ? make_heads_at_once(cuda, &a, &projection) : make_heads(cuda, &a, &heads));
     em_attend_out out;
-    const em_attend attend = attend_of(&a, &out);
+    const em_attend attend = attend_of(&a, at_once, &out);
     EM__TRY(em_attend_flash(cuda, &attend, &out, true));
     return multiply(cuda, &a.out, a.sdpa->out.data, a.out.k);
 }
@@ -366,7 +423,7 @@ em_status run_attention(em_device *device, const em__call *call)
 bool can_attend(em__cuda *cuda, const attention *a)
 {
     em_attend_out out;
-    const em_attend attend = attend_of(a, &out);
+    const em_attend attend = attend_of(a, false, &out);
     bool can = em_attend_flash_takes(&attend) && can_multiply(cuda, &a->out, a->out.k);
     for (const part &p : a->parts)
         can = can && can_multiply(cuda, &p.made, p.made.k);
@@ -451,7 +508,7 @@ em_status run_gates(em_device *device, const em__call *call)
     EM__FAIL_IF(n == 0, EM_ERROR_INTERNAL, "%s: a merged layer is not what it was", cuda->name);
     if (!is_aligned(g.norm->in[0].data, em__gain_of(g.norm), NULL))
         return run_apart(device, call, n);
-    EM__TRY(round_norm(cuda, g.norm));
+    EM__TRY(round_norm(cuda, g.norm, {}));
     int64_t step;
     EM__TRY(multiply_gates(cuda, &g, &step));
     return multiply(cuda, &g.down, g.gate.out, step);

@@ -29,9 +29,18 @@ __device__ __forceinline__ float over_block(float sum)
     return em_lanes_sum(threadIdx.x % WARP < blockDim.x / WARP ? sums[threadIdx.x % WARP] : 0, WARP);
 }
 
-/* A block a row. */
+/* In double, as ROPE has them. */
+__device__ __forceinline__ float2 turn_of(double position, double step, float period)
+{
+    double c, s;
+    sincos(position * step / (double)period, &s, &c);
+    return make_float2((float)c, (float)s);
+}
+
+/* A block a row, which works out the row's turns while x comes. */
+template <bool TURNS>
 __global__ void __launch_bounds__(MOST_THREADS)
-    norm_kernel(const float *x, const float *gain, float eps, int n, __nv_bfloat16 *out)
+    norm_kernel(const float *x, const float *gain, float eps, int n, __nv_bfloat16 *out, const em_prompt_turns turns)
 {
     const int step = (int)blockDim.x * FOUR, first = (int)threadIdx.x * FOUR;
     float4 v[PIECES];
@@ -43,6 +52,9 @@ __global__ void __launch_bounds__(MOST_THREADS)
 #pragma unroll
     for (int i = 0; i < PIECES; i++)
         v[i] = first + i * step < n ? *(const float4 *)(x + first + i * step) : make_float4(0, 0, 0, 0);
+    for (int i = (int)threadIdx.x; TURNS && i < turns.pairs; i += (int)blockDim.x)
+        turns.out[(int64_t)blockIdx.x * turns.pairs + i] =
+            turn_of((double)blockIdx.x + (double)*turns.at, turns.step, turns.periods[i]);
 #pragma unroll
     for (int i = 0; i < PIECES; i++)
         sum += v[i].x * v[i].x + v[i].y * v[i].y + v[i].z * v[i].z + v[i].w * v[i].w;
@@ -204,14 +216,13 @@ __device__ __forceinline__ void finish_row(const em_prompt_heads &a, const token
     write_pairs(to, v, half);
 }
 
-/* cos and sin of the token's angles, in double as ROPE has them. */
+/* cos and sin of the token's angles. */
 __device__ __forceinline__ void find_angles(const em_prompt_heads &a, int64_t token, float *cosine, float *sine)
 {
     for (int i = (int)threadIdx.x; a.periods && i < a.size / 2; i += (int)blockDim.x) {
-        double c, s;
-        sincos(((double)token + (double)*a.at) * a.step / (double)a.periods[i], &s, &c);
-        cosine[i] = (float)c;
-        sine[i] = (float)s;
+        const float2 turn = turn_of((double)token + (double)*a.at, a.step, a.periods[i]);
+        cosine[i] = turn.x;
+        sine[i] = turn.y;
     }
     __syncthreads();
 }
@@ -253,10 +264,11 @@ unsigned threads_of(int64_t n)
 } // namespace
 
 em_status em_prompt_norm(em__cuda *cuda, const float *x, const float *gain, float eps, int64_t rows, int64_t n,
-                         __nv_bfloat16 *out)
+                         __nv_bfloat16 *out, const em_prompt_turns *turns)
 {
-    return em_launch(cuda, "norm of a prompt", norm_kernel, (unsigned)rows, threads_of(n), 0, x, gain, eps, (int)n,
-                     out);
+    auto kernel = turns->periods ? norm_kernel<true> : norm_kernel<false>;
+    return em_launch(cuda, "norm of a prompt", kernel, (unsigned)rows, threads_of(n), 0, x, gain, eps, (int)n, out,
+                     *turns);
 }
 
 em_status em_prompt_gate(em__cuda *cuda, em__op activation, float *gate, const float *up, int64_t rows, int64_t n)

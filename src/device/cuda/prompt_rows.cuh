@@ -9,9 +9,18 @@
 
 enum { EM_PROMPT_MOST = 16384 }; /* elements of a row that is normalised or gated, a multiple of 4 */
 
-/* rms_norm of rows of f32, side by side, to bf16; gain f32 [n], NULL: none. */
+/* Cosine and sine of the angles by which halves of heads turn, as ROPE has them: [rows, pairs]. */
+typedef struct em_prompt_turns {
+    float2 *out;
+    const float *periods; /* [pairs]; NULL: there is nothing to work out */
+    const int32_t *at;    /* the position of the first row */
+    double step;          /* a position counts so much */
+    int pairs;
+} em_prompt_turns;
+
+/* rms_norm of rows of f32, side by side, to bf16; gain f32 [n], NULL: none. Beside it, turns of as many rows. */
 em_status em_prompt_norm(em__cuda *cuda, const float *x, const float *gain, float eps, int64_t rows, int64_t n,
-                         __nv_bfloat16 *out);
+                         __nv_bfloat16 *out, const em_prompt_turns *turns);
 
 /* activation(gate) * up, rows of n side by side. The result as bf16 lies over the first half of each row of gate. */
 em_status em_prompt_gate(em__cuda *cuda, em__op activation, float *gate, const float *up, int64_t rows, int64_t n);

@@ -222,6 +222,8 @@ static void test_as_models_have_them(void **unused)
         {1, 70, 256, 4, 2, 128, 512, 160, 0, 0, true, true, EM_F16, EM_F16},
         {1, 70, 256, 4, 2, 128, 512, 160, 9, 0, true, true, EM_BF16, EM_F16},
         {3, 40, 256, 4, 2, 64, 512, 96, 5, 0, true, true, EM_BF16, EM_BF16},
+        {1, 1000, 256, 6, 3, 128, 3000, 1100, 50, 0, true, true, EM_BF16, EM_BF16}, /* wide tiles with tails */
+        {1, 1024, 1024, 16, 8, 128, 3072, 1024, 0, 0, true, true, EM_BF16, EM_BF16},
     };
     (void)unused;
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
@@ -237,7 +239,7 @@ static void test_random_shapes(void **unused)
         as.width = 8 * (1 + (int)(draw() % 80));
         as.kv_heads = 1 + (int)(draw() % 3);
         as.heads = as.kv_heads * (1 + (int)(draw() % 3));
-        as.head = 8 * (1 + (int)(draw() % 16));
+        as.head = draw() % 2 ? 64 * (1 + (int)(draw() % 2)) : 8 * (1 + (int)(draw() % 16));
         as.inner = 8 * (1 + (int)(draw() % 120));
         as.place = (int)(draw() % 2 * (draw() % 200));
         as.capacity = as.place + as.tokens + (int)(draw() % 50);
