@@ -53,7 +53,7 @@ int main(int argc, char **argv)
     static em_prompt prompts[MAX_SEQUENCES];
     char line[128];
     long context, sequences, tokens;
-    em_model_info info;
+    em_model_info info = {.struct_size = sizeof info};
     em_model *model = argc == 2 ? em_model_open(argv[1], NULL) : NULL;
     const em_generation_options options = {.struct_size = sizeof options, .ignore_eos = true};
     em_generation *g = model ? em_generation_new(model, &options) : NULL;

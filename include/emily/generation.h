@@ -190,6 +190,7 @@ EM_API em_finish em_generation_finish(const em_generation *generation, size_t se
 EM_API const float *em_generation_logits(const em_generation *generation, size_t sequence);
 
 typedef struct em_generation_stats {
+    size_t struct_size;   /* sizeof(em_generation_stats), set by the caller */
     size_t prompt_tokens; /* of the latest prompts: those that an answer sees */
     size_t reused_tokens; /* of them found in the cache */
     size_t tokens;        /* written since the start */

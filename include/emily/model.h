@@ -67,6 +67,7 @@ EM_API em_array *em_model_hidden(em_model *model, const int32_t *ids, const int3
 
 /* What the checkpoint is. Strings and pointers live as long as the model. */
 typedef struct em_model_info {
+    size_t struct_size; /* sizeof(em_model_info), set by the caller */
     const char *path;
     const char *architecture; /* "BertModel" */
     const char *family;       /* "bert" */
@@ -84,6 +85,7 @@ typedef struct em_model_info {
     size_t prompts;
     const char *can; /* "embed, search, tokenize" */
 } em_model_info;
+/* Fills as much of `info` as its struct_size says; EM_ERROR_INVALID_ARGUMENT when that was not set. */
 EM_API em_status em_model_get_info(const em_model *model, em_model_info *info);
 
 /* The i-th prompt's name and text, borrowed from the model; false past the last. `is_default` may be NULL. */

@@ -73,12 +73,14 @@ EM_API em_status em_run(em_program *program, em_array *const *inputs, em_array *
 EM_API em_spec em_program_output_spec(const em_program *program, size_t index);
 
 typedef struct em_program_stats {
+    size_t struct_size;    /* sizeof(em_program_stats), set by the caller */
     size_t kernels;        /* calls in one replay, a loop's body counted once */
     size_t arena_bytes;    /* working memory */
     size_t packed_bytes;   /* prepacked weights */
     size_t fallback_calls; /* calls that the device ran by its slow general path */
 } em_program_stats;
-EM_API void em_program_get_stats(const em_program *program, em_program_stats *stats);
+/* EM_ERROR_INVALID_ARGUMENT for NULL, or a struct_size that is none. */
+EM_API em_status em_program_get_stats(const em_program *program, em_program_stats *stats);
 
 /* One line a kernel, in order: op, shapes, what was fused, and with profile the count and mean microseconds; below a
  * loop or branch the kernels of its functions, indented. `emit`

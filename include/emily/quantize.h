@@ -92,6 +92,7 @@ typedef struct em_quantize_options {
 } em_quantize_options;
 
 typedef struct em_quantize_totals {
+    size_t struct_size;        /* sizeof(em_quantize_totals), set by the caller */
     size_t tensors, quantized; /* how many there are, and were quantized */
     size_t before, after;      /* bytes of all tensors */
     size_t files;              /* of weights */

@@ -101,7 +101,7 @@ static void make_prompts(decoder_bench *b, const em_model_info *info, int32_t *i
 int cli_bench_generation(em_model *model, const cli_bench_decoder *how, double load_ms)
 {
     decoder_bench b = {.how = *how};
-    em_model_info info;
+    em_model_info info = {.struct_size = sizeof info};
     em_model_get_info(model, &info);
     b.how.prefill = how->prefill ? how->prefill : DEFAULT_PREFILL;
     b.how.decode = how->decode ? how->decode : DEFAULT_DECODE;

@@ -138,7 +138,7 @@ void cli_bench_device(em_device *device)
 
 static int bench_all(em_model *model, const shape_list *shapes, const bench_values *values)
 {
-    em_model_info info;
+    em_model_info info = {.struct_size = sizeof info};
     cli_progress progress;
     int code = em_model_get_info(model, &info) == EM_OK ? CLI_OK : cli_fail_last();
     if (code == CLI_OK && !values->json) {
@@ -165,7 +165,7 @@ static int run(const void *given, const cli_words *operands)
                                  .runs = values->runs,
                                  .json = values->json != 0};
     shape_list shapes = {0};
-    em_model_info info;
+    em_model_info info = {.struct_size = sizeof info};
     int code = parse_shapes(values->shapes ? values->shapes : DEFAULT_SHAPES, &shapes);
     if (code == CLI_OK) {
         uint64_t begin = em__now();

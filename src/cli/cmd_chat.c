@@ -59,7 +59,7 @@ static bool on_token(const em_token *t, void *user)
 
 static void print_stats(const chatting *c)
 {
-    em_generation_stats s;
+    em_generation_stats s = {.struct_size = sizeof s};
     em_generation_get_stats(c->generation, &s);
     fprintf(stderr, "  read %zu tokens (%zu remembered) in %.2f s, wrote %zu at %.1f tok/s\n",
             s.prompt_tokens - s.reused_tokens, s.reused_tokens, s.prompt_seconds, s.tokens,
@@ -266,7 +266,7 @@ static int start(chatting *c)
 {
     const chat_values *v = c->values;
     em_chat_template *template;
-    em_model_info info;
+    em_model_info info = {.struct_size = sizeof info};
     em_model_get_info(c->model, &info);
     if (em_chat_template_open(info.path, &template) != EM_OK)
         return cli_fail_last();

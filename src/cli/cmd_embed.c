@@ -111,7 +111,7 @@ static int choose_format(const embed_values *values, cli_format *format)
 static int embed_with(embed_job *job, const embed_values *values)
 {
     int code;
-    em_model_info info = {0};
+    em_model_info info = {.struct_size = sizeof info};
     job->model = cli_session_open(job->model_name, &values->session, &code);
     if (!job->model)
         return code;

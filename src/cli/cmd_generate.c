@@ -108,7 +108,7 @@ static int render(generating *g, em__str *text, bool *templated)
     cli_conversation conversation = {0};
     em_chat_template *chat = NULL;
     em_chat_options how;
-    em_model_info info;
+    em_model_info info = {.struct_size = sizeof info};
     char *rendered = NULL;
     size_t length = 0;
     *templated = false;
@@ -222,7 +222,7 @@ static em_status json_answer(const generating *g, size_t i, em__str *out)
 
 static em_status json_all(const generating *g, em__str *out)
 {
-    em_generation_stats stats;
+    em_generation_stats stats = {.struct_size = sizeof stats};
     em_generation_get_stats(g->generation, &stats);
     EM__TRY(em__str_add_text(out, "{\"answers\":["));
     for (size_t i = 0; i < em_generation_sequences(g->generation); i++)
@@ -287,8 +287,8 @@ static void print_device_memory(const generating *g)
 
 static void print_stats(const generating *g)
 {
-    em_generation_stats s;
-    em_model_info info;
+    em_generation_stats s = {.struct_size = sizeof s};
+    em_model_info info = {.struct_size = sizeof info};
     em_generation_get_stats(g->generation, &s);
     em_model_get_info(g->model, &info);
     size_t decoded = s.tokens > 1 ? s.tokens - 1 : 0; /* the first comes with the prompt */
@@ -344,7 +344,7 @@ static int start(generating *g, const cli_words *operands)
 
 static int open_logits(generating *g)
 {
-    em_model_info info;
+    em_model_info info = {.struct_size = sizeof info};
     if (!g->values->logits)
         return CLI_OK;
     struct stat there;

@@ -68,6 +68,7 @@ static void describe_device(cli_facts *facts, const info_values *values)
 static int describe_model(cli_facts *facts, em_model *model, const info_values *values)
 {
     double times[RUNS];
+    facts->model.struct_size = sizeof facts->model;
     if (em_model_get_info(model, &facts->model) != EM_OK)
         return cli_fail_last();
     facts->handle = model;

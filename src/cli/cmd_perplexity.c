@@ -60,7 +60,7 @@ static int score_all(em_model *model, const em_encoding *text, size_t context, s
 static int measure(em_model *model, const char *bytes, size_t size, const perplexity_values *values)
 {
     em_encoding text = {0};
-    em_model_info info;
+    em_model_info info = {.struct_size = sizeof info};
     score total = {0};
     const em_tokenizer *tokenizer = em_model_tokenizer(model);
     if (!tokenizer || em_tokenizer_encode(tokenizer, bytes, size, NULL, &text) != EM_OK)

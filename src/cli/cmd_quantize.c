@@ -112,7 +112,7 @@ static int run(const void *given, const cli_words *operands)
 {
     const quantize_values *values = given;
     quantize_run run = {.values = values};
-    em_quantize_totals totals;
+    em_quantize_totals totals = {.struct_size = sizeof totals};
     em_quantization how = {sizeof how, values->mode ? (em_quant_mode)(values->mode - 1) : EM_QUANT_AFFINE,
                            (int)values->group, (int)values->bits};
     em_quantize_options options_of = {

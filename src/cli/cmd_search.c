@@ -159,7 +159,7 @@ static int can_save(const char *path)
 static int prepare(search_job *job)
 {
     int code = job->paths.length ? cli_corpus_read(&job->corpus, &job->paths) : CLI_OK;
-    em_model_info info = {0};
+    em_model_info info = {.struct_size = sizeof info};
     if (code != CLI_OK || !(job->model = cli_session_open(job->model_name, &job->values->session, &code)))
         return code;
     if (em_model_get_info(job->model, &info) != EM_OK)

@@ -98,7 +98,7 @@ int cli_rules_check(const cli_command *command, const void *values)
 
 int cli_rules_check_model(const cli_command *command, const void *values, const em_model *model)
 {
-    em_model_info info;
+    em_model_info info = {.struct_size = sizeof info};
     if (em_model_get_info(model, &info) != EM_OK)
         return cli_fail_last();
     const bool writes = info.width == 0;

@@ -6,6 +6,7 @@
 #include "core/alloc.h"
 #include "core/block.h"
 #include "core/error.h"
+#include "core/options.h"
 
 static em_status init(em_generation *g, const em_generation_options *options)
 {
@@ -186,8 +187,8 @@ const float *em_generation_logits(const em_generation *g, size_t index)
 em_status em_generation_get_stats(const em_generation *g, em_generation_stats *stats)
 {
     EM__FAIL_IF(!g || !stats, EM_ERROR_INVALID_ARGUMENT, "generation: NULL argument");
-    *stats = g->stats;
-    stats->cache_bytes = em__cache_bytes(&g->cache);
-    stats->cache_dtype = g->cache.dtype;
-    return EM_OK;
+    em_generation_stats made = g->stats;
+    made.cache_bytes = em__cache_bytes(&g->cache);
+    made.cache_dtype = g->cache.dtype;
+    return em__result_give(&made, stats, sizeof made, "em_generation_stats");
 }

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/options.h"
 #include "graph/function.h"
 #include "graph/passes/patterns/patterns.h"
 #include "ops/chain.h"
@@ -19,12 +20,12 @@ static void add_stats(const em_program *program, em_program_stats *stats)
     }
 }
 
-void em_program_get_stats(const em_program *program, em_program_stats *stats)
+em_status em_program_get_stats(const em_program *program, em_program_stats *stats)
 {
-    if (!program || !stats)
-        return;
-    *stats = (em_program_stats){0};
-    add_stats(program, stats);
+    EM__FAIL_IF(!program || !stats, EM_ERROR_INVALID_ARGUMENT, "program: NULL argument");
+    em_program_stats made = {0};
+    add_stats(program, &made);
+    return em__result_give(&made, stats, sizeof made, "em_program_stats");
 }
 
 /* "  [mul, add, tanh]": a chain's steps, as many as fit. */

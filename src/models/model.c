@@ -304,8 +304,10 @@ em_status em_model_get_info(const em_model *model, em_model_info *info)
     if (!model)
         return em__no_model();
     EM__FAIL_IF(!info, EM_ERROR_INVALID_ARGUMENT, "model: info is NULL");
-    *info = model->info;
-    return model->decoder ? abilities(model->path, &info->can) : EM_OK;
+    em_model_info made = model->info;
+    if (model->decoder)
+        EM__TRY(abilities(model->path, &made.can));
+    return em__result_give(&made, info, sizeof made, "em_model_info");
 }
 
 bool em_model_prompt(const em_model *model, size_t index, const char **name, const char **text, bool *is_default)

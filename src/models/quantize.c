@@ -231,14 +231,18 @@ em_status em_checkpoint_quantize(const char *in, const char *out, const em_quant
     em__json_doc config = {0};
     em_quantization *how = &job.plan.how;
     EM__FAIL_IF(!in || !out, EM_ERROR_INVALID_ARGUMENT, "quantize: NULL argument");
+    if (totals)
+        EM__TRY(em__result_check(totals, sizeof *totals, "em_quantize_totals"));
     EM__TRY(em__options_copy(options, &job.options, sizeof job.options, "em_quantize_options"));
     EM__TRY(em__options_copy(job.options.how, how, sizeof *how, "em_quantization"));
     how->struct_size = sizeof *how;
     how->group = how->group ? how->group : how->mode == EM_QUANT_AFFINE ? 64 : how->mode == EM_QUANT_NVFP4 ? 16 : 32;
     how->bits = how->bits ? how->bits : how->mode == EM_QUANT_MXFP8 ? 8 : 4;
     em_status status = quantize_all(&job, in, out, &config);
-    if (status == EM_OK && totals)
-        *totals = totals_of(&job);
+    if (status == EM_OK && totals) {
+        const em_quantize_totals made = totals_of(&job);
+        status = em__result_give(&made, totals, sizeof made, "em_quantize_totals");
+    }
     em__free(job.offsets);
     em__quantize_plan_free(&job.plan);
     em_safetensors_close(&job.file);

@@ -51,7 +51,7 @@ static void make_room(em__programs *programs, size_t bytes)
 {
     size_t total = bytes, keep = 0;
     for (; keep < programs->count && keep < EM__MAX_PROGRAMS - 1; keep++) {
-        em_program_stats stats;
+        em_program_stats stats = {.struct_size = sizeof stats};
         em_program_get_stats(programs->entries[keep].program, &stats);
         total += stats.arena_bytes;
         if (total > EM__MAX_PROGRAM_BYTES)
@@ -89,7 +89,7 @@ static em_program *program_for(em_model *model, const em__task *task)
     if (i < p->count) {
         found = p->entries[i];
     } else {
-        em_program_stats stats;
+        em_program_stats stats = {.struct_size = sizeof stats};
         found.program = compile(model, task);
         if (!found.program)
             return NULL;

@@ -87,7 +87,7 @@ static void test_reuse(void **state)
     const em_generation_options options = {.max_tokens = 10, .ignore_eos = true};
     em_generation *g = begin(model, options);
     int32_t text[128], again[10];
-    em_generation_stats stats;
+    em_generation_stats stats = {.struct_size = sizeof stats};
     size_t n = LENGTH;
     (void)state;
     memcpy(text, prompt, sizeof prompt);
@@ -166,7 +166,7 @@ static void test_speculation(void **state)
 {
     em_model *model = open_model("qwen3");
     int32_t plain[200], guessed[200];
-    em_generation_stats stats;
+    em_generation_stats stats = {.struct_size = sizeof stats};
     (void)state;
     em_generation *g = begin(model, (em_generation_options){.max_tokens = 200, .ignore_eos = true});
     answer(g, prompt, LENGTH, plain);
@@ -209,7 +209,7 @@ static void test_long_prompts(void **state)
     const em_generation_options options = {
         .max_tokens = 20, .ignore_eos = true, .context = 32, .overflow = EM_OVERFLOW_ROTATE, .keep = 4};
     int32_t text[100], cut[32], wanted[20], ids[20];
-    em_generation_stats stats;
+    em_generation_stats stats = {.struct_size = sizeof stats};
     (void)state;
     for (int i = 0; i < 100; i++)
         text[i] = prompt[i % LENGTH] + i / LENGTH;
@@ -226,6 +226,8 @@ static void test_long_prompts(void **state)
         assert_memory_equal(ids, wanted, sizeof ids);
         EXPECT_OK(em_generation_get_stats(g, &stats));
         assert_int_equal(stats.prompt_tokens, 32);
+        em_generation_stats unset = {0};
+        EXPECT_ERROR(em_generation_get_stats(g, &unset), EM_ERROR_INVALID_ARGUMENT, "sizeof(em_generation_stats)");
     }
     em_generation_free(g);
     em_model_close(&model);
@@ -339,7 +341,7 @@ static void hold_session(em_dtype cache)
     const em_generation_options options = {.max_tokens = 10, .ignore_eos = true, .cache_dtype = cache};
     char path[512];
     int32_t text[LENGTH + 21], there[10], here[10];
-    em_generation_stats stats;
+    em_generation_stats stats = {.struct_size = sizeof stats};
     snprintf(path, sizeof path, "%s", golden_scratch("session.safetensors"));
     memcpy(text, prompt, sizeof prompt);
     em_generation *g = begin(model, options), *h = begin(model, options), *wrong = begin(other, options);

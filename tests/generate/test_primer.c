@@ -171,7 +171,7 @@ static void test_conversation(void **state)
     (void)state;
     assert_non_null(g);
     for (size_t i = 0; i < TURNS; i++) {
-        em_generation_stats stats;
+        em_generation_stats stats = {.struct_size = sizeof stats};
         messages[2 * i] = (em_message){.role = "user", .content = turns[i][0]};
         EXPECT_OK(em_generation_chat(g, messages, 2 * i + 1));
         assert_string_equal(em_generation_text(g, 0, NULL), turns[i][1]);

@@ -250,7 +250,7 @@ static void test_profile_names_the_steps(void **state)
     (void)state;
     char line[1024] = "";
     em_program *program = em_compile(centred, NULL, centred_specs, 2, 1, NULL);
-    em_program_stats stats;
+    em_program_stats stats = {.struct_size = sizeof stats};
     assert_non_null(program);
     em_program_get_stats(program, &stats);
     assert_int_equal(stats.kernels, 1);

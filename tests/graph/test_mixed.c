@@ -109,7 +109,7 @@ static void check_lane(const job *j, em_lane lane, em_array *x, em_array *eager)
     const em_spec spec = {EM_F32, em_array_dims(x)};
     em_compile_options options = {sizeof options, .lane = lane};
     em_array *out;
-    em_program_stats stats;
+    em_program_stats stats = {.struct_size = sizeof stats};
     em_program *program = em_compile(trace, (void *)j, &spec, 1, 1, &options);
     if (!program)
         fail_msg("%s: %s", j->e->name, em_last_error());
@@ -191,7 +191,7 @@ static size_t packed_bytes(em_array *weight, int64_t k, bool raw)
 {
     const em_spec spec = {EM_F32, em_shape(1, k)};
     const em_compile_options options = {.struct_size = sizeof options, .lane = EM_NATIVE, .raw_weights = raw};
-    em_program_stats stats;
+    em_program_stats stats = {.struct_size = sizeof stats};
     em_program *program = em_compile(trace_linear, weight, &spec, 1, 1, &options);
     assert_non_null(program);
     em_program_get_stats(program, &stats);

@@ -137,7 +137,7 @@ static void test_what_was_fused(void **state)
     assert_int_equal(counts[1], 1);
     assert_int_equal(counts[2], 1);
     assert_int_equal(counts[3], 2);
-    em_program_stats stats;
+    em_program_stats stats = {.struct_size = sizeof stats};
     em_program_get_stats(program, &stats);
     assert_int_equal(stats.kernels, 8);
     assert_int_equal(counts[5], 8);
@@ -180,7 +180,7 @@ static void test_packed_weights_are_shared(void **state)
     em_memory_get_stats(&one);
     em_program *b = compiled(&k, EM_FUSE);
     em_memory_get_stats(&two);
-    em_program_stats stats;
+    em_program_stats stats = {.struct_size = sizeof stats};
     em_program_get_stats(a, &stats);
     assert_true(stats.packed_bytes >= (size_t)6 * WIDE * WIDE * sizeof(float));
     assert_true(two.active - one.active < (one.active - before.active) - stats.packed_bytes / 2);

@@ -89,7 +89,7 @@ static void check(const example *e, em_dtype dtype)
     em_scope *s = em_scope_new(NULL);
     em_array *in[2], *eager, *fused;
     em_spec specs[2] = {{dtype, {2, {ROWS, COLUMNS}}}, {dtype, {2, {ROWS, COLUMNS}}}};
-    em_program_stats stats;
+    em_program_stats stats = {.struct_size = sizeof stats};
     const char *absent = e->absent;
     for (int i = 0; i < 2; i++) {
         rng_fill(&r, dtype, data[i], ROWS * COLUMNS);

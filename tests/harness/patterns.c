@@ -50,7 +50,7 @@ static void check_report(const pattern_case *c, em_program *program)
         fail_msg("%s: expected %s; the matcher says\n%s", c->name, c->miss ? c->miss : "no near miss", found.text);
     if (c->op && !strstr(kernels.text, c->op))
         fail_msg("%s: no %s among the kernels\n%s", c->name, c->op, kernels.text);
-    em_program_stats stats;
+    em_program_stats stats = {.struct_size = sizeof stats};
     em_program_get_stats(program, &stats);
     if (c->kernels && (int)stats.kernels != c->kernels)
         fail_msg("%s: %zu kernels, not %d\n%s", c->name, stats.kernels, c->kernels, kernels.text);

@@ -37,7 +37,7 @@ static void expect_embed_error(const em_embed_options *options, em_status status
 static void test_null(void **state)
 {
     (void)state;
-    em_model_info info;
+    em_model_info info = {.struct_size = sizeof info};
     double ms;
     em_clear_error();
     assert_null(em_model_open("/nowhere/at/all", NULL));
@@ -201,10 +201,31 @@ static void test_bench(void **state)
     EXPECT_ERROR(em_model_bench(model, 0, 2, 1, ms), EM_ERROR_INVALID_ARGUMENT, "bench");
 }
 
+/* A program built with an older header gets what it knows, and nothing is written behind that. */
+static void test_older_info(void **state)
+{
+    em_model_info all = {.struct_size = sizeof all}, some;
+    const size_t known = offsetof(em_model_info, parameters);
+    (void)state;
+    EXPECT_OK(em_model_get_info(model, &all));
+    memset(&some, 0x5a, sizeof some);
+    some.struct_size = known;
+    EXPECT_OK(em_model_get_info(model, &some));
+    assert_string_equal(some.family, all.family);
+    assert_int_equal(some.struct_size, known);
+    for (size_t i = known; i < sizeof some; i++)
+        assert_int_equal(((const unsigned char *)&some)[i], 0x5a);
+    const size_t wrong[] = {0, sizeof some.struct_size - 1, sizeof some + 1};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        some.struct_size = wrong[i];
+        EXPECT_ERROR(em_model_get_info(model, &some), EM_ERROR_INVALID_ARGUMENT, "sizeof(em_model_info)");
+    }
+}
+
 static void test_info(void **state)
 {
     (void)state;
-    em_model_info info;
+    em_model_info info = {.struct_size = sizeof info};
     EXPECT_OK(em_model_get_info(model, &info));
     assert_string_equal(info.architecture, "BertForMaskedLM");
     assert_string_equal(info.family, "bert");
@@ -243,7 +264,8 @@ static void test_outlives(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_null),    TEST(test_options), TEST(test_none),  TEST(test_progress), TEST(test_pooling_and_length),
-        TEST(test_lengths), TEST(test_hidden),  TEST(test_bench), TEST(test_info),     TEST(test_outlives)};
+        TEST(test_null),      TEST(test_options), TEST(test_none),  TEST(test_progress), TEST(test_pooling_and_length),
+        TEST(test_lengths),   TEST(test_hidden),  TEST(test_bench), TEST(test_info),     TEST(test_outlives),
+        TEST(test_older_info)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,7 +89,7 @@ static void check_embeddings(const recorded *r)
     size_t width = (size_t)r->embeddings.dims.dims[1];
     for (int i = 0; i < N_LANES; i++) {
         em_model *model = open_model(r, lanes[i]);
-        em_model_info info;
+        em_model_info info = {.struct_size = sizeof info};
         EXPECT_OK(em_model_get_info(model, &info));
         assert_int_equal(info.width, width);
         for (size_t k = 0; k < r->n_cases; k++) {

@@ -147,7 +147,7 @@ static void every_mode(void **state)
                                            {sizeof(em_quantization), EM_QUANT_NVFP4, 16, 4}};
     for (size_t c = 0; c < 3; c++)
         for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
-            em_quantize_totals totals, sum = {0};
+            em_quantize_totals totals = {.struct_size = sizeof totals}, sum = {0};
             const em_quantize_options options = {sizeof options, &ways[w], 0, NULL, add_report, NULL, &sum};
             use(checkpoints[c]);
             if (em_checkpoint_quantize(in, out, &options, &totals) != EM_OK)
@@ -172,7 +172,7 @@ static void shards(void **state)
     (void)state;
     const em_quantization how = {sizeof how, EM_QUANT_AFFINE, 64, 4};
     const em_quantize_options options = {sizeof options, NULL, 10000, NULL, NULL, NULL, NULL};
-    em_quantize_totals totals;
+    em_quantize_totals totals = {.struct_size = sizeof totals};
     use("qwen3-shards");
     checkpoint_write(in, "tokenizer.json", "{\"any\": 1}");
     checkpoint_write(in, "pytorch_model.bin", "not copied");

@@ -64,7 +64,7 @@ static bool same_task(const em__decoder_task *a, const em__decoder_task *b)
 
 static size_t arena_bytes(const em_program *program)
 {
-    em_program_stats stats;
+    em_program_stats stats = {.struct_size = sizeof stats};
     em_program_get_stats(program, &stats);
     return stats.arena_bytes;
 }
