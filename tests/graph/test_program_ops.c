@@ -12,6 +12,7 @@
 #include "harness/book.h"
 #include "harness/devices.h"
 #include "harness/expect.h"
+#include "harness/sample.h"
 
 typedef struct tracing {
     const book_case *c;
@@ -93,6 +94,8 @@ static void run_book(const book *b, void *user)
 {
     em_device *device = user;
     for (size_t i = 0; i < b->n_cases; i++) {
+        if (!sample_takes())
+            continue;
         book_case c;
         em_array *operands[BOOK_OPERANDS] = {0};
         em_scope *s = em_scope_new(device);
