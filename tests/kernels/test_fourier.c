@@ -115,6 +115,38 @@ static void axes(void **state)
     }
 }
 
+static em_array *short_case(em_scope *s, int op, em_dtype dtype, em_dims dims, int64_t n)
+{
+    em_array *x = em_constant(s, dtype, values, dims);
+    return op == 0 ? em_fft(s, x, n, -1) : op == 1 ? em_ifft(s, x, n, -1) : em_rfft(s, x, n, -1);
+}
+
+/* Short lines side by side, whole, cut or filled up, fewer and more than a vector has lanes: as ref has them. */
+static void short_lines(void **state)
+{
+    static const em_dtype dtypes[] = {EM_C64, EM_C128, EM_F32, EM_F64};
+    (void)state;
+    rng r = {9};
+    for (int i = 0; i < 400; i++) {
+        em_dtype dtype = dtypes[i / 100];
+        int op = i >= 200 ? 2 : (int)rng_below(&r, 2);
+        int64_t lines = 1 + (int64_t)rng_below(&r, 40), count = 1 + (int64_t)rng_below(&r, 70);
+        int64_t n = i % 3 ? count : 1 + (int64_t)rng_below(&r, 70);
+        bool wide = dtype == EM_C128 || dtype == EM_F64;
+        if (i % 100 == 0)
+            rng_fill(&r, wide ? EM_F64 : EM_F32, values, 2 * 40 * 70);
+        em_scope *ref = em_scope_new(em_device_find("ref")), *s = em_scope_new(em_device_default());
+        em_array *want = short_case(ref, op, dtype, em_shape(lines, count), n);
+        em_array *got = short_case(s, op, dtype, em_shape(lines, count), n);
+        EXPECT_OK(em_eval(ref, want));
+        EXPECT_OK(em_eval(s, got));
+        double off = (wide ? 1e-14 : 4e-6) * sqrt((double)n) * (op == 1 ? 1 / (double)n : 1);
+        EXPECT_CLOSE(em_array_dtype(want), em_array_data(got), em_array_data(want), em_array_size(want), off, 0);
+        em_scope_free(ref);
+        em_scope_free(s);
+    }
+}
+
 static void threads(void **state)
 {
     static const int counts[] = {1, 5, 2};
@@ -252,7 +284,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(waves),      cmocka_unit_test(real_lines), cmocka_unit_test(real_columns),
         cmocka_unit_test(axes),       cmocka_unit_test(threads),    cmocka_unit_test(levels),
-        cmocka_unit_test(many_plans), cmocka_unit_test(faults),
+        cmocka_unit_test(many_plans), cmocka_unit_test(faults),     cmocka_unit_test(short_lines),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

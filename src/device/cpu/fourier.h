@@ -68,6 +68,9 @@ typedef struct em__fft_kernels {
      * are 0. `swap`: real and imaginary parts change places. And back, times `scale`. */
     void (*load)(void *x, const void *in, int64_t stride, int64_t n, int count, bool swap);
     void (*store)(void *out, int64_t stride, const void *x, int64_t n, int count, bool swap, double scale);
+    /* The same of `lines` <= lanes lines of n neighbouring numbers, `pitch` apart. */
+    void (*load_lines)(void *x, const void *in, int64_t pitch, int64_t n, int lines, bool swap);
+    void (*store_lines)(void *out, int64_t pitch, const void *x, int64_t n, int lines, bool swap, double scale);
     /* Rows of x [n1][2][lanes] times twiddles, turned: column j of them becomes a row of lanes, to[block][j] for blocks
      * of lanes rows, `block` values apart. */
     void (*turn)(void *to, int64_t block, const void *x, const void *twiddles, int64_t n1, int count);

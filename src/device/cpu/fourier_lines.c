@@ -34,61 +34,43 @@ static size_t block_bytes(const em__fft_job *job)
 
 size_t em__fft_columns_bytes(const em__fft_job *job)
 {
-    return 3 * block_bytes(job);
+    return 2 * block_bytes(job);
 }
 
-/* Complex numbers in rows of `lanes`, one of each line, and lines of them: both ways. */
-static void turn(const em__fft_job *job, void *to, const void *from, int64_t rows, int64_t columns)
-{
-    em__transpose_fn transpose = job->cpu->copy->transpose[job->wide ? 4 : 3];
-    transpose(to, columns, from, rows, (size_t)rows, (size_t)columns, false);
-}
-
-static bool aligned(const void *at, size_t size)
-{
-    return (uintptr_t)at % size == 0;
-}
-
-/* Lines as the transform takes them into x; `spare`: room for a block. */
-static void take_columns(const em__fft_job *job, int64_t first, int lines, char *x, char *spare)
+/* Lines as the transform takes them into x. */
+static void take_columns(const em__fft_job *job, int64_t first, int lines, char *x)
 {
     const em__fft_kernels *k = job->kernels;
     size_t size = job->wide ? 16 : 8, row = size * (size_t)k->lanes;
     bool beside = first % job->stride + lines <= job->stride; /* neighbours in memory */
-    bool full = lines == k->lanes && job->stride == 1;
+    bool plain = !job->real_in && !job->real_out;
+    int64_t count = job->count < job->n ? job->count : job->n;
     const char *in = job->in + (size_t)offset(job, first, job->count) * size / (job->real_in ? 2 : 1);
-    if (job->kind == EM__FFT_REAL_COLUMN && full && job->count == job->n && aligned(in, size)) {
-        turn(job, spare, in, job->n / 2, k->lanes);
-        k->load(x, spare, k->lanes, job->n / 2, lines, false);
-    } else if (job->kind == EM__FFT_REAL_COLUMN) {
+    if (job->kind == EM__FFT_REAL_COLUMN && job->stride == 1 && job->count == job->n)
+        k->load_lines(x, in, job->n / 2, job->n / 2, lines, false);
+    else if (job->kind == EM__FFT_REAL_COLUMN)
         CALL(gather_pairs, job, first, lines, (void *)x);
-    } else if (full && !job->real_in && !job->real_out && job->count == job->n && aligned(in, size)) {
-        turn(job, spare, in, job->n, k->lanes);
-        k->load(x, spare, k->lanes, job->n, lines, job->inverse);
-    } else if (beside && !job->real_in && !job->real_out) {
-        int64_t count = job->count < job->n ? job->count : job->n;
+    else if (plain && job->stride == 1)
+        k->load_lines(x, in, job->count, count, lines, job->inverse);
+    else if (plain && beside)
         k->load(x, in, job->stride, count, lines, job->inverse);
-        memset(x + (size_t)count * row, 0, (size_t)(job->n - count) * row);
-    } else {
+    else
         CALL(gather, job, first, lines, (void *)x);
-    }
+    if (plain && (job->stride == 1 || beside))
+        memset(x + (size_t)count * row, 0, (size_t)(job->n - count) * row);
 }
 
-static void give_columns(const em__fft_job *job, int64_t first, int lines, void *done, char *spare)
+static void give_columns(const em__fft_job *job, int64_t first, int lines, void *done)
 {
     const em__fft_kernels *k = job->kernels;
     size_t size = job->wide ? 16 : 8;
     char *out = job->out + (size_t)offset(job, first, job->out_count) * size / (job->real_out ? 2 : 1);
-    if (job->real_out) {
-        CALL(scatter, job, first, lines, done);
-    } else if (lines == k->lanes && job->stride == 1) {
-        k->store(spare, k->lanes, done, job->out_count, lines, job->inverse, job->scale);
-        turn(job, out, spare, k->lanes, job->out_count);
-    } else if (first % job->stride + lines <= job->stride) {
+    if (!job->real_out && job->stride == 1)
+        k->store_lines(out, job->out_count, done, job->out_count, lines, job->inverse, job->scale);
+    else if (!job->real_out && first % job->stride + lines <= job->stride)
         k->store(out, job->stride, done, job->out_count, lines, job->inverse, job->scale);
-    } else {
+    else
         CALL(scatter, job, first, lines, done);
-    }
 }
 
 /* Columns of a length with a great prime: fourier_run.c's convolution, line by lane. The result is in x or y. */
@@ -112,9 +94,9 @@ void em__fft_columns(const em__fft_job *job, int64_t first, char *memory)
     const em__fft_kernels *k = job->kernels;
     int64_t left = job->lines - first;
     int lines = left < k->lanes ? (int)left : k->lanes;
-    char *x = memory, *y = x + block_bytes(job), *spare = y + block_bytes(job);
+    char *x = memory, *y = x + block_bytes(job);
     void *done;
-    take_columns(job, first, lines, x, spare);
+    take_columns(job, first, lines, x);
     if (job->kind == EM__FFT_REAL_COLUMN) {
         char *half = k->column(&job->plan->part->first, x, y);
         done = half == x ? y : x;
@@ -124,7 +106,7 @@ void em__fft_columns(const em__fft_job *job, int64_t first, char *memory)
     } else {
         done = k->column(&job->plan->first, x, y);
     }
-    give_columns(job, first, lines, done, spare);
+    give_columns(job, first, lines, done);
 }
 
 size_t em__fft_line_workspace(const em__fft_plan *plan)

@@ -239,6 +239,64 @@ INLINE void N(transpose)(N(vec) * x)
 #endif
 }
 
+/* Lines [0, lines) of LANES, `pitch` complex numbers apart, elements [i, i + count) of LANES / 2, to lanes. */
+INLINE void N(load_square)(N(vec) * to, const REAL *in, int64_t pitch, const int lines, const int count, bool swap)
+{
+    N(vec) row[LANES];
+#pragma GCC unroll 16
+    for (int l = 0; l < LANES; l++) {
+        row[l] = (N(vec)){0};
+        if (l < lines)
+            memcpy(&row[l], in + 2 * l * pitch, (size_t)count * 2 * sizeof *in);
+    }
+    N(transpose)(row);
+#pragma GCC unroll 16
+    for (int j = 0; j < LANES; j += 2)
+        if (j < 2 * count) {
+            to[j + swap] = row[j];
+            to[j + !swap] = row[j + 1];
+        }
+}
+
+INLINE void N(store_square)(REAL *out, const N(vec) * from, int64_t pitch, const int lines, const int count, bool swap,
+                            REAL factor)
+{
+    N(vec) row[LANES];
+#pragma GCC unroll 16
+    for (int j = 0; j < LANES; j += 2) {
+        row[j] = row[j + 1] = (N(vec)){0};
+        if (j < 2 * count) {
+            row[j] = from[j + swap] * factor;
+            row[j + 1] = from[j + !swap] * factor;
+        }
+    }
+    N(transpose)(row);
+#pragma GCC unroll 16
+    for (int l = 0; l < LANES; l++)
+        if (l < lines)
+            memcpy(out + 2 * l * pitch, &row[l], (size_t)count * 2 * sizeof *out);
+}
+
+static void N(load_lines)(void *x, const void *in, int64_t pitch, int64_t n, int lines, bool swap)
+{
+    const REAL *from = in;
+    N(vec) *to = x;
+    for (; n >= LANES / 2 && lines == LANES; n -= LANES / 2, to += LANES, from += LANES)
+        N(load_square)(to, from, pitch, LANES, LANES / 2, swap);
+    for (; n > 0; n -= LANES / 2, to += LANES, from += LANES)
+        N(load_square)(to, from, pitch, lines, n < LANES / 2 ? (int)n : LANES / 2, swap);
+}
+
+static void N(store_lines)(void *out, int64_t pitch, const void *x, int64_t n, int lines, bool swap, double scale)
+{
+    const N(vec) *from = x;
+    REAL *to = out;
+    for (; n >= LANES / 2 && lines == LANES; n -= LANES / 2, to += LANES, from += LANES)
+        N(store_square)(to, from, pitch, LANES, LANES / 2, swap, (REAL)scale);
+    for (; n > 0; n -= LANES / 2, to += LANES, from += LANES)
+        N(store_square)(to, from, pitch, lines, n < LANES / 2 ? (int)n : LANES / 2, swap, (REAL)scale);
+}
+
 static void N(turn)(void *to, int64_t block, const void *x, const void *twiddles, int64_t n1, int count)
 {
     const N(vec) *from = x, *w = twiddles;
@@ -319,6 +377,8 @@ static const em__fft_kernels N(kernels) = {
     .column = N(column),
     .load = N(load),
     .store = N(store),
+    .load_lines = N(load_lines),
+    .store_lines = N(store_lines),
     .turn = N(turn),
     .multiply = N(multiply),
     .multiply_rows = N(multiply_rows),
