@@ -17,6 +17,7 @@
 
 #define BLOCK 256         /* indices turned into offsets at a time */
 #define CHUNK_BYTES 65536 /* that one worker moves at a time, about */
+#define PART_BYTES 16384  /* of a part that is fetched while the one before is read */
 #define AHEAD 8           /* rows whose memory is asked for before their turn */
 #define OFFSETS_A_CHUNK 16384
 #define LISTED 1024         /* updates looked at before those that go to a worker's range are done */
@@ -137,6 +138,18 @@ static void copy_rows(char *out, const char *in, const int64_t *at, int64_t n, s
     }
 }
 
+/* Rows first to first + n - 1 are single elements, met in no order that the processor could foresee: of the part behind
+ * theirs, as much is asked for as they are of theirs. */
+static void fetch_part(const read *r, int64_t first, int64_t n)
+{
+    const int64_t part = r->outer_stride * (int64_t)r->size, from = first % r->count;
+    if (part > PART_BYTES || first / r->count + 1 >= r->rows / r->count)
+        return;
+    const char *next = (const char *)r->call->in[0].data + (first / r->count + 1) * part;
+    for (int64_t at = part * from / r->count; at < part * (from + n) / r->count; at += 64)
+        __builtin_prefetch(next + at);
+}
+
 static void read_rows(void *context, int64_t chunk, int worker)
 {
     (void)worker;
@@ -151,14 +164,16 @@ static void read_rows(void *context, int64_t chunk, int worker)
         char *out = (char *)r->call->out.data + (size_t)row * bytes;
         n = n < left ? n : left;
         row_offsets(r, row, n, at);
-        if (r->places)
+        if (r->places) {
             for (int64_t i = 0; i < n; i++)
                 picks[__builtin_ctzll(r->size)](out + (size_t)i * bytes, in + at[i] * (int64_t)r->size, r->places,
                                                 r->run);
-        else if (element)
+        } else if (element) {
+            fetch_part(r, row, n);
             picks[__builtin_ctzll(r->size)](out, in, at, n);
-        else
+        } else {
             copy_rows(out, in, at, n, bytes, r->size);
+        }
         row += n;
     }
 }
