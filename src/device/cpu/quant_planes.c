@@ -16,6 +16,7 @@
 #define CHUNK 1024      /* elements of k */
 #define BLOCK_M 96      /* rows of x of a task */
 #define SMALL (1 << 15) /* weights that one thread multiplies by itself */
+#define MANY_SCALES 128 /* bytes of a row's scales from which they are fetched in steps */
 #define AHEAD 512       /* bytes of a row of codes that are fetched ahead */
 
 typedef struct planes_job {
@@ -202,6 +203,12 @@ static void fetch_scales(const planes_job *job, const void *from, int64_t row)
         __builtin_prefetch((const char *)from + row * size + at, 0, 2);
 }
 
+/* Many scales are fetched between codes: at once they would wait for each other. */
+static bool fetches_in_steps(const planes_job *job)
+{
+    return direct(job->p) && job->groups * (int64_t)em_dtype_size(job->p->scale_dtype) > MANY_SCALES;
+}
+
 /* Rows of w from `row` against all of x. */
 static void run_dot(const planes_job *job, const own_room *room, int64_t row)
 {
@@ -215,7 +222,12 @@ static void run_dot(const planes_job *job, const own_room *room, int64_t row)
                           .m = (int)p->m,
                           .c = room->c,
                           .ldc = job->panels * ROWS};
-    dot.ahead = dot.codes + em__gemm_min(row + ROWS, p->n - 1) * job->row_bytes;
+    const int64_t next = em__gemm_min(row + ROWS, p->n - 1),
+                  size = (int64_t)em_dtype_size(p->scale_dtype) * job->groups;
+    dot.ahead = dot.codes + next * job->row_bytes;
+    dot.ahead_scales[0] = (const uint8_t *)p->scales + next * size;
+    dot.ahead_scales[1] = p->biases ? (const uint8_t *)p->biases + next * size : NULL;
+    dot.ahead_step = fetches_in_steps(job) ? ROWS * size / job->blocks : 0;
     for (int r = 0; r < ROWS; r++)
         dot.row[r] = row_of(job, row, r) * job->row_bytes;
     p->kernels->planes->dot(&dot);
@@ -232,8 +244,10 @@ static void run_task(void *context, int64_t task, int worker)
     const int64_t end = em__gemm_part(all, job->tasks_n, piece + 1), most = CHUNK / job->scheme.group;
     for (int64_t first = em__gemm_part(all, job->tasks_n, piece); first < end; first += job->panels) {
         const int64_t panels = em__gemm_min(job->panels, end - first), row = first * ROWS;
-        fetch_scales(job, p->scales, row + ROWS);
-        fetch_scales(job, p->biases, row + ROWS);
+        if (!fetches_in_steps(job)) {
+            fetch_scales(job, p->scales, row + ROWS);
+            fetch_scales(job, p->biases, row + ROWS);
+        }
         for (int64_t panel = 0; panel < panels; panel++) {
             const int64_t at = panel * job->groups * ROWS;
             panel_scales(job, p->scales, row + panel * ROWS, room.scales + at);

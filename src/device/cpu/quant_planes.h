@@ -66,7 +66,9 @@ typedef struct em__planes_tile {
 typedef struct em__planes_dot {
     const uint8_t *codes;
     int64_t row[EM__PLANES_ROWS]; /* where the rows begin */
-    const uint8_t *ahead;         /* as many bytes as the rows have are fetched from here meanwhile */
+    /* As many bytes as the rows have are fetched from here meanwhile; of scales and biases `ahead_step` a block. */
+    const uint8_t *ahead, *ahead_scales[2];
+    int64_t ahead_step;
     const float *scales, *biases; /* as a tile's: without biases the codes are e2m1 */
     em__planes_x x;
     int64_t groups;

@@ -301,34 +301,41 @@ ALWAYS void dot_step(const em__planes_dot *d, int64_t block, const int words, co
     }
 }
 
-ALWAYS void dot_body(const em__planes_dot *d, const int words, const bool e2m1)
+ALWAYS void dot_body(const em__planes_dot *d, const int words, const bool e2m1, const bool steps)
 {
     const int in_block = EM__PLANES_WORDS / words;
     int64_t block = 0;
     for (; (block + 1) * in_block <= d->groups; block++) {
         _Pragma("GCC unroll 16") for (int r = 0; r < EM__PLANES_ROWS; r++)
             __builtin_prefetch(d->ahead + block * (EM__PLANES_ROWS * 64) + r * 64, 0, 2);
+        for (int i = 0; steps && i < (e2m1 ? 1 : 2); i++)
+            for (int64_t at = 0; at < d->ahead_step; at += 64)
+                __builtin_prefetch(d->ahead_scales[i] + block * d->ahead_step + at, 0, 2);
         dot_step(d, block, words, true, e2m1);
     }
     if (block * in_block < d->groups)
         dot_step(d, block, words, false, e2m1);
 }
 
-ALWAYS void dot_groups(const em__planes_dot *d, const bool e2m1)
+ALWAYS void dot_groups(const em__planes_dot *d, const bool e2m1, const bool steps)
 {
     switch (d->group) {
-    case 32: dot_body(d, 4, e2m1); return;
-    case 64: dot_body(d, 8, e2m1); return;
-    default: dot_body(d, 16, e2m1); return;
+    case 32: dot_body(d, 4, e2m1, steps); return;
+    case 64: dot_body(d, 8, e2m1, steps); return;
+    default: dot_body(d, 16, e2m1, steps); return;
     }
 }
 
 static void dot(const em__planes_dot *d)
 {
-    if (d->biases)
-        dot_groups(d, false);
+    if (d->biases && d->ahead_step)
+        dot_groups(d, false, true);
+    else if (d->biases)
+        dot_groups(d, false, false);
+    else if (d->ahead_step)
+        dot_groups(d, true, true);
     else
-        dot_groups(d, true);
+        dot_groups(d, true, false);
 }
 
 #define EACH_ROW _Pragma("GCC unroll 8") for (int i = 0; i < m; i++)
