@@ -2,7 +2,8 @@
  * Calls of an encoder's forward that run together (device.h: merge), beside what step.cu has for decoders:
  *
  *   takes from tables, their sum, layer_norm       one kernel (embed.cu)
- *   layer_norm, a product, of few rows             one (thin_merge.cu)
+ *   layers of halves, up to a few hundred rows     one for all of them (stack.cu)
+ *   layer_norm, a product, of few rows             one (encoder.cu)
  *   sdpa_segments, a product, of few rows          one
  */
 #ifndef EM_DEVICE_CUDA_ENCODER_H

@@ -67,7 +67,7 @@ template <typename T> static em_status run(em_device *device, const em__call *ca
     return EM_NORM_BY_LENGTH(T, e.n, launch, em__cuda_of(device), x, residual, e, whole);
 }
 
-/* Few rows may become part of the product that follows (thin_merge.cu): then their sums must stay whole meanwhile. */
+/* Few rows may become part of the product that follows (encoder.cu): then their sums must stay whole meanwhile. */
 bool em__cuda_prepare_norm_short(const em__call *call, em__plan *plan)
 {
     const bool fused = call->op == EM__OP_FUSED_LAYER_NORM;

@@ -1,5 +1,6 @@
 /* Which calls of an encoder of few tokens run together: see encoder.h, thin.h. */
 #include "device/cuda/encoder.h"
+#include "device/cuda/stack.cuh"
 #include "device/cuda/thin.h"
 
 namespace
@@ -97,10 +98,13 @@ extern "C" bool em__cuda_overlap(const em__tensor *a, const em__tensor *b)
 extern "C" size_t em__cuda_merge_encoder(em_device *device, const em__merge_call *calls, size_t n,
                                          em__kernel_fn *kernel)
 {
-    const em__cuda *cuda = em__cuda_of(device);
+    em__cuda *cuda = em__cuda_of(device);
     em__thin t;
     if (calls[0].call->op == EM__OP_TAKE)
         return em__cuda_merge_embedding(calls, n, kernel);
+    const size_t layers = em__stack_merge(cuda, calls, n, kernel);
+    if (layers)
+        return layers;
     if (n < 2)
         return 0;
     em__call *const pair[2] = {calls[0].call, calls[1].call};
