@@ -2,9 +2,9 @@
  * Many queries of a cache of halves on Hopper: a block has two tiles of 64 queries of one head, a group of four warps
  * each, and a warp whose copies bring keys and values, 128 at a time, two of each ahead of the groups.
  *
- * A group has the products of its next keys, and of its last values, under way while it makes weights of the scores
- * between. What a tile takes grows with its place in a causal call: a block has one from the front and one from the
- * back, so that all blocks take alike. Both read the same keys; the one that has seen enough lets the rest go by.
+ * A group has the product of its last values under way while it makes weights of the next scores. What a tile takes
+ * grows with its place in a causal call: a block has one from the front and one from the back, so that all blocks take
+ * alike. Both read the same keys; the one that has seen enough lets the rest go by.
  *
  * Rows of the cache past its length may hold anything: values there become zero before they meet weights of zero.
  */
@@ -164,12 +164,12 @@ typedef float scores[KEYS / 8][4];
 typedef uint32_t packed[KEYS / 16][4];
 
 template <typename T, int WIDTH>
-__device__ __forceinline__ void begin_scores(scores &s, const warp_queries<T, WIDTH, 1> &q, unsigned keys)
+__device__ __forceinline__ void begin_scores(scores &s, const uint32_t (&q)[WIDTH / 16][4], unsigned keys)
 {
     em_wgmma_begin();
 #pragma unroll
     for (int k = 0; k < WIDTH / 16; k++)
-        multiply_group<T, 0>(s, q.x[0][k], matrix_at<KEYS>(keys + k / 4 * sizes<WIDTH>::PANEL + k % 4 * 32), k > 0);
+        multiply_group<T, 0>(s, q[k], matrix_at<KEYS>(keys + k / 4 * sizes<WIDTH>::PANEL + k % 4 * 32), k > 0);
     em_wgmma_commit();
 }
 
@@ -207,7 +207,7 @@ __device__ __forceinline__ void soften(scores &s, lane_rows *rows, float (&shrin
 #pragma unroll
     for (int half = 0; half < 2; half++) {
         const float unit = rows->unit[half];
-        float high = rows->top[half], sum = 0;
+        float high = rows->top[half], sum[2] = {0, 0};
 #pragma unroll
         for (int j = 0; j < KEYS / 8; j++)
             high = fmaxf(high, fmaxf(s[j][2 * half], s[j][2 * half + 1]));
@@ -220,9 +220,9 @@ __device__ __forceinline__ void soften(scores &s, lane_rows *rows, float (&shrin
 #pragma unroll
         for (int j = 0; j < KEYS / 8; j++)
 #pragma unroll
-            for (int i = 2 * half; i < 2 * half + 2; i++)
-                sum += s[j][i] = power_of_two(fmaf(s[j][i], unit, -base));
-        rows->sum[half] = rows->sum[half] * shrink[half] + sum;
+            for (int i = 0; i < 2; i++)
+                sum[i] += s[j][2 * half + i] = power_of_two(fmaf(s[j][2 * half + i], unit, -base));
+        rows->sum[half] = rows->sum[half] * shrink[half] + (sum[0] + sum[1]);
     }
 }
 
@@ -250,89 +250,169 @@ __device__ __forceinline__ void begin_rows(const em_attend &a, int first, int le
 
 /* What a group of warps has in registers. */
 template <typename T, int WIDTH> struct state {
-    warp_queries<T, WIDTH, 1> q;
+    uint32_t q[WIDTH / 16][4];
     lane_rows rows;
-    float acc[WIDTH / 8][4];
+    float acc[WIDTH / 8][4], shrink[2];
     scores s;
     packed w;
 };
 
-/* The first step of a tile: weights of its keys. */
-template <typename T, int WIDTH>
-__device__ __forceinline__ void first_step(state<T, WIDTH> &g, barriers &b, unsigned base, int i, int from)
+/* Two neighbours of a query. */
+template <typename T, typename Q> __device__ __forceinline__ uint32_t query_pair(const Q *p)
 {
-    float shrink[2];
-    em_barrier_wait(&b.key_full[i % STAGES], i / STAGES & 1);
-    begin_scores<T, WIDTH>(g.s, g.q, base + i % STAGES * sizes<WIDTH>::TILE);
-    em_wgmma_wait<0>();
+    if constexpr (__is_same(T, Q))
+        return *(const uint32_t *)p;
+    else
+        return pair_of<T>::make(read_two(p).x, read_two(p).y);
+}
+
+/* Queries of this warp as operands; of what is past the last the last again. */
+template <typename T, typename Q, int WIDTH>
+__device__ __forceinline__ void read_queries(const em_attend &a, int first, uint32_t (&q)[WIDTH / 16][4])
+{
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+        const int row = min(first + (int)threadIdx.x % WARP / 4 + 8 * half, a.queries - 1);
+        const Q *from = (const Q *)a.q.data + blockIdx.z * a.q.batch + blockIdx.x * a.q.head + row * a.q.token;
+#pragma unroll
+        for (int i = 0; i < WIDTH / 8; i++)
+            q[i / 2][i % 2 * 2 + half] = 8 * i < a.size ? query_pair<T>(from + 8 * i + threadIdx.x % 4 * 2) : 0;
+    }
+}
+
+/* Scores of a step become weights. */
+template <typename T, int WIDTH> __device__ __forceinline__ void weigh(state<T, WIDTH> &g, barriers &b, int i, int from)
+{
     pin(g.s);
     let_go(&b.key_free[i % STAGES]);
     hide(g.s, g.rows, from);
-    soften(g.s, &g.rows, shrink);
-    pack<T>(g.w, g.s);
+    soften(g.s, &g.rows, g.shrink);
 }
 
-/* Values of the step before meet their weights while those of this step's keys are made. */
-template <typename T, int WIDTH>
-__device__ __forceinline__ void next_step(state<T, WIDTH> &g, barriers &b, unsigned base, int i, int from)
+/* What a step leaves for the next: sums that shrink to the new top, weights as halves. */
+template <typename T, int WIDTH> __device__ __forceinline__ void settle(state<T, WIDTH> &g)
 {
-    const int stage = i % STAGES, before = (i - 1) % STAGES;
-    float shrink[2];
-    em_barrier_wait(&b.key_full[stage], i / STAGES & 1);
-    begin_scores<T, WIDTH>(g.s, g.q, base + stage * sizes<WIDTH>::TILE);
-    em_barrier_wait(&b.value_full[before], (i - 1) / STAGES & 1);
-    begin_values<T, WIDTH>(g.acc, g.w, base + sizes<WIDTH>::VALUES + before * sizes<WIDTH>::TILE);
-    em_wgmma_wait<1>();
-    pin(g.s);
-    let_go(&b.key_free[stage]);
-    hide(g.s, g.rows, from);
-    soften(g.s, &g.rows, shrink);
-    em_wgmma_wait<0>();
-    pin(g.acc);
-    let_go(&b.value_free[before]);
 #pragma unroll
     for (int j = 0; j < WIDTH / 8; j++)
 #pragma unroll
         for (int k = 0; k < 4; k++)
-            g.acc[j][k] *= shrink[k / 2];
+            g.acc[j][k] *= g.shrink[k / 2];
     pack<T>(g.w, g.s);
 }
 
-/* A group of warps with its tile. */
+/* Values of the step before meet their weights while those of this step's keys are made. The wait for values before
+ * that stands behind the one for keys: in one stretch with the weights the compiler would put it first. */
 template <typename T, int WIDTH>
+__device__ __forceinline__ void next_step(state<T, WIDTH> &g, barriers &b, unsigned base, int i, int from, bool second)
+{
+    const int stage = i % STAGES, before = (i - 1) % STAGES;
+    em_barrier_wait(&b.key_full[stage], i / STAGES & 1);
+    em_wgmma_wait<0>();
+    pin(g.acc);
+    if (!second)
+        let_go(&b.value_free[(i - 2) % STAGES]);
+    settle(g);
+    begin_scores<T, WIDTH>(g.s, g.q, base + stage * sizes<WIDTH>::TILE);
+    em_barrier_wait(&b.value_full[before], (i - 1) / STAGES & 1);
+    begin_values<T, WIDTH>(g.acc, g.w, base + sizes<WIDTH>::VALUES + before * sizes<WIDTH>::TILE);
+    em_wgmma_wait<1>();
+    weigh(g, b, i, from);
+}
+
+/* All keys of a tile. */
+template <typename T, int WIDTH>
+__device__ __forceinline__ void walk(state<T, WIDTH> &g, barriers &b, unsigned base, const range &r, const task &t)
+{
+    const int last = t.past - 1;
+    em_barrier_wait(&b.key_full[t.first % STAGES], t.first / STAGES & 1);
+    begin_scores<T, WIDTH>(g.s, g.q, base + t.first % STAGES * sizes<WIDTH>::TILE);
+    em_wgmma_wait<0>();
+    weigh(g, b, t.first, r.origin + t.first * KEYS);
+#pragma unroll 1
+    for (int i = t.first + 1; i <= last; i++)
+        next_step(g, b, base, i, r.origin + i * KEYS, i == t.first + 1);
+    em_barrier_wait(&b.value_full[last % STAGES], last / STAGES & 1);
+    em_wgmma_wait<0>();
+    pin(g.acc);
+    if (last > t.first)
+        let_go(&b.value_free[(last - 1) % STAGES]);
+    settle(g);
+    begin_values<T, WIDTH>(g.acc, g.w, base + sizes<WIDTH>::VALUES + last % STAGES * sizes<WIDTH>::TILE);
+    em_wgmma_wait<0>();
+    pin(g.acc);
+    let_go(&b.value_free[last % STAGES]);
+}
+
+/* What the sums of a row are multiplied by. */
+__device__ __forceinline__ float factor_of(const em_attend &a, const lane_rows &rows, int half)
+{
+    float total = rows.sum[half], shrink = 1;
+#pragma unroll
+    for (int o = 2; o; o /= 2)
+        total += __shfl_xor_sync(~0u, total, o);
+    if (a.sinks) {
+        const float top = rows.top[half] * rows.unit[half], sink = a.sinks[blockIdx.x] * 1.4426950408889634f;
+        const float high = em_finite_top(fmaxf(top, sink));
+        shrink = total != 0 ? power_of_two(em_finite_top(top) - high) : 0;
+        total = total * shrink + power_of_two(sink - high);
+    }
+    return total == 0 ? 0 : shrink / total;
+}
+
+template <typename Q, int WIDTH>
+__device__ __forceinline__ void write_results(const em_attend &a, const em_attend_out &out, int first,
+                                              const lane_rows &rows, const float (&acc)[WIDTH / 8][4])
+{
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+        const int row = first + (int)threadIdx.x % WARP / 4 + 8 * half;
+        const bool is = row < a.queries;
+        const float by = factor_of(a, rows, half);
+        const int column = threadIdx.x % 4 * 2;
+        Q *to = (Q *)a.out + blockIdx.z * out.batch + blockIdx.x * out.head + row * out.token + column;
+#pragma unroll
+        for (int j = 0; j < WIDTH / 8; j += 2) {
+            const float *x = acc[j] + 2 * half, *y = acc[j + 1] + 2 * half;
+            if constexpr (sizeof(Q) == 4) {
+                if (is && 8 * j < a.value_size)
+                    *(float2 *)(to + 8 * j) = make_float2(x[0] * by, x[1] * by);
+                if (is && 8 * j + 8 < a.value_size)
+                    *(float2 *)(to + 8 * j + 8) = make_float2(y[0] * by, y[1] * by);
+            } else {
+                const uint2 four =
+                    em_wgmma_four(pair_of<Q>::make(x[0] * by, x[1] * by), pair_of<Q>::make(y[0] * by, y[1] * by));
+                const int at = 8 * j + em_wgmma_on();
+                if (is && column + at < a.value_size)
+                    *(uint2 *)(to + at) = four;
+            }
+        }
+    }
+}
+
+/* A group of warps with its tile. */
+template <typename T, typename Q, int WIDTH>
 __device__ __forceinline__ void attend(const arguments &p, barriers &b, unsigned base, const range &r, const task &t,
                                        int length)
 {
-    const int first = t.tile * ROWS + threadIdx.x % GROUP / WARP * 16, batch = blockIdx.z;
+    const int first = t.tile * ROWS + threadIdx.x % GROUP / WARP * 16;
     state<T, WIDTH> g;
 #pragma unroll
     for (int j = 0; j < WIDTH / 8; j++)
 #pragma unroll
         for (int k = 0; k < 4; k++)
             g.acc[j][k] = 0;
-    load_queries(p.a, batch, (int)blockIdx.x, first, &g.q);
+    read_queries<T, Q, WIDTH>(p.a, first, g.q);
     begin_rows(p.a, first, length, &g.rows);
     pass_by(b, 0, t.first);
-    if (t.first < t.past) {
-        const int last = (t.past - 1) % STAGES;
-        first_step(g, b, base, t.first, r.origin + t.first * KEYS);
-        for (int i = t.first + 1; i < t.past; i++)
-            next_step(g, b, base, i, r.origin + i * KEYS);
-        em_barrier_wait(&b.value_full[last], (t.past - 1) / STAGES & 1);
-        begin_values<T, WIDTH>(g.acc, g.w, base + sizes<WIDTH>::VALUES + last * sizes<WIDTH>::TILE);
-        em_wgmma_wait<0>();
-        pin(g.acc);
-        let_go(&b.value_free[last]);
-    }
-#pragma unroll
-    for (int half = 0; half < 2; half++)
-        g.rows.top[half] *= g.rows.unit[half];
-    write_rows<WIDTH>(p.a, p.out, batch, (int)blockIdx.x, first, g.rows, g.acc);
+    if (t.first < t.past)
+        walk(g, b, base, r, t);
+    write_results<Q, WIDTH>(p.a, p.out, first, g.rows, g.acc);
 }
 
 #endif
 
-template <typename T, int WIDTH>
+/* Of queries and results Q. */
+template <typename T, typename Q, int WIDTH>
 __global__ void __launch_bounds__(THREADS, 1) hopper_kernel(const __grid_constant__ arguments p)
 {
 #if EM_FLASH_GROUPS
@@ -365,7 +445,7 @@ __global__ void __launch_bounds__(THREADS, 1) hopper_kernel(const __grid_constan
         em_registers_take<240>();
         const task t = threadIdx.x < 2 * GROUP ? tasks[0] : tasks[1];
         if (t.tile >= 0)
-            attend<T, WIDTH>(p, b, base, r, t, length);
+            attend<T, Q, WIDTH>(p, b, base, r, t, length);
         pass_by(b, t.past, r.steps);
     }
 #endif
@@ -395,7 +475,8 @@ bool suits_map(const em_attend &a, const em_attend_operand &o)
            (a.batch == 1 || (o.batch > 0 && o.batch < most));
 }
 
-template <typename T, int WIDTH> em_status launch(em__cuda *cuda, const em_attend &a, const em_attend_out &out)
+template <typename T, typename Q, int WIDTH>
+em_status launch(em__cuda *cuda, const em_attend &a, const em_attend_out &out)
 {
     arguments p = {};
     p.a = a;
@@ -404,7 +485,7 @@ template <typename T, int WIDTH> em_status launch(em__cuda *cuda, const em_atten
     p.far = a.causal && !a.window;
     EM__FAIL_IF(!make_map(&p.keys, a, a.k, a.size) || !make_map(&p.values, a, a.v, a.value_size), EM_ERROR_INTERNAL,
                 "%s: sdpa: no tensor map for caches [%d, %d, %d, %d]", cuda->name, a.batch, a.kv_heads, a.keys, a.size);
-    auto kernel = hopper_kernel<T, WIDTH>;
+    auto kernel = hopper_kernel<T, Q, WIDTH>;
     EM__TRY(em__cuda_check(
         cuda, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)sizes<WIDTH>::BYTES),
         "sdpa"));
@@ -412,18 +493,24 @@ template <typename T, int WIDTH> em_status launch(em__cuda *cuda, const em_atten
                      sizes<WIDTH>::BYTES, p);
 }
 
+template <typename T> em_status launch_of(em__cuda *cuda, const em_attend &a, const em_attend_out &out)
+{
+    const bool narrow = a.size <= 64 && a.value_size <= 64;
+    if (a.dtype == EM_F32)
+        return narrow ? launch<T, float, 64>(cuda, a, out) : launch<T, float, 128>(cuda, a, out);
+    return narrow ? launch<T, T, 64>(cuda, a, out) : launch<T, T, 128>(cuda, a, out);
+}
+
 } // namespace
 
 bool em_attend_hopper_takes(const em__cuda *cuda, const em_attend *a)
 {
     return cuda->major == 9 && a->causal && !a->mask && a->softcap == 0 && a->scale > 0 && a->keys > 0 &&
-           a->queries > 0 && suits_map(*a, a->k) && suits_map(*a, a->v) && em_map_encoder();
+           a->queries > 0 && a->q.wide && (a->dtype == EM_F32 || a->dtype == a->cache) && suits_map(*a, a->k) &&
+           suits_map(*a, a->v) && em_map_encoder();
 }
 
 em_status em_attend_hopper(em__cuda *cuda, const em_attend *a, const em_attend_out *out)
 {
-    const bool narrow = a->size <= 64 && a->value_size <= 64;
-    if (a->cache == EM_BF16)
-        return narrow ? launch<__nv_bfloat16, 64>(cuda, *a, *out) : launch<__nv_bfloat16, 128>(cuda, *a, *out);
-    return narrow ? launch<__half, 64>(cuda, *a, *out) : launch<__half, 128>(cuda, *a, *out);
+    return a->cache == EM_BF16 ? launch_of<__nv_bfloat16>(cuda, *a, *out) : launch_of<__half>(cuda, *a, *out);
 }

@@ -230,21 +230,6 @@ __device__ __forceinline__ void add_residual(const corner<O> &c, int first, floa
         }
 }
 
-/* Four halves side by side of the groups j and j + 1 of a row, once neighbours have swapped; from where on: for odd
- * lanes eight on for the next group, two back to where four columns begin. */
-template <typename O> struct quarter {
-    int on;
-    uint2 word;
-    __device__ __forceinline__ quarter(float x0, float x1, float y0, float y1)
-    {
-        const bool odd = threadIdx.x & 1;
-        const uint32_t x = two<O>::narrow(x0, x1), y = two<O>::narrow(y0, y1);
-        const uint32_t other = __shfl_xor_sync(~0u, odd ? x : y, 1);
-        on = odd ? 6 : 0;
-        word = odd ? uint2{other, y} : uint2{x, other};
-    }
-};
-
 /* Groups j and j + 1 of a row. */
 template <typename O>
 __device__ __forceinline__ void store_groups(const corner<O> &c, int j, int r, float x0, float x1, float y0, float y1)
@@ -256,9 +241,10 @@ __device__ __forceinline__ void store_groups(const corner<O> &c, int j, int r, f
         if (c.rows[r] && j * 8 + 8 < c.left)
             *(float2 *)(to + 8) = {y0, y1};
     } else {
-        const quarter<O> four(x0, x1, y0, y1);
-        if (c.rows[r] && j * 8 + four.on < c.left)
-            *(uint2 *)(to + four.on) = four.word;
+        const uint2 four = em_wgmma_four(two<O>::narrow(x0, x1), two<O>::narrow(y0, y1));
+        const int on = em_wgmma_on();
+        if (c.rows[r] && j * 8 + on < c.left)
+            *(uint2 *)(to + on) = four;
     }
 }
 

@@ -93,9 +93,10 @@ __device__ __forceinline__ void finish_head(const arguments &a, const place &p, 
 #pragma unroll
         for (int r = 0; r < 2; r++) {
             const float *x = v + FIRST + 4 * j + 2 * r;
-            const quarter<__nv_bfloat16> four(x[0], x[1], x[4], x[5]);
+            typedef two<__nv_bfloat16> halves;
+            const uint2 four = em_wgmma_four(halves::narrow(x[0], x[1]), halves::narrow(x[4], x[5]));
             if (at.there[r])
-                *(uint2 *)(at.out[r] + 8 * j + four.on) = four.word;
+                *(uint2 *)(at.out[r] + 8 * j + em_wgmma_on()) = four;
         }
 }
 

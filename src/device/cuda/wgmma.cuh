@@ -68,6 +68,22 @@ __device__ __forceinline__ void em_tile_prefetch(const CUtensorMap *map)
     asm volatile("prefetch.tensormap [%0];" ::"l"((uint64_t)map) : "memory");
 }
 
+/* Sums of halves on their way out: a lane has a word, two columns, of each of two groups of eight that lie side by side
+ * in a row. Once neighbours have swapped it has four columns of one group, from its column + em_wgmma_on() on, so that
+ * four lanes fill a sector. */
+__device__ __forceinline__ uint2 em_wgmma_four(uint32_t first, uint32_t second)
+{
+    const bool odd = threadIdx.x & 1;
+    const uint32_t other = __shfl_xor_sync(~0u, odd ? first : second, 1);
+    return odd ? uint2{other, second} : uint2{first, other};
+}
+
+/* For odd lanes eight on for the next group, two back to where four columns begin. */
+__device__ __forceinline__ int em_wgmma_on()
+{
+    return threadIdx.x & 1 ? 6 : 0;
+}
+
 /* A warpgroup's registers a thread from now on: fewer, or more of what others gave. */
 template <int REGISTERS> __device__ __forceinline__ void em_registers_give()
 {
