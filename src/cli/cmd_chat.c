@@ -61,6 +61,7 @@ static void print_stats(const chatting *c)
 {
     em_generation_stats s = {.struct_size = sizeof s};
     em_generation_get_stats(c->generation, &s);
+    fflush(stdout); /* the answer's line ends first, also where both go to one file */
     fprintf(stderr, "  read %zu tokens (%zu remembered) in %.2f s, wrote %zu at %.1f tok/s\n",
             s.prompt_tokens - s.reused_tokens, s.reused_tokens, s.prompt_seconds, s.tokens,
             s.tokens > 1 && s.token_seconds > 0 ? (double)(s.tokens - 1) / s.token_seconds : 0);
@@ -259,6 +260,8 @@ static int converse(chatting *c)
     }
     if (!c->leave && cli_line_person(c->line))
         puts("");
+    if (cli_line_failed(c->line))
+        return CLI_FAILURE;
     return cli_line_person(c->line) ? CLI_OK : code;
 }
 

@@ -1,11 +1,11 @@
 /* emily chat-template: the text that a chat becomes, exactly as the model would read it. */
 #include <string.h>
-#include <unistd.h>
 
 #include <emily/hub.h>
 #include <emily/template.h>
 
 #include "cli/conversation.h"
+#include "cli/input.h"
 #include "cli/output.h"
 #include "cli/session.h"
 #include "core/alloc.h"
@@ -35,23 +35,6 @@ static const cli_option options[] = {
     {NULL},
 };
 
-/* All of standard input. */
-static int read_input(em__str *text)
-{
-    char bytes[1 << 16];
-    for (;;) {
-        ssize_t n = read(STDIN_FILENO, bytes, sizeof bytes);
-        if (n < 0)
-            return cli_fail_errno("standard input");
-        if (n == 0)
-            return CLI_OK;
-        if (text->length + (size_t)n > FILE_CAP)
-            return cli_fail(CLI_FAILURE, "standard input: more than %zu bytes", FILE_CAP);
-        if (em__str_add(text, bytes, (size_t)n) != EM_OK)
-            return cli_fail_last();
-    }
-}
-
 /* A file's text, "-" for standard input; nothing for NULL. Free `*text` with em__free. */
 static int read_text(const char *path, char **text)
 {
@@ -62,7 +45,7 @@ static int read_text(const char *path, char **text)
         return CLI_OK;
     if (strcmp(path, "-") != 0)
         return em__file_read(path, FILE_CAP, text, &size) == EM_OK ? CLI_OK : cli_fail_last();
-    int code = read_input(&input);
+    int code = cli_read_all(&input);
     if (code == CLI_OK && em__str_reserve(&input, 1) != EM_OK)
         code = cli_fail_last();
     if (code == CLI_OK)

@@ -2,8 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/conversation.h"
+#include "cli/input.h"
 #include "cli/limit.h"
 #include "cli/output.h"
 #include "cli/sampling.h"
@@ -89,15 +91,13 @@ static int parse_ids(const char *text, id_list *ids)
 /* The prompt: the operand, or all of standard input. */
 static int read_prompt(const cli_words *operands, em__str *prompt)
 {
-    char block[1 << 16];
-    size_t n;
     if (operands->length > 1 && strcmp(operands->data[1], "-") != 0)
         return em__str_add_text(prompt, operands->data[1]) == EM_OK ? CLI_OK : cli_fail_last();
-    while ((n = fread(block, 1, sizeof block, stdin)) > 0)
-        if (em__str_add(prompt, block, n) != EM_OK)
-            return cli_fail_last();
-    if (ferror(stdin))
-        return cli_fail_errno("standard input");
+    if (isatty(STDIN_FILENO) && operands->length == 1)
+        cli_note("the prompt is read from the terminal; Ctrl-D ends it");
+    int code = cli_read_all(prompt);
+    if (code != CLI_OK)
+        return code;
     return prompt->length ? CLI_OK : cli_fail(CLI_USAGE, "generate: the prompt is empty");
 }
 

@@ -63,7 +63,7 @@ static int measure(em_model *model, const char *bytes, size_t size, const perple
     em_model_info info = {.struct_size = sizeof info};
     score total = {0};
     const em_tokenizer *tokenizer = em_model_tokenizer(model);
-    if (!tokenizer || em_tokenizer_encode(tokenizer, bytes, size, NULL, &text) != EM_OK)
+    if (!tokenizer || em_tokenizer_encode(tokenizer, bytes ? bytes : "", size, NULL, &text) != EM_OK)
         return cli_fail_last();
     em_model_get_info(model, &info);
     size_t context = values->context ? values->context : DEFAULT_CONTEXT;
@@ -87,14 +87,27 @@ static int measure(em_model *model, const char *bytes, size_t size, const perple
     return CLI_OK;
 }
 
+static int read_text(const char *path, char **text, size_t *size)
+{
+    em__str input = {0};
+    if (strcmp(path, "-") != 0)
+        return em__file_read(path, MOST_BYTES, text, size) == EM_OK ? CLI_OK : cli_fail_last();
+    int code = cli_read_all(&input);
+    *text = input.data;
+    *size = input.length;
+    return code;
+}
+
 static int run(const void *given, const cli_words *operands)
 {
     const perplexity_values *values = given;
-    char *text;
-    size_t size;
-    int code;
-    if (em__file_read(operands->data[1], MOST_BYTES, &text, &size) != EM_OK)
-        return cli_fail_last();
+    char *text = NULL;
+    size_t size = 0;
+    int code = read_text(operands->data[1], &text, &size);
+    if (code != CLI_OK) {
+        em__free(text);
+        return code;
+    }
     em_model *model = cli_session_open(operands->data[0], &values->session, &code);
     if (model)
         code = measure(model, text, size, values);
@@ -111,7 +124,8 @@ const cli_command cli_perplexity = {
     .summary = "how well a model foresees a text",
     .examples = "emily perplexity Qwen/Qwen3-0.6B notes.txt\n"
                 "emily perplexity ./my-model-4bit notes.txt --context 512 --json\n",
-    .notes = "exp of the mean of -log p of each token, given those before it in its window. Lower is better; compare\n"
+    .notes = "FILE - is standard input. What is printed is exp of the mean of -log p of each token, given those before "
+             "it in its window. Lower is better; compare\n"
              "models with one tokenizer only, or their bits a byte.\n",
     .options = options,
     .least = 2,

@@ -212,7 +212,7 @@ static int answer_all(search_job *job, const cli_words *operands)
     if (code != CLI_OK)
         return code;
     job->titled = !source.operands || operands->length - job->first_query > 1;
-    while ((code = cli_source_fill(&source, &batch)) == CLI_OK && batch.texts.length)
+    while (code == CLI_OK && (code = cli_source_fill(&source, &batch)) == CLI_OK && batch.texts.length)
         for (size_t i = 0; i < batch.texts.length && code == CLI_OK; i++)
             code = answer(job, batch.texts.data[i], batch.lengths.data[i]);
     cli_batch_free(&batch);

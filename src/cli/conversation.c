@@ -59,8 +59,11 @@ void cli_conversation_free(cli_conversation *c)
 int cli_conversation_add(cli_conversation *c, const char *role, const char *text, size_t length)
 {
     json_t *content = json_stringn(text, length);
-    if (!content)
-        return cli_fail(CLI_FAILURE, "the text is not UTF-8");
+    if (!content) {
+        cli_fail(CLI_FAILURE, "the %s's text is not UTF-8", role);
+        cli_hint("`iconv -t UTF-8` makes it so");
+        return CLI_FAILURE;
+    }
     json_t *message = json_pack("{s:s, s:o}", "role", role, "content", content);
     return message && json_array_append_new(c->messages, message) == 0 ? CLI_OK : no_memory();
 }

@@ -17,6 +17,7 @@
 typedef struct cli_reader {
     int fd;           /* -1: closed */
     const char *name; /* for messages */
+    const char *hint; /* what to do about a record that is too long */
     char delimiter;
     char *data;                           /* bytes start .. end - 1 wait to be split */
     size_t start, scanned, end, capacity; /* no delimiter stands before `scanned` */
@@ -29,6 +30,9 @@ typedef enum cli_read { CLI_READ_ERROR, CLI_READ_RECORD, CLI_READ_WAIT, CLI_READ
 /* `path` "-" is standard input. CLI_OK, or an exit code after a message. */
 int cli_reader_open(cli_reader *reader, const char *path, char delimiter);
 void cli_reader_close(cli_reader *reader);
+
+/* All of standard input, 256 MB at most. CLI_OK, or an exit code after a message. */
+int cli_read_all(em__str *text);
 
 /* The next record without its delimiter; the pointer is good until the next call. With `wait` false, CLI_READ_WAIT when
  * none is there yet. CLI_READ_ERROR comes after a message. */

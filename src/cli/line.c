@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "cli/input.h"
 #include "cli/signals.h"
 #include "core/alloc.h"
 #include "core/str.h"
@@ -41,6 +42,8 @@ struct cli_line {
     History *history;
     char *plain; /* of getline */
     size_t plain_size;
+    cli_reader reader; /* where nobody types */
+    bool failed;
     bool bracketed; /* the terminal says where what is pasted begins and ends */
     em__str text, pasted;
 };
@@ -183,6 +186,10 @@ cli_line *cli_line_new(const char *prompt)
         return NULL;
     line->prompt = prompt;
     line->person = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+    line->reader.fd = -1;
+    if (!line->person && cli_reader_open(&line->reader, "-", '\n') != CLI_OK)
+        line->failed = true;
+    line->reader.hint = "a message ends at a newline";
     if (line->person && open_library(&line->lib))
         begin_editing(line);
     return line;
@@ -196,6 +203,7 @@ void cli_line_free(cli_line *line)
         line->lib.history_end(line->history);
     if (line->edit)
         line->lib.end(line->edit);
+    cli_reader_close(&line->reader);
     free(line->plain);
     em__str_free(&line->text);
     em__str_free(&line->pasted);
@@ -205,6 +213,11 @@ void cli_line_free(cli_line *line)
 bool cli_line_person(const cli_line *line)
 {
     return line->person;
+}
+
+bool cli_line_failed(const cli_line *line)
+{
+    return line->failed;
 }
 
 static const char *read_edited(cli_line *line, int *count)
@@ -222,29 +235,45 @@ static const char *read_edited(cli_line *line, int *count)
 
 static const char *read_plain(cli_line *line, int *count)
 {
-    if (line->person)
-        fputs(line->prompt, stdout);
+    fputs(line->prompt, stdout);
     fflush(stdout);
-    if (line->person && !wait_for_input())
+    if (!wait_for_input())
         return NULL;
     *count = (int)getline(&line->plain, &line->plain_size, stdin);
     return *count > 0 ? line->plain : NULL;
 }
 
-/* Adds a line to the text; false at the end of input. *more: it ended in a backslash. */
-static bool read_part(cli_line *line, bool *more)
+/* Adds a line to the text. *more: it ended in a backslash. */
+static bool add_part(cli_line *line, const char *part, size_t length, bool *more)
 {
-    int count = 0;
-    const char *part = line->edit ? read_edited(line, &count) : read_plain(line, &count);
-    *more = false;
-    if (!part || count <= 0)
-        return false;
-    size_t length = (size_t)count;
-    length -= part[length - 1] == '\n';
     *more = length > 0 && part[length - 1] == '\\';
     if (em__str_add(&line->text, part, length - *more) != EM_OK)
         return false;
     return !*more || em__str_add_char(&line->text, '\n') == EM_OK;
+}
+
+static bool read_record(cli_line *line, bool *more)
+{
+    const char *part;
+    size_t length;
+    fflush(stdout);
+    cli_read read = cli_reader_next(&line->reader, true, &part, &length);
+    line->failed = read == CLI_READ_ERROR;
+    return read == CLI_READ_RECORD && add_part(line, part, length, more);
+}
+
+/* Reads a line into the text; false at the end of input. */
+static bool read_part(cli_line *line, bool *more)
+{
+    int count = 0;
+    *more = false;
+    if (!line->person)
+        return read_record(line, more);
+    const char *part = line->edit ? read_edited(line, &count) : read_plain(line, &count);
+    if (!part || count <= 0)
+        return false;
+    size_t length = (size_t)count;
+    return add_part(line, part, length - (part[length - 1] == '\n'), more);
 }
 
 /* A line with those that go on from it. */
@@ -259,6 +288,8 @@ static const char *read_all(cli_line *line, size_t *length)
 
 const char *cli_line_next(cli_line *line, size_t *length)
 {
+    if (line->failed)
+        return NULL;
     em__str_clear(&line->text);
     abandoned = 0;
     if (line->person)

@@ -17,6 +17,9 @@ void cli_line_free(cli_line *line);
 /* Is somebody typing? */
 bool cli_line_person(const cli_line *line);
 
+/* Whether input ended because it could not be read; a message was printed. */
+bool cli_line_failed(const cli_line *line);
+
 /* The next line without its newline, valid until the next call; a line that ends in a backslash goes on with the one
  * below it. NULL at the end of input. Ctrl-C abandons the line: an empty one comes. */
 const char *cli_line_next(cli_line *line, size_t *length);

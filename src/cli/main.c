@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <emily/log.h>
+
 #include "cli/args.h"
 #include "cli/output.h"
 #include "cli/signals.h"
@@ -88,9 +90,32 @@ static int finish(int code)
     return code == CLI_OK ? flushed : code;
 }
 
+static void say(em_log_level level, const char *message, void *user)
+{
+    (void)level;
+    (void)user;
+    cli_note("%s", message);
+}
+
+/* What the library warns of is told, unless EMILY_LOG says what of it is to be. */
+static void listen(void)
+{
+    static const char *const levels[] = {"error", "warn", "info", "debug"};
+    const char *wanted = getenv("EMILY_LOG");
+    bool known = false;
+    for (size_t i = 0; wanted && i < sizeof levels / sizeof *levels; i++)
+        known = known || strcmp(wanted, levels[i]) == 0;
+    if (known)
+        return;
+    em_log_set(say, EM_LOG_WARN, NULL);
+    if (wanted && *wanted)
+        cli_note("EMILY_LOG=%s is none of error, warn, info, debug", wanted);
+}
+
 int main(int argc, char **argv)
 {
     cli_signals_install();
+    listen();
     if (argc < 2) {
         cli_fail(CLI_USAGE, "a command is missing");
         cli_hint("`emily help` lists them; for example: emily embed MODEL \"A man is eating food.\"");

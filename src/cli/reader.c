@@ -1,6 +1,6 @@
 /*
- * Records of a file or pipe. Each byte is scanned once, however long a record is; a record has a limit, so that a file
- * without any delimiter ends in a message instead of in all the memory.
+ * Records of a file or pipe, or all of it. Each byte is scanned once, however long a record is; a record has a limit,
+ * so that a file without any delimiter ends in a message instead of in all the memory.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,10 @@ enum { CHUNK = 1 << 16, MOST_RECORD = 1 << 28 };
 
 int cli_reader_open(cli_reader *reader, const char *path, char delimiter)
 {
-    *reader = (cli_reader){.fd = STDIN_FILENO, .name = "standard input", .delimiter = delimiter};
+    *reader = (cli_reader){.fd = STDIN_FILENO,
+                           .name = "standard input",
+                           .delimiter = delimiter,
+                           .hint = "texts are split at newlines, or at NUL bytes with --null"};
     if (strcmp(path, "-") != 0) {
         reader->name = path;
         reader->fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -54,7 +57,7 @@ static bool make_room(cli_reader *reader)
     }
     if (reader->end > MOST_RECORD) {
         cli_fail(CLI_FORMAT, "%s: a text is longer than %d MB", reader->name, MOST_RECORD >> 20);
-        cli_hint("texts are split at newlines, or at NUL bytes with --null");
+        cli_hint("%s", reader->hint);
         return false;
     }
     if (em__vec_grow(&reader->data, reader->end, &reader->capacity, CHUNK, 1) == EM_OK)
@@ -112,5 +115,23 @@ cli_read cli_reader_next(cli_reader *reader, bool wait, const char **text, size_
             return CLI_READ_WAIT;
         if (!read_more(reader))
             return CLI_READ_ERROR;
+    }
+}
+
+int cli_read_all(em__str *text)
+{
+    char bytes[CHUNK];
+    for (;;) {
+        ssize_t n = read(STDIN_FILENO, bytes, sizeof bytes);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return cli_fail_errno("standard input");
+        if (n == 0)
+            return CLI_OK;
+        if (text->length + (size_t)n > MOST_RECORD)
+            return cli_fail(CLI_FAILURE, "standard input: more than %d MB", MOST_RECORD >> 20);
+        if (em__str_add(text, bytes, (size_t)n) != EM_OK)
+            return cli_fail_last();
     }
 }

@@ -24,6 +24,7 @@
 #include "core/alloc.h"
 #include "core/block.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "core/str.h"
 
 #if defined(__x86_64__)
@@ -287,6 +288,8 @@ int em__pool_default_size(void)
     long long asked;
     if (text && em__parse_i64(text, &asked) && asked >= 1)
         return asked < MAX_THREADS ? (int)asked : MAX_THREADS;
+    if (text && *text)
+        em__log(EM_LOG_WARN, "EMILY_THREADS=%s is no number of threads, and ignored; 1 and more are", text);
     int cpus = usable_cpus();
     return cpus < MAX_THREADS ? cpus : MAX_THREADS;
 }
