@@ -67,7 +67,8 @@ static void print_stats(const chatting *c)
             s.tokens > 1 && s.token_seconds > 0 ? (double)(s.tokens - 1) / s.token_seconds : 0);
 }
 
-enum { NOT_ANSWERED = -2 }; /* not an exit code: Ctrl-C came before the first word */
+enum { MOST_BYTES = 256 << 20 }; /* of a file of messages */
+enum { NOT_ANSWERED = -2 };      /* not an exit code: Ctrl-C came before the first word */
 
 /* Answers the conversation as it stands. Unless it is CLI_OK, nothing was added to it. */
 static int answer(chatting *c)
@@ -192,7 +193,12 @@ static bool are_messages(const json_t *list)
 static int do_load(chatting *c, const char *argument)
 {
     json_error_t error;
-    json_t *messages = json_load_file(argument, 0, &error);
+    char *text;
+    size_t size;
+    if (em__file_read(argument, MOST_BYTES, &text, &size) != EM_OK)
+        return cli_fail_last();
+    json_t *messages = json_loadb(text, size, 0, &error);
+    em__free(text);
     if (!are_messages(messages)) {
         json_decref(messages);
         return cli_fail(CLI_FORMAT, "%s: %s", argument, messages ? "not a list of messages" : error.text);

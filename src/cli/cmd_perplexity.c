@@ -67,10 +67,12 @@ static int measure(em_model *model, const char *bytes, size_t size, const perple
         return cli_fail_last();
     em_model_get_info(model, &info);
     size_t context = values->context ? values->context : DEFAULT_CONTEXT;
-    context = context < info.max_tokens ? context : info.max_tokens;
-    if (context < 2) {
+    if (!values->context && context > info.max_tokens)
+        context = info.max_tokens;
+    if (context < 2 || context > info.max_tokens) {
         em_encoding_free(&text);
-        return cli_fail(CLI_USAGE, "perplexity: a window of one token has nothing to foresee; --context 2 at least");
+        return cli_fail(CLI_USAGE, "perplexity: --context is %zu, expected 2 to the %zu tokens of the model", context,
+                        info.max_tokens);
     }
     int code = text.length < 2 ? cli_fail(CLI_FAILURE, "perplexity: the text has %zu tokens; two at least", text.length)
                                : score_all(model, &text, context, &total);

@@ -41,6 +41,11 @@ static int choose_device(const cli_session_values *values, em_device **device)
     *device = cli_session_device(values);
     if (!*device)
         return cli_fail_last();
+    if (values->threads && strcmp(em_device_name(*device), "cpu") != 0) {
+        cli_fail(CLI_USAGE, "--threads is of the device cpu; %s has its own", em_device_name(*device));
+        cli_hint("leave it out; EMILY_THREADS=%zu says it of what runs on the processor all the same", values->threads);
+        return CLI_USAGE;
+    }
     if (values->threads && em_device_set_threads(*device, (int)values->threads) != EM_OK)
         return cli_fail_last();
     return CLI_OK;
