@@ -20,8 +20,8 @@
 #define SIDE 1000
 
 typedef struct operands {
-    em_array *line, *square, *bytes, *wide, *table, *updates, *rows, *columns, *places, *along, *image, *pooled, *zero,
-        *start;
+    em_array *line, *square, *bytes, *wide, *table, *updates, *rows, *columns, *places, *along, *image, *pooled, *inner,
+        *zero, *start;
 } operands;
 
 static unsigned seed = 1;
@@ -72,6 +72,7 @@ static void make(em_scope *s, operands *o)
     o->along = below(s, SIDE, em_shape(SIDE, SIDE));
     o->image = normal(s, em_shape(8, 64, 56, 56));
     o->pooled = normal(s, em_shape(8, 64, 28, 28));
+    o->inner = normal(s, em_shape(8, 64, 27, 27));
     o->zero = em_scalar(s, EM_F32, 0);
     o->start = em_scalar(s, EM_S64, 17);
     em_eval(s, o->bytes);
@@ -84,6 +85,7 @@ static em_array *apply(em_scope *s, const char *op, const operands *o)
     const int64_t two[] = {1, 1, 2, 2}, three[] = {1, 1, 3, 3}, low[] = {1, 1}, pads[] = {0, 0, 1, 1};
     const em_window_options by_two = {.struct_size = sizeof by_two, .strides = two};
     const em_window_options by_two_padded = {.struct_size = sizeof by_two, .strides = two, .low = pads, .high = pads};
+    const em_window_options by_one_padded = {.struct_size = sizeof by_one_padded, .low = pads, .high = pads};
     em_array *pair[] = {o->square, o->square}, *bytes[] = {o->bytes, o->bytes};
 #define CASE(name, call)                                                                                               \
     if (!strcmp(op, name))                                                                                             \
@@ -105,6 +107,8 @@ static em_array *apply(em_scope *s, const char *op, const operands *o)
     CASE("sum_pool_3", em_window_sum(s, o->image, three, NULL));
     CASE("max_pool_2_backward", em_window_scatter_max(s, o->image, o->pooled, o->zero, two, &by_two));
     CASE("max_pool_3_backward", em_window_scatter_max(s, o->image, o->pooled, o->zero, three, &by_two_padded));
+    CASE("max_pool_3_bare_backward", em_window_scatter_max(s, o->image, o->inner, o->zero, three, &by_two));
+    CASE("max_pool_3_by_1_backward", em_window_scatter_max(s, o->image, o->image, o->zero, three, &by_one_padded));
     CASE("concat_f32", em_concatenate(s, pair, 2, 1));
     CASE("concat_u8", em_concatenate(s, bytes, 2, 1));
     CASE("pad_f32", em_pad(s, o->square, o->zero, low, low, NULL));

@@ -31,7 +31,7 @@ data = {"line": rng.standard_normal(SIDE * SIDE, np.float32), "square": rng.stan
         "table": rng.standard_normal((ROWS, 64), np.float32), "updates": rng.standard_normal((ROWS, 64), np.float32),
         "rows": rng.integers(0, ROWS, ROWS), "places": rng.integers(0, SIDE * SIDE, SIDE * SIDE),
         "along": rng.integers(0, SIDE, (SIDE, SIDE)), "image": rng.standard_normal((8, 64, 56, 56), np.float32),
-        "pooled": rng.standard_normal((8, 64, 28, 28), np.float32)}
+        "pooled": rng.standard_normal((8, 64, 28, 28), np.float32), "inner": rng.standard_normal((8, 64, 27, 27), np.float32)}
 N = data
 T = {k: torch.from_numpy(v) for k, v in data.items()}
 
@@ -59,14 +59,14 @@ def window(x, init, f, size, strides, pads):
 F = torch.nn.functional
 
 
-def backward(size, pads):
-    _, chosen = F.max_pool2d(T["image"], size, 2, pads, return_indices=True)
-    return lambda: torch.ops.aten.max_pool2d_with_indices_backward(T["pooled"], T["image"], [size] * 2, [2, 2], [pads] * 2,
+def backward(size, pads, of="pooled", step=2):
+    _, chosen = F.max_pool2d(T["image"], size, step, pads, return_indices=True)
+    return lambda: torch.ops.aten.max_pool2d_with_indices_backward(T[of], T["image"], [size] * 2, [step] * 2, [pads] * 2,
                                                                    [1, 1], False, chosen)
 
 
-def vjp(size, pads):
-    return (lambda x, g: jax.vjp(lambda y: window(y, -jnp.inf, jax.lax.max, size, 2, pads), x)[1](g)[0], "image pooled")
+def vjp(size, pads, of="pooled", step=2):
+    return (lambda x, g: jax.vjp(lambda y: window(y, -jnp.inf, jax.lax.max, size, step, pads), x)[1](g)[0], f"image {of}")
 
 
 # case: NumPy, PyTorch, JAX (a function and the names of its operands); None where a peer has no such op
@@ -104,6 +104,8 @@ CASES = {
                    (lambda x: window(x, 0.0, jax.lax.add, 3, 1, (0, 0)), "image")),
     "max_pool_2_backward": (None, backward(2, 0), vjp(2, (0, 0))),
     "max_pool_3_backward": (None, backward(3, 1), vjp(3, (1, 1))),
+    "max_pool_3_bare_backward": (None, backward(3, 0, "inner"), vjp(3, (0, 0), "inner")),
+    "max_pool_3_by_1_backward": (None, backward(3, 1, "image", 1), vjp(3, (1, 1), "image", 1)),
     "concat_f32": (lambda: np.concatenate([N["square"]] * 2, 1), lambda: torch.cat([T["square"]] * 2, 1),
                    (lambda x, y: jnp.concatenate([x, y], 1), "square square")),
     "concat_u8": (lambda: np.concatenate([N["bytes"]] * 2, 1), lambda: torch.cat([T["bytes"]] * 2, 1),

@@ -228,6 +228,17 @@ static void test_scatters(void **state)
     }
 }
 
+/* An axis of a plane: 3 in steps of 2, 2 in steps of 2, 3 around each element; small windows, and any. */
+static void random_axis(rng *r, int kind, trial *t, int d, size_t size)
+{
+    static const int64_t windows[] = {3, 2, 3}, strides[] = {2, 2, 1};
+    t->window[d] = kind < 3 ? windows[kind] : 1 + (int64_t)rng_below(r, kind == 3 ? 4 : 9);
+    t->strides[d] = kind < 3 ? strides[kind] : 1 + (int64_t)rng_below(r, kind == 3 ? 3 : 10);
+    t->low[d] = kind == 0 ? (int64_t)rng_below(r, 2) : kind == 1 ? 0 : kind == 2 ? 1 : (int64_t)rng_below(r, 5) - 1;
+    t->high[d] = kind == 2 ? 1 : (int64_t)rng_below(r, 4) - (kind > 2 || t->low[d] == 1);
+    t->dims.dims[d] = t->window[d] + 2 + (int64_t)rng_below(r, size); /* there is a window */
+}
+
 /* Planes that are pooled by rows, longer than a vector or a band; values that tie, NaN, zeros of both signs. */
 static void test_planes(void **state)
 {
@@ -235,21 +246,16 @@ static void test_planes(void **state)
     static const float values[] = {1, 2, 2, 3, 0, -0.0f, -1, INFINITY, -INFINITY, NAN};
     static float source[MOST];
     rng r = {14};
-    for (int i = 0; i < 600; i++) {
-        trial t = {.op = (int)rng_below(&r, 4), .dtype = EM_F32, .dims = {.rank = 3}};
+    for (int i = 0; i < 750; i++) {
+        trial t = {.op = (int)rng_below(&r, 4), .dtype = EM_F32, .dims = {3, {1 + (int64_t)rng_below(&r, 3)}}};
         em_dims places = {0};
-        const int kind = i % 4, few = i % 3 ? 10 : 9, size = i % 8 < 6 ? 80 : 12;
-        for (int d = 0; d < 3; d++) {
-            t.dims.dims[d] = 1 + (int64_t)rng_below(&r, d ? (uint64_t)size : 3);
-            t.window[d] = d == 0 ? 1 : kind == 0 ? 3 : kind == 1 ? 2 : 1 + (int64_t)rng_below(&r, kind == 2 ? 4 : 9);
-            t.strides[d] = d == 0 ? 1 : kind < 2 ? 2 : 1 + (int64_t)rng_below(&r, kind == 2 ? 3 : 10);
-            t.low[d] = d == 0 ? 0 : kind == 0 ? 1 : kind == 1 ? 0 : (int64_t)rng_below(&r, 5) - 1;
-            t.high[d] = d == 0 ? 0 : (int64_t)rng_below(&r, 4) - (kind > 1 || t.low[d] == 1);
-            t.dims.dims[d] += d ? t.window[d] + 1 : 0; /* there is a window */
-        }
+        const size_t few = i % 3 ? 10 : 9, size = i % 8 < 6 ? 80 : 12;
+        t.window[0] = t.strides[0] = 1;
+        random_axis(&r, i % 5, &t, 1, size);
+        random_axis(&r, i % 5, &t, 2, size);
         const size_t n = (size_t)(t.dims.dims[0] * t.dims.dims[1] * t.dims.dims[2]), m = places_of(&t, &places);
         for (size_t k = 0; k < n; k++)
-            ((float *)(void *)x)[k] = values[rng_below(&r, (uint64_t)few)];
+            ((float *)(void *)x)[k] = values[rng_below(&r, few)];
         rng_fill(&r, EM_F32, source, m);
         run_scatter(&t, places, source);
     }

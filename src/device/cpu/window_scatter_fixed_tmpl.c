@@ -1,7 +1,7 @@
 /*
  * Scatters of windows that most networks pool by, a vector of windows at a time and all in registers: 2 x 2 that do not
- * meet, and 3 x 3 in steps of 2 with a row and a column of padding before. Included before window_scatter_rows_tmpl.c,
- * which says what must be there.
+ * meet, 3 x 3 in steps of 2, and 3 x 3 around every element. Included before window_scatter_rows_tmpl.c, which says
+ * what must be there.
  */
 #include <string.h>
 
@@ -112,8 +112,8 @@ typedef struct three {
 INLINE three load_three(const em__scatter_plane *p, const float *x, int64_t y, int64_t j, const vf init,
                         const bool whole)
 {
-    const int64_t n = p->dims[1] - 2 * j;
-    const float *from = x + y * p->dims[1] + 2 * j;
+    const int64_t at = 2 * j + 1 - p->low[1], n = p->dims[1] - at;
+    const float *from = x + y * p->dims[1] + at;
     three t = {init, init, init};
     if (y < 0 || y >= p->dims[0])
         return t;
@@ -122,7 +122,7 @@ INLINE three load_three(const em__scatter_plane *p, const float *x, int64_t y, i
         t.middle = vf_pad(t.middle, bounded((n + 1) / 2), init);
         t.right = vf_pad(t.right, bounded(n / 2), init);
     }
-    t.left = vf_before(t.right, j > 0 ? vf_set1(from[-1]) : init);
+    t.left = vf_before(t.right, at > 0 ? vf_set1(from[-1]) : init);
     return t;
 }
 
@@ -141,8 +141,9 @@ INLINE pair add_three(pair to, const vm won[3], vf given, vf next)
 
 INLINE void store_pair(const em__scatter_plane *p, float *out, int64_t y, int64_t j, pair row, const bool whole)
 {
+    const int64_t at = 2 * j + 1 - p->low[1];
     if (y >= 0 && y < p->dims[0])
-        store_pairs(out + y * p->dims[1] + 2 * j, whole ? 2 * VF_LANES : p->dims[1] - 2 * j, row.even, row.odd);
+        store_pairs(out + y * p->dims[1] + at, whole ? 2 * VF_LANES : p->dims[1] - at, row.even, row.odd);
 }
 
 /* Which of its elements wins each window that is `there`. */
@@ -161,52 +162,159 @@ INLINE void find_winners(const three row[3], vm there, const bool max, vm won[9]
     won[0] = there;
 }
 
-/* Windows j to j + VF_LANES of all rows. The last of them may share an element with one that is not here: the next
- * vector begins before it, and writes its elements again. */
-INLINE void three_columns(const em__scatter_plane *p, const float *x, const float *source, const vf init, float *out,
-                          int64_t j, const bool whole, const bool max)
+/* Without padding before them, rows begin with an element under the left of window 0 alone: lane 0. */
+INLINE void store_first(const em__scatter_plane *p, float *out, int64_t y, vf row)
+{
+    if (y >= 0 && y < p->dims[0])
+        vf_store_n(out + y * p->dims[1], row, 1);
+}
+
+/* Windows j to j + VF_LANES of all rows; `begins`: and the element before them. The last window may share an element
+ * with one that is not here: the next vector begins before it, and writes its elements again. */
+INLINE void three_columns(const em__scatter_plane *p, const float *x, const float *source, const float init, float *out,
+                          int64_t j, const bool whole, const bool begins, const bool max)
 {
     const int there = bounded(p->places[1] - j);
-    const pair none = {init, init};
-    three row[3] = {{init, init, init}};
+    const vf all = vf_set1(init);
+    const pair none = {all, all};
+    int64_t y = 1 - p->low[0]; /* of the windows' middle */
+    three row[3] = {load_three(p, x, y - 1, j, all, whole)};
     pair above = none;
-    for (int64_t i = 0; i < p->places[0]; i++) {
+    vf first = all;
+    for (int64_t i = 0; i < p->places[0]; i++, y += 2) {
         const float *from = source + i * p->places[1] + j;
         const vf given = whole ? vf_load(from) : vf_load_n(from, there), next = vf_after(given);
         vm won[9];
-        row[1] = load_three(p, x, 2 * i, j, init, whole);
-        row[2] = load_three(p, x, 2 * i + 1, j, init, whole);
+        row[1] = load_three(p, x, y, j, all, whole);
+        row[2] = load_three(p, x, y + 1, j, all, whole);
         find_winners(row, vm_first(whole ? VF_LANES : there), max, won);
-        store_pair(p, out, 2 * i - 1, j, add_three(above, won, given, next), whole);
-        store_pair(p, out, 2 * i, j, add_three(none, won + 3, given, next), whole);
+        store_pair(p, out, y - 1, j, add_three(above, won, given, next), whole);
+        store_pair(p, out, y, j, add_three(none, won + 3, given, next), whole);
         above = add_three(none, won + 6, given, next);
         row[0] = row[2];
+        if (begins) {
+            store_first(p, out, y - 1, vf_add_where(won[0], first, given));
+            store_first(p, out, y, vf_add_where(won[3], all, given));
+            first = vf_add_where(won[6], all, given);
+        }
     }
-    store_pair(p, out, 2 * p->places[0] - 1, j, above, whole);
+    store_pair(p, out, y - 1, j, above, whole);
+    if (begins)
+        store_first(p, out, y - 1, first);
 }
 
 static bool is_threes(const em__scatter_plane *p)
 {
-    return p->window[0] == 3 && p->window[1] == 3 && p->step[0] == 2 && p->step[1] == 2 && p->low[0] == 1 &&
-           p->low[1] == 1;
+    return p->window[0] == 3 && p->window[1] == 3 && p->step[0] == 2 && p->step[1] == 2 && p->low[0] >= 0 &&
+           p->low[0] <= 1 && p->low[1] >= 0 && p->low[1] <= 1;
 }
 
 static void three_plane(const em__scatter_plane *p, const float *x, const float *source, float init, float *out)
 {
-    const int64_t high = p->dims[0], width = p->dims[1], line = p->places[1], covered = 2 * line;
+    const int64_t high = p->dims[0], width = p->dims[1], line = p->places[1];
+    const int64_t right = 2 * line + 1 - p->low[1], below = 2 * p->places[0] + 1 - p->low[0]; /* beyond the windows */
     for (int64_t j = 0, last; j < line; j = last ? line : j + VF_LANES - 1) {
         last = j + VF_LANES >= line;
         j = last ? most(line - VF_LANES, 0) : j;
-        const bool whole = j + VF_LANES <= line && 2 * (j + VF_LANES) <= width;
-        if (whole && p->max)
-            three_columns(p, x, source, vf_set1(init), out, j, true, true);
+        const bool whole = j + VF_LANES <= line && 2 * (j + VF_LANES) + 1 - p->low[1] <= width;
+        const bool begins = j == 0 && p->low[1] == 0;
+        if (whole && p->max && !begins)
+            three_columns(p, x, source, init, out, j, true, false, true);
+        else if (whole && p->max)
+            three_columns(p, x, source, init, out, j, true, true, true);
         else if (p->max)
-            three_columns(p, x, source, vf_set1(init), out, j, false, true);
+            three_columns(p, x, source, init, out, j, false, begins, true);
         else
-            three_columns(p, x, source, vf_set1(init), out, j, false, false);
+            three_columns(p, x, source, init, out, j, false, begins, false);
     }
-    for (int64_t y = 0; y < high && covered < width; y++)
-        fill(out + y * width + covered, init, width - covered);
-    if (2 * p->places[0] < high)
-        fill(out + 2 * p->places[0] * width, init, (high - 2 * p->places[0]) * width);
+    for (int64_t y = 0; y < high && right < width; y++)
+        fill(out + y * width + right, init, width - right);
+    if (below < high)
+        fill(out + below * width, init, (high - below) * width);
+}
+
+static bool is_around(const em__scatter_plane *p)
+{
+    bool is = true;
+    for (int axis = 0; axis < 2; axis++)
+        is = is && p->window[axis] == 3 && p->step[axis] == 1 && p->low[axis] == 1 && p->places[axis] == p->dims[axis];
+    return is;
+}
+
+/* Around elements j to j + VF_LANES of row y. */
+INLINE three load_around(const em__scatter_plane *p, const float *x, int64_t y, int64_t j, const vf init,
+                         const bool whole)
+{
+    const int64_t n = p->dims[1] - j;
+    const float *from = x + y * p->dims[1] + j;
+    three t = {init, init, init};
+    if (y < 0 || y >= p->dims[0])
+        return t;
+    if (whole) {
+        t.left = vf_load(from - 1);
+        t.middle = vf_load(from);
+        t.right = vf_load(from + 1);
+        return t;
+    }
+    t.middle = vf_pad(vf_load_n(from, bounded(n)), bounded(n), init);
+    t.right = vf_pad(vf_load_n(from + 1, bounded(n - 1)), bounded(n - 1), init);
+    t.left = vf_before(t.middle, j > 0 ? vf_set1(from[-1]) : init);
+    return t;
+}
+
+/* What windows give the elements of one of their rows: the window before an element's own comes first. */
+INLINE vf add_around(vf to, const vm won[3], const vf given[3])
+{
+    to = vf_add_where(vm_before(won[2]), to, given[0]);
+    to = vf_add_where(won[1], to, given[1]);
+    return vf_add_where(vm_after(won[0]), to, given[2]);
+}
+
+/* The last lane stays as it is unless `ends`: it may get from a window that is not here. */
+INLINE void store_around(const em__scatter_plane *p, float *to, vf row, const bool ends)
+{
+    if (p->dims[1] < VF_LANES)
+        vf_store_n(to, row, (int)p->dims[1]);
+    else
+        vf_store(to, ends ? row : vf_select(vm_first(VF_LANES - 1), row, vf_load(to)));
+}
+
+/* Around elements j to j + VF_LANES of all rows, which `ends` them or not. */
+INLINE void around_columns(const em__scatter_plane *p, const float *x, const float *source, const vf init, float *out,
+                           int64_t j, const bool ends, const bool whole, const bool max)
+{
+    const int64_t high = p->dims[0], width = p->dims[1];
+    const int there = bounded(width - j);
+    vf above = init, here = init;
+    three row[3] = {{init, init, init}, load_around(p, x, 0, j, init, whole)};
+    for (int64_t y = 0; y < high; y++) {
+        const float *from = source + y * width + j;
+        const vf own = whole ? vf_load(from) : vf_load_n(from, there);
+        const vf given[3] = {vf_before(own, init), own, vf_after(own)};
+        vm won[9];
+        row[2] = load_around(p, x, y + 1, j, init, whole);
+        find_winners(row, vm_first(whole ? VF_LANES : there), max, won);
+        if (y > 0)
+            store_around(p, out + (y - 1) * width + j, add_around(above, won, given), ends);
+        above = add_around(here, won + 3, given);
+        here = add_around(init, won + 6, given);
+        row[0] = row[1];
+        row[1] = row[2];
+    }
+    store_around(p, out + (high - 1) * width + j, above, ends);
+}
+
+/* From the right to the left: the first element of a vector is written again by the next one, from its windows all. */
+static void around_plane(const em__scatter_plane *p, const float *x, const float *source, float init, float *out)
+{
+    const int64_t width = p->dims[1], first = most(width - VF_LANES, 0);
+    for (int64_t j = first, end = 0; !end; j = most(j - VF_LANES + 2, 0)) {
+        end = j == 0;
+        if (j > 0 && j + VF_LANES < width && p->max)
+            around_columns(p, x, source, vf_set1(init), out, j, false, true, true);
+        else if (p->max)
+            around_columns(p, x, source, vf_set1(init), out, j, j == first, false, true);
+        else
+            around_columns(p, x, source, vf_set1(init), out, j, j == first, false, false);
+    }
 }

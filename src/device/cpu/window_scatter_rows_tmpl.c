@@ -2,8 +2,8 @@
  * A plane of a scatter: see window_scatter.h. Included by x86/window_scatter_{avx2,avx512}.c with PLANE the function's
  * name, after the level's vecmath header and what it lacks:
  *   vf_even, vf_odd of two vectors' elements, vf_zip_low and vf_zip_high, which undo them;
- *   vf_after, vm_after: lane k is lane k + 1, the last is 0; vf_before(x, first): lane k is lane k - 1, and lane 0 is
- *   first's;
+ *   vf_after, vm_after: lane k is lane k + 1, the last is 0; vf_before(x, first), vm_before(m): lane k is lane k - 1,
+ *   and lane 0 is first's, or 0;
  *   vm_first(n): lanes below n; vm_without(a, b): a and not b; vf_le_among(m, a, b): m and a <= b;
  *   vf_add_where(m, a, b): a + b if m, else a.
  */
@@ -159,6 +159,8 @@ void PLANE(const em__scatter_plane *p, const float *x, const float *source, floa
         square_plane(p, x, source, init, out);
     else if (is_threes(p))
         three_plane(p, x, source, init, out);
+    else if (is_around(p))
+        around_plane(p, x, source, init, out);
     else
         plane_by_rows(p, x, source, init, out, scratch);
 }

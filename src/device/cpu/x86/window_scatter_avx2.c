@@ -43,6 +43,11 @@ static inline vf vf_before(vf x, vf first)
     return _mm256_blend_ps(_mm256_permutevar8x32_ps(x, _mm256_setr_epi32(0, 0, 1, 2, 3, 4, 5, 6)), first, 1);
 }
 
+static inline vm vm_before(vm m)
+{
+    return vf_before(m, _mm256_setzero_ps());
+}
+
 static inline vm vm_first(int n)
 {
     return _mm256_castsi256_ps(vf_first(n));

@@ -41,6 +41,11 @@ static inline vf vf_before(vf x, vf first)
     return _mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(x), _mm512_castps_si512(first), 15));
 }
 
+static inline vm vm_before(vm m)
+{
+    return _kshiftli_mask16(m, 1);
+}
+
 static inline vm vm_first(int n)
 {
     return vf_first(n);
