@@ -1,9 +1,10 @@
 /* See march.cuh: what a list may hold, how its jobs are divided, which kernel. */
 #include "device/cuda/march.cuh"
 
+#include "device/cuda/march_codes.cuh"
 #include "device/cuda/march_kernel.cuh"
 
-enum { FEWEST_SLOTS = 4, MOST_PARTS = 16 };
+enum { MOST_PARTS = 16 };
 
 static_assert(sizeof(em__march) <= 32764, "the parameters of a kernel");
 
@@ -13,23 +14,47 @@ typedef struct march_kernel {
     size_t attention;
 } march_kernel;
 
-/* By the size of a head and the queries that share one of keys; NULL: there is none. */
-template <int D, int G> static const march_kernel *found()
+template <typename W, int D, int G> static const march_kernel *found()
 {
-    static const march_kernel kernel = {em_march_kernel<em_march_bf16, __nv_bfloat16, D, G>,
+    static const march_kernel kernel = {em_march_kernel<W, __nv_bfloat16, D, G>,
                                         sizeof(em_attend_memory<EM_MARCH_WARPS, __nv_bfloat16, D, G>)};
     return &kernel;
 }
 
-static const march_kernel *find(int size, int group)
+/* By the size of a head and the queries that share one of keys; NULL: there is none. */
+template <typename W> static const march_kernel *find(int size, int group)
 {
     switch (size * 16 + group) {
-    case 64 * 16 + 1: return found<64, 1>();
-    case 64 * 16 + 2: return found<64, 2>();
-    case 64 * 16 + 4: return found<64, 4>();
-    case 128 * 16 + 1: return found<128, 1>();
-    case 128 * 16 + 2: return found<128, 2>();
-    case 128 * 16 + 4: return found<128, 4>();
+    case 64 * 16 + 1: return found<W, 64, 1>();
+    case 64 * 16 + 2: return found<W, 64, 2>();
+    case 64 * 16 + 4: return found<W, 64, 4>();
+    case 128 * 16 + 1: return found<W, 128, 1>();
+    case 128 * 16 + 2: return found<W, 128, 2>();
+    case 128 * 16 + 4: return found<W, 128, 4>();
+    default: return NULL;
+    }
+}
+
+/* A kind of weights: see march_weights.cuh for what is asked of it. */
+typedef struct kind {
+    const march_kernel *(*find)(int size, int group);
+    bool (*takes)(const em__gemv *job);
+    size_t (*staged)(const em__gemv *job), (*least)(const em__gemv *job);
+    int (*unit)(const em__gemv *job);
+    void (*set_ring)(em__march *march, size_t bytes);
+} kind;
+
+template <typename W> static const kind *kind_of()
+{
+    static const kind found = {find<W>, W::takes, W::staged, W::least, W::unit, W::set_ring};
+    return &found;
+}
+
+static const kind *find_kind(const em__gemv *job)
+{
+    switch (job->weights) {
+    case EM_BF16: return kind_of<em_march_bf16>();
+    case EM_U32: return kind_of<em_march_codes>();
     default: return NULL;
     }
 }
@@ -48,21 +73,9 @@ bool em__march_takes(const em__cuda *cuda, const em__step_attend *a, const em__g
     if (cuda->major < 9 || a->cache != EM_BF16 || a->kv_heads < 1 || a->kv_heads > cuda->sms ||
         a->heads % a->kv_heads != 0)
         return false;
-    return products->weights == EM_BF16 && find(a->size, a->heads / a->kv_heads) &&
+    const kind *k = find_kind(products);
+    return k && k->find(a->size, a->heads / a->kv_heads) &&
            (int64_t)parts_of(cuda, a) * a->heads * (a->size + 2) <= EM_MARCH_PARTIALS;
-}
-
-/* Weights lie as they are fetched, and groups of rows in one matrix. */
-static bool lies_well(const em__gemv *g)
-{
-    uintptr_t all = (uintptr_t)g->gain | (uintptr_t)g->x;
-    int rows = 0;
-    for (int i = 0; i < EM_GEMV_MATRICES; i++) {
-        all |= (uintptr_t)g->weight[i];
-        rows |= g->end[i] < em_gemv_rows(*g) ? g->end[i] : 0;
-    }
-    return all % 16 == 0 && rows % em_march_bf16::ROWS == 0 && (!g->pair || g->end[0] % em_march_bf16::ROWS == 0) &&
-           g->depth % em_march_bf16::COLUMNS == 0;
 }
 
 static const em__march_job *attention_of(const em__march *march)
@@ -73,10 +86,48 @@ static const em__march_job *attention_of(const em__march *march)
     return NULL;
 }
 
+/* The first product; the list has one. */
+static const em__gemv *product_of(const em__march *march)
+{
+    int i = 0;
+    while (march->jobs[i].attends)
+        i++;
+    return &march->jobs[i].gemv;
+}
+
 static bool same_attention(const em__step_attend *a, const em__step_attend *b)
 {
     return a->heads == b->heads && a->kv_heads == b->kv_heads && a->size == b->size && a->cache == b->cache &&
            a->turned == b->turned && a->at == b->at && a->periods == b->periods && a->step == b->step;
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Bytes of shared memory for x or for attention, of the list's jobs and of `job` (NULL: none); *ring: of the smallest
+ * ring. */
+static size_t room_of(const kind *k, const em__march *march, const em__march_job *job, size_t *ring)
+{
+    size_t room = 0;
+    *ring = 0;
+    for (int i = 0; i <= march->n; i++) {
+        const em__march_job *its = i < march->n ? &march->jobs[i] : job;
+        if (!its)
+            break;
+        const em__step_attend *a = &its->attend;
+        room = larger(room, its->attends ? k->find(a->size, a->heads / a->kv_heads)->attention : k->staged(&its->gemv));
+        *ring = larger(*ring, its->attends ? 0 : k->least(&its->gemv));
+    }
+    return room;
+}
+
+static bool fits(const em__cuda *cuda, const kind *k, const em__march *march, const em__march_job *job)
+{
+    size_t ring;
+    const size_t room = room_of(k, march, job, &ring);
+    return sizeof(em_march_memory) + room + ring <= cuda->shared_bytes;
 }
 
 bool em__march_follows(const em__cuda *cuda, const em__march *march, const em__march_job *job)
@@ -87,11 +138,12 @@ bool em__march_follows(const em__cuda *cuda, const em__march *march, const em__m
     if (job->attends)
         return march->n > 0 && !march->jobs[march->n - 1].attends &&
                (!attention || same_attention(&attention->attend, &job->attend)) &&
-               job->attend.heads * job->attend.size <= EM_MARCH_BOX;
+               job->attend.heads * job->attend.size <= EM_MARCH_BOX &&
+               fits(cuda, find_kind(product_of(march)), march, job);
     const em__gemv *g = &job->gemv;
-    return g->weights == EM_BF16 && lies_well(g) && g->m == 1 && g->out_dtype == EM_F32 && g->x_dtype == EM_F32 &&
-           sizeof(em_march_memory) + em_march_bf16::staged(g) + FEWEST_SLOTS * em_march_bf16::SLOT <=
-               cuda->shared_bytes;
+    const kind *k = find_kind(g);
+    return k && k->takes(g) && (march->n == 0 || product_of(march)->weights == g->weights) && g->m == 1 &&
+           g->out_dtype == EM_F32 && g->x_dtype == EM_F32 && fits(cuda, k, march, job);
 }
 
 static int divide_up(int a, int b)
@@ -100,35 +152,26 @@ static int divide_up(int a, int b)
 }
 
 /* Rows to blocks, in as many tiles as the table of sums asks for. */
-static void divide(em__gemv *g, const em__cuda *cuda)
+static void divide(em__gemv *g, const em__cuda *cuda, int step)
 {
-    const int step = g->pair ? 2 * em_march_bf16::ROWS : em_march_bf16::ROWS;
     int tiles = 1;
     do
         g->per_block = divide_up(divide_up(em_gemv_rows(*g), cuda->sms * tiles++), step) * step;
     while (g->per_block > EM_MARCH_MOST);
 }
 
-/* Divides all products; bytes of shared memory for x and for attention. */
-static size_t divide_all(em__cuda *cuda, em__march *march, size_t room)
-{
-    for (int i = 0; i < march->n; i++)
-        if (!march->jobs[i].attends) {
-            divide(&march->jobs[i].gemv, cuda);
-            const size_t staged = em_march_bf16::staged(&march->jobs[i].gemv);
-            room = staged > room ? staged : room;
-        }
-    return room;
-}
-
 em_status em__march_run(em__cuda *cuda, em__march *march)
 {
     const em__march_job *attention = attention_of(march);
     const em__step_attend *a = &attention->attend;
-    const march_kernel *k = find(a->size, a->heads / a->kv_heads);
-    const size_t room = divide_all(cuda, march, k->attention);
-    const size_t slots = (cuda->shared_bytes - sizeof(em_march_memory) - room) / em_march_bf16::SLOT;
-    march->slots = slots > EM_MARCH_SLOTS ? EM_MARCH_SLOTS : (int)slots;
+    const kind *its = find_kind(product_of(march));
+    const march_kernel *k = its->find(a->size, a->heads / a->kv_heads);
+    size_t least;
+    const size_t room = room_of(its, march, NULL, &least);
+    its->set_ring(march, cuda->shared_bytes - sizeof(em_march_memory) - room);
+    for (int i = 0; i < march->n; i++)
+        if (!march->jobs[i].attends)
+            divide(&march->jobs[i].gemv, cuda, its->unit(&march->jobs[i].gemv));
     march->parts = parts_of(cuda, a);
     march->attention = (int)(attention - march->jobs);
     EM__TRY(em__cuda_check(
@@ -140,7 +183,7 @@ em_status em__march_run(em__cuda *cuda, em__march *march)
     cudaLaunchConfig_t config = {};
     config.gridDim = cuda->sms;
     config.blockDim = (EM_MARCH_WARPS + 1) * 32; /* one fetches */
-    config.dynamicSmemBytes = (size_t)march->slots * em_march_bf16::SLOT + sizeof(em_march_memory) + room;
+    config.dynamicSmemBytes = (size_t)march->ring + sizeof(em_march_memory) + room;
     config.stream = cuda->stream;
     config.attrs = &together;
     config.numAttrs = 1;

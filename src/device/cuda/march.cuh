@@ -1,6 +1,6 @@
 /*
- * Many jobs of a decoder's step for one token by one kernel: products of one row by bf16 (gemv.cuh) and attention
- * (step_attend.cuh), one after the other, a block on each multiprocessor.
+ * Many jobs of a decoder's step for one token by one kernel: products of one row by weights of one kind, bf16 or codes
+ * of 4 bits (gemv.cuh), and attention (step_attend.cuh), one after the other, a block on each multiprocessor.
  *
  * Blocks hand results on by mail: a float and the number of its job in eight bytes, written and read as one. A block
  * reads what it needs until the number is there, so that nothing waits for more than its own operands, and weights of
@@ -50,6 +50,7 @@ typedef struct em__march {
     em__march_desk *desk;
     int n, parts;  /* jobs; blocks for a head of keys, at most */
     int slots;     /* of weights */
+    int ring;      /* bytes of all slots */
     int attention; /* a job that is; all turn by the same angles */
     em__march_job jobs[EM_MARCH_JOBS];
 } em__march;

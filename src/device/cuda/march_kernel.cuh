@@ -32,7 +32,7 @@ __device__ __forceinline__ void em_march_learn(const em__march &m, em_march_memo
 template <typename W>
 __device__ __forceinline__ void em_march_fetch_all(const em__march &m, em_march_memory &memory, char *ring, int lane)
 {
-    em_march_slots at = {m.slots, 0, 0};
+    typename W::fetcher at = W::begin(m);
     em_march_tile t;
 #pragma unroll 1
     for (int j = 0; j < m.n; j++) {
@@ -41,7 +41,7 @@ __device__ __forceinline__ void em_march_fetch_all(const em__march &m, em_march_
         const em__gemv &g = job.gemv;
 #pragma unroll 1
         for (int tile = 0; !job.attends && em_march_cut(g, tile, t); tile++)
-            W::fetch_tile(g, t, memory, ring, at, lane);
+            W::fetch_tile(m, g, t, memory, ring, at, lane);
     }
 }
 
@@ -73,7 +73,7 @@ __device__ __forceinline__ void em_march_stage(const em__march_job &job, int j, 
             if (b < n) {
                 sum = fmaf(x[b].x, x[b].x, fmaf(x[b].y, x[b].y, sum));
                 x[b] = make_float2(x[b].x * gain[b].x, x[b].y * gain[b].y);
-                W::put(memory.room, i + b * STEP, x[b]);
+                W::put(memory.room, g.depth, i + b * STEP, x[b]);
             }
     }
     if (g.norm) {
@@ -130,15 +130,15 @@ __device__ __forceinline__ void em_march_end(const em__march_job &job, int j, co
     const int r = threadIdx.x;
     if (r >= n)
         return;
-    const int entry = g.pair ? r + (r & ~(W::ROWS - 1)) : r, row = first + r;
+    const int row = first + r;
     const float factor = g.norm ? em_march_factor(g, memory) : 1;
-    float v = factor * em_march_total<W>(memory, entry);
+    float v = factor * em_march_total<W>(memory, W::entry(g, r, n, false));
     if (g.bias)
         v += g.bias[row];
     if (g.activation != EM__OP_COPY)
         v = em_gemv_activate((em__op)g.activation, v);
     if (g.pair)
-        v *= factor * em_march_total<W>(memory, entry + W::ROWS);
+        v *= factor * em_march_total<W>(memory, W::entry(g, r, n, true));
     v += em_march_hear(job, j, post, row, residual);
     if (job.heard)
         em_send(post.box(j) + row, v, post.number(j));
@@ -296,7 +296,7 @@ __global__ void __launch_bounds__(EM_MARCH_THREADS + 32) em_march_kernel(const _
 {
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900 /* what it is not asked for elsewhere */
     extern __shared__ __align__(16) char shared[];
-    em_march_memory &memory = *(em_march_memory *)(shared + m.slots * W::SLOT);
+    em_march_memory &memory = *(em_march_memory *)(shared + m.ring);
     if (threadIdx.x == 0) {
         for (int i = 0; i < m.slots; i++) {
             em_barrier_init(&memory.full[i], 1);

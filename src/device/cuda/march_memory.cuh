@@ -10,6 +10,7 @@ static constexpr int EM_MARCH_KNOWN = 16;                    /* jobs in shared m
 /* Shared memory before the slots. */
 struct em_march_memory {
     uint64_t full[EM_MARCH_SLOTS], empty[EM_MARCH_SLOTS];
+    int places[EM_MARCH_SLOTS];         /* where stages of any size lie in the ring */
     int known, done;                    /* jobs that are in `jobs`; jobs that the block has ended */
     em__march_job jobs[EM_MARCH_KNOWN]; /* job j at j mod EM_MARCH_KNOWN */
     alignas(16) float squares[EM_MARCH_WARPS];

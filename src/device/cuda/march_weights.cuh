@@ -40,11 +40,42 @@ struct em_march_bf16 {
     static constexpr int PARTS = 3;
     static constexpr int BLOCK = 32 * PARTS * 2; /* bytes, as are the next */
     static constexpr int ROW = DEPTH * 2 + 64, SLOT = ROWS * ROW;
+    static constexpr int FEWEST = 4; /* slots */
+
+    /* Whether weights lie as they are fetched, and groups of rows in one matrix. */
+    static bool takes(const em__gemv *g)
+    {
+        uintptr_t all = (uintptr_t)g->gain | (uintptr_t)g->x;
+        int rows = 0;
+        for (int i = 0; i < EM_GEMV_MATRICES; i++) {
+            all |= (uintptr_t)g->weight[i];
+            rows |= g->end[i] < em_gemv_rows(*g) ? g->end[i] : 0;
+        }
+        return all % 16 == 0 && rows % ROWS == 0 && (!g->pair || g->end[0] % ROWS == 0) && g->depth % COLUMNS == 0;
+    }
+
+    /* Rows of a block are a multiple of it. */
+    static int unit(const em__gemv *g)
+    {
+        return g->pair ? 2 * ROWS : ROWS;
+    }
 
     /* Bytes of x as it is staged. */
     static size_t staged(const em__gemv *g)
     {
         return (size_t)g->depth / 32 * BLOCK;
+    }
+
+    /* Bytes of the smallest ring for it. */
+    static size_t least(const em__gemv *)
+    {
+        return FEWEST * SLOT;
+    }
+
+    static void set_ring(em__march *m, size_t bytes)
+    {
+        m->slots = bytes / SLOT < EM_MARCH_SLOTS ? (int)(bytes / SLOT) : EM_MARCH_SLOTS;
+        m->ring = m->slots * SLOT;
     }
 
     /* Lanes 0 .. 7 fetch a row each. */
@@ -56,9 +87,17 @@ struct em_march_bf16 {
                           columns * 2, barrier);
     }
 
+    /* The fetching warp's place. */
+    typedef em_march_slots fetcher;
+
+    static __device__ __forceinline__ fetcher begin(const em__march &m)
+    {
+        return {m.slots, 0, 0};
+    }
+
     /* All stages of a tile, by a warp. */
-    static __device__ __forceinline__ void fetch_tile(const em__gemv &g, const em_march_tile &t,
-                                                      em_march_memory &memory, char *ring, em_march_slots &at, int lane)
+    static __device__ __forceinline__ void fetch_tile(const em__march &, const em__gemv &g, const em_march_tile &t,
+                                                      em_march_memory &memory, char *ring, fetcher &at, int lane)
     {
 #pragma unroll 1
         for (int row = 0, column = 0; row < t.rows;) {
@@ -79,7 +118,7 @@ struct em_march_bf16 {
     }
 
     /* x[k], x[k + 1] to their places, in parts. */
-    static __device__ __forceinline__ void put(char *staged, int k, float2 x)
+    static __device__ __forceinline__ void put(char *staged, int, int k, float2 x)
     {
         char *const block = staged + k / 32 * BLOCK;
 #pragma unroll
@@ -115,6 +154,12 @@ struct em_march_bf16 {
             em_march_multiply(sum[b % 2 * 2], its[b].x, its[b].y, w[b].x, w[b].y);
             em_march_multiply(sum[b % 2 * 2 + 1], its[b].z, its[b].w, w[b].z, w[b].w);
         }
+    }
+
+    /* Where a row of the result stands in the table; `second`: its other half, of a pair of n rows. */
+    static __device__ __forceinline__ int entry(const em__gemv &g, int row, int, bool second)
+    {
+        return g.pair ? row + (row & ~(ROWS - 1)) + (second ? ROWS : 0) : row;
     }
 
     /* Where the table has a warp's sum of a row. */
