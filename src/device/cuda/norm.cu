@@ -135,59 +135,54 @@ __global__ void __launch_bounds__(WIDE ? EM_ROW_THREADS<T> : 128) norm_kernel(co
     write_rows(a, a.out + row * a.n, j, step, n, v, w, mean, 1 / sqrt(m.squares / (R)n + a.eps));
 }
 
-/* A row of exactly the block's pieces, without a residual: the same sums with nothing to look out for. Elements stay as
- * they came, so that registers are few and rows on their way many. */
+/* (x - mean) scale by weight and bias, where there are such. */
+template <typename T, int PIECES>
+__device__ __forceinline__ void write_full(const norm_args<T> &a, em_full_row<T, PIECES> &row, float mean, float scale)
+{
+    T *to = a.out + blockIdx.x * a.n;
+    if (a.bias)
+        row.write(to, [&](int j) {
+            const em_piece<T> weight = *(const em_piece<T> *)(a.weight + j), bias = *(const em_piece<T> *)(a.bias + j);
+            return
+                [=](float x, int i) { return __fmaf_rn((x - mean) * scale, (float)weight.at[i], (float)bias.at[i]); };
+        });
+    else if (a.weight)
+        row.write(to, [&](int j) {
+            const em_piece<T> weight = *(const em_piece<T> *)(a.weight + j);
+            return [=](float x, int i) { return (x - mean) * scale * (float)weight.at[i]; };
+        });
+    else
+        row.write(to, [&](int) { return [=](float x, int) { return (x - mean) * scale; }; });
+}
+
+/* A row of exactly the block's pieces, without a residual: the same with nothing to look out for. A lane takes its
+ * distances from its own mean, so that sums and distances go over the lanes at once. */
 template <typename T, int PIECES>
 __global__ void __launch_bounds__(EM_ROW_THREADS<T>, EM_FULL_BLOCKS<T>)
     norm_full_kernel(const __grid_constant__ norm_args<T> a)
 {
-    constexpr int N = EM_PIECE<T>, COUNT = 32 * N * PIECES;
-    typedef em_real_t<T> R;
-    __shared__ moments<R> shared[32];
-    int n = (int)a.n, j = (int)threadIdx.x * N, step = (int)blockDim.x * N;
+    constexpr int COUNT = EM_PIECE<T> * PIECES;
+    __shared__ moments<float> shared[32];
+    const int n = (int)a.n;
     int64_t at[2];
     em_offsets(a.layout, blockIdx.x, at);
     em_grid_wait();
     em_grid_next();
-    em_piece<T> v[PIECES];
-    R sum = 0, squares = 0;
+    em_full_row<T, PIECES> row;
+    row.read(a.x + at[0]);
+    float sum = 0, squares = 0;
+    row.each([&](float x) { sum += x; });
+    const float own = a.centre ? sum / COUNT : 0.0f;
+    row.each([&](float x) { squares = __fmaf_rn(x - own, x - own, squares); });
 #pragma unroll
-    for (int p = 0; p < PIECES; p++)
-        v[p] = em_read_stream(a.x + at[0] + j + p * step);
-#pragma unroll
-    for (int p = 0; p < PIECES; p++)
-#pragma unroll
-        for (int i = 0; i < N; i++)
-            sum += (R)v[p].at[i];
-    sum = em_lanes_sum(sum, 32);
-    R mean = a.centre ? sum / (R)COUNT : (R)0;
-    em_keep_packed(v);
-#pragma unroll
-    for (int p = 0; p < PIECES; p++)
-#pragma unroll
-        for (int i = 0; i < N; i++) {
-            R apart = (R)v[p].at[i] - mean;
-            squares += apart * apart;
-        }
-    em_keep_packed(v);
-    weights<T, PIECES> w;
-    const T *weight = a.weight ? a.weight : a.x + at[0], *bias = a.bias ? a.bias : weight;
-#pragma unroll
-    for (int p = 0; p < PIECES; p++) {
-        w.weight[p] = *(const em_piece<T> *)(weight + j + p * step);
-        w.bias[p] = *(const em_piece<T> *)(bias + j + p * step);
+    for (int step = 1; step < 32; step *= 2) {
+        const float other = __shfl_xor_sync(~0u, sum, step), apart = a.centre ? sum - other : 0.0f;
+        squares += __shfl_xor_sync(~0u, squares, step);
+        squares = __fmaf_rn(apart * apart, 0.5f / (COUNT * step), squares);
+        sum += other;
     }
-    moments<R> m = over_warps(moments<R>{sum, em_lanes_sum(squares, 32), COUNT}, n, a.centre, shared);
-    mean = a.centre ? m.sum / (R)n : (R)0;
-    R scale = 1 / sqrt(m.squares / (R)n + a.eps);
-#pragma unroll
-    for (int p = 0; p < PIECES; p++) {
-        R r[N];
-#pragma unroll
-        for (int i = 0; i < N; i++)
-            r[i] = finished(a, (R)v[p].at[i], w.weight[p].at[i], w.bias[p].at[i], mean, scale);
-        em_write_piece<T>(a.out + blockIdx.x * a.n, r, j + p * step, n, true);
-    }
+    const moments<float> m = over_warps(moments<float>{sum, squares, 32 * COUNT}, n, a.centre, shared);
+    write_full(a, row, a.centre ? m.sum / (float)n : 0.0f, 1 / sqrtf(m.squares / (float)n + a.eps));
 }
 
 /* A block along one row of any length. */
@@ -267,7 +262,7 @@ template <typename T> static em_status run_norm(em_device *device, const em__cal
     else if (cut.pieces == 4)
         kernel = cut.wide ? norm_kernel<T, 4, true> : norm_kernel<T, 4, false>;
     if constexpr (sizeof(T) <= 4)
-        if (em_row_is_full<T>(&cut, a.n) && a.whole && !a.residual)
+        if (em_row_is_full<T>(&cut, a.n) && a.whole && !a.residual && (a.weight || !a.bias))
             kernel = cut.pieces == 2 ? norm_full_kernel<T, 2> : norm_full_kernel<T, 4>;
     a.lanes = cut.lanes;
     return em_launch(cuda, "norm", kernel, (unsigned)em_row_blocks(&cut, a.rows), cut.threads, 0, a);

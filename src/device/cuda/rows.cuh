@@ -73,6 +73,49 @@ template <typename T, int MANY> __device__ __forceinline__ void em_keep_packed(e
         }
 }
 
+/* A block's row of exactly PIECES pieces a thread, kept as it came: registers are few, so rows on their way many. */
+template <typename T, int PIECES> struct em_full_row {
+    em_piece<T> pieces[PIECES];
+
+    static __device__ __forceinline__ int place(int p)
+    {
+        return (int)(threadIdx.x + p * blockDim.x) * EM_PIECE<T>;
+    }
+
+    __device__ __forceinline__ void read(const T *row)
+    {
+#pragma unroll
+        for (int p = 0; p < PIECES; p++)
+            pieces[p] = em_read_stream(row + place(p));
+    }
+
+    /* f(x) for each of the thread's elements. */
+    template <typename F> __device__ __forceinline__ void each(F f)
+    {
+        em_keep_packed(pieces);
+#pragma unroll
+        for (int p = 0; p < PIECES; p++)
+#pragma unroll
+            for (int i = 0; i < EM_PIECE<T>; i++)
+                f((em_real_t<T>)pieces[p].at[i]);
+    }
+
+    /* f(j)(x, i) for element i of the piece from element j on, rounded, to the row at `to`. */
+    template <typename F> __device__ __forceinline__ void write(T *to, F f)
+    {
+        em_keep_packed(pieces);
+#pragma unroll
+        for (int p = 0; p < PIECES; p++) {
+            em_piece<T> out;
+            const auto made = f(place(p));
+#pragma unroll
+            for (int i = 0; i < EM_PIECE<T>; i++)
+                out.at[i] = (T)made((em_real_t<T>)pieces[p].at[i], i);
+            *(em_piece<T> *)(to + place(p)) = out;
+        }
+    }
+};
+
 /* Pieces from element j on, `step` elements apart, of a row of n; what is past its end is left alone. `whole`: pieces
  * are vectors, none is cut. All are asked for before any is looked at. */
 template <typename T, int MANY>

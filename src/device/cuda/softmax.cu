@@ -29,13 +29,13 @@ __device__ __forceinline__ double power(double x)
     return exp(x);
 }
 
-/* exp(x) of an element of T, at most 1: what is rounded to 11 bits needs no more than the unit gives; small ones
- * of bf16 are denormal. */
+/* exp(x) of an element of T, at most 1. Of halves it is 2^24 fold, and what the unit gives is enough: without subnormal
+ * numbers it is faster, and so those of bf16 are there still. */
 template <typename T> __device__ __forceinline__ em_real_t<T> element_power(em_real_t<T> x)
 {
     if constexpr (sizeof(T) == 2) {
         float e;
-        asm("ex2.approx.f32 %0, %1;" : "=f"(e) : "f"(x * 1.44269504f));
+        asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(e) : "f"(__fmaf_rn(x, 1.44269504f, 24.0f)));
         return e;
     } else {
         return power(x);
@@ -110,50 +110,48 @@ __global__ void __launch_bounds__(WIDE ? EM_ROW_THREADS<T> : 128)
     }
 }
 
-/* A row of exactly the block's pieces: the same with nothing to look out for. Elements stay as they came, and powers
- * are taken twice, so that registers are few and rows on their way many. */
+__device__ __forceinline__ __half2 pair_of(__half x)
+{
+    return __half2half2(x);
+}
+
+__device__ __forceinline__ __nv_bfloat162 pair_of(__nv_bfloat16 x)
+{
+    return __bfloat162bfloat162(x);
+}
+
+/* The largest of the thread's halves, two at a time; NaN are passed over. */
+template <typename T, int PIECES> __device__ __forceinline__ float top_of(const em_full_row<T, PIECES> &row)
+{
+    auto top = pair_of((T)-INFINITY);
+#pragma unroll
+    for (int p = 0; p < PIECES; p++)
+#pragma unroll
+        for (int i = 0; i < EM_PIECE<T>; i += 2)
+            top = __hmax2(top, *(const decltype(top) *)&row.pieces[p].at[i]);
+    return fmaxf((float)top.x, (float)top.y);
+}
+
+/* A row of exactly the block's pieces: the same with nothing to look out for, and powers are taken twice. */
 template <typename T, int PIECES>
 __global__ void __launch_bounds__(EM_ROW_THREADS<T>, EM_FULL_BLOCKS<T>)
     softmax_full_kernel(const __grid_constant__ softmax_args<T> a)
 {
-    constexpr int N = EM_PIECE<T>;
-    typedef em_real_t<T> R;
-    __shared__ pair<R> shared[32];
-    int j = (int)threadIdx.x * N, step = (int)blockDim.x * N;
+    __shared__ pair<float> shared[32];
     int64_t at[1];
     em_offsets(a.layout, blockIdx.x, at);
     em_grid_wait();
     em_grid_next();
-    em_piece<T> v[PIECES];
-    R top = -(R)INFINITY, sum = 0;
-#pragma unroll
-    for (int p = 0; p < PIECES; p++)
-        v[p] = em_read_once(a.x + at[0] + j + p * step);
-#pragma unroll
-    for (int p = 0; p < PIECES; p++)
-#pragma unroll
-        for (int i = 0; i < N; i++)
-            top = (R)v[p].at[i] > top ? (R)v[p].at[i] : top;
-    top = em_lanes_max(top, 32);
-    R base = top == -(R)INFINITY ? (R)0 : top;
-    em_keep_packed(v);
-#pragma unroll
-    for (int p = 0; p < PIECES; p++)
-#pragma unroll
-        for (int i = 0; i < N; i++)
-            sum += element_power<T>((R)v[p].at[i] - base);
-    em_keep_packed(v);
-    pair<R> all = over_warps(pair<R>{top, em_lanes_sum(sum, 32)}, shared);
-    R scale = top == all.top ? (R)1 : share(top, all.top);
-    scale /= all.top == -(R)INFINITY ? all.top - all.top : all.sum; /* NaN: nothing but -infinity */
-#pragma unroll
-    for (int p = 0; p < PIECES; p++) {
-        R r[N];
-#pragma unroll
-        for (int i = 0; i < N; i++)
-            r[i] = element_power<T>((R)v[p].at[i] - base) * scale;
-        em_write_piece<T>(a.out + blockIdx.x * a.n, r, j + p * step, (int)a.n, true);
-    }
+    em_full_row<T, PIECES> row;
+    row.read(a.x + at[0]);
+    float sum = 0;
+    const float top = em_lanes_max(top_of(row), 32), base = top == -INFINITY ? 0.0f : top;
+    row.each([&](float x) { sum += element_power<T>(x - base); });
+    const pair<float> all = over_warps(pair<float>{top, em_lanes_sum(sum, 32)}, shared);
+    float scale = top == all.top ? 1.0f : share(top, all.top);
+    scale /= all.top == -INFINITY ? all.top - all.top : all.sum; /* NaN: nothing but -infinity */
+    row.write(a.out + blockIdx.x * a.n,
+              [&](int) { return [=](float x, int) { return element_power<T>(x - base) * scale; }; });
 }
 
 /* The pair with elements of v; those past the end are -infinity. */
