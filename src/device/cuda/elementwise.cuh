@@ -246,7 +246,7 @@ static bool em_by_packets(em_inputs<N> *in, const int (&sizes)[N], const void *o
     return true;
 }
 
-/* Packets a thread: two where little is done to many small elements. */
+/* Packets a thread: two of small elements where that was measured to help. */
 template <class F> constexpr int em_packets = 1;
 
 template <class F, int V> static em_status em_map_launch(em__cuda *cuda, const em__call *call, em_inputs<F::N> *in)
@@ -314,6 +314,7 @@ constexpr bool em_is_light(int op)
     return op == EM__OP_ADD || op == EM__OP_SUB || op == EM__OP_MUL || op == EM__OP_MAXIMUM || op == EM__OP_MINIMUM;
 }
 template <int OP, int T> constexpr int em_packets<em_f2<OP, T>> = em_bytes(T) == 2 && em_is_light(OP) ? 2 : 1;
+template <int OP, int T> constexpr int em_packets<em_f1<OP, T>> = em_bytes(T) == 2 && OP == EM__OP_GELU ? 2 : 1;
 
 /* F's: all ops of a list, told apart when they run. */
 #define EM_ANY_OF(NAME, COUNT, RESULT, VALUE, PARAMETERS, LIST, CASE)                                                  \
