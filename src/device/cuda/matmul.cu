@@ -2,7 +2,7 @@
 #include "device/cuda/matmul.cuh"
 
 #include "device/cuda/finish.h"
-#include "device/cuda/matmul_kernel.cuh"
+#include "device/cuda/matmul_turns.cuh"
 #include "device/cuda/tensor_map.cuh"
 
 /* A tile's kernels and what is known of it. */
@@ -12,6 +12,7 @@ typedef struct tile {
     int rows, columns, resident, threads, stage_bytes, sum_bytes;
     /* nanoseconds, as measured on an H200: of a step of depth; of beginning and end, alone and of a divided depth */
     int step, ends, ends_divided;
+    bool turns; /* matmul_turns.cuh */
 } tile;
 
 template <int WARPGROUPS, int COLUMNS, int RESIDENT> static tile tile_of(int step, int ends, int ends_divided)
@@ -27,7 +28,8 @@ template <int WARPGROUPS, int COLUMNS, int RESIDENT> static tile tile_of(int ste
             S::SUM_BYTES,
             step,
             ends,
-            ends_divided};
+            ends_divided,
+            false};
 }
 
 /* One that has whole heads. */
@@ -40,7 +42,22 @@ template <int WARPGROUPS, int COLUMNS, int RESIDENT> static tile tile_of_heads(i
     return t;
 }
 
+/* Of warpgroups that take turns: of pairs, or of heads. */
+template <int COLUMNS, bool HEADS> static tile tile_of_turns(int step, int ends)
+{
+    typedef turn_shape<__nv_bfloat16, COLUMNS> S;
+    tile t = {{NULL, NULL}, {NULL, NULL}, S::ROWS, S::COLUMNS, 1, S::THREADS, S::STAGE_BYTES, 0, step, ends, 0, true};
+    if constexpr (HEADS) {
+        t.heads[0] = turns_kernel<S, 64>;
+        t.heads[1] = turns_kernel<S, 128>;
+    } else {
+        t.kernel[0] = turns_kernel<S, 0>;
+    }
+    return t;
+}
+
 static const tile tiles[] = {
+    tile_of_turns<192, false>(450, 4500),      tile_of_turns<128, true>(310, 4500),
     tile_of<1, 32, 2>(180, 1700, 2520),        tile_of<1, 64, 2>(220, 1850, 3140),
     tile_of_heads<1, 128, 2>(260, 2340, 5070), tile_of<2, 64, 2>(295, 1950, 3990),
     tile_of<2, 96, 2>(325, 3510, 5320),        tile_of_heads<2, 128, 2>(380, 3230, 5950),
@@ -95,6 +112,8 @@ static double cost(const em__cuda *cuda, const em__matmul *job, const choice *c)
     const tile *t = c->of;
     const int64_t at_once = c->cluster == 4 ? cuda->sms * 7 / 8 : cuda->sms;
     const int64_t each = divide_up(blocks_of(job, c), at_once), rounds = divide_up(each, t->resident);
+    if (t->turns) /* what ends a tile is hidden but for the last */
+        return (double)(divide_up(blocks_of(job, c), cuda->sms) * steps_of(job, c)) * t->step + t->ends;
     const double step = c->cluster > 1 ? 1.2 * t->step : t->step;
     double ends = c->cluster > 1 ? t->ends_divided : t->ends;
     if (job->activation != EM__OP_COPY)
@@ -104,8 +123,17 @@ static double cost(const em__cuda *cuda, const em__matmul *job, const choice *c)
 
 typedef void (*kernel_fn)(const arguments);
 
+static bool is_gate(em__op op)
+{
+    return op == EM__OP_SILU || op == EM__OP_GELU || op == EM__OP_GELU_TANH;
+}
+
+/* NULL: the tile is not for this job. */
 static kernel_fn kernel_of(const em__matmul *job, const tile *t)
 {
+    if (t->turns && !job->heads &&
+        (!job->pair || job->out_dtype != job->dtype || job->matrix[0].n % 4 || !is_gate(job->activation)))
+        return NULL;
     return job->heads ? t->heads[job->heads->size == 128] : t->kernel[job->dtype == EM_F16];
 }
 
@@ -116,7 +144,8 @@ static choice choose(const em__cuda *cuda, const em__matmul *job)
     for (const tile &t : tiles)
         for (int cluster = 1; cluster <= 4; cluster *= 2) {
             const choice c = {&t, cluster};
-            if ((cluster > 1 && (job->heads || divide_up(job->k, DEEP) < 2 * cluster)) || !kernel_of(job, &t))
+            if ((cluster > 1 && (t.turns || job->heads || divide_up(job->k, DEEP) < 2 * cluster)) ||
+                !kernel_of(job, &t))
                 continue;
             const double now = cost(cuda, job, &c);
             if (!best.of || now < least) {
@@ -202,7 +231,7 @@ bool em__matmul_pays(const em__cuda *cuda, const em__matmul *job)
 
 bool em__matmul_aligned(const em__matmul *job)
 {
-    uintptr_t all = (uintptr_t)job->x;
+    uintptr_t all = (uintptr_t)job->x | (job->pair ? (uintptr_t)job->matrix[0].out : 0);
     for (int i = 0; i < job->matrices; i++)
         all |= (uintptr_t)job->matrix[i].weight;
     return all % 16 == 0;
@@ -255,6 +284,7 @@ static bool fill(arguments *a, const em__matmul *job, const choice *c)
     a->m = (int)job->m;
     a->steps = (int)divide_up(job->k, DEEP);
     a->row_tiles = (int)divide_up(job->m, c->of->rows);
+    a->tiles = a->row_tiles * a->first[a->matrices];
     a->op = (int)job->activation;
     a->cluster = c->cluster;
     a->pair = job->pair;
@@ -281,7 +311,9 @@ static em_status run_as(em__cuda *cuda, const em__matmul *job, const choice *c, 
     EM__TRY(em__cuda_check(
         cuda, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)cuda->shared_bytes - 1024),
         what));
-    return em_launch_clusters(cuda, what, kernel, (unsigned)c->cluster, (unsigned)blocks_of(job, c),
+    const int64_t blocks = blocks_of(job, c);
+    return em_launch_clusters(cuda, what, kernel, (unsigned)c->cluster,
+                              (unsigned)(c->of->turns && blocks > cuda->sms ? cuda->sms : blocks),
                               (unsigned)c->of->threads, shared, a);
 }
 

@@ -64,7 +64,7 @@ bool em__matmul_takes(const em__cuda *cuda, const em__matmul *job);
 /* Whether it is no slower than cuBLASLt and what would follow that, as measured. Of a job that is taken. */
 bool em__matmul_pays(const em__cuda *cuda, const em__matmul *job);
 
-/* Whether x and the weights lie at multiples of 16 bytes, as they must. */
+/* Whether x, the weights and the result of a pair lie at multiples of 16 bytes, as they must. */
 bool em__matmul_aligned(const em__matmul *job);
 
 /* Asks for the launch. */

@@ -46,7 +46,7 @@ typedef struct arguments {
     matrix of[EM_MATMUL_MATRICES];
     em__matmul_heads heads;
     int first[EM_MATMUL_MATRICES + 1]; /* tile of columns with which a matrix begins */
-    int m, steps, row_tiles, op, matrices;
+    int m, steps, row_tiles, tiles, op, matrices;
     int cluster, stages; /* blocks that divide the depth among them */
     int x_box;           /* rows of x that the copy engine brings */
     bool pair, constant;

@@ -11,9 +11,9 @@
 
 enum { DEEP = 64 };
 
-template <typename SHAPE> __device__ __forceinline__ place place_of(const arguments &a)
+template <typename SHAPE> __device__ __forceinline__ place place_of(const arguments &a, int block)
 {
-    const int group = blockIdx.x / a.cluster, rank = blockIdx.x % a.cluster, tile = group / a.row_tiles;
+    const int group = block / a.cluster, rank = block % a.cluster, tile = group / a.row_tiles;
     place p = {0, 0, 0, a.steps * rank / a.cluster, a.steps * (rank + 1) / a.cluster, rank};
     while (tile >= a.first[p.matrix + 1])
         p.matrix++;
@@ -168,7 +168,7 @@ __global__ void __launch_bounds__(SHAPE::THREADS, SHAPE::RESIDENT) matmul_kernel
     extern __shared__ char memory[];
     __shared__ uint64_t full[MOST_STAGES], empty[MOST_STAGES];
     char *stages = memory + (-em_shared(memory) & 1023);
-    const place p = place_of<SHAPE>(a);
+    const place p = place_of<SHAPE>(a, blockIdx.x);
     if (threadIdx.x == SHAPE::WORKERS) {
         em_tile_prefetch(&a.x);
         em_tile_prefetch(&a.w[p.matrix]);
