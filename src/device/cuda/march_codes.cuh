@@ -192,11 +192,11 @@ struct em_march_codes {
         __syncwarp();
         char *const to = ring + at;
         if (lane < s.rows)
-            em_march_copy(to + lane * stride,
-                          g.weight[s.matrix] + (int64_t)(s.first + lane) * all + block * (BLOCK / 2), row, full);
+            em_bulk_load(to + lane * stride, g.weight[s.matrix] + (int64_t)(s.first + lane) * all + block * (BLOCK / 2),
+                         row, full);
         if (extra && lane < 2)
-            em_march_copy(to + s.rows * stride + lane * extra,
-                          (lane ? g.biases : g.scales)[s.matrix] + (int64_t)s.first * scales, extra, full);
+            em_bulk_load(to + s.rows * stride + lane * extra,
+                         (lane ? g.biases : g.scales)[s.matrix] + (int64_t)s.first * scales, extra, full);
         f.head = at + bytes;
         f.live++;
         f.at.step();

@@ -15,15 +15,6 @@
 #include "device/cuda/march_memory.cuh"
 #include "device/cuda/wgmma.cuh"
 
-/* A run of bytes to shared memory, by the copy engine; the barrier counts them. */
-__device__ __forceinline__ void em_march_copy(void *to, const char *from, int bytes, uint64_t *barrier)
-{
-    asm volatile(
-        "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(em_shared(to)),
-        "l"(from), "r"(bytes), "r"(em_shared(barrier))
-        : "memory");
-}
-
 /* sum[0], sum[1] += A's row of the lane's part of x by B's columns 2 (lane % 4), + 1. */
 __device__ __forceinline__ void em_march_multiply(float (&sum)[2], uint32_t a0, uint32_t a2, uint32_t b0, uint32_t b1)
 {
@@ -83,8 +74,8 @@ struct em_march_bf16 {
                                                  int columns, uint64_t *barrier, int lane)
     {
         if (lane < ROWS && at.first + lane < at.end)
-            em_march_copy(slot + lane * ROW, g.weight[at.matrix] + ((int64_t)(at.first + lane) * g.depth + column) * 2,
-                          columns * 2, barrier);
+            em_bulk_load(slot + lane * ROW, g.weight[at.matrix] + ((int64_t)(at.first + lane) * g.depth + column) * 2,
+                         columns * 2, barrier);
     }
 
     /* The fetching warp's place. */

@@ -129,14 +129,6 @@ __device__ __forceinline__ int tile_of(const place &p, int i)
     return (2 * i + p.group + p.rank) % CHUNKS;
 }
 
-__device__ __forceinline__ void load_row(void *to, const void *from, int bytes, uint64_t *barrier)
-{
-    asm volatile(
-        "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(em_shared(to)),
-        "l"(from), "r"(bytes), "r"(em_shared(barrier))
-        : "memory");
-}
-
 /* A layer's rows of numbers, and word of its maps. */
 template <typename F> __device__ void fetch_ends(const em__stack &a, const place &p, memory<F> *m, shared *s, int l)
 {
@@ -150,13 +142,13 @@ template <typename F> __device__ void fetch_ends(const em__stack &a, const place
         em_barrier_wait(&s->gone[l % 2], (l / 2 - 1) & 1);
     em_barrier_expect(come, sizeof *to);
     for (int i = 0; i < 3; i++)
-        load_row(to->qkv[i], (const T *)layer.qkv_bias + i * WIDTH + column, BYTES, come);
-    load_row(to->out, (const T *)layer.out_bias + column, BYTES, come);
-    load_row(to->down, (const T *)layer.down_bias + column, BYTES, come);
-    load_row(to->up, (const T *)layer.up_bias + 4 * column, 4 * BYTES, come);
+        em_bulk_load(to->qkv[i], (const T *)layer.qkv_bias + i * WIDTH + column, BYTES, come);
+    em_bulk_load(to->out, (const T *)layer.out_bias + column, BYTES, come);
+    em_bulk_load(to->down, (const T *)layer.down_bias + column, BYTES, come);
+    em_bulk_load(to->up, (const T *)layer.up_bias + 4 * column, 4 * BYTES, come);
     for (int i = 0; i < 2; i++) {
-        load_row(to->gain[i], layer.gain[i], WIDTH * sizeof(T), come);
-        load_row(to->bias[i], layer.bias[i], WIDTH * sizeof(T), come);
+        em_bulk_load(to->gain[i], layer.gain[i], WIDTH * sizeof(T), come);
+        em_bulk_load(to->bias[i], layer.bias[i], WIDTH * sizeof(T), come);
     }
     for (int i = 0; i < EM_STACK_WEIGHTS; i++)
         em_tile_prefetch(&layer.w[i]);

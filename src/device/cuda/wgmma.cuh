@@ -54,6 +54,15 @@ __device__ __forceinline__ void em_fence_async()
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
+/* A run of bytes into shared memory: they, and both places, are multiples of 16. The barrier counts them. */
+__device__ __forceinline__ void em_bulk_load(void *to, const void *from, int bytes, uint64_t *barrier)
+{
+    asm volatile(
+        "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(em_shared(to)),
+        "l"(from), "r"(bytes), "r"(em_shared(barrier))
+        : "memory");
+}
+
 /* A tile of a matrix, its corner at (x, y), into shared memory; what lies outside is 0. The barrier counts bytes. */
 __device__ __forceinline__ void em_tile_load(void *to, const CUtensorMap *map, int x, int y, uint64_t *barrier)
 {
