@@ -41,12 +41,13 @@ typedef struct kind {
     bool (*takes)(const em__gemv *job);
     size_t (*staged)(const em__gemv *job), (*least)(const em__gemv *job);
     int (*unit)(const em__gemv *job);
+    void (*cut)(em__gemv *job);
     void (*set_ring)(em__march *march, size_t bytes);
 } kind;
 
 template <typename W> static const kind *kind_of()
 {
-    static const kind found = {find<W>, W::takes, W::staged, W::least, W::unit, W::set_ring};
+    static const kind found = {find<W>, W::takes, W::staged, W::least, W::unit, W::cut, W::set_ring};
     return &found;
 }
 
@@ -130,15 +131,35 @@ static bool fits(const em__cuda *cuda, const kind *k, const em__march *march, co
     return sizeof(em_march_memory) + room + ring <= cuda->shared_bytes;
 }
 
+/* Gives jobs their boxes: a line of the cache is of one job. The floats of all. */
+static int place_boxes(em__march *march)
+{
+    int mail = 0;
+    for (int i = 0; i < march->n; i++) {
+        march->jobs[i].box = mail;
+        if (march->jobs[i].heard)
+            mail += (em_march_results(&march->jobs[i]) + 31) / 32 * 32;
+    }
+    return mail;
+}
+
+/* Whether there are boxes for the list when a job follows, which hears the last one. */
+static bool has_boxes(const em__march *march)
+{
+    int64_t mail = 0;
+    for (int i = 0; i < march->n; i++)
+        mail += (int64_t)em_march_results(&march->jobs[i]) + 31;
+    return mail <= EM_MARCH_MAIL;
+}
+
 bool em__march_follows(const em__cuda *cuda, const em__march *march, const em__march_job *job)
 {
     const em__march_job *attention = attention_of(march);
-    if (march->n == EM_MARCH_JOBS || (march->n > 0 && job->x_from != 1))
+    if (march->n == EM_MARCH_JOBS || (march->n > 0 && job->x_from != 1) || !has_boxes(march))
         return false;
     if (job->attends)
         return march->n > 0 && !march->jobs[march->n - 1].attends &&
                (!attention || same_attention(&attention->attend, &job->attend)) &&
-               job->attend.heads * job->attend.size <= EM_MARCH_BOX &&
                fits(cuda, find_kind(product_of(march)), march, job);
     const em__gemv *g = &job->gemv;
     const kind *k = find_kind(g);
@@ -160,29 +181,53 @@ static void divide(em__gemv *g, const em__cuda *cuda, int step)
     while (g->per_block > EM_MARCH_MOST);
 }
 
+/* The kernel of the list, which may take all shared memory from now on. */
+static const march_kernel *kernel_of(const em__cuda *cuda, const em__march *march, cudaError_t *error)
+{
+    const em__step_attend *a = &attention_of(march)->attend;
+    const march_kernel *k = find_kind(product_of(march))->find(a->size, a->heads / a->kv_heads);
+    *error = cudaFuncSetAttribute(k->kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)cuda->shared_bytes);
+    return k;
+}
+
+bool em__march_fits(const em__cuda *cuda, const em__march *march)
+{
+    int blocks = 0, sms = 0;
+    cudaError_t error;
+    const march_kernel *k = kernel_of(cuda, march, &error);
+    if (!error)
+        error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, k->kernel, EM_MARCH_ALL, cuda->shared_bytes);
+    if (!error)
+        error = cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, cuda->ordinal);
+    if (error)
+        cudaGetLastError();
+    return !error && blocks * sms >= cuda->sms;
+}
+
 em_status em__march_run(em__cuda *cuda, em__march *march)
 {
     const em__march_job *attention = attention_of(march);
-    const em__step_attend *a = &attention->attend;
     const kind *its = find_kind(product_of(march));
-    const march_kernel *k = its->find(a->size, a->heads / a->kv_heads);
+    cudaError_t error;
+    const march_kernel *k = kernel_of(cuda, march, &error);
+    EM__TRY(em__cuda_check(cuda, error, "a decoder's step"));
     size_t least;
     const size_t room = room_of(its, march, NULL, &least);
     its->set_ring(march, cuda->shared_bytes - sizeof(em_march_memory) - room);
     for (int i = 0; i < march->n; i++)
-        if (!march->jobs[i].attends)
+        if (!march->jobs[i].attends) {
             divide(&march->jobs[i].gemv, cuda, its->unit(&march->jobs[i].gemv));
-    march->parts = parts_of(cuda, a);
+            its->cut(&march->jobs[i].gemv);
+        }
+    march->mail = place_boxes(march);
+    march->parts = parts_of(cuda, &attention->attend);
     march->attention = (int)(attention - march->jobs);
-    EM__TRY(em__cuda_check(
-        cuda, cudaFuncSetAttribute(k->kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)cuda->shared_bytes),
-        "a decoder's step"));
     cudaLaunchAttribute together = {};
     together.id = cudaLaunchAttributeCooperative;
     together.val.cooperative = 1;
     cudaLaunchConfig_t config = {};
     config.gridDim = cuda->sms;
-    config.blockDim = (EM_MARCH_WARPS + 1) * 32; /* one fetches */
+    config.blockDim = EM_MARCH_ALL;
     config.dynamicSmemBytes = (size_t)march->ring + sizeof(em_march_memory) + room;
     config.stream = cuda->stream;
     config.attrs = &together;

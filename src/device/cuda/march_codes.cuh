@@ -12,21 +12,21 @@
  * of their own. Where x is not finite the sum is NaN.
  *
  * x lies as digits, [block][half][quarter of the columns][digit][16], as lanes want them; then units of the groups,
- * then the sums of the groups, [512 columns][part][8].
+ * then the sums of the groups, [512 columns][part][8], then zeros.
  */
 #ifndef EM_DEVICE_CUDA_MARCH_CODES_CUH
 #define EM_DEVICE_CUDA_MARCH_CODES_CUH
 
 #include "device/cuda/march_weights.cuh"
 
-/* d += 16 rows of unsigned bytes by 8 columns of signed ones, exactly. */
+/* d = c + 16 rows of unsigned bytes by 8 columns of signed ones, exactly. */
 __device__ __forceinline__ void em_march_multiply_codes(int (&d)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3,
-                                                        uint32_t b0, uint32_t b1)
+                                                        uint32_t b0, uint32_t b1, const int (&c)[4])
 {
     asm("mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-        "{%0, %1, %2, %3};"
-        : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
-        : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+        "{%10, %11, %12, %13};"
+        : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+        : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1), "r"(c[0]), "r"(c[1]), "r"(c[2]), "r"(c[3]));
 }
 
 /* sum += 16 rows of bf16, eight columns of them, by x's. */
@@ -37,29 +37,32 @@ __device__ __forceinline__ void em_march_multiply_biases(float (&sum)[4], uint32
         : "r"(a0), "r"(a1), "r"(b));
 }
 
-/* 16 bytes where the lane is one of those that have some; its registers stay as they are where not. */
-__device__ __forceinline__ void em_march_load(uint4 &v, uint32_t at, int there)
+/* True in one lane of the warp. */
+__device__ __forceinline__ bool em_march_elect()
 {
+    uint32_t mine;
     asm volatile("{\n"
-                 ".reg .pred there;\n"
-                 "setp.ne.s32 there, %5, 0;\n"
-                 "@there ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];\n"
+                 ".reg .pred mine;\n"
+                 "elect.sync _|mine, 0xffffffff;\n"
+                 "selp.u32 %0, 1, 0, mine;\n"
                  "}"
-                 : "+r"(v.x), "+r"(v.y), "+r"(v.z), "+r"(v.w)
-                 : "r"(at), "r"(there));
+                 : "=r"(mine));
+    return mine != 0;
 }
 
 struct em_march_codes {
-    static constexpr int BLOCK = 128, BLOCKS = 10, GROUP = 64, DIGITS = 3, HALF = 4 * DIGITS * 16;
+    static constexpr int FETCHERS = 1; /* warps */
+    static constexpr int BLOCK = 128, BLOCKS = 20, GROUP = 64, DIGITS = 3, HALF = 4 * DIGITS * 16;
     static constexpr int PAD = 64;                   /* bytes, behind a row of codes: lanes meet in no bank */
     static constexpr float UNITS = 8355000;          /* of the largest |x|; digits reach 8355711 */
     static constexpr float LEAST = 1e-30f;           /* the largest |x| of a group is taken for that, at least */
     static constexpr unsigned INFINITE = 0x7f800000; /* bits of a float */
 
-    /* Rows of a step: its stages are in the ring at the same time. */
+    /* Rows of a step: all its stages are in the ring at the same time. */
     static __host__ __device__ __forceinline__ int rows_of(int depth)
     {
-        return depth <= 4096 ? 32 : 16;
+        const int rows = (120 << 10) / (depth / 16 * 9);
+        return rows < 32 ? rows : 32;
     }
 
     /* Blocks of a stage. */
@@ -79,10 +82,16 @@ struct em_march_codes {
         return units_at(depth) + depth / GROUP * 4;
     }
 
-    /* Bytes of x as it is staged. */
-    static __host__ __device__ __forceinline__ size_t staged(const em__gemv *g)
+    /* 16 bytes of zeros. */
+    static __host__ __device__ __forceinline__ int zeros_at(int depth)
     {
-        return (size_t)(sums_at(g->depth) + g->depth / 512 * 48);
+        return sums_at(depth) + depth / 512 * 48;
+    }
+
+    /* Bytes of x as it is staged. */
+    static size_t staged(const em__gemv *g)
+    {
+        return (size_t)zeros_at(g->depth) + 16;
     }
 
     /* Bytes of a row of scales; codes have eight times as many, biases as many. */
@@ -97,7 +106,8 @@ struct em_march_codes {
         uintptr_t all = (uintptr_t)g->gain | (uintptr_t)g->x;
         for (int i = 0; i < EM_GEMV_MATRICES; i++)
             all |= (uintptr_t)g->weight[i] | (uintptr_t)g->scales[i] | (uintptr_t)g->biases[i];
-        return g->scale == EM_BF16 && 1 << g->shift == GROUP && all % 16 == 0 && g->depth % 512 == 0;
+        return g->scale == EM_BF16 && 1 << g->shift == GROUP && all % 16 == 0 && g->depth % 512 == 0 &&
+               rows_of(g->depth) > 0;
     }
 
     /* Rows of a block are a multiple of it. */
@@ -114,6 +124,10 @@ struct em_march_codes {
         return rows * (all + BLOCKS * (BLOCK / 2) + PAD + 4 * (size_t)scales_of(g->depth));
     }
 
+    static void cut(em__gemv *)
+    {
+    }
+
     static void set_ring(em__march *m, size_t bytes)
     {
         m->slots = EM_MARCH_SLOTS;
@@ -125,17 +139,43 @@ struct em_march_codes {
         int matrix, first, rows;
     };
 
-    static __device__ __forceinline__ step find(const em__gemv &g, const em_march_tile &t, int row)
-    {
-        if (g.pair) {
-            const int half = t.rows / 2, matrix = row >= half;
-            row -= matrix * half;
-            return {matrix, t.first / 2 + row, min(rows_of(g.depth), half - row)};
+    /* What all steps of a tile have in common. */
+    struct walk {
+        int depth, most; /* most: blocks of a stage */
+        int together;    /* rows of a step, at most */
+        int first, rows, half, end[2];
+
+        __device__ __forceinline__ walk(const em__gemv &g, const em_march_tile &t)
+            : depth(g.depth), most(blocks_of(depth)), together(rows_of(depth)), first(g.pair ? t.first / 2 : t.first),
+              rows(t.rows), half(g.pair ? t.rows / 2 : 0), end{g.end[0], g.end[1]}
+        {
         }
-        const int at = t.first + row, matrix = at < g.end[0] ? 0 : at < g.end[1] ? 1 : 2;
-        return {matrix, at - (matrix ? g.end[matrix - 1] : 0),
-                min(rows_of(g.depth), min(t.rows - row, g.end[matrix] - at))};
-    }
+
+        /* Blocks of a row. */
+        __device__ __forceinline__ int all() const
+        {
+            return depth / BLOCK;
+        }
+
+        /* Bytes of a row of scales. */
+        __device__ __forceinline__ int scales() const
+        {
+            return scales_of(depth);
+        }
+
+        __device__ __forceinline__ step at(int row) const
+        {
+            const int here = first + row;
+            if (half)
+                return {row >= half, row >= half ? here - half : here,
+                        min(together, row >= half ? rows - row : half - row)};
+            if (here < end[0])
+                return {0, here, min(together, min(rows - row, end[0] - here))};
+            if (here < end[1])
+                return {1, here - end[0], min(together, min(rows - row, end[1] - here))};
+            return {2, here - end[1], min(together, rows - row)};
+        }
+    };
 
     /* Where a row of the result stands in the table; `second`: its other half, of a pair of n rows. */
     static __device__ __forceinline__ int entry(const em__gemv &, int row, int n, bool second)
@@ -146,6 +186,13 @@ struct em_march_codes {
     static __device__ __forceinline__ int at_table(int row, int warp)
     {
         return row * EM_MARCH_WARPS + warp;
+    }
+
+    typedef em_march_slots reader;
+
+    static __device__ __forceinline__ reader begin_reading(const em__march &m)
+    {
+        return {m.slots, 0, 0};
     }
 
     /* The fetching warp's place: the next stage, the oldest one that is not known to be free, where the next begins. */
@@ -178,179 +225,267 @@ struct em_march_codes {
         }
     }
 
-    static __device__ __forceinline__ void fetch(const em__march &m, const em__gemv &g, const step &s, int block,
-                                                 int blocks, em_march_memory &memory, char *ring, fetcher &f, int lane)
+    /* Stages of a step: what `from` has from a block on. */
+    static __device__ __forceinline__ void fetch(const em__march &m, const em__gemv &g, const walk &w, const step &s,
+                                                 em_march_memory &memory, char *ring, fetcher &f)
     {
-        const int row = blocks * (BLOCK / 2), all = g.depth / 2, scales = scales_of(g.depth), stride = row + PAD;
-        const int extra = block == 0 ? s.rows * scales : 0, bytes = s.rows * stride + 2 * extra;
-        uint64_t *const full = &memory.full[f.at.slot];
-        const int at = make_room(m, memory, f, bytes);
-        if (lane == 0) {
-            memory.places[f.at.slot] = at;
-            em_barrier_expect(full, s.rows * row + 2 * extra);
+        const char *codes = g.weight[s.matrix] + (int64_t)s.first * (w.depth / 2);
+        const char *scales = g.scales[s.matrix] + (int64_t)s.first * w.scales();
+        const char *biases = g.biases[s.matrix] + (int64_t)s.first * w.scales();
+#pragma unroll 1
+        for (int block = 0; block < w.all(); block += w.most) {
+            const int row = min(w.most, w.all() - block) * (BLOCK / 2), stride = row + PAD;
+            const int extra = block == 0 ? s.rows * w.scales() : 0, bytes = s.rows * stride + 2 * extra;
+            uint64_t *const full = &memory.full[f.at.slot];
+            const int at = make_room(m, memory, f, bytes);
+            if (em_march_elect()) {
+                char *to = ring + at;
+                memory.places[f.at.slot] = at;
+                em_barrier_expect(full, s.rows * row + 2 * extra);
+                const char *from = codes + block * (BLOCK / 2);
+#pragma unroll 4
+                for (int i = 0; i < s.rows; i++) {
+                    em_bulk_load(to, from, row, full);
+                    to += stride;
+                    from += w.depth / 2;
+                }
+                if (extra) {
+                    em_bulk_load(to, scales, extra, full);
+                    em_bulk_load(to + extra, biases, extra, full);
+                }
+            }
+            __syncwarp();
+            f.head = at + bytes;
+            f.live++;
+            f.at.step();
         }
-        __syncwarp();
-        char *const to = ring + at;
-        if (lane < s.rows)
-            em_bulk_load(to + lane * stride, g.weight[s.matrix] + (int64_t)(s.first + lane) * all + block * (BLOCK / 2),
-                         row, full);
-        if (extra && lane < 2)
-            em_bulk_load(to + s.rows * stride + lane * extra,
-                         (lane ? g.biases : g.scales)[s.matrix] + (int64_t)s.first * scales, extra, full);
-        f.head = at + bytes;
-        f.live++;
-        f.at.step();
     }
 
     /* All stages of a tile, by a warp. */
     static __device__ __forceinline__ void fetch_tile(const em__march &m, const em__gemv &g, const em_march_tile &t,
-                                                      em_march_memory &memory, char *ring, fetcher &f, int lane)
+                                                      em_march_memory &memory, char *ring, fetcher &f, int)
     {
-        const int all = g.depth / BLOCK, blocks = blocks_of(g.depth);
+        const walk w(g, t);
 #pragma unroll 1
-        for (int row = 0; row < t.rows;) {
-            const step s = find(g, t, row);
-#pragma unroll 1
-            for (int block = 0; block < all; block += blocks)
-                fetch(m, g, s, block, min(blocks, all - block), memory, ring, f, lane);
+        for (int row = 0; row < w.rows;) {
+            const step s = w.at(row);
+            fetch(m, g, w, s, memory, ring, f);
             row += s.rows;
         }
     }
 
-    /* x[k], x[k + 1] to their places; a warp has a group. */
-    static __device__ __forceinline__ void put(char *staged, int depth, int k, float2 x)
+    /* The first of the columns of x, 512 apart, that a thread stages two by two. */
+    static __device__ __forceinline__ int first_column(int thread)
     {
-        const int lane = threadIdx.x & 31, group = k / GROUP;
-        const unsigned most = __reduce_max_sync(~0u, max(__float_as_uint(fabsf(x.x)), __float_as_uint(fabsf(x.y))));
-        const float unit = fmaxf(__uint_as_float(most), LEAST) * (1 / UNITS);
-        float turn; /* 1 / unit */
-        asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(turn) : "f"(unit));
-        turn = fmaf(turn, fmaf(-unit, turn, 1), turn);
-        const int first = __float2int_rn(x.x * turn), second = __float2int_rn(x.y * turn);
-        const unsigned digits[2] = {((unsigned)first + 0x808080) ^ 0x808080, ((unsigned)second + 0x808080) ^ 0x808080};
-        const int at = k % 128, word = at % 32 / 8;
-        char *const to =
-            staged + k / 128 * (2 * HALF) + word / 2 * HALF + at / 32 * (DIGITS * 16) + word % 2 * 8 + at % 8 / 2;
+        return thread * 2;
+    }
+
+    static __device__ __forceinline__ void staged_sync()
+    {
+        em_march_sync();
+    }
+
+    /* The n pairs of x from column k on, `step` columns apart, to their places; a warp has n groups. */
+    template <int N>
+    static __device__ __forceinline__ void put(char *staged, int depth, int k, int step, int n, const float2 (&x)[N])
+    {
+        const int lane = threadIdx.x & 31;
+        unsigned most[N], its_most = 0;
+        float unit[N], its_unit = 0;
+        int sum[N], its_sum = 0;
 #pragma unroll
-        for (int i = 0; i < 2; i++)
+        for (int b = 0; b < N; b++) {
+            const float larger = b < n ? fmaxf(fabsf(x[b].x), fabsf(x[b].y)) : 0;
+            most[b] = __float_as_uint(larger);
+            if (b < n && (x[b].x != x[b].x || x[b].y != x[b].y))
+                most[b] = INFINITE;
+            most[b] = __reduce_max_sync(~0u, most[b]);
+        }
 #pragma unroll
-            for (int digit = 0; digit < DIGITS; digit++)
-                to[digit * 16 + i * 4] = (char)(digits[i] >> (16 - 8 * digit));
-        const int sum = __reduce_add_sync(~0u, first + second);
-        if (lane != 0)
-            return;
-        const float one = most < INFINITE ? unit : __uint_as_float(0x7fffffff);
-        float rest = (float)sum * one;
-        *(float *)(staged + units_at(depth) + group * 4) = one;
-        __nv_bfloat16 *parts = (__nv_bfloat16 *)(staged + sums_at(depth) + k / 512 * 48) + group % 8;
+        for (int b = 0; b < N; b++) {
+            float turn; /* 1 / unit */
+            unit[b] = fmaxf(__uint_as_float(most[b]), LEAST) * (1 / UNITS);
+            asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(turn) : "f"(unit[b]));
+            turn = fmaf(turn, fmaf(-unit[b], turn, 1), turn);
+            const int first = b < n ? __float2int_rn(x[b].x * turn) : 0,
+                      second = b < n ? __float2int_rn(x[b].y * turn) : 0;
+            const int got = __shfl_xor_sync(~0u, lane & 1 ? first : second, 1);
+            sum[b] = __reduce_add_sync(~0u, first + second);
+            if (b < n)
+                put_digits(staged, (k + b * step) & ~3, lane & 1 ? got : first, lane & 1 ? second : got, lane & 1);
+        }
+#pragma unroll
+        for (int b = 0; b < N; b++)
+            if (lane == b) {
+                its_most = most[b];
+                its_unit = unit[b];
+                its_sum = sum[b];
+            }
+        if (lane < n)
+            put_group(staged, depth, (k - 2 * lane + lane * step) / GROUP, its_most < INFINITE ? its_unit : NAN,
+                      its_sum);
+        if (k == 0)
+            *(uint4 *)(staged + zeros_at(depth)) = make_uint4(0, 0, 0, 0);
+    }
+
+    /* Columns k, k + 2, or (`odd`) k + 1, k + 3, in whole units. */
+    static __device__ __forceinline__ void put_digits(char *staged, int k, int first, int second, int odd)
+    {
+        const unsigned a = ((unsigned)first + 0x808080) ^ 0x808080, b = ((unsigned)second + 0x808080) ^ 0x808080;
+        const int at = k % BLOCK, word = at % 32 / 8;
+        char *const to = staged + k / BLOCK * (2 * HALF) + word / 2 * HALF + at / 32 * (DIGITS * 16) + word % 2 * 8 +
+                         odd * 4 + at % 8 / 2;
+#pragma unroll
+        for (int digit = 0; digit < DIGITS; digit++)
+            *(uint16_t *)(to + digit * 16) = (uint16_t)__byte_perm(a, b, (2 - digit) | (6 - digit) << 4);
+    }
+
+    static __device__ __forceinline__ void put_group(char *staged, int depth, int group, float unit, int sum)
+    {
+        float rest = (float)sum * unit;
+        *(float *)(staged + units_at(depth) + group * 4) = unit;
+        __nv_bfloat16 *parts = (__nv_bfloat16 *)(staged + sums_at(depth) + group / 8 * 48) + group % 8;
 #pragma unroll
         for (int part = 0; part < 3; part++) {
-            parts[part * 8] = __float2bfloat16_rn(rest);
-            rest -= __bfloat162float(parts[part * 8]);
+            const __nv_bfloat16 rounded = __float2bfloat16_rn(rest);
+            parts[part * 8] = rounded;
+            rest -= __bfloat162float(rounded);
         }
     }
 
     /* What a lane knows of x and of its own place in a product. */
     struct place {
-        uint32_t digits;      /* where its digits begin, in shared memory */
-        const char *units;    /* the groups' units, of its two columns */
-        const char *sums;     /* of biases */
-        uint32_t choice[2];   /* which half of a word of scales is that of its columns */
-        float weight[2];      /* of a unit, in its columns */
-        int there, second[2]; /* whether it has digits; which group its columns are of */
+        const char *digits[2]; /* its digits, of either half of a block */
+        int step;              /* bytes from block to block */
+        const char *units[2];  /* of its two columns */
+        uint32_t choice[2];    /* which half of a word of scales is that of its columns */
     };
 
     static __device__ __forceinline__ place look_up(const char *staged, int depth, int lane)
     {
         place p;
-        const int column = lane >> 2, quarter = lane & 3, digit = column % DIGITS;
-        p.there = column / DIGITS == quarter / 2;
-        p.digits = em_shared(staged) + quarter * (DIGITS * 16) + digit * 16;
-        p.units = staged + units_at(depth);
-        p.sums = staged + sums_at(depth) + min(column, DIGITS - 1) * 16 + quarter * 4;
+        const int column = lane >> 2, quarter = lane & 3, there = column / DIGITS == quarter / 2;
+        p.step = there ? 2 * HALF : 0;
+        p.digits[0] = staged + (there ? quarter * (DIGITS * 16) + column % DIGITS * 16 : zeros_at(depth));
+        p.digits[1] = p.digits[0] + (there ? HALF : 0);
 #pragma unroll
         for (int i = 0; i < 2; i++) {
             const int mine = 2 * quarter + i;
-            p.second[i] = mine >= DIGITS;
+            p.units[i] = staged + units_at(depth) + (mine >= DIGITS) * 4;
             p.choice[i] = mine >= DIGITS ? 0x3244 : 0x1044;
-            p.weight[i] = mine >= 2 * DIGITS ? 0 : mine % DIGITS == 0 ? 65536 : mine % DIGITS == 1 ? 256 : 1;
         }
         return p;
     }
 
-    /* N times 16 rows by a block; the lane's rows of codes and of scales lie at `codes` and `scales`. */
+    /* What a lane multiplies of a block by N times 16 rows. */
+    template <int N> struct part {
+        uint4 codes[N][2];
+    };
+
     template <int N>
-    static __device__ __forceinline__ void multiply(const char *const (&codes)[N][2], const char *const (&scales)[N][2],
-                                                    const place &p, int block, uint4 (&x)[2], float (&acc)[N][4])
+    static __device__ __forceinline__ void load(part<N> &l, const char *const (&codes)[N][2], int block)
+    {
+#pragma unroll
+        for (int i = 0; i < 2 * N; i++)
+            l.codes[i / 2][i % 2] = *(const uint4 *)(codes[i / 2][i % 2] + block * (BLOCK / 2));
+    }
+
+    template <int N>
+    static __device__ __forceinline__ void multiply(const part<N> &l, const char *const (&scales)[N][2], const place &p,
+                                                    int block, float (&acc)[N][4])
     {
         constexpr uint32_t LOW = 0x0f0f0f0f;
-        uint4 w[N][2];
-        uint32_t s[N][2];
+        const int zero[4] = {0x4b400000, 0x4b400000, 0x4b400000, 0x4b400000};
+        const uint4 low = *(const uint4 *)(p.digits[0] + block * p.step);
+        const uint4 high = *(const uint4 *)(p.digits[1] + block * p.step);
+        const uint32_t b[8] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
         int d[N][4];
-#pragma unroll
-        for (int n = 0; n < N; n++)
-#pragma unroll
-            for (int i = 0; i < 2; i++) {
-                w[n][i] = *(const uint4 *)(codes[n][i] + block * (BLOCK / 2));
-                s[n][i] = *(const uint32_t *)(scales[n][i] + block * 4);
-                d[n][2 * i] = d[n][2 * i + 1] = 0x4b400000;
-            }
-        em_march_load(x[0], p.digits + block * (2 * HALF), p.there);
-        em_march_load(x[1], p.digits + block * (2 * HALF) + HALF, p.there);
-        float unit[2];
-#pragma unroll
-        for (int i = 0; i < 2; i++)
-            unit[i] = *(const float *)(p.units + block * 8 + p.second[i] * 4);
-        const uint32_t b[8] = {x[0].x, x[0].y, x[0].z, x[0].w, x[1].x, x[1].y, x[1].z, x[1].w};
 #pragma unroll
         for (int i = 0; i < 4; i++)
 #pragma unroll
             for (int n = 0; n < N; n++) {
-                const uint32_t u = (&w[n][0].x)[i], v = (&w[n][1].x)[i];
-                em_march_multiply_codes(d[n], u & LOW, v & LOW, u >> 4 & LOW, v >> 4 & LOW, b[2 * i], b[2 * i + 1]);
+                const uint32_t u = (&l.codes[n][0].x)[i], v = (&l.codes[n][1].x)[i];
+                if (i == 0)
+                    em_march_multiply_codes(d[n], u & LOW, v & LOW, u >> 4 & LOW, v >> 4 & LOW, b[0], b[1], zero);
+                else
+                    em_march_multiply_codes(d[n], u & LOW, v & LOW, u >> 4 & LOW, v >> 4 & LOW, b[2 * i], b[2 * i + 1],
+                                            d[n]);
             }
+        const float unit[2] = {*(const float *)(p.units[0] + block * 8), *(const float *)(p.units[1] + block * 8)};
 #pragma unroll
         for (int n = 0; n < N; n++)
 #pragma unroll
             for (int i = 0; i < 4; i++) {
-                const float scale = __uint_as_float(__byte_perm(s[n][i / 2], 0, p.choice[i % 2]));
+                const uint32_t both = *(const uint32_t *)(scales[n][i / 2] + block * 4);
+                const float scale = __uint_as_float(__byte_perm(both, 0, p.choice[i % 2]));
                 acc[n][i] = fmaf(scale * unit[i % 2], __int_as_float(d[n][i]) - 12582912.0f, acc[n][i]);
             }
     }
 
-    /* Biases of N times 16 rows by the sums of x: the warp's share of them. */
+    /* Every eighth block from `block` on, up to `end`; the next one is loaded while one is multiplied. The lane's rows
+     * of codes and of scales begin at `codes` and `scales`. */
     template <int N>
-    static __device__ __forceinline__ void add_biases(const char *const (&biases)[N][2], const place &p, int depth,
-                                                      int warp, float (&sum)[N][4])
+    static __device__ __forceinline__ void multiply_stage(const char *const (&codes)[N][2],
+                                                          const char *const (&scales)[N][2], const place &p, int &block,
+                                                          int end, float (&acc)[N][4])
     {
+        part<N> now, next;
+        if (block < end)
+            load(now, codes, block);
 #pragma unroll 1
-        for (int i = warp; i < depth / 512; i += EM_MARCH_WARPS) {
-            const uint32_t x = *(const uint32_t *)(p.sums + i * 48);
-#pragma unroll
-            for (int n = 0; n < N; n++)
-                em_march_multiply_biases(sum[n], *(const uint32_t *)(biases[n][0] + i * 16),
-                                         *(const uint32_t *)(biases[n][1] + i * 16), x);
+        for (; block < end; block += EM_MARCH_WARPS) {
+            if (block + EM_MARCH_WARPS < end)
+                load(next, codes, block + EM_MARCH_WARPS);
+            multiply(now, scales, p, block, acc);
+            now = next;
         }
     }
 
-    /* The warp's sums of a step's rows go to the table. */
+    /* Biases of N times 16 rows, which lie `behind` bytes behind the scales, by the sums of x: the warp's share. */
     template <int N>
-    static __device__ __forceinline__ void put_sums(const place &p, float (&acc)[N][4], const float (&bias)[N][4],
+    static __device__ __forceinline__ void add_biases(const char *const (&scales)[N][2], int behind, const char *staged,
+                                                      int depth, int warp, int lane, float (&sum)[N][4])
+    {
+        staged += sums_at(depth) + min(lane >> 2, DIGITS - 1) * 16 + (lane & 3) * 4;
+#pragma unroll 1
+        for (int i = warp; i < depth / 512; i += EM_MARCH_WARPS) {
+            const uint32_t x = *(const uint32_t *)(staged + i * 48);
+#pragma unroll
+            for (int n = 0; n < N; n++)
+                em_march_multiply_biases(sum[n], *(const uint32_t *)(scales[n][0] + behind + i * 16),
+                                         *(const uint32_t *)(scales[n][1] + behind + i * 16), x);
+        }
+    }
+
+    /* The warp's sums of a step's rows go to the table: lanes of four share rows out and add up. */
+    template <int N>
+    static __device__ __forceinline__ void put_sums(const float (&acc)[N][4], const float (&bias)[N][4],
                                                     em_march_memory &memory, int row, int rows, int warp, int lane)
     {
+        /* units of a digit, in the lane's columns: 0 1, 2 0, 1 2, none */
+        const float left = (lane & 3) == 0 ? 65536 : (lane & 3) == 1 ? 1 : (lane & 3) == 2 ? 256 : 0;
+        const float right = (lane & 3) == 0 ? 256 : (lane & 3) == 1 ? 65536 : (lane & 3) == 2 ? 1 : 0;
+        float v[2 * N];
 #pragma unroll
-        for (int n = 0; n < N; n++)
+        for (int i = 0; i < 2 * N; i++) {
+            const float *its = &bias[i / 2][i % 2 * 2];
+            v[i] = left * acc[i / 2][i % 2 * 2] + right * acc[i / 2][i % 2 * 2 + 1];
+            v[i] += (lane & 3) == 0 ? its[0] + its[1] : (lane & 3) == 1 ? its[0] : 0;
+        }
+        const bool odd = lane & 1;
 #pragma unroll
-            for (int i = 0; i < 2; i++) {
-                float v = p.weight[0] * acc[n][2 * i] + p.weight[1] * acc[n][2 * i + 1];
-                if ((lane & 3) < 2)
-                    v += (lane & 3) == 0 ? bias[n][2 * i] + bias[n][2 * i + 1] : bias[n][2 * i];
-                v += __shfl_xor_sync(~0u, v, 1);
-                v += __shfl_xor_sync(~0u, v, 2);
-                const int at = 16 * n + 8 * i + (lane >> 2);
-                if ((lane & 3) == 0 && at < rows)
-                    memory.table[at_table(row + at, warp)] = v;
-            }
+        for (int i = 0; i < N; i++)
+            v[i] = (odd ? v[2 * i + 1] : v[2 * i]) + __shfl_xor_sync(~0u, odd ? v[2 * i] : v[2 * i + 1], 1);
+        int at = 8 * odd + (lane >> 2);
+        if constexpr (N == 2) {
+            const bool high = lane & 2;
+            v[0] = (high ? v[1] : v[0]) + __shfl_xor_sync(~0u, high ? v[0] : v[1], 2);
+            at += 16 * high;
+        } else {
+            v[0] += __shfl_xor_sync(~0u, v[0], 2);
+        }
+        if (at < rows && (N == 2 || (lane & 2) == 0))
+            memory.table[at_table(row + at, warp)] = v[0];
     }
 
     /* Where the lane's rows of N times 16 lie; behind the last one, it again. */
@@ -365,39 +500,33 @@ struct em_march_codes {
 
     /* A step of up to 16 N rows: every eighth block is the warp's. */
     template <int N>
-    static __device__ __forceinline__ void multiply_step(const em__gemv &g, const step &s, const place &p,
-                                                         em_march_memory &memory, const char *ring, em_march_slots &at,
-                                                         int row, int turn, int warp, int lane)
+    static __device__ __forceinline__ void multiply_step(const walk &w, int n, const place &p, em_march_memory &memory,
+                                                         const char *ring, em_march_slots &at, int row, int turn,
+                                                         int warp, int lane)
     {
-        const int all = g.depth / BLOCK, most = blocks_of(g.depth), scales_row = scales_of(g.depth);
         const int first = at.slot;
         const char *scales[N][2], *rows[N][2];
         float acc[N][4] = {}, bias[N][4] = {};
-        uint4 x[2] = {};
         int block = (warp + turn) % EM_MARCH_WARPS;
 #pragma unroll 1
-        for (int begin = 0; begin < all; begin += most) {
+        for (int begin = 0; begin < w.all(); begin += w.most) {
             em_barrier_wait(&memory.full[at.slot], at.phase);
             const char *const stage = ring + memory.places[at.slot];
-            const int end = min(begin + most, all), stride = (end - begin) * (BLOCK / 2) + PAD;
-            if (begin == 0) {
-                const char *const its = stage + s.rows * stride;
-                set_rows(rows, its + s.rows * scales_row + (lane & 3) * 4, scales_row, s.rows, lane);
-                add_biases<N>(rows, p, g.depth, warp, bias);
-                set_rows(scales, its, scales_row, s.rows, lane);
-            }
-            set_rows(rows, stage + (lane & 3) * 16 - begin * (BLOCK / 2), stride, s.rows, lane);
-#pragma unroll 1
-            for (; block < end; block += EM_MARCH_WARPS)
-                multiply<N>(rows, scales, p, block, x, acc);
+            const int end = min(begin + w.most, w.all()), stride = (end - begin) * (BLOCK / 2) + PAD;
+            if (begin == 0)
+                set_rows(scales, stage + n * stride, w.scales(), n, lane);
+            set_rows(rows, stage + (lane & 3) * 16 - begin * (BLOCK / 2), stride, n, lane);
+            multiply_stage<N>(rows, scales, p, block, end, acc);
             __syncwarp();
             if (begin && lane == 0)
                 em_barrier_arrive(&memory.empty[at.slot]);
             at.step();
         }
+        add_biases<N>(scales, n * w.scales() + (lane & 3) * 4, memory.room, w.depth, warp, lane, bias);
+        __syncwarp();
         if (lane == 0)
             em_barrier_arrive(&memory.empty[first]);
-        put_sums<N>(p, acc, bias, memory, row, s.rows, warp, lane);
+        put_sums<N>(acc, bias, memory, row, n, warp, lane);
     }
 
     /* The block's warps multiply a tile, each its columns; their sums go to the table. */
@@ -405,15 +534,16 @@ struct em_march_codes {
                                                          em_march_memory &memory, const char *ring, em_march_slots &at,
                                                          int warp, int lane)
     {
-        const place p = look_up(memory.room, g.depth, lane);
+        const walk w(g, t);
+        const place p = look_up(memory.room, w.depth, lane);
 #pragma unroll 1
-        for (int row = 0, turn = 0; row < t.rows; turn += EM_MARCH_WARPS / 2) {
-            const step s = find(g, t, row);
-            if (s.rows > 16)
-                multiply_step<2>(g, s, p, memory, ring, at, row, turn, warp, lane);
+        for (int row = 0, turn = 0; row < w.rows; turn += EM_MARCH_WARPS / 2) {
+            const int n = w.at(row).rows;
+            if (n > 16)
+                multiply_step<2>(w, n, p, memory, ring, at, row, turn, warp, lane);
             else
-                multiply_step<1>(g, s, p, memory, ring, at, row, turn, warp, lane);
-            row += s.rows;
+                multiply_step<1>(w, n, p, memory, ring, at, row, turn, warp, lane);
+            row += n;
         }
     }
 };

@@ -12,12 +12,13 @@
 #include "device/cuda/rows.cuh"
 #include "device/cuda/step_attend_kernel.cuh"
 
-static constexpr int EM_MARCH_KEYS = 32; /* of a block, before another one helps it */
+static constexpr int EM_MARCH_KEYS = 32;               /* of a block, before another one helps it */
+static constexpr uint32_t EM_MARCH_LAST = 0xffff0000u; /* numbers that a launch begins with end here */
 
 /* Job j comes to shared memory: constant memory is slow to answer. */
 __device__ __forceinline__ void em_march_learn(const em__march &m, em_march_memory &memory, int j, int lane)
 {
-    while (j - em_march_look(&memory.done) >= EM_MARCH_KNOWN)
+    while (j - em_march_look(&memory.done) >= EM_MARCH_KNOWN - EM_MARCH_BACK)
         ;
     const uint32_t *from = (const uint32_t *)&m.jobs[j];
     for (int i = lane; i < (int)sizeof(em__march_job) / 4; i += 32)
@@ -28,7 +29,7 @@ __device__ __forceinline__ void em_march_learn(const em__march &m, em_march_memo
         *(volatile int *)&memory.known = j + 1;
 }
 
-/* The last warp's work. */
+/* The work of a warp that fetches; the first one learns jobs for all. */
 template <typename W>
 __device__ __forceinline__ void em_march_fetch_all(const em__march &m, em_march_memory &memory, char *ring, int lane)
 {
@@ -36,7 +37,10 @@ __device__ __forceinline__ void em_march_fetch_all(const em__march &m, em_march_
     em_march_tile t;
 #pragma unroll 1
     for (int j = 0; j < m.n; j++) {
-        em_march_learn(m, memory, j, lane);
+        if (threadIdx.x < EM_MARCH_THREADS + 32)
+            em_march_learn(m, memory, j, lane);
+        while (em_march_look(&memory.known) <= j)
+            ;
         const em__march_job &job = memory.jobs[j % EM_MARCH_KNOWN];
         const em__gemv &g = job.gemv;
 #pragma unroll 1
@@ -45,59 +49,55 @@ __device__ __forceinline__ void em_march_fetch_all(const em__march &m, em_march_
     }
 }
 
-/* The block brings x to shared memory, times the gain of a norm. */
+/* Mail of the job that is so many before job j. */
+__device__ __forceinline__ float *em_march_box(const em_march_memory &memory, const em_march_post &post, int j,
+                                               int back)
+{
+    return post.mail + memory.jobs[(j - back) % EM_MARCH_KNOWN].box;
+}
+
+/* The block brings x to shared memory, times the gain of a norm. What lies behind the end is a thread's first pair
+ * again, so that all lanes of a warp take the same way. */
 template <typename W>
 __device__ __forceinline__ void em_march_stage(const em__march_job &job, int j, const em_march_post &post,
                                                em_march_memory &memory)
 {
-    enum { BATCH = 4, STEP = EM_MARCH_THREADS * 2 };
+    enum { STEP = EM_MARCH_THREADS * 2, BATCH = 6 };
     const em__gemv &g = job.gemv;
+    const float *mail = job.x_from ? em_march_box(memory, post, j, job.x_from) : NULL;
+    const int first = W::first_column(threadIdx.x);
     float sum = 0;
 #pragma unroll 1
-    for (int i = threadIdx.x * 2; i < g.depth; i += BATCH * STEP) {
-        const int n = (g.depth - i + STEP - 1) / STEP;
+    for (int from = 0; from < g.depth; from += BATCH * STEP) {
+        const int n = (g.depth - from + STEP - 1) / STEP;
+        int at[BATCH];
         float2 x[BATCH], gain[BATCH];
 #pragma unroll
-        for (int b = 0; b < BATCH; b++) {
-            gain[b] = g.gain && b < n ? *(const float2 *)(g.gain + i + b * STEP) : make_float2(1, 1);
+        for (int i = 0; i < BATCH; i++) {
+            at[i] = first + from + i * STEP < g.depth ? first + from + i * STEP : (int)(threadIdx.x & 15) * 2;
+            gain[i] = g.gain && i < n ? *(const float2 *)(g.gain + at[i]) : make_float2(1, 1);
         }
-        if (job.x_from)
-            em_receive_pairs<BATCH>(post.box(j - job.x_from) + i, STEP, n, post.number(j - job.x_from), x);
+        if (mail)
+            em_mail_receive_pairs<BATCH>(mail, at, n, x);
         else
 #pragma unroll
-            for (int b = 0; b < BATCH; b++)
-                if (b < n)
-                    x[b] = *(const float2 *)((const float *)g.x + i + b * STEP);
+            for (int i = 0; i < BATCH; i++)
+                if (i < n)
+                    x[i] = *(const float2 *)((const float *)g.x + at[i]);
 #pragma unroll
-        for (int b = 0; b < BATCH; b++)
-            if (b < n) {
-                sum = fmaf(x[b].x, x[b].x, fmaf(x[b].y, x[b].y, sum));
-                x[b] = make_float2(x[b].x * gain[b].x, x[b].y * gain[b].y);
-                W::put(memory.room, g.depth, i + b * STEP, x[b]);
+        for (int i = 0; i < BATCH; i++)
+            if (i < n && first + from + i * STEP < g.depth) {
+                sum = fmaf(x[i].x, x[i].x, fmaf(x[i].y, x[i].y, sum));
+                x[i] = make_float2(x[i].x * gain[i].x, x[i].y * gain[i].y);
             }
+        W::template put<BATCH>(memory.room, g.depth, first + from, STEP,
+                               min(BATCH, (g.depth - first - from + STEP - 1) / STEP), x);
     }
     if (g.norm) {
         sum = em_lanes_sum(sum, 32);
         if ((threadIdx.x & 31) == 0)
             memory.squares[threadIdx.x >> 5] = sum;
     }
-}
-
-/* The residual of a row is asked for before it is needed: a letter, which may not have come, or what lies in memory. */
-__device__ __forceinline__ uint64_t em_march_ask(const em__march_job &job, int j, const em_march_post &post, int row)
-{
-    if (job.residual_from)
-        return em_peek(post.box(j - job.residual_from) + row);
-    return job.gemv.residual ? __float_as_uint(job.gemv.residual[row]) : 0;
-}
-
-__device__ __forceinline__ float em_march_hear(const em__march_job &job, int j, const em_march_post &post, int row,
-                                               uint64_t letter)
-{
-    if (job.residual_from)
-        while ((uint32_t)(letter >> 32) != post.number(j - job.residual_from))
-            letter = em_peek(post.box(j - job.residual_from) + row);
-    return __uint_as_float((uint32_t)letter);
 }
 
 /* A row's sum, in order of warps. */
@@ -110,7 +110,46 @@ template <typename W> __device__ __forceinline__ float em_march_total(const em_m
     return sum;
 }
 
-__device__ __forceinline__ float em_march_factor(const em__gemv &g, const em_march_memory &memory)
+/* What becomes of a thread's row of a tile: read before it is needed, since the end of a job is what others wait for.
+ * The residual is mail, which may not have come, or lies in memory. */
+struct em_march_ending {
+    const float *mail;
+    float *to, *out;
+    uint32_t residual;
+    float bias, wide, eps;
+    int entry, second; /* in the table, of a pair; -1: it is none */
+    em__op activation;
+    bool norm;
+};
+
+template <typename W>
+__device__ __forceinline__ em_march_ending em_march_foresee(const em__march_job &job, int j, const em_march_post &post,
+                                                            const em_march_memory &memory, int first, int n)
+{
+    const em__gemv &g = job.gemv;
+    const int r = threadIdx.x, row = first + r;
+    em_march_ending e = {};
+    if (r >= n)
+        return e;
+    if (job.residual_from) {
+        e.mail = em_march_box(memory, post, j, job.residual_from) + row;
+        e.residual = em_mail_peek(e.mail);
+    } else if (g.residual) {
+        e.residual = __float_as_uint(g.residual[row]);
+    }
+    e.to = job.heard ? em_march_box(memory, post, j, 0) + row : NULL;
+    e.out = g.out[0] ? (float *)g.out[0] + row : NULL;
+    e.bias = g.bias ? g.bias[row] : 0;
+    e.wide = (float)g.depth;
+    e.eps = g.eps;
+    e.entry = W::entry(g, r, n, false);
+    e.second = g.pair ? W::entry(g, r, n, true) : -1;
+    e.activation = (em__op)g.activation;
+    e.norm = g.norm;
+    return e;
+}
+
+__device__ __forceinline__ float em_march_factor(const em_march_ending &e, const em_march_memory &memory)
 {
     float squares = 0;
 #pragma unroll
@@ -118,73 +157,84 @@ __device__ __forceinline__ float em_march_factor(const em__gemv &g, const em_mar
         const float4 four = *(const float4 *)&memory.squares[i];
         squares += (four.x + four.y) + (four.z + four.w);
     }
-    return __frsqrt_rn(squares / (float)g.depth + g.eps);
+    return __frsqrt_rn(squares / e.wide + e.eps);
 }
 
-/* What the sums of a tile become: rows first .. first + n - 1 of the result, one a thread. */
+/* What the sums of a tile become: n rows of the result, one a thread. */
 template <typename W>
-__device__ __forceinline__ void em_march_end(const em__march_job &job, int j, const em_march_post &post,
-                                             const em_march_memory &memory, int first, int n, uint64_t residual)
+__device__ __forceinline__ void em_march_end(const em_march_ending &e, const em_march_memory &memory, int n)
 {
-    const em__gemv &g = job.gemv;
-    const int r = threadIdx.x;
-    if (r >= n)
+    if ((int)threadIdx.x >= n)
         return;
-    const int row = first + r;
-    const float factor = g.norm ? em_march_factor(g, memory) : 1;
-    float v = factor * em_march_total<W>(memory, W::entry(g, r, n, false));
-    if (g.bias)
-        v += g.bias[row];
-    if (g.activation != EM__OP_COPY)
-        v = em_gemv_activate((em__op)g.activation, v);
-    if (g.pair)
-        v *= factor * em_march_total<W>(memory, W::entry(g, r, n, true));
-    v += em_march_hear(job, j, post, row, residual);
-    if (job.heard)
-        em_send(post.box(j) + row, v, post.number(j));
-    if (g.out[0])
-        ((float *)g.out[0])[row] = v;
+    const float factor = e.norm ? em_march_factor(e, memory) : 1;
+    float v = factor * em_march_total<W>(memory, e.entry) + e.bias;
+    if (e.activation != EM__OP_COPY)
+        v = em_gemv_activate(e.activation, v);
+    if (e.second >= 0)
+        v *= factor * em_march_total<W>(memory, e.second);
+    uint32_t residual = e.residual;
+    while (e.mail && residual == EM_MARCH_NONE)
+        residual = em_mail_peek(e.mail);
+    v += __uint_as_float(residual);
+    if (e.to)
+        em_mail(e.to, v);
+    if (e.out)
+        *e.out = v;
 }
 
 /* A product: the block's tiles of it. */
 template <typename W>
 __device__ __forceinline__ void em_march_product(int j, const em_march_post &post, em_march_memory &memory,
-                                                 const char *ring, em_march_slots &at)
+                                                 const char *ring, typename W::reader &at)
 {
     const em__march_job &job = memory.jobs[j % EM_MARCH_KNOWN];
     const em__gemv &g = job.gemv;
     const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, halves = g.pair ? 2 : 1;
     em_march_tile t;
+    EM_WAITED(0);
+    EM_STAMP(7, -1);
 #pragma unroll 1
     for (int tile = 0; em_march_cut(g, tile, t); tile++) {
-        const int first = t.first / halves, n = t.rows / halves;
-        const uint64_t residual = (int)threadIdx.x < n ? em_march_ask(job, j, post, first + (int)threadIdx.x) : 0;
-        if (tile == 0)
+        const int n = t.rows / halves;
+        const em_march_ending e = em_march_foresee<W>(job, j, post, memory, t.first / halves, n);
+        if (tile == 0) {
             em_march_stage<W>(job, j, post, memory);
-        em_march_sync();
+            EM_STAMP(2, EM_CLK());
+            W::staged_sync();
+        } else {
+            em_march_sync(); /* the table is this tile's */
+        }
+        EM_STAMP(3, EM_CLK());
         W::multiply_tile(g, t, memory, ring, at, warp, lane);
+        EM_STAMP(4, EM_CLK());
         em_march_sync();
-        em_march_end<W>(job, j, post, memory, first, n, residual);
+        EM_STAMP(5, EM_CLK());
+        em_march_end<W>(e, memory, n);
+        EM_STAMP(6, EM_CLK());
+        EM_STAMP(7, em_waited);
     }
 }
 
 /* Joins the blocks of a head: each takes its share of the results, from every block's mail. */
 template <typename T, int D, int G>
-__device__ __forceinline__ void em_march_join(int parts, int j, const em_march_post &post, float *out, int head,
-                                              int part, const em_attend_memory<EM_MARCH_WARPS, T, D, G> &memory)
+__device__ __forceinline__ void em_march_join(int parts, uint32_t number, uint64_t *partials, float *to, float *out,
+                                              int head, int part,
+                                              const em_attend_memory<EM_MARCH_WARPS, T, D, G> &memory)
 {
     enum { LETTERS = G * (D + 2) };
-    const uint32_t number = post.number(j);
-    uint64_t *const to = post.box(j) + head * G * D;
+    to += head * G * D;
+    out += head * G * D;
     if (parts == 1) {
+#pragma unroll 1
         for (int i = threadIdx.x; i < G * D; i += EM_MARCH_THREADS) {
             const float sum = memory.sum[i / D], v = sum == 0 ? 0 : memory.mixed[i / D][i % D] / sum;
-            em_send(to + i, v, number);
-            out[head * G * D + i] = v;
+            em_mail(to + i, v);
+            out[i] = v;
         }
         return;
     }
-    uint64_t *const all = post.desk->partials + (int64_t)head * parts * LETTERS, *const mine = all + part * LETTERS;
+    uint64_t *const all = partials + (int64_t)head * parts * LETTERS, *const mine = all + part * LETTERS;
+#pragma unroll 1
     for (int i = threadIdx.x; i < G * D; i += EM_MARCH_THREADS) {
         em_send(mine + i, memory.mixed[i / D][i % D], number);
         if (i < G) {
@@ -193,6 +243,7 @@ __device__ __forceinline__ void em_march_join(int parts, int j, const em_march_p
         }
     }
     const int share = G * D / parts; /* a result to `parts` neighbours of a warp */
+#pragma unroll 1
     for (int i = threadIdx.x; i < G * D; i += EM_MARCH_THREADS) {
         const int other = i % parts, at = part * share + i / parts, g = at / D;
         const uint64_t *its = all + other * LETTERS;
@@ -201,7 +252,7 @@ __device__ __forceinline__ void em_march_join(int parts, int j, const em_march_p
         float most = x[0];
         for (int reach = 1; reach < parts; reach <<= 1)
             most = fmaxf(most, __shfl_xor_sync(~0u, most, reach));
-        const float weight = x[0] == EM_NO_SCORE ? 0 : expf(x[0] - most);
+        const float weight = x[0] == EM_NO_SCORE ? 0 : __expf(x[0] - most);
         float sum = x[1] * weight, value = x[2] * weight;
         for (int reach = 1; reach < parts; reach <<= 1) {
             sum += __shfl_xor_sync(~0u, sum, reach);
@@ -209,8 +260,8 @@ __device__ __forceinline__ void em_march_join(int parts, int j, const em_march_p
         }
         if (other == 0) {
             const float v = sum == 0 ? 0 : value / sum; /* no key: 0; a NaN stays */
-            em_send(to + at, v, number);
-            out[head * G * D + at] = v;
+            em_mail(to + at, v);
+            out[at] = v;
         }
     }
 }
@@ -238,13 +289,9 @@ __device__ __forceinline__ void em_march_attend(int most, int j, const em_march_
     uint4 k[AHEAD], v[AHEAD];
     fetch_keys<D, AHEAD>((const uint4 *)c.keys, key, step, c.end, part, k);
     fetch_keys<D, AHEAD>((const uint4 *)c.values, key, step, c.end, part, v);
-    const uint64_t *products = post.box(j - 1);
+    const float *products = em_march_box(shared, post, j, 1);
     prepare_rows<EM_MARCH_WARPS, T, D, G>(a, head, mine, shared.turn, warp, lane, [&](int at, float(&x)[D / 32]) {
-        const uint64_t *from[D / 32];
-#pragma unroll
-        for (int i = 0; i < D / 32; i++)
-            from[i] = products + at + 32 * i;
-        em_receive<D / 32>(from, post.number(j - 1), x);
+        em_mail_receive<D / 32>(products + at, 32, x);
     });
     em_march_sync();
     if (rank == 0 && warp == 0)
@@ -253,15 +300,71 @@ __device__ __forceinline__ void em_march_attend(int most, int j, const em_march_
     em_march_sync();
     join_warps<EM_MARCH_WARPS, T, D, G>(mine);
     em_march_sync();
-    em_march_join<T, D, G>(parts, j, post, a.out, head, rank, mine);
+    em_march_join<T, D, G>(parts, post.number(j), post.partials, em_march_box(shared, post, j, 0), a.out, head, rank,
+                           mine);
 }
 
-/* The last block to leave sets the next launch's numbers. */
-__device__ __forceinline__ void em_march_leave(const em__march &m, const em_march_post &post)
+/* The last block to leave prepares the next launch. Numbers begin anew when they come to an end: letters of old must
+ * not be there. */
+__device__ __forceinline__ void em_march_leave(const em__march &m, const em_march_post &post, em_march_memory &memory)
 {
-    if (atomicAdd(&m.desk->left, 1) == gridDim.x - 1) {
-        m.desk->left = 0;
-        m.desk->number = post.first + (uint32_t)m.n;
+    em__march_desk &desk = *m.desk;
+    if (threadIdx.x == 0)
+        memory.last = atomicAdd(&desk.left, 1) == gridDim.x - 1;
+    em_march_sync();
+    if (!memory.last)
+        return;
+    const bool over = post.first > EM_MARCH_LAST;
+    for (int i = threadIdx.x; over && i < EM_MARCH_PARTIALS; i += EM_MARCH_THREADS)
+        desk.partials[i] = 0;
+    if (threadIdx.x == 0) {
+        desk.left = 0;
+        desk.number = over ? 0 : post.first + (uint32_t)m.n;
+        desk.launch++;
+        desk.written = (uint32_t)m.mail;
+    }
+}
+
+/* What a job reads beside weights, in pieces; NULL: the piece is none. */
+__device__ __forceinline__ const char *em_march_beside(const em__march_job &job, int piece, int64_t &bytes)
+{
+    const em__step_attend &a = job.attend;
+    if (!job.attends) {
+        bytes = job.gemv.depth * 4;
+        return (const char *)job.gemv.gain;
+    }
+    bytes = a.size * 4;
+    if (piece < 2)
+        return (const char *)(piece ? a.k_gain : a.q_gain);
+    bytes = (int64_t)(a.length ? max(0, min((int)*a.length, a.capacity)) : a.capacity) * a.size * 2;
+    return (const char *)(piece & 1 ? a.keys : a.values) + (int64_t)(piece / 2 - 1) * a.capacity * a.size * 2;
+}
+
+/* A warp's work: the block's share of what the launch before has left in its boxes is cleared, then boxes and what
+ * else is no weights comes to the second-level cache before it is asked for. */
+__device__ __forceinline__ void em_march_tidy(const em__march &m, const em_march_memory &memory, int lane)
+{
+    enum { LINE = 128 };
+    const int first = ((int)blockIdx.x * 32 + lane) * 4, step = (int)gridDim.x * 128;
+    uint4 *const old = (uint4 *)m.desk->mail[~memory.launch & 1];
+    for (int i = first; i < (int)memory.written; i += step)
+        old[i / 4] = make_uint4(EM_MARCH_NONE, EM_MARCH_NONE, EM_MARCH_NONE, EM_MARCH_NONE);
+    const float *const mail = m.desk->mail[memory.launch & 1];
+    for (int j = 0; j < m.n; j++) {
+        while (j - em_march_look(&memory.done) > EM_MARCH_BACK)
+            __nanosleep(200);
+        const int end = j + 1 < m.n ? m.jobs[j + 1].box : m.mail;
+        const int pieces = m.jobs[j].attends ? 2 + 2 * m.jobs[j].attend.kv_heads : 1;
+#pragma unroll 1
+        for (int piece = -1; piece < pieces; piece++) {
+            int64_t bytes = (end - m.jobs[j].box) * 4;
+            const char *from =
+                piece < 0 ? (const char *)(mail + m.jobs[j].box) : em_march_beside(m.jobs[j], piece, bytes);
+#pragma unroll 1
+            for (int64_t i = ((int)blockIdx.x + lane * (int)gridDim.x) * LINE; from && i < bytes;
+                 i += 32 * LINE * (int)gridDim.x)
+                asm volatile("prefetch.global.L2 [%0];" ::"l"(from + i) : "memory");
+        }
     }
 }
 
@@ -269,9 +372,9 @@ __device__ __forceinline__ void em_march_leave(const em__march &m, const em_marc
 template <typename W, typename T, int D, int G>
 __device__ __forceinline__ void em_march_compute(const em__march &m, em_march_memory &memory, const char *ring)
 {
-    const em_march_post post = {m.desk, m.desk->number + 1};
+    const em_march_post post = {m.desk->mail[memory.launch & 1], m.desk->partials, m.desk->number + 1};
     const em__step_attend &first = m.jobs[m.attention].attend;
-    em_march_slots at = {m.slots, 0, 0};
+    typename W::reader at = W::begin_reading(m);
     if (first.turned)
         find_turns(first, *first.at, first.step, memory.turn);
 #pragma unroll 1
@@ -279,6 +382,8 @@ __device__ __forceinline__ void em_march_compute(const em__march &m, em_march_me
         em_march_sync(); /* the block has ended the job before: its memory is this one's */
         if (threadIdx.x == 0)
             *(volatile int *)&memory.done = j;
+        EM_STAMP(0, em_globaltime());
+        EM_STAMP(1, EM_CLK());
         while (em_march_look(&memory.known) <= j)
             ;
         if (memory.jobs[j % EM_MARCH_KNOWN].attends)
@@ -287,31 +392,38 @@ __device__ __forceinline__ void em_march_compute(const em__march &m, em_march_me
             em_march_product<W>(j, post, memory, ring, at);
     }
     em_march_sync();
-    if (threadIdx.x == 0)
-        em_march_leave(m, post);
+    em_march_leave(m, post, memory);
 }
 
 template <typename W, typename T, int D, int G>
-__global__ void __launch_bounds__(EM_MARCH_THREADS + 32) em_march_kernel(const __grid_constant__ em__march m)
+__global__ void __launch_bounds__(EM_MARCH_ALL, 1) em_march_kernel(const __grid_constant__ em__march m)
 {
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900 /* what it is not asked for elsewhere */
     extern __shared__ __align__(16) char shared[];
     em_march_memory &memory = *(em_march_memory *)(shared + m.ring);
+    em_grid_next();
+    em_grid_wait();
     if (threadIdx.x == 0) {
         for (int i = 0; i < m.slots; i++) {
-            em_barrier_init(&memory.full[i], 1);
+            em_barrier_init(&memory.full[i], W::FETCHERS);
             em_barrier_init(&memory.empty[i], EM_MARCH_WARPS);
         }
         memory.known = memory.done = 0;
+        memory.launch = m.desk->launch;
+        memory.written = m.desk->written;
         em_barrier_publish();
     }
-    em_grid_next();
-    em_grid_wait();
     __syncthreads();
-    if (threadIdx.x >= EM_MARCH_THREADS)
-        em_march_fetch_all<W>(m, memory, shared, threadIdx.x & 31);
-    else
+    if (threadIdx.x >= EM_MARCH_THREADS) {
+        em_registers_give<56>();
+        if (threadIdx.x < EM_MARCH_THREADS + W::FETCHERS * 32)
+            em_march_fetch_all<W>(m, memory, shared, threadIdx.x & 31);
+        else if (threadIdx.x >= EM_MARCH_ALL - 32)
+            em_march_tidy(m, memory, threadIdx.x & 31);
+    } else {
+        em_registers_take<224>();
         em_march_compute<W, T, D, G>(m, memory, shared);
+    }
 #endif
 }
 

@@ -59,45 +59,88 @@ __device__ __forceinline__ void em_receive(const uint64_t *const (&from)[N], uin
     }
 }
 
-/* Two neighbours at a time: the first n of N pairs, `step` letters apart; n is the same for all lanes of the warp. */
-template <int N>
-__device__ __forceinline__ void em_receive_pairs(const uint64_t *from, int step, int n, uint32_t number, float2 (&x)[N])
+/* Floats of a box. What is EM_MARCH_NONE by chance is sent as another NaN. */
+__device__ __forceinline__ void em_mail(float *to, float v)
+{
+    const uint32_t bits = __float_as_uint(v);
+    asm volatile("st.relaxed.gpu.global.b32 [%0], %1;" ::"l"(to), "r"(bits == EM_MARCH_NONE ? 0x7fffffffu : bits)
+                 : "memory");
+}
+
+__device__ __forceinline__ uint32_t em_mail_peek(const float *from)
+{
+    uint32_t bits;
+    asm volatile("ld.relaxed.gpu.global.b32 %0, [%1];" : "=r"(bits) : "l"(from) : "memory");
+    return bits;
+}
+
+/* em_await for a float of a box. */
+__device__ __forceinline__ void em_mail_await(const float *from)
+{
+    const unsigned lanes = __ballot_sync(~0u, from != NULL);
+    if (from && (int)(threadIdx.x & 31) == __ffs((int)lanes) - 1) {
+        unsigned looks = 0;
+        while (em_mail_peek(from) == EM_MARCH_NONE) {
+            __nanosleep(32);
+            if (++looks == 1u << 26)
+                __trap();
+        }
+    }
+    __syncwarp();
+}
+
+/* N floats, `step` apart; all lanes of a warp call it together, as the next. */
+template <int N> __device__ __forceinline__ void em_mail_receive(const float *from, int step, float (&x)[N])
 {
     for (int looks = 0;; looks++) {
-        uint64_t letter[N][2];
-        const uint64_t *missing = NULL;
+        const float *late = NULL;
 #pragma unroll
         for (int i = 0; i < N; i++)
-            if (i < n)
-                asm volatile("ld.relaxed.gpu.global.v2.b64 {%0, %1}, [%2];"
-                             : "=l"(letter[i][0]), "=l"(letter[i][1])
-                             : "l"(from + i * step)
-                             : "memory");
+            x[i] = __uint_as_float(em_mail_peek(from + i * step));
 #pragma unroll
         for (int i = 0; i < N; i++)
-            if (i < n) {
-                if ((uint32_t)(letter[i][1] >> 32) != number)
-                    missing = from + i * step + 1;
-                if ((uint32_t)(letter[i][0] >> 32) != number)
-                    missing = from + i * step;
-                x[i] = make_float2(__uint_as_float((uint32_t)letter[i][0]), __uint_as_float((uint32_t)letter[i][1]));
-            }
-        if (!__any_sync(~0u, missing != NULL))
+            if (__float_as_uint(x[i]) == EM_MARCH_NONE)
+                late = from + i * step;
+        if (!__any_sync(~0u, late != NULL))
             return;
         if (looks > EM_LOOKS)
-            em_await(missing, number, missing != NULL);
+            em_mail_await(late);
     }
 }
 
-/* Where mail of job j lies, and its number. */
-struct em_march_post {
-    em__march_desk *desk;
-    uint32_t first; /* number of job 0 */
-
-    __device__ __forceinline__ uint64_t *box(int j) const
-    {
-        return desk->boxes[j % EM_MARCH_BOXES];
+/* The first n of N pairs of neighbours, which begin at `at`. */
+template <int N>
+__device__ __forceinline__ void em_mail_receive_pairs(const float *from, const int (&at)[N], int n, float2 (&x)[N])
+{
+    for (int looks = 0;; looks++) {
+#pragma unroll
+        for (int i = 0; i < N; i++)
+            if (i < n)
+                asm volatile("ld.relaxed.gpu.global.v2.b32 {%0, %1}, [%2];"
+                             : "=f"(x[i].x), "=f"(x[i].y)
+                             : "l"(from + at[i])
+                             : "memory");
+        const float *late = NULL;
+#pragma unroll
+        for (int i = 0; i < N; i++) {
+            if (i < n && __float_as_uint(x[i].y) == EM_MARCH_NONE)
+                late = from + at[i] + 1;
+            if (i < n && __float_as_uint(x[i].x) == EM_MARCH_NONE)
+                late = from + at[i];
+        }
+        if (!__any_sync(~0u, late != NULL))
+            return;
+        if (looks > EM_LOOKS)
+            em_mail_await(late);
     }
+}
+
+/* A launch's mail: its boxes, where blocks of a head meet, the number of job 0. */
+struct em_march_post {
+    float *mail;
+    uint64_t *partials;
+    uint32_t first;
+
     __device__ __forceinline__ uint32_t number(int j) const
     {
         return first + (uint32_t)j;

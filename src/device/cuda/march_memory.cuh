@@ -3,15 +3,24 @@
 #define EM_DEVICE_CUDA_MARCH_MEMORY_CUH
 
 #include "device/cuda/march.cuh"
+#ifndef EM_AHEAD             //EM_STAMP
+#define EM_AHEAD (128 << 10) //EM_STAMP
+#endif                       //EM_STAMP
+#ifndef EM_STAMP             //EM_STAMP
+#define EM_STAMP(i, what)    //EM_STAMP
+#define EM_WAITED(what)      //EM_STAMP
+#endif                       //EM_STAMP
 
 static constexpr int EM_MARCH_THREADS = EM_MARCH_WARPS * 32; /* that compute */
-static constexpr int EM_MARCH_KNOWN = 16;                    /* jobs in shared memory */
+static constexpr int EM_MARCH_ALL = EM_MARCH_THREADS + 128;  /* and a group of warps, of which one fetches */
+static constexpr int EM_MARCH_KNOWN = 16;                    /* jobs in shared memory, EM_MARCH_BACK of them past */
 
 /* Shared memory before the slots. */
 struct em_march_memory {
     uint64_t full[EM_MARCH_SLOTS], empty[EM_MARCH_SLOTS];
     int places[EM_MARCH_SLOTS];         /* where stages of any size lie in the ring */
-    int known, done;                    /* jobs that are in `jobs`; jobs that the block has ended */
+    int known, done, last;              /* jobs that are in `jobs`, that the block has ended; it is the last to leave */
+    uint32_t launch, written;           /* as the desk had them at first */
     em__march_job jobs[EM_MARCH_KNOWN]; /* job j at j mod EM_MARCH_KNOWN */
     alignas(16) float squares[EM_MARCH_WARPS];
     float turn[EM_MARCH_TURN];                   /* cosines and sines of the position */

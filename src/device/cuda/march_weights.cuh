@@ -1,10 +1,13 @@
 /*
  * Kinds of weights of a march: how a tile of them is fetched, how x is laid out for it, its product. This one: bf16.
  *
- * A stage is eight rows by DEPTH columns, of which each warp multiplies COLUMNS. mma.m16n8k16 multiplies 16 rows of A
- * by 8 columns of B: B's columns are the rows of weights, A's first three rows are x in three parts of bf16 whose sum
- * is the float, so that every product is exact, and sums are of f32; where x is not finite the sum is NaN. The order of
- * k within a step is free, as long as it is that of both. Rows lie padded, so that lanes meet in no bank.
+ * mma.m16n8k16 multiplies 16 rows of A, which are the weights', by 8 columns of B, of which the first three are x in
+ * three parts of bf16 whose sum is the float, so that every product is exact, and sums are of f32; where x is not
+ * finite the sum is NaN. The order of k within a step is free, as long as it is that of both.
+ *
+ * A stage is up to ROWS rows, of a pair as many of each matrix, by some blocks of 32 columns for each warp. Stages lie
+ * in the ring one behind the other, as large as they are; in a stage odd rows lie behind the even ones, a pad between
+ * them, so that lanes meet in no bank. A copy costs the warp that asks for it some 60 cycles, so several warps ask.
  *
  * x lies in blocks of 32 columns: [block][part][32], in the order in which lanes want it.
  */
@@ -15,40 +18,38 @@
 #include "device/cuda/march_memory.cuh"
 #include "device/cuda/wgmma.cuh"
 
-/* sum[0], sum[1] += A's row of the lane's part of x by B's columns 2 (lane % 4), + 1. */
-__device__ __forceinline__ void em_march_multiply(float (&sum)[2], uint32_t a0, uint32_t a2, uint32_t b0, uint32_t b1)
+/* sum += A by B: lane l has columns 2 (l % 4), + 1 of the sums of rows l / 4 and l / 4 + 8. */
+__device__ __forceinline__ void em_march_multiply(float (&sum)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3,
+                                                  uint32_t b0, uint32_t b1)
 {
-    float none[2] = {0, 0};
     asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
         "{%0, %1, %2, %3};"
-        : "+f"(sum[0]), "+f"(sum[1]), "+f"(none[0]), "+f"(none[1])
-        : "r"(a0), "r"(0), "r"(a2), "r"(0), "r"(b0), "r"(b1));
+        : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
+        : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }
 
 struct em_march_bf16 {
-    static constexpr int ROWS = 8, DEPTH = 1024;                                  /* of a stage */
-    static constexpr int COLUMNS = DEPTH / EM_MARCH_WARPS, BLOCKS = COLUMNS / 32; /* of a warp */
+    static constexpr int ROWS = 32;    /* of a stage, at most */
+    static constexpr int FETCHERS = 3; /* warps */
+    static constexpr int MOST = 4;     /* blocks of a warp in a stage of 16 rows; of more rows half of them */
     static constexpr int PARTS = 3;
-    static constexpr int BLOCK = 32 * PARTS * 2; /* bytes, as are the next */
-    static constexpr int ROW = DEPTH * 2 + 64, SLOT = ROWS * ROW;
-    static constexpr int FEWEST = 4; /* slots */
+    static constexpr int BLOCK = 32 * PARTS * 2; /* bytes of a block of x */
+    static constexpr int PAD = 64;               /* bytes, as is ALIGNED */
+    static constexpr int ALIGNED = 128;
 
-    /* Whether weights lie as they are fetched, and groups of rows in one matrix. */
+    /* Whether weights lie as they are fetched. */
     static bool takes(const em__gemv *g)
     {
         uintptr_t all = (uintptr_t)g->gain | (uintptr_t)g->x;
-        int rows = 0;
-        for (int i = 0; i < EM_GEMV_MATRICES; i++) {
+        for (int i = 0; i < EM_GEMV_MATRICES; i++)
             all |= (uintptr_t)g->weight[i];
-            rows |= g->end[i] < em_gemv_rows(*g) ? g->end[i] : 0;
-        }
-        return all % 16 == 0 && rows % ROWS == 0 && (!g->pair || g->end[0] % ROWS == 0) && g->depth % COLUMNS == 0;
+        return all % 16 == 0 && g->depth % 64 == 0;
     }
 
-    /* Rows of a block are a multiple of it. */
+    /* Rows of a block are a multiple of it: of a pair, as many of either matrix. */
     static int unit(const em__gemv *g)
     {
-        return g->pair ? 2 * ROWS : ROWS;
+        return g->pair ? 2 : 1;
     }
 
     /* Bytes of x as it is staged. */
@@ -57,68 +58,159 @@ struct em_march_bf16 {
         return (size_t)g->depth / 32 * BLOCK;
     }
 
-    /* Bytes of the smallest ring for it. */
+    /* Bytes of the smallest ring for it: two stages. */
     static size_t least(const em__gemv *)
     {
-        return FEWEST * SLOT;
+        return 2 * (ROWS * 512 * 2 + 2 * PAD);
     }
 
     static void set_ring(em__march *m, size_t bytes)
     {
-        m->slots = bytes / SLOT < EM_MARCH_SLOTS ? (int)(bytes / SLOT) : EM_MARCH_SLOTS;
-        m->ring = m->slots * SLOT;
+        m->slots = EM_MARCH_SLOTS;
+        m->ring = (int)(bytes / ALIGNED * ALIGNED);
     }
 
-    /* Lanes 0 .. 7 fetch a row each. */
-    static __device__ __forceinline__ void fetch(const em__gemv &g, char *slot, em_gemv_place at, int column,
-                                                 int columns, uint64_t *barrier, int lane)
+    /* A stage in the ring: `rows` rows of `columns` columns; odd rows lie behind the even ones. */
+    struct stage {
+        int rows, columns;
+
+        __device__ __forceinline__ int bytes() const
+        {
+            return rows * columns * 2 + 2 * PAD;
+        }
+        __device__ __forceinline__ int at(int row) const
+        {
+            return (row >> 1) * columns * 2 + (row & 1) * (((rows + 1) >> 1) * columns * 2 + PAD);
+        }
+    };
+
+    /* Sets what the job's stages have, all but the last of a tile or of the depth: `warps` rows, a multiple of 256
+     * columns that is `chunks`, blocks for all warps; as equal as can be. */
+    static void cut(em__gemv *g)
     {
-        if (lane < ROWS && at.first + lane < at.end)
-            em_bulk_load(slot + lane * ROW, g.weight[at.matrix] + ((int64_t)(at.first + lane) * g.depth + column) * 2,
-                         columns * 2, barrier);
+        const int step = g->pair ? 2 : 1, groups = (g->per_block + ROWS - 1) / ROWS;
+        const int rows = (g->per_block / step + groups - 1) / groups * step;
+        const int blocks = (g->depth + 255) / 256, most = rows > 16 ? MOST / 2 : MOST;
+        const int stages = (blocks + most - 1) / most;
+        g->warps = (uint8_t)rows;
+        g->chunks = (uint16_t)((blocks + stages - 1) / stages);
     }
 
-    /* The fetching warp's place. */
-    typedef em_march_slots fetcher;
+    /* The ring as one who goes through it in order of stages sees it: a stage lies in one piece. */
+    struct reader : em_march_slots {
+        int capacity, at;
+
+        /* Where the next stage begins, of so many bytes. */
+        __device__ __forceinline__ int find(int bytes) const
+        {
+            return at + bytes > capacity ? 0 : at;
+        }
+        __device__ __forceinline__ void pass(int bytes)
+        {
+            at = find(bytes) + bytes;
+            step();
+        }
+    };
+
+    static __device__ __forceinline__ reader begin_reading(const em__march &m)
+    {
+        return {{m.slots, 0, 0}, m.ring, 0};
+    }
+
+    /* The same for a warp that fetches: it waits until the bytes are free, from the oldest stage on. Positions count
+     * on from lap to lap. */
+    struct fetcher : reader {
+        em_march_slots oldest;
+        int stages;                     /* in the ring */
+        uint32_t position, from, start; /* of the next stage, of the oldest, of that in slot number `lane` */
+
+        __device__ __forceinline__ void reserve(em_march_memory &memory, int bytes, int lane)
+        {
+            if (find(bytes) != at)
+                position += (uint32_t)(capacity - at);
+            while (stages && (stages == slots || position + (uint32_t)bytes - from > (uint32_t)capacity)) {
+                em_barrier_wait(&memory.empty[oldest.slot], oldest.phase);
+                oldest.step();
+                stages--;
+                from = __shfl_sync(~0u, start, oldest.slot);
+            }
+            if (stages++ == 0)
+                from = position;
+            start = lane == slot ? position : start;
+            position += (uint32_t)bytes;
+        }
+    };
 
     static __device__ __forceinline__ fetcher begin(const em__march &m)
     {
-        return {m.slots, 0, 0};
+        return {begin_reading(m), {m.slots, 0, 0}, 0, 0, 0, 0};
     }
 
-    /* All stages of a tile, by a warp. */
+    /* Weights of row `i` of `rows` of a stage, whose first row is `row` of the tile. */
+    static __device__ __forceinline__ const char *find(const em__gemv &g, const em_march_tile &t, int row, int rows,
+                                                       int i)
+    {
+        int matrix = i >= rows >> 1, at = ((t.first + row) >> 1) + i - (matrix ? rows >> 1 : 0);
+        if (!g.pair) {
+            at = t.first + row + i;
+            matrix = at < g.end[0] ? 0 : at < g.end[1] ? 1 : 2;
+            at -= matrix ? g.end[matrix - 1] : 0;
+        }
+        return g.weight[matrix] + (int64_t)at * g.depth * 2;
+    }
+
+    /* All stages of a tile, by one of FETCHERS warps: rows go round among them, one a lane. */
     static __device__ __forceinline__ void fetch_tile(const em__march &, const em__gemv &g, const em_march_tile &t,
                                                       em_march_memory &memory, char *ring, fetcher &at, int lane)
     {
+        const int warp = (threadIdx.x >> 5) - EM_MARCH_WARPS, i = lane * FETCHERS + warp;
+        const stage most = {g.warps, g.chunks * 256};
 #pragma unroll 1
-        for (int row = 0, column = 0; row < t.rows;) {
-            const em_gemv_place from = em_gemv_find<ROWS>(g, t.first, row / ROWS);
-            const int columns = min(DEPTH, g.depth - column);
-            em_barrier_wait(&memory.empty[at.slot], at.phase ^ 1);
-            if (lane == 0)
-                em_barrier_expect(&memory.full[at.slot], min(ROWS, from.end - from.first) * columns * 2);
-            __syncwarp();
-            fetch(g, ring + at.slot * SLOT, from, column, columns, &memory.full[at.slot], lane);
-            at.step();
-            column += DEPTH;
-            if (column >= g.depth) {
-                column = 0;
-                row += ROWS;
+        for (int row = 0; row < t.rows; row += most.rows) {
+            const int rows = min(most.rows, t.rows - row), mine = (rows - warp + FETCHERS - 1) / FETCHERS;
+            const char *from = i < rows ? find(g, t, row, rows, i) : NULL;
+#pragma unroll 1
+            for (int column = 0; column < g.depth; column += most.columns) {
+                const stage s = {rows, min(most.columns, g.depth - column)};
+                at.reserve(memory, s.bytes(), lane);
+                if (lane == 0)
+                    em_barrier_expect(&memory.full[at.slot], mine * s.columns * 2);
+                __syncwarp();
+                if (from)
+                    em_bulk_load(ring + at.find(s.bytes()) + s.at(i), from + column * 2, s.columns * 2,
+                                 &memory.full[at.slot]);
+                at.pass(s.bytes());
             }
         }
     }
 
-    /* x[k], x[k + 1] to their places, in parts. */
-    static __device__ __forceinline__ void put(char *staged, int, int k, float2 x)
+    /* The first of the columns of x, 512 apart, that a thread stages two by two: its warp multiplies these blocks. */
+    static __device__ __forceinline__ int first_column(int thread)
     {
-        char *const block = staged + k / 32 * BLOCK;
+        return (thread >> 4 & 1) * 256 + (thread >> 5) * 32 + (thread & 15) * 2;
+    }
+
+    static __device__ __forceinline__ void staged_sync()
+    {
+        __syncwarp();
+    }
+
+    /* The n pairs of x from column k on, `step` columns apart, to their places, in parts. */
+    template <int N>
+    static __device__ __forceinline__ void put(char *staged, int, int k, int step, int n, float2 (&x)[N])
+    {
 #pragma unroll
-        for (int part = 0; part < PARTS; part++) {
-            const __nv_bfloat162 rounded = __float22bfloat162_rn(x);
-            *(__nv_bfloat162 *)(block + part * 64 + (k & 31) * 2) = rounded;
-            const float2 back = __bfloat1622float2(rounded);
-            x = make_float2(x.x - back.x, x.y - back.y);
-        }
+        for (int i = 0; i < N; i++)
+            if (i < n) {
+                char *const block = staged + (k + i * step) / 32 * BLOCK;
+#pragma unroll
+                for (int part = 0; part < PARTS; part++) {
+                    const __nv_bfloat162 rounded = __float22bfloat162_rn(x[i]);
+                    *(__nv_bfloat162 *)(block + part * 64 + ((k + i * step) & 31) * 2) = rounded;
+                    const float2 back = __bfloat1622float2(rounded);
+                    x[i] = make_float2(x[i].x - back.x, x[i].y - back.y);
+                }
+            }
     }
 
     /* The lane's x of a block. */
@@ -129,63 +221,130 @@ struct em_march_bf16 {
                             : make_uint4(0, 0, 0, 0);
     }
 
-    /* A warp's columns of a stage. */
-    static __device__ __forceinline__ void multiply(const char *slot, const char *x, int warp, int lane,
-                                                    float (&sum)[4][2])
+    /* What a lane has of a stage's rows, of which 16 are multiplied at once: rows of the slot, and where their sums go
+     * in the table, -1: nowhere. Rows that there are not are the last ones again. */
+    struct share {
+        int row[4], to[4];
+    };
+
+    static __device__ __forceinline__ share find_share(const em__gemv &g, const em_march_tile &t, int first, int rows,
+                                                       int lane)
     {
-        const char *row = slot + (lane >> 2) * ROW + warp * COLUMNS * 2 + (lane & 3) * 16;
-        uint4 w[BLOCKS], its[BLOCKS];
+        const int half = rows >> 1, mine = lane >> 2;
+        share s;
 #pragma unroll
-        for (int b = 0; b < BLOCKS; b++) {
-            w[b] = *(const uint4 *)(row + b * 64);
-            its[b] = take(x, b, lane);
-        }
-#pragma unroll
-        for (int b = 0; b < BLOCKS; b++) {
-            em_march_multiply(sum[b % 2 * 2], its[b].x, its[b].y, w[b].x, w[b].y);
-            em_march_multiply(sum[b % 2 * 2 + 1], its[b].z, its[b].w, w[b].z, w[b].w);
-        }
+        for (int i = 0; i < 4; i++)
+            if (g.pair) { /* of 16 rows eight are of either matrix; of 32, the first 16 of the first */
+                const bool second = rows > 16 ? i >> 1 : i & 1;
+                const int pair = mine + (rows > 16 ? (i & 1) * 8 : 0);
+                s.row[i] = (second ? half : 0) + min(pair, half - 1);
+                s.to[i] = pair < half ? (second ? t.rows >> 1 : 0) + (first >> 1) + pair : -1;
+            } else {
+                s.row[i] = min(mine + 8 * i, rows - 1);
+                s.to[i] = mine + 8 * i < rows ? first + mine + 8 * i : -1;
+            }
+        return s;
     }
 
-    /* Where a row of the result stands in the table; `second`: its other half, of a pair of n rows. */
-    static __device__ __forceinline__ int entry(const em__gemv &g, int row, int, bool second)
+    /* A warp's n blocks of a stage, eight apart, by 16 HALVES rows: `rows` are the lane's, x is that of the first
+     * block. The slot is free when all is in registers. */
+    template <int HALVES>
+    static __device__ __forceinline__ void multiply(int n, const char *const (&rows)[4], const char *x, uint64_t *empty,
+                                                    int lane, float (&sum)[2][2][4])
     {
-        return g.pair ? row + (row & ~(ROWS - 1)) + (second ? ROWS : 0) : row;
+        constexpr int N = MOST / HALVES;
+        uint4 w[N][2 * HALVES], its[N];
+#pragma unroll
+        for (int i = 0; i < N; i++)
+            if (i < n) {
+#pragma unroll
+                for (int r = 0; r < 2 * HALVES; r++)
+                    w[i][r] = *(const uint4 *)(rows[r] + i * 512);
+                its[i] = take(x, i * EM_MARCH_WARPS, lane);
+            }
+        __syncwarp();
+        if (lane == 0)
+            em_barrier_arrive(empty);
+#pragma unroll
+        for (int i = 0; i < N; i++)
+            if (i < n) {
+#pragma unroll
+                for (int h = 0; h < HALVES; h++) {
+                    const int to = HALVES == 2 ? h : i & 1;
+                    const uint4 low = w[i][2 * h], high = w[i][2 * h + 1];
+                    em_march_multiply(sum[to][0], low.x, high.x, low.y, high.y, its[i].x, its[i].y);
+                    em_march_multiply(sum[to][1], low.z, high.z, low.w, high.w, its[i].z, its[i].w);
+                }
+            }
+    }
+
+    /* Where a row of n of the result stands in the table; `second`: its other half, of a pair. */
+    static __device__ __forceinline__ int entry(const em__gemv &, int row, int n, bool second)
+    {
+        return second ? n + row : row;
     }
 
     /* Where the table has a warp's sum of a row. */
     static __device__ __forceinline__ int at_table(int row, int warp)
     {
-        return (row / ROWS * EM_MARCH_WARPS + warp) * ROWS + row % ROWS;
+        return row * EM_MARCH_WARPS + warp;
+    }
+
+    /* A warp's sums to the table: the first lane of four has two parts of x, the second one. */
+    template <int HALVES>
+    static __device__ __forceinline__ void keep(const float (&sum)[2][2][4], const share &s, em_march_memory &memory,
+                                                int warp, int lane)
+    {
+#pragma unroll
+        for (int i = 0; i < 2 * HALVES; i++) {
+            const int h = i >> 1, at = 2 * (i & 1);
+            float first = sum[h][0][at] + sum[h][1][at], second = sum[h][0][at + 1] + sum[h][1][at + 1];
+            if (HALVES == 1) {
+                first += sum[1][0][at] + sum[1][1][at];
+                second += sum[1][0][at + 1] + sum[1][1][at + 1];
+            }
+            const float third = __shfl_down_sync(~0u, first, 1);
+            if ((lane & 3) == 0 && s.to[i] >= 0)
+                memory.table[at_table(s.to[i], warp)] = first + second + third;
+        }
+    }
+
+    /* Rows `first` .. `first` + `rows` - 1 of a tile, by a warp. */
+    template <int HALVES>
+    static __device__ __forceinline__ void multiply_rows(const em__gemv &g, const em_march_tile &t, int first, int rows,
+                                                         int columns, em_march_memory &memory, const char *ring,
+                                                         reader &at, int warp, int lane)
+    {
+        const share its = find_share(g, t, first, rows, lane);
+        float sum[2][2][4] = {};
+#pragma unroll 1
+        for (int column = 0; column < g.depth; column += columns) {
+            const stage s = {rows, min(columns, g.depth - column)};
+            const char *const slot = ring + at.find(s.bytes()) + warp * 64 + (lane & 3) * 16, *lanes[4];
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                lanes[i] = slot + s.at(its.row[i]);
+            em_barrier_wait(&memory.full[at.slot], at.phase);
+            multiply<HALVES>((s.columns / 32 - warp + EM_MARCH_WARPS - 1) / EM_MARCH_WARPS, lanes,
+                             memory.room + (column / 32 + warp) * BLOCK, &memory.empty[at.slot], lane, sum);
+            at.pass(s.bytes());
+        }
+        keep<HALVES>(sum, its, memory, warp, lane);
     }
 
     /* The block's warps multiply a tile, each its columns; their sums go to the table. */
     static __device__ __forceinline__ void multiply_tile(const em__gemv &g, const em_march_tile &t,
-                                                         em_march_memory &memory, const char *ring, em_march_slots &at,
+                                                         em_march_memory &memory, const char *ring, reader &at,
                                                          int warp, int lane)
     {
+        const stage most = {g.warps, g.chunks * 256};
 #pragma unroll 1
-        for (int row = 0; row < t.rows; row += ROWS) {
-            float sum[4][2] = {};
-#pragma unroll 1
-            for (int column = warp * COLUMNS; column - warp * COLUMNS < g.depth; column += DEPTH) {
-                em_barrier_wait(&memory.full[at.slot], at.phase);
-                if (column < g.depth)
-                    multiply(ring + at.slot * SLOT, memory.room + column / 32 * BLOCK, warp, lane, sum);
-                __syncwarp();
-                if (lane == 0)
-                    em_barrier_arrive(&memory.empty[at.slot]);
-                at.step();
-            }
-            /* parts of x are four lanes apart */
-            float2 v = make_float2((sum[0][0] + sum[1][0]) + (sum[2][0] + sum[3][0]),
-                                   (sum[0][1] + sum[1][1]) + (sum[2][1] + sum[3][1]));
-            v.x += __shfl_xor_sync(~0u, v.x, 4);
-            v.y += __shfl_xor_sync(~0u, v.y, 4);
-            v.x += __shfl_xor_sync(~0u, v.x, 8);
-            v.y += __shfl_xor_sync(~0u, v.y, 8);
-            if (lane < 4)
-                *(float2 *)&memory.table[at_table(row, warp) + 2 * lane] = v;
+        for (int row = 0; row < t.rows; row += most.rows) {
+            const int rows = min(most.rows, t.rows - row);
+            if (rows > 16)
+                multiply_rows<2>(g, t, row, rows, most.columns, memory, ring, at, warp, lane);
+            else
+                multiply_rows<1>(g, t, row, rows, most.columns, memory, ring, at, warp, lane);
         }
     }
 };

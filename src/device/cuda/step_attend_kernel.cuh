@@ -72,10 +72,10 @@ __device__ __forceinline__ void find_turns(const em__step_attend &a, int32_t at,
 
 /* One head's row by a warp: normalised, turned. Lane l has elements l, l + 32, ...: a pair is half the row apart. */
 template <int D>
-__device__ __forceinline__ void prepare_row(const em__step_attend &a, const float *gain, float eps, const float *turn,
-                                            int lane, float (&x)[D / 32])
+__device__ __forceinline__ void prepare_row(const em__step_attend &a, bool normed, const float (&gain)[D / 32],
+                                            float eps, const float *turn, int lane, float (&x)[D / 32])
 {
-    if (gain) {
+    if (normed) {
         float squares = 0;
 #pragma unroll
         for (int i = 0; i < D / 32; i++)
@@ -86,7 +86,7 @@ __device__ __forceinline__ void prepare_row(const em__step_attend &a, const floa
         const float factor = 1 / sqrtf(squares / (float)D + eps);
 #pragma unroll
         for (int i = 0; i < D / 32; i++)
-            x[i] = x[i] * factor * gain[lane + 32 * i];
+            x[i] = x[i] * factor * gain[i];
     }
     if (a.turned)
 #pragma unroll
@@ -105,10 +105,14 @@ __device__ __forceinline__ void prepare_rows(const em__step_attend &a, int head,
                                              const float *turn, int warp, int lane, const Take &take)
 {
     for (int r = warp; r < G + 2; r += W) {
-        float x[D / 32];
+        const float *from = r < G ? a.q_gain : r == G ? a.k_gain : NULL;
+        float x[D / 32], gain[D / 32]; /* which comes while x is waited for */
+#pragma unroll
+        for (int i = 0; i < D / 32; i++)
+            gain[i] = from ? from[lane + 32 * i] : 1;
         take(lane + (r < G ? a.q_at + (head * G + r) * D : (r == G ? a.k_at : a.v_at) + head * D), x);
         if (r <= G)
-            prepare_row<D>(a, r < G ? a.q_gain : a.k_gain, r < G ? a.q_eps : a.k_eps, turn, lane, x);
+            prepare_row<D>(a, from, gain, r < G ? a.q_eps : a.k_eps, turn, lane, x);
 #pragma unroll
         for (int i = 0; i < D / 32; i++)
             if (r < G)
@@ -127,8 +131,8 @@ __device__ __forceinline__ void join_lanes(float (&top)[G], float (&sum)[G], flo
 #pragma unroll
         for (int g = 0; g < G; g++) {
             const float other = __shfl_xor_sync(~0u, top[g], reach), most = fmaxf(top[g], other);
-            const float mine = top[g] == EM_NO_SCORE ? 0 : expf(top[g] - most),
-                        its = other == EM_NO_SCORE ? 0 : expf(other - most);
+            const float mine = top[g] == EM_NO_SCORE ? 0 : __expf(top[g] - most),
+                        its = other == EM_NO_SCORE ? 0 : __expf(other - most);
             sum[g] = sum[g] * mine + __shfl_xor_sync(~0u, sum[g], reach) * its;
 #pragma unroll
             for (int i = 0; i < 8; i++)
@@ -155,6 +159,7 @@ __device__ __forceinline__ void keep_partial(em_partial<W, D, G> &parts, int war
 /* The block's warps to one result. */
 template <int W, typename T, int D, int G> __device__ __forceinline__ void join_warps(em_attend_memory<W, T, D, G> &m)
 {
+#pragma unroll 1
     for (int i = threadIdx.x; i < G * D; i += W * 32) {
         const int g = i / D, d = i % D;
         float most = EM_NO_SCORE, sum = 0, mixed = 0;
@@ -163,7 +168,7 @@ template <int W, typename T, int D, int G> __device__ __forceinline__ void join_
             most = fmaxf(most, m.parts.top[w][g]);
 #pragma unroll
         for (int w = 0; w < W; w++) {
-            const float top = m.parts.top[w][g], weight = top == EM_NO_SCORE ? 0 : expf(top - most);
+            const float top = m.parts.top[w][g], weight = top == EM_NO_SCORE ? 0 : __expf(top - most);
             sum = fmaf(m.parts.sum[w][g], weight, sum);
             mixed = fmaf(m.parts.mixed[w][g][d], weight, mixed);
         }
@@ -228,14 +233,14 @@ template <int G, int N> __device__ __forceinline__ void weigh_keys(running<G> &r
 #pragma unroll
         for (int u = 0; u < N; u++)
             most = fmaxf(most, scores[u][g]);
-        const float keep = r.top[g] == EM_NO_SCORE ? 0 : expf(r.top[g] - most);
+        const float keep = r.top[g] == EM_NO_SCORE ? 0 : __expf(r.top[g] - most);
         r.sum[g] *= keep;
 #pragma unroll
         for (int i = 0; i < 8; i++)
             r.mixed[g][i] *= keep;
 #pragma unroll
         for (int u = 0; u < N; u++) {
-            scores[u][g] = scores[u][g] == EM_NO_SCORE ? 0 : expf(scores[u][g] - most);
+            scores[u][g] = scores[u][g] == EM_NO_SCORE ? 0 : __expf(scores[u][g] - most);
             r.sum[g] += scores[u][g];
         }
         r.top[g] = most;

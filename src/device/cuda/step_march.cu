@@ -10,7 +10,8 @@ bool em__march_desk_make(em__cuda *cuda)
         return true;
     em__march_desk *desk = NULL;
     if (cudaMalloc((void **)&desk, sizeof *desk) == cudaSuccess &&
-        cudaMemsetAsync(desk, 0, sizeof *desk, cuda->stream) == cudaSuccess) {
+        cudaMemsetAsync(desk, 0, sizeof *desk, cuda->stream) == cudaSuccess &&
+        cudaMemsetAsync(desk->mail, 0xff, sizeof desk->mail, cuda->stream) == cudaSuccess) { /* EM_MARCH_NONE */
         cuda->desk = desk;
         return true;
     }
@@ -22,12 +23,6 @@ bool em__march_desk_make(em__cuda *cuda)
 static const void *result_of(const em__march_job *job)
 {
     return job->attends ? job->attend.out : job->gemv.out[0];
-}
-
-/* Elements of its result. What the next job reads is no wider than what fits into shared memory. */
-static int letters_of(const em__march_job *job)
-{
-    return job->attends ? job->attend.heads * job->attend.size : em_gemv_rows(job->gemv);
 }
 
 /* How many jobs back the last one is that leaves its result there; 0: none. */
@@ -43,8 +38,7 @@ static bool append(const em__cuda *cuda, em__march *march, em__march_job *job)
 {
     const int x = job->attends ? 1 : find_result(march, job->gemv.x);
     const int residual = job->attends ? 0 : find_result(march, job->gemv.residual);
-    if (x > 1 || residual >= EM_MARCH_BOXES ||
-        (residual && letters_of(&march->jobs[march->n - residual]) > EM_MARCH_BOX))
+    if (x > 1 || residual > EM_MARCH_BACK)
         return false;
     if (!job->attends && (find_result(march, job->gemv.bias) || find_result(march, job->gemv.gain)))
         return false;
@@ -134,5 +128,5 @@ size_t em__march_merge(em__cuda *cuda, const em__merge_call *calls, size_t n, em
         all += taken;
     }
     *kernel = run_march;
-    return attends && march.n >= FEWEST && em__march_desk_make(cuda) ? all : 0;
+    return attends && march.n >= FEWEST && em__march_fits(cuda, &march) && em__march_desk_make(cuda) ? all : 0;
 }
