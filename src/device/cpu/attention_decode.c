@@ -56,7 +56,7 @@ static decode plan_of(const em__attention_args *args)
     decode d = {.args = args, .group = args->heads / args->kv_heads};
     d.rows = d.group * args->queries;
     d.chunks = (args->keys + CHUNK - 1) / CHUNK;
-    d.q_stride = round_up(args->head_dim, EM__ATTENTION_LANES);
+    d.q_stride = round_up(max64(1, args->head_dim), EM__ATTENTION_LANES); /* zeros lie behind each query */
     d.out_stride = round_up(args->value_dim, EM__ATTENTION_LANES);
     d.partial = PAD + d.out_stride;
     return d;
@@ -259,11 +259,11 @@ em_status em__attention_decode(const em__attention_kernels *kernels, em__pool *p
     d.pool = pool;
     d.element = (int64_t)em_dtype_size(args->dtype);
     d.cache_element = (int64_t)em_dtype_size(args->cache);
+    d.chunks = 1;
+    if (args->batch * args->heads * args->queries * args->value_dim <= 0)
+        return EM_OK;
     d.left = (atomic_int *)(void *)scratch;
     d.partials = scratch + counters(args);
-    d.chunks = 1;
-    if (args->batch * args->heads * args->queries <= 0)
-        return EM_OK;
     EM__TRY(em__pool_reserve(pool, em__attention_decode_worker(args)));
     for (int64_t b = 0; b < args->batch; b++) {
         const int64_t chunks = span_of(&d, b).chunks;

@@ -18,7 +18,7 @@
 /* What is done to the operand before and after; sizes in bytes. */
 typedef struct steps {
     em__reduce_op op;
-    bool arg, apart, by_rows;
+    bool arg, apart, by_rows, casts;
     em_dtype from, by; /* of the operand, and of the kernel */
     em__reduce_split split;
     size_t copy, cast, result; /* scratch: the operand in order, the operand as `by`, results as `by` or partial ones */
@@ -47,8 +47,8 @@ static bool plan_steps(const em__cpu *cpu, const em__call *call, steps *s)
     }
     size_t parts = s->split.outer * s->split.inner * ((s->split.reduce + PART - 1) / PART);
     s->copy = s->apart ? round64(size * em_dtype_size(s->from)) : 0;
-    s->cast = s->by == EM_PRED || s->by == EM_F32 ? round64(size * em_dtype_size(s->by)) : 0;
-    s->cast = s->from == s->by || (s->from == EM_C64 && s->by == EM_F32) ? 0 : s->cast;
+    s->casts = (s->by == EM_PRED || s->by == EM_F32) && s->from != s->by && !(s->from == EM_C64 && s->by == EM_F32);
+    s->cast = s->casts ? round64(size * em_dtype_size(s->by)) : 0;
     s->result = s->by_rows ? round64(parts * 2 * sizeof(double)) : s->from != s->by ? round64(results * 4) : 0;
     if (s->arg)
         return cpu->reduce->arg[call->op == EM__OP_ARGMAX ? EM__ARG_MAX : EM__ARG_MIN][s->by] != NULL;
@@ -172,7 +172,7 @@ static em_status run(em_device *device, const em__call *call)
         run_rows(cpu, &s, call->out.data, x, result);
         return EM_OK;
     }
-    if (s.cast) {
+    if (s.casts) {
         em__cast_run(cpu->cast, cpu->pool, s.from, s.by, cast, x, size);
         x = cast;
     }
@@ -182,7 +182,7 @@ static em_status run(em_device *device, const em__call *call)
                        s.split.inner, call->ints[1] != 0);
         return EM_OK;
     }
-    bool back = s.cast && s.op < EM__REDUCE_ALL;
+    bool back = s.casts && s.op < EM__REDUCE_ALL;
     em__reduce_run(cpu->reduce, cpu->pool, s.op, s.by, back ? result : call->out.data, x, s.split.outer, s.split.reduce,
                    s.split.inner * wide);
     if (back)
