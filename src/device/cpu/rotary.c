@@ -111,7 +111,7 @@ static em_status run_rotary(em_device *device, const em__call *call)
     return EM_OK;
 }
 
-/* The tables of a ROPE: [batches, positions, half] of cosines, then as much of sines, then the turns of the pairs. */
+/* The tables of a ROPE: [batches, positions, half] of cosines, then as much of sines, behind the turns of the pairs. */
 typedef struct tables {
     em__cpu *cpu;
     const em__call *call;
@@ -120,25 +120,27 @@ typedef struct tables {
     int64_t batches, positions, half, per_chunk;
 } tables;
 
-static tables tables_of(em__cpu *cpu, const em__call *call)
+/* Without their memory. x has elements: an axis of an empty one may be of any length. */
+static tables describe_tables(em__cpu *cpu, const em__call *call)
 {
     const em__spec *x = &call->in[0].spec;
     tables t = {.cpu = cpu, .call = call, .half = call->ints[0] / 2, .positions = x->dims[call->ints[3]]};
     t.batches = call->ints[2] & 1 && call->in[1].spec.rank ? x->dims[0] : 1;
-    int64_t size = t.batches * t.positions * t.half;
-    t.turn = call->scratch;
-    t.cosine = (float *)((char *)call->scratch + (size_t)t.half * sizeof(double));
-    t.sine = t.cosine + size;
     t.per_chunk = 1 + CHUNK / 8 / t.half;
     return t;
 }
 
+static size_t table_floats(const tables *t)
+{
+    return (size_t)(t->batches * t->positions * t->half);
+}
+
 static size_t table_bytes(const em__call *call)
 {
-    em__call bare = *call;
-    bare.scratch = NULL;
-    tables t = tables_of(NULL, &bare);
-    return (size_t)t.half * sizeof(double) + 2 * (size_t)(t.batches * t.positions * t.half) * sizeof(float);
+    if (em__spec_empty(&call->in[0].spec))
+        return 0;
+    tables t = describe_tables(NULL, call);
+    return (size_t)t.half * sizeof(double) + 2 * table_floats(&t) * sizeof(float);
 }
 
 static void fill_tables(void *context, int64_t chunk, int worker)
@@ -160,15 +162,19 @@ static void fill_tables(void *context, int64_t chunk, int worker)
 
 static em_status run_rope(em_device *device, const em__call *call)
 {
+    if (em__spec_empty(&call->in[0].spec))
+        return EM_OK;
     em__cpu *cpu = em__cpu_of(device);
-    tables t = tables_of(cpu, call);
+    tables t = describe_tables(cpu, call);
+    t.turn = call->scratch;
+    t.cosine = (float *)(void *)(t.turn + t.half);
+    t.sine = t.cosine + table_floats(&t);
     int64_t mask = call->ints[2], rows = t.batches * t.positions;
     const em__tensor *freqs = mask & 2 ? &call->in[1 + (mask & 1)] : NULL;
     for (int64_t i = 0; i < t.half; i++)
         t.turn[i] = freqs ? 1 / (double)((const float *)freqs->data)[i]
                           : pow(call->floats[0], -2.0 * (double)i / (double)call->ints[0]);
-    if (rows > 0)
-        em__pool_run(cpu->pool, fill_tables, &t, (rows + t.per_chunk - 1) / t.per_chunk);
+    em__pool_run(cpu->pool, fill_tables, &t, (rows + t.per_chunk - 1) / t.per_chunk);
     job j = {.cosine = t.cosine, .sine = t.sine};
     j.cosine_strides[call->ints[3]] = t.half;
     if (t.batches > 1)
