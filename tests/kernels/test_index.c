@@ -197,24 +197,43 @@ static void test_like_ref(void **state)
             }
 }
 
-/* Rows long enough for columns of their own, and many updates of few places. */
+/* Rows long enough for columns of their own, many updates of few places, and about as many rows as updates of them;
+ * indices that are rows as they lie, and such that are not. */
 static void test_shared_out(void **state)
 {
     (void)state;
-    static const int64_t shapes[][3] = {{40, 3000, 60}, {3000, 64, 5000}, {50000, 1, 100000}, {3, 1, 70000}};
+    static const int64_t shapes[][3] = {{40, 3000, 60},     {3000, 64, 5000}, {2000, 64, 300},
+                                        {50000, 1, 100000}, {3, 1, 70000},    {257, 8, 40}};
+    static const em_dtype dtypes[] = {EM_F32, EM_BF16, EM_C64}, of_index[] = {EM_S32, EM_S64, EM_U16, EM_U64};
     rng r = {6};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (int put = 0; put < 2; put++)
-            for (int half = 0; half < 2; half++) {
+            for (size_t d = 0; d < 3; d++) {
                 int64_t rows = shapes[i][0], run = shapes[i][1], n = shapes[i][2];
-                em_dtype dtype = half ? EM_BF16 : EM_F32;
                 trial t = {.op = put ? EM__OP_INDEXED_PUT : EM__OP_INDEXED_ADD, .axes = EM_AXES(0)};
                 t.index.dims = em_shape(n, 1);
-                fill(&r, &t.a, dtype, em_shape(rows, run));
-                fill_indices(&r, &t.index, EM_S32, rows);
-                fill(&r, &t.updates, dtype, em_shape(n, run));
+                fill(&r, &t.a, dtypes[d], em_shape(rows, run));
+                fill_indices(&r, &t.index, of_index[(i + d) % 4], rows);
+                fill(&r, &t.updates, dtypes[d], em_shape(n, run));
                 run_trial(&t);
             }
+}
+
+/* Two axes name a row, in both orders, and it has two axes. */
+static void test_rows_of_two_axes(void **state)
+{
+    (void)state;
+    rng r = {8};
+    for (int put = 0; put < 2; put++)
+        for (int turned = 0; turned < 2; turned++) {
+            trial t = {.op = put ? EM__OP_INDEXED_PUT : EM__OP_INDEXED_ADD, .axes = EM_AXES(turned, !turned)};
+            t.index.dims = em_shape(700, 2);
+            fill(&r, &t.a, EM_F32, em_shape(25, 25, 4, 6));
+            t.a.turned = false;
+            fill_indices(&r, &t.index, EM_S32, 25);
+            fill(&r, &t.updates, EM_F32, em_shape(700, 4, 6));
+            run_trial(&t);
+        }
 }
 
 static void check_offsets(em__cpu_level level, em_dtype kind)
@@ -243,18 +262,48 @@ static void check_offsets(em__cpu_level level, em_dtype kind)
     }
 }
 
+static void check_within(em__cpu_level level, em_dtype kind)
+{
+    enum { N = 100 };
+    em__offsets k;
+    rng r = {(uint64_t)kind};
+    int32_t at[N + 16], number[N + 16];
+    em__offsets_init(&k, level);
+    for (int round = 0; round < 60; round++) {
+        operand o = {.dims = em_shape(N)};
+        int64_t n = (int64_t)rng_below(&r, N + 1), low = (int64_t)rng_below(&r, 60), range = 1 + round, found = 0;
+        fill_indices(&r, &o, kind, 100);
+        low = round % 7 ? low : ((int64_t)1 << (29 + round / 7)) - 5; /* near the integers' own ends, and past them */
+        range = round % 5 ? range : (int64_t)1 << 31;
+        int64_t got = k.within[kind](at, number, o.data, n, low, range);
+        for (int64_t i = 0; i < n; i++) {
+            int64_t x = (int64_t)expect_element(kind, o.data, (size_t)i);
+            if (x < low || x - low >= range)
+                continue;
+            assert_true(found < got && at[found] == x - low && number[found] == i);
+            found++;
+        }
+        assert_int_equal(got, found);
+        free(o.data);
+    }
+}
+
 static void test_offsets(void **state)
 {
     (void)state;
     for (int level = EM__CPU_PORTABLE; level <= (int)levels_best(); level++)
         for (size_t i = 0; i < 8; i++)
             check_offsets((em__cpu_level)level, kinds[i]);
+    static const em_dtype wide[] = {EM_S32, EM_U32, EM_S64, EM_U64};
+    for (int level = EM__CPU_PORTABLE; level <= (int)levels_best(); level++)
+        for (size_t i = 0; i < 4; i++)
+            check_within((em__cpu_level)level, wide[i]);
     levels_report();
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_like_ref), cmocka_unit_test(test_shared_out),
-                                       cmocka_unit_test(test_offsets)};
+                                       cmocka_unit_test(test_rows_of_two_axes), cmocka_unit_test(test_offsets)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

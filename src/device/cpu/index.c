@@ -1,31 +1,23 @@
 /*
- * Reading and writing by index: TAKE, TAKE_ALONG_AXIS, GATHER, INDEXED_ADD, INDEXED_PUT, DYNAMIC_SLICE, PUT_SLICE.
- *
- * Reads: indices become element offsets, BLOCK at a time on the worker's stack, and runs of elements are copied from
- * there. Writes: all offsets are found first (scratch), then each worker owns a range of the result and walks all
- * updates in order, so that a place sees its updates in order whatever the number of threads.
+ * Reading by index: TAKE, TAKE_ALONG_AXIS, GATHER; DYNAMIC_SLICE and PUT_SLICE. Indices become element offsets, BLOCK
+ * at a time on the worker's stack, and runs of elements are copied from there.
  */
 #if defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
 #pragma GCC optimize("O3")
 #endif
 
+#include "device/cpu/index.h"
+
 #include <string.h>
 
 #include "device/cpu/families.h"
-#include "device/cpu/offsets.h"
 #include "device/index.h"
 
 #define BLOCK 256         /* indices turned into offsets at a time */
 #define CHUNK_BYTES 65536 /* that one worker moves at a time, about */
 #define PART_BYTES 16384  /* of a part that is fetched while the one before is read */
-#define AHEAD 8           /* rows whose memory is asked for before their turn */
-#define OFFSETS_A_CHUNK 16384
-#define LISTED 1024         /* updates looked at before those that go to a worker's range are done */
-#define COLUMNS 256         /* of each update, at least, that a worker writes */
-#define MOST_INNER 0x400000 /* places of a scattered inner part that are listed */
 
-/* The indices of a call from number `from` on, k apart, on an axis of `of`. */
-static em__index_list list_of(const em__call *call, int64_t from, int64_t k, int64_t n, int64_t count, int64_t scale)
+em__index_list em__index_list_of(const em__call *call, int64_t from, int64_t k, int64_t n, int64_t count, int64_t scale)
 {
     const em__tensor *index = &call->in[1];
     const char *at = (const char *)index->data + from * (int64_t)em_dtype_size(index->spec.dtype);
@@ -57,7 +49,8 @@ static void row_offsets(const read *r, int64_t first, int64_t n, int64_t *at)
         int64_t k = r->call->n_ints;
         for (int64_t j = 0; j < k; j++) {
             int64_t axis = r->call->ints[j];
-            em__index_list list = list_of(r->call, from * k + j, k, n, in->spec.dims[axis], in->strides[axis]);
+            em__index_list list =
+                em__index_list_of(r->call, from * k + j, k, n, in->spec.dims[axis], in->strides[axis]);
             if (j == 0)
                 r->offsets->set[dtype](at, &list, base);
             else
@@ -65,7 +58,7 @@ static void row_offsets(const read *r, int64_t first, int64_t n, int64_t *at)
         }
         return;
     }
-    em__index_list list = list_of(r->call, along ? first : from, 1, n, r->limit, r->inner);
+    em__index_list list = em__index_list_of(r->call, along ? first : from, 1, n, r->limit, r->inner);
     r->offsets->set[dtype](at, &list, base);
     for (int64_t i = 0, c = from % r->inner, m; along && r->inner > 1 && i < n; i += m, c = 0) {
         m = r->inner - c < n - i ? r->inner - c : n - i;
@@ -94,44 +87,12 @@ typedef struct pair {
 #define FN(name) size16_##name
 #include "device/cpu/index_tmpl.c"
 
-#define T uint8_t
-#define FN(name) u8_##name
-#include "device/cpu/index_add_tmpl.c"
-#define T uint16_t
-#define FN(name) u16_##name
-#include "device/cpu/index_add_tmpl.c"
-#define T uint32_t
-#define FN(name) u32_##name
-#include "device/cpu/index_add_tmpl.c"
-#define T uint64_t
-#define FN(name) u64_##name
-#include "device/cpu/index_add_tmpl.c"
-#define T float
-#define FN(name) f32_##name
-#include "device/cpu/index_add_tmpl.c"
-#define T double
-#define FN(name) f64_##name
-#include "device/cpu/index_add_tmpl.c"
-
 typedef void (*pick_fn)(void *out, const void *in, const int64_t *at, int64_t n);
-typedef void (*listed_fn)(void *out, const void *in, const int64_t *at, const int32_t *list, int64_t n);
 static const pick_fn picks[] = {size1_pick, size2_pick, size4_pick, size8_pick, size16_pick};
-static const pick_fn spreads[] = {size1_spread, size2_spread, size4_spread, size8_spread, size16_spread};
-static const listed_fn puts_listed[] = {size1_put_listed, size2_put_listed, size4_put_listed, size8_put_listed,
-                                        size16_put_listed};
-#define BY_DTYPE(name)                                                                                                 \
-    {                                                                                                                  \
-        [EM_U8] = u8_##name, [EM_U16] = u16_##name, [EM_U32] = u32_##name, [EM_U64] = u64_##name, [EM_S8] = u8_##name, \
-        [EM_S16] = u16_##name, [EM_S32] = u32_##name, [EM_S64] = u64_##name, [EM_F32] = f32_##name,                    \
-        [EM_F64] = f64_##name                                                                                          \
-    }
-static const pick_fn adds_at[EM_DTYPE_COUNT] = BY_DTYPE(add_at);
-static const listed_fn adds_listed[EM_DTYPE_COUNT] = BY_DTYPE(add_listed);
-
 static void copy_rows(char *out, const char *in, const int64_t *at, int64_t n, size_t row, size_t size)
 {
     for (int64_t i = 0; i < n; i++) {
-        const char *next = in + at[i + AHEAD < n ? i + AHEAD : n - 1] * (int64_t)size;
+        const char *next = in + at[i + EM__INDEX_AHEAD < n ? i + EM__INDEX_AHEAD : n - 1] * (int64_t)size;
         for (size_t line = 0; line < row && line < 512; line += 64)
             __builtin_prefetch(next + line);
         memcpy(out + (size_t)i * row, in + at[i] * (int64_t)size, row);
@@ -186,9 +147,7 @@ static int64_t product(const em__spec *spec, int from, int to)
     return size;
 }
 
-/* The axes that a GATHER or INDEXED_* does not name, innermost part first: whether they lie side by side in a row-major
- * tensor, and how many elements they have. */
-static bool inner_part(const em__call *call, const em__tensor *of, int64_t *run)
+bool em__index_inner(const em__call *call, const em__tensor *of, int64_t *run)
 {
     unsigned named = 0;
     bool side_by_side = true, outside = false;
@@ -206,8 +165,7 @@ static bool inner_part(const em__call *call, const em__tensor *of, int64_t *run)
     return side_by_side;
 }
 
-/* Offsets of the elements of the axes that are not named, in their order. */
-static void list_places(const em__call *call, const em__tensor *of, int64_t run, int64_t *places)
+void em__index_places(const em__call *call, const em__tensor *of, int64_t run, int64_t *places)
 {
     unsigned named = 0;
     int64_t at[EM_MAX_RANK] = {0}, offset = 0;
@@ -238,8 +196,8 @@ static em_status run_read(em_device *device, const em__call *call)
     r.count = em__spec_size(&index->spec);
     if (call->op == EM__OP_GATHER) {
         r.count /= call->n_ints;
-        if (!inner_part(call, in, &r.run)) {
-            list_places(call, in, r.run, call->scratch);
+        if (!em__index_inner(call, in, &r.run)) {
+            em__index_places(call, in, r.run, call->scratch);
             r.places = call->scratch;
         }
         r.rows = r.count;
@@ -261,79 +219,7 @@ static em_status run_read(em_device *device, const em__call *call)
     return EM_OK;
 }
 
-/* Updates written to a copy of the operand. */
-typedef struct write {
-    const em__call *call;
-    const em__elementwise *kernels;
-    em_dtype dtype;        /* of additions */
-    size_t size;           /* of an element */
-    int64_t n, run;        /* updates, elements in each */
-    const int64_t *at;     /* where each goes, in elements; -1: nowhere */
-    const int64_t *places; /* of an update's elements; NULL: side by side */
-    int64_t range;         /* elements of the result that one worker owns: updates that begin there */
-    int64_t columns;       /* or, when not 0, elements of each update that one worker writes */
-} write;
-
-/* Elements [from, from + n) of one update. */
-static void write_run(const write *w, char *out, const char *in, int64_t from, int64_t n)
-{
-    int64_t size = (int64_t)w->size;
-    int log_size = __builtin_ctzll(w->size);
-    in += from * size;
-    if (w->call->op == EM__OP_INDEXED_PUT && w->places) {
-        spreads[log_size](out, in, w->places + from, n);
-    } else if (w->call->op == EM__OP_INDEXED_PUT) {
-        memcpy(out + from * size, in, (size_t)(n * size));
-    } else if (w->places) {
-        adds_at[w->dtype](out, in, w->places + from, n);
-    } else {
-        int64_t lanes = em_dtype_get_kind(w->call->out.spec.dtype) == EM_KIND_COMPLEX ? 2 * n : n;
-        out += from * size;
-        w->kernels->binary[EM__BINARY_ADD][w->dtype](out, out, in, (size_t)lanes, EM__VV);
-    }
-}
-
-static void write_owned(void *context, int64_t chunk, int worker)
-{
-    (void)worker;
-    const write *w = context;
-    char *out = w->call->out.data;
-    const char *in = w->call->in[2].data;
-    int64_t size = (int64_t)w->size, low = w->columns ? 0 : chunk * w->range;
-    int64_t high = w->columns ? INT64_MAX : low + w->range, from = w->columns ? chunk * w->columns : 0;
-    int64_t n = w->columns && w->columns < w->run - from ? w->columns : w->run - from;
-    for (int64_t i = 0; i < w->n; i++) {
-        int64_t at = w->at[i];
-        if (at < low || at >= high)
-            continue;
-        int64_t next = w->at[i + AHEAD < w->n ? i + AHEAD : i];
-        for (int64_t line = 0; line < n * size && line < 512 && next >= 0; line += 64)
-            __builtin_prefetch(out + (next + from) * size + line);
-        write_run(w, out + at * size, in + i * w->run * size, from, n);
-    }
-}
-
-/* Updates of one element each. Which of them are the worker's is found without a branch: it would go either way. */
-static void write_elements(void *context, int64_t chunk, int worker)
-{
-    (void)worker;
-    const write *w = context;
-    const uint64_t low = (uint64_t)(chunk * w->range), range = (uint64_t)w->range;
-    listed_fn fn = w->call->op == EM__OP_INDEXED_PUT ? puts_listed[__builtin_ctzll(w->size)] : adds_listed[w->dtype];
-    int32_t list[LISTED];
-    for (int64_t from = 0; from < w->n; from += LISTED) {
-        const int64_t *at = w->at + from, n = w->n - from < LISTED ? w->n - from : LISTED;
-        int64_t mine = 0;
-        for (int64_t i = 0; i < n; i++) {
-            list[mine] = (int32_t)i;
-            mine += (uint64_t)at[i] - low < range;
-        }
-        fn(w->call->out.data, (const char *)w->call->in[2].data + from * (int64_t)w->size, at, list, mine);
-    }
-}
-
-/* The operand itself into the result. */
-static void copy_operand(em__cpu *cpu, const em__tensor *in, const em__tensor *out)
+void em__index_copy(em__cpu *cpu, const em__tensor *in, const em__tensor *out)
 {
     em__copy_layout layout = {.rank = in->spec.rank, .size = em_dtype_size(in->spec.dtype)};
     memcpy(layout.dims, in->spec.dims, sizeof layout.dims);
@@ -343,58 +229,12 @@ static void copy_operand(em__cpu *cpu, const em__tensor *in, const em__tensor *o
         em__copy_run(cpu->copy, cpu->pool, out->data, in->data, &layout);
 }
 
-/* Offsets of all updates, on the pool. */
-static void update_offsets(void *context, int64_t chunk, int worker)
-{
-    (void)worker;
-    const write *w = context;
-    const em__tensor *out = &w->call->out;
-    int k = w->call->n_ints;
-    int64_t from = chunk * OFFSETS_A_CHUNK, n = w->n - from < OFFSETS_A_CHUNK ? w->n - from : OFFSETS_A_CHUNK;
-    int64_t *at = (int64_t *)w->call->scratch + from;
-    memset(at, 0, (size_t)n * sizeof *at);
-    for (int j = 0; j < k; j++) {
-        int axis = (int)w->call->ints[j];
-        em__index_list list = list_of(w->call, from * k + j, k, n, out->spec.dims[axis], out->strides[axis]);
-        em__offsets_get()->strict[w->call->in[1].spec.dtype](at, &list);
-    }
-}
-
-static em_status run_write(em_device *device, const em__call *call)
-{
-    em__cpu *cpu = em__cpu_of(device);
-    const em__tensor *out = &call->out;
-    em_dtype dtype = out->spec.dtype;
-    write w = {.call = call, .kernels = cpu->elementwise, .dtype = dtype, .size = em_dtype_size(dtype)};
-    w.dtype = dtype == EM_C64 ? EM_F32 : dtype == EM_C128 ? EM_F64 : dtype;
-    w.n = em__spec_size(&call->in[1].spec) / call->n_ints;
-    copy_operand(cpu, &call->in[0], out);
-    if (em__spec_size(&out->spec) == 0 || em__spec_size(&call->in[2].spec) == 0)
-        return EM_OK;
-    w.at = call->scratch;
-    em__pool_run(cpu->pool, update_offsets, &w, (w.n + OFFSETS_A_CHUNK - 1) / OFFSETS_A_CHUNK);
-    if (!inner_part(call, out, &w.run)) {
-        list_places(call, out, w.run, (int64_t *)call->scratch + w.n);
-        w.places = (int64_t *)call->scratch + w.n;
-    }
-    int64_t size = em__spec_size(&out->spec), threads = em__pool_size(cpu->pool), chunks = threads;
-    if (w.n * w.run * (int64_t)w.size < CHUNK_BYTES)
-        chunks = 1;
-    else if (w.run >= COLUMNS * threads)
-        w.columns = (w.run / threads + COLUMNS - 1) / COLUMNS * COLUMNS;
-    w.range = (size + chunks - 1) / chunks;
-    chunks = w.columns ? (w.run + w.columns - 1) / w.columns : chunks;
-    bool single = w.run == 1 && (call->op == EM__OP_INDEXED_PUT || adds_listed[dtype]);
-    em__pool_run(cpu->pool, single ? write_elements : write_owned, &w, chunks);
-    return EM_OK;
-}
-
 /* `from` into the result, whose memory from element `at` on it covers, stepping by the result's strides. */
 static void lay_over(em__cpu *cpu, const em__tensor *from, const em__tensor *out, int64_t at)
 {
     em__tensor part = *out;
     part.data = (char *)out->data + at * (int64_t)em_dtype_size(out->spec.dtype);
-    copy_operand(cpu, from, &part);
+    em__index_copy(cpu, from, &part);
 }
 
 static em_status run_dynamic_slice(em_device *device, const em__call *call)
@@ -415,7 +255,7 @@ static em_status run_dynamic_slice(em_device *device, const em__call *call)
 static em_status run_put_slice(em_device *device, const em__call *call)
 {
     em__cpu *cpu = em__cpu_of(device);
-    copy_operand(cpu, &call->in[0], &call->out);
+    em__index_copy(cpu, &call->in[0], &call->out);
     if (em__spec_size(&call->in[1].spec))
         lay_over(cpu, &call->in[1], &call->out, em__slice_start(call, 2, &call->out, call->in[1].spec.dims));
     return EM_OK;
@@ -431,27 +271,9 @@ static bool prepare_read(const em__call *call, em__plan *plan)
         return false;
     if (call->op != EM__OP_GATHER)
         return true;
-    if (call->n_ints > 0 && !inner_part(call, in, &run))
-        plan->scratch = run <= MOST_INNER ? (size_t)run * sizeof(int64_t) : 0;
-    return call->n_ints > 0 && (inner_part(call, in, &run) || run <= MOST_INNER);
-}
-
-static bool prepare_write(em__cpu *cpu, const em__call *call, em__plan *plan)
-{
-    em_dtype dtype = call->out.spec.dtype;
-    bool complex = em_dtype_get_kind(dtype) == EM_KIND_COMPLEX, add = call->op == EM__OP_INDEXED_ADD;
-    int64_t run;
-    if (call->n_ints == 0)
-        return false;
-    bool listed = !inner_part(call, &call->out, &run);
-    if (listed && (run > MOST_INNER || (add && !adds_at[dtype])))
-        return false;
-    if (add && !complex && !cpu->elementwise->binary[EM__BINARY_ADD][dtype])
-        return false;
-    int64_t updates = em__spec_size(&call->in[1].spec) / call->n_ints;
-    *plan = (em__plan){.kernel = run_write, .strided = 1};
-    plan->scratch = (size_t)(updates + (listed ? run : 0)) * sizeof(int64_t);
-    return true;
+    if (call->n_ints > 0 && !em__index_inner(call, in, &run))
+        plan->scratch = run <= EM__INDEX_MOST_INNER ? (size_t)run * sizeof(int64_t) : 0;
+    return call->n_ints > 0 && (em__index_inner(call, in, &run) || run <= EM__INDEX_MOST_INNER);
 }
 
 bool em__cpu_prepare_index(em__cpu *cpu, const em__call *call, em__plan *plan)
@@ -461,7 +283,7 @@ bool em__cpu_prepare_index(em__cpu *cpu, const em__call *call, em__plan *plan)
     case EM__OP_TAKE_ALONG_AXIS:
     case EM__OP_GATHER: return prepare_read(call, plan);
     case EM__OP_INDEXED_ADD:
-    case EM__OP_INDEXED_PUT: return prepare_write(cpu, call, plan);
+    case EM__OP_INDEXED_PUT: return em__index_prepare_write(cpu, call, plan);
     case EM__OP_DYNAMIC_SLICE: *plan = (em__plan){.kernel = run_dynamic_slice, .strided = UINT64_MAX}; return true;
     case EM__OP_PUT_SLICE: *plan = (em__plan){.kernel = run_put_slice, .strided = UINT64_MAX}; return true;
     default: return false;

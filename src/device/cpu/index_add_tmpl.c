@@ -7,13 +7,13 @@ static void FN(add_at)(void *out, const void *in, const int64_t *at, int64_t n)
         y[at[i]] = (T)(y[at[i]] + x[i]);
 }
 
-/* Those that `list` names. */
-static void FN(add_listed)(void *out, const void *in, const int64_t *at, const int32_t *list, int64_t n)
+/* Elements `number` of x. */
+static void FN(add_listed)(void *out, const void *in, const int32_t *at, const int32_t *number, int64_t n)
 {
     T *y = out;
     const T *x = in;
     for (int64_t i = 0; i < n; i++)
-        y[at[list[i]]] = (T)(y[at[list[i]]] + x[list[i]]);
+        y[at[i]] = (T)(y[at[i]] + x[number[i]]);
 }
 
 #undef T

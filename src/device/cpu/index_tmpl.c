@@ -1,27 +1,10 @@
-/* Single elements by offset, for one element size. Included with T a type of that size and FN(name). */
+/* Single elements read by offset, for one element size. Included with T a type of that size and FN(name). */
 static void FN(pick)(void *out, const void *in, const int64_t *at, int64_t n)
 {
     T *y = out;
     const T *x = in;
     for (int64_t i = 0; i < n; i++)
         y[i] = x[at[i]];
-}
-
-static void FN(spread)(void *out, const void *in, const int64_t *at, int64_t n)
-{
-    T *y = out;
-    const T *x = in;
-    for (int64_t i = 0; i < n; i++)
-        y[at[i]] = x[i];
-}
-
-/* Those that `list` names. */
-static void FN(put_listed)(void *out, const void *in, const int64_t *at, const int32_t *list, int64_t n)
-{
-    T *y = out;
-    const T *x = in;
-    for (int64_t i = 0; i < n; i++)
-        y[at[list[i]]] = x[list[i]];
 }
 
 #undef T

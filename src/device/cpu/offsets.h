@@ -21,9 +21,15 @@ typedef struct em__index_list {
 typedef void (*em__offsets_set_fn)(int64_t *at, const em__index_list *list, int64_t base);
 typedef void (*em__offsets_add_fn)(int64_t *at, const em__index_list *list);
 
+/* Which of n integers are in [low, low + range), in their order: how far above low, and their numbers. Returns how
+ * many. Both lists have room for n entries and 16 more; range is 2^31 at most. */
+typedef int64_t (*em__offsets_within_fn)(int32_t *at, int32_t *number, const void *index, int64_t n, int64_t low,
+                                         int64_t range);
+
 typedef struct em__offsets {
     em__offsets_set_fn set[EM_DTYPE_COUNT];
     em__offsets_add_fn add[EM_DTYPE_COUNT], strict[EM_DTYPE_COUNT];
+    em__offsets_within_fn within[EM_DTYPE_COUNT]; /* integers of 32 and 64 bits */
     em__cpu_level level;
 } em__offsets;
 

@@ -45,4 +45,8 @@ void FILL(em__offsets *k)
     ROW(EM_S32, s32);
     ROW(EM_S64, s64);
 #undef ROW
+    k->within[EM_U32] = u32_within;
+    k->within[EM_S32] = s32_within;
+    k->within[EM_U64] = u64_within;
+    k->within[EM_S64] = s64_within;
 }

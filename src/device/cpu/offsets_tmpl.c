@@ -40,5 +40,19 @@ static void FN(strict)(int64_t *at, const em__index_list *list)
     }
 }
 
+/* Without a branch: it would go either way. */
+static inline int64_t FN(within)(int32_t *at, int32_t *number, const void *in, int64_t n, int64_t low, int64_t range)
+{
+    const T *index = in;
+    int64_t found = 0;
+    for (int64_t i = 0; i < n; i++) {
+        uint64_t above = (uint64_t)(int64_t)index[i] - (uint64_t)low;
+        at[found] = (int32_t)above;
+        number[found] = (int32_t)i;
+        found += above < (uint64_t)range;
+    }
+    return found;
+}
+
 #undef T
 #undef FN

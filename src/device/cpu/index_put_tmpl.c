@@ -1,0 +1,20 @@
+/* Single elements written by offset, for one element size. Included with T a type of that size and FN(name). */
+static void FN(spread)(void *out, const void *in, const int64_t *at, int64_t n)
+{
+    T *y = out;
+    const T *x = in;
+    for (int64_t i = 0; i < n; i++)
+        y[at[i]] = x[i];
+}
+
+/* Elements `number` of x. */
+static void FN(put_listed)(void *out, const void *in, const int32_t *at, const int32_t *number, int64_t n)
+{
+    T *y = out;
+    const T *x = in;
+    for (int64_t i = 0; i < n; i++)
+        y[at[i]] = x[number[i]];
+}
+
+#undef T
+#undef FN
