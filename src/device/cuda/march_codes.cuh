@@ -1,41 +1,25 @@
 /*
  * A march's weights of 4-bit codes, affine, in groups of 64, scales and biases of bf16.
  *
- * A step is up to 32 rows of one matrix by the whole depth; stages are up to BLOCKS blocks of 128 columns of it, and
- * its first one holds the rows' scales and biases too. Stages take what bytes they need of a ring.
+ * A step is up to 32 rows of one matrix by the whole depth. Its rows lie side by side in memory, so three copies fetch
+ * it: codes, scales, biases. (A copy costs the warp that asks for it some 60 cycles; that lanes of two rows meet in a
+ * bank costs less.) Steps take what bytes they need of a ring.
  *
- * mma.m16n8k32 multiplies 16 rows of codes by x in whole numbers: x is digits[0] * 2^16 + digits[1] * 2^8 + digits[2]
- * units of its group, digits of eight bits, the largest |x| of a group nearly 2^23 units. That is f32's own precision,
- * for the largest. A lane's 16 bytes of codes lie in one group, and two groups meet in a product: three columns of B
- * are the digits of one, three those of the other, with zeros for the other's codes. Sums are exact, and become floats
- * by lying down in the mantissa of 1.5 * 2^23. Biases meet each group's sum of x, in three parts of bf16, in a product
- * of their own. Where x is not finite the sum is NaN.
+ * A warp has an eighth of the depth, side by side, and brings x of it to shared memory by itself: nobody else reads it.
+ * x lies in three parts of bf16, which add up to it. mma.m16n8k16 multiplies 16 rows of codes by them. A code becomes
+ * bf16 by standing alone in its half of a word: that is the number c * 2^-133, or c * 2^-129 four bits further up. So
+ * x is multiplied by 2^90 before, and is exact from 2^-60 on, up to 2^38.
+ * A lane's 16 bytes of codes lie in one group, and two groups meet in a product: three columns of B are the parts of
+ * one, three those of the other, with zeros for the other's codes. A row of ones gives the groups' sums of x, for the
+ * biases. Where x is not finite or too large the sum is NaN.
  *
- * x lies as digits, [block][half][quarter of the columns][digit][16], as lanes want them; then units of the groups,
- * then the sums of the groups, [512 columns][part][8], then zeros.
+ * x lies by 32 columns that a lane's 16 bytes have, [slice][word][part][8], in the order in which words give codes.
  */
 #ifndef EM_DEVICE_CUDA_MARCH_CODES_CUH
 #define EM_DEVICE_CUDA_MARCH_CODES_CUH
 
+#include "device/cuda/march_mail.cuh"
 #include "device/cuda/march_weights.cuh"
-
-/* d = c + 16 rows of unsigned bytes by 8 columns of signed ones, exactly. */
-__device__ __forceinline__ void em_march_multiply_codes(int (&d)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3,
-                                                        uint32_t b0, uint32_t b1, const int (&c)[4])
-{
-    asm("mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-        "{%10, %11, %12, %13};"
-        : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
-        : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1), "r"(c[0]), "r"(c[1]), "r"(c[2]), "r"(c[3]));
-}
-
-/* sum += 16 rows of bf16, eight columns of them, by x's. */
-__device__ __forceinline__ void em_march_multiply_biases(float (&sum)[4], uint32_t a0, uint32_t a1, uint32_t b)
-{
-    asm("mma.sync.aligned.m16n8k8.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
-        : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
-        : "r"(a0), "r"(a1), "r"(b));
-}
 
 /* True in one lane of the warp. */
 __device__ __forceinline__ bool em_march_elect()
@@ -52,52 +36,59 @@ __device__ __forceinline__ bool em_march_elect()
 
 struct em_march_codes {
     static constexpr int FETCHERS = 1; /* warps */
-    static constexpr int BLOCK = 128, BLOCKS = 20, GROUP = 64, DIGITS = 3, HALF = 4 * DIGITS * 16;
-    static constexpr int PAD = 64;                   /* bytes, behind a row of codes: lanes meet in no bank */
-    static constexpr float UNITS = 8355000;          /* of the largest |x|; digits reach 8355711 */
-    static constexpr float LEAST = 1e-30f;           /* the largest |x| of a group is taken for that, at least */
-    static constexpr unsigned INFINITE = 0x7f800000; /* bits of a float */
+    static constexpr bool OWN = true;  /* see em_march_stage_own */
+    static constexpr int GROUP = 64, PARTS = 3;
+    static constexpr int PAIR = 2 * GROUP;            /* columns of a product */
+    static constexpr int SLICE = 4 * PARTS * 16;      /* bytes of x of 32 columns */
+    static constexpr int ZEROS = 3 * PARTS * 16 + 16; /* bytes */
+    static constexpr int STEP = 60 << 10;             /* bytes of a step, about, at most */
+    static constexpr int BATCH = 10;                  /* quads of x that a thread asks for at once */
+    static constexpr float SCALE = 0x1p90f;           /* of x */
+    static constexpr float HIGHER = 0x1p86f;          /* of x that meets codes four bits further up */
+    static constexpr float BACK = 0x1p43f;            /* of sums */
+    static constexpr uint32_t LOW = 0x000f000f, HIGH = 0x00f000f0;
+    static constexpr uint32_t ONE = 0x00010001, SIXTEEN = 0x00100010; /* two codes of one */
 
-    /* Rows of a step: all its stages are in the ring at the same time. */
+    /* Rows of a step. */
     static __host__ __device__ __forceinline__ int rows_of(int depth)
     {
-        const int rows = (120 << 10) / (depth / 16 * 9);
+        const int rows = STEP / (depth / 16 * 9);
         return rows < 32 ? rows : 32;
     }
 
-    /* Blocks of a stage. */
-    static __host__ __device__ __forceinline__ int blocks_of(int depth)
+    /* Pairs of groups of a warp; the second group of the last one may be none. */
+    static __host__ __device__ __forceinline__ int pairs_of(int depth)
     {
-        const int all = depth / BLOCK, stages = (all + BLOCKS - 1) / BLOCKS;
-        return (all + stages - 1) / stages;
-    }
-
-    static __host__ __device__ __forceinline__ int units_at(int depth)
-    {
-        return depth * DIGITS;
-    }
-
-    static __host__ __device__ __forceinline__ int sums_at(int depth)
-    {
-        return units_at(depth) + depth / GROUP * 4;
-    }
-
-    /* 16 bytes of zeros. */
-    static __host__ __device__ __forceinline__ int zeros_at(int depth)
-    {
-        return sums_at(depth) + depth / 512 * 48;
-    }
-
-    /* Bytes of x as it is staged. */
-    static size_t staged(const em__gemv *g)
-    {
-        return (size_t)zeros_at(g->depth) + 16;
+        return (depth / (EM_MARCH_WARPS * GROUP) + 1) / 2;
     }
 
     /* Bytes of a row of scales; codes have eight times as many, biases as many. */
     static __host__ __device__ __forceinline__ int scales_of(int depth)
     {
         return depth / GROUP * 2;
+    }
+
+    /* Bytes of a step in the ring. */
+    static __host__ __device__ __forceinline__ int bytes_of(int depth, int rows)
+    {
+        return rows * (depth / 2 + 2 * scales_of(depth));
+    }
+
+    /* A warp's share of x, which ends with zeros: as many as a lane reads of a pair of groups. */
+    static __host__ __device__ __forceinline__ int zeros_at(int pairs)
+    {
+        return pairs * (PAIR / 32 * SLICE);
+    }
+
+    static __host__ __device__ __forceinline__ int share_of(int pairs)
+    {
+        return zeros_at(pairs) + ZEROS;
+    }
+
+    /* Bytes of x as it is staged. */
+    static size_t staged(const em__gemv *g)
+    {
+        return (size_t)(EM_MARCH_WARPS * share_of(pairs_of(g->depth)));
     }
 
     /* Whether there is a product for these weights, and they lie as they are fetched. */
@@ -116,12 +107,10 @@ struct em_march_codes {
         return g->pair ? 2 : 1;
     }
 
-    /* Bytes of the smallest ring for it: a step, and what a stage may leave free at the end. */
+    /* Bytes of the smallest ring for it: two steps. */
     static size_t least(const em__gemv *g)
     {
-        const size_t rows = (size_t)rows_of(g->depth), blocks = (size_t)(g->depth / BLOCK);
-        const size_t stages = (blocks + BLOCKS - 1) / BLOCKS, all = blocks * (BLOCK / 2) + stages * PAD;
-        return rows * (all + BLOCKS * (BLOCK / 2) + PAD + 4 * (size_t)scales_of(g->depth));
+        return 2 * (size_t)bytes_of(g->depth, rows_of(g->depth));
     }
 
     static void cut(em__gemv *)
@@ -141,26 +130,13 @@ struct em_march_codes {
 
     /* What all steps of a tile have in common. */
     struct walk {
-        int depth, most; /* most: blocks of a stage */
-        int together;    /* rows of a step, at most */
+        int depth, together; /* together: rows of a step, at most */
         int first, rows, half, end[2];
 
         __device__ __forceinline__ walk(const em__gemv &g, const em_march_tile &t)
-            : depth(g.depth), most(blocks_of(depth)), together(rows_of(depth)), first(g.pair ? t.first / 2 : t.first),
-              rows(t.rows), half(g.pair ? t.rows / 2 : 0), end{g.end[0], g.end[1]}
+            : depth(g.depth), together(rows_of(depth)), first(g.pair ? t.first / 2 : t.first), rows(t.rows),
+              half(g.pair ? t.rows / 2 : 0), end{g.end[0], g.end[1]}
         {
-        }
-
-        /* Blocks of a row. */
-        __device__ __forceinline__ int all() const
-        {
-            return depth / BLOCK;
-        }
-
-        /* Bytes of a row of scales. */
-        __device__ __forceinline__ int scales() const
-        {
-            return scales_of(depth);
         }
 
         __device__ __forceinline__ step at(int row) const
@@ -195,10 +171,10 @@ struct em_march_codes {
         return {m.slots, 0, 0};
     }
 
-    /* The fetching warp's place: the next stage, the oldest one that is not known to be free, where the next begins. */
+    /* The fetching warp's place: the next step, the oldest one that is not known to be free, where the next begins. */
     struct fetcher {
         em_march_slots at, oldest;
-        int live, head; /* stages from the oldest on; bytes */
+        int live, head; /* steps from the oldest on; bytes */
     };
 
     static __device__ __forceinline__ fetcher begin(const em__march &m)
@@ -225,254 +201,182 @@ struct em_march_codes {
         }
     }
 
-    /* Stages of a step: what `from` has from a block on. */
-    static __device__ __forceinline__ void fetch(const em__march &m, const em__gemv &g, const walk &w, const step &s,
-                                                 em_march_memory &memory, char *ring, fetcher &f)
+    /* All steps of a tile, by a warp. */
+    static __device__ __forceinline__ void fetch_tile(const em__march &m, const em__gemv &g, const em_march_tile &t,
+                                                      em_march_memory &memory, char *ring, fetcher &f, int)
     {
-        const char *codes = g.weight[s.matrix] + (int64_t)s.first * (w.depth / 2);
-        const char *scales = g.scales[s.matrix] + (int64_t)s.first * w.scales();
-        const char *biases = g.biases[s.matrix] + (int64_t)s.first * w.scales();
+        const walk w(g, t);
+        const int scales = scales_of(w.depth);
 #pragma unroll 1
-        for (int block = 0; block < w.all(); block += w.most) {
-            const int row = min(w.most, w.all() - block) * (BLOCK / 2), stride = row + PAD;
-            const int extra = block == 0 ? s.rows * w.scales() : 0, bytes = s.rows * stride + 2 * extra;
+        for (int row = 0; row < w.rows;) {
+            const step s = w.at(row);
+            const int codes = s.rows * (w.depth / 2), extra = s.rows * scales, bytes = codes + 2 * extra;
             uint64_t *const full = &memory.full[f.at.slot];
             const int at = make_room(m, memory, f, bytes);
             if (em_march_elect()) {
-                char *to = ring + at;
+                char *const to = ring + at;
                 memory.places[f.at.slot] = at;
-                em_barrier_expect(full, s.rows * row + 2 * extra);
-                const char *from = codes + block * (BLOCK / 2);
-#pragma unroll 4
-                for (int i = 0; i < s.rows; i++) {
-                    em_bulk_load(to, from, row, full);
-                    to += stride;
-                    from += w.depth / 2;
-                }
-                if (extra) {
-                    em_bulk_load(to, scales, extra, full);
-                    em_bulk_load(to + extra, biases, extra, full);
-                }
+                em_barrier_expect(full, bytes);
+                em_bulk_load(to, g.weight[s.matrix] + (int64_t)s.first * (w.depth / 2), codes, full);
+                em_bulk_load(to + codes, g.scales[s.matrix] + (int64_t)s.first * scales, extra, full);
+                em_bulk_load(to + codes + extra, g.biases[s.matrix] + (int64_t)s.first * scales, extra, full);
             }
             __syncwarp();
             f.head = at + bytes;
             f.live++;
             f.at.step();
-        }
-    }
-
-    /* All stages of a tile, by a warp. */
-    static __device__ __forceinline__ void fetch_tile(const em__march &m, const em__gemv &g, const em_march_tile &t,
-                                                      em_march_memory &memory, char *ring, fetcher &f, int)
-    {
-        const walk w(g, t);
-#pragma unroll 1
-        for (int row = 0; row < w.rows;) {
-            const step s = w.at(row);
-            fetch(m, g, w, s, memory, ring, f);
             row += s.rows;
         }
     }
 
-    /* The first of the columns of x, 512 apart, that a thread stages two by two. */
-    static __device__ __forceinline__ int first_column(int thread)
-    {
-        return thread * 2;
-    }
-
     static __device__ __forceinline__ void staged_sync()
     {
-        em_march_sync();
+        __syncwarp();
     }
 
-    /* The n pairs of x from column k on, `step` columns apart, to their places; a warp has n groups. */
-    template <int N>
-    static __device__ __forceinline__ void put(char *staged, int depth, int k, int step, int n, const float2 (&x)[N])
+    /* Two numbers in parts of bf16, side by side, `apart` bytes apart. */
+    static __device__ __forceinline__ void split(float first, float second, uint32_t (&parts)[PARTS])
     {
-        const int lane = threadIdx.x & 31;
-        unsigned most[N], its_most = 0;
-        float unit[N], its_unit = 0;
-        int sum[N], its_sum = 0;
 #pragma unroll
-        for (int b = 0; b < N; b++) {
-            const float larger = b < n ? fmaxf(fabsf(x[b].x), fabsf(x[b].y)) : 0;
-            most[b] = __float_as_uint(larger);
-            if (b < n && (x[b].x != x[b].x || x[b].y != x[b].y))
-                most[b] = INFINITE;
-            most[b] = __reduce_max_sync(~0u, most[b]);
+        for (int part = 0; part < PARTS; part++) {
+            const __nv_bfloat162 rounded = __floats2bfloat162_rn(first, second);
+            parts[part] = *(const uint32_t *)&rounded;
+            first -= __uint_as_float(parts[part] << 16);
+            second -= __uint_as_float(parts[part] & 0xffff0000u);
         }
+    }
+
+    /* Four columns of x from column `4 * lane` of a pair of groups on, to their places. Lanes of two hold what a word
+     * of codes meets, columns 0 .. 3 and 4 .. 7: the even one keeps 0, 1, 4, 5, which the word's first byte and third
+     * have, the odd one the others. */
+    static __device__ __forceinline__ void put(char *pair, float4 x, int lane)
+    {
+        const bool odd = lane & 1;
+        const float got[2] = {__shfl_xor_sync(~0u, odd ? x.x : x.z, 1), __shfl_xor_sync(~0u, odd ? x.y : x.w, 1)};
+        uint32_t low[PARTS], high[PARTS];
+        split((odd ? got[0] : x.x) * SCALE, (odd ? x.z : got[0]) * SCALE, low);
+        split((odd ? got[1] : x.y) * HIGHER, (odd ? x.w : got[1]) * HIGHER, high);
+        char *const to = pair + (lane >> 1) * (PARTS * 16) + odd * 8;
 #pragma unroll
-        for (int b = 0; b < N; b++) {
-            float turn; /* 1 / unit */
-            unit[b] = fmaxf(__uint_as_float(most[b]), LEAST) * (1 / UNITS);
-            asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(turn) : "f"(unit[b]));
-            turn = fmaf(turn, fmaf(-unit[b], turn, 1), turn);
-            const int first = b < n ? __float2int_rn(x[b].x * turn) : 0,
-                      second = b < n ? __float2int_rn(x[b].y * turn) : 0;
-            const int got = __shfl_xor_sync(~0u, lane & 1 ? first : second, 1);
-            sum[b] = __reduce_add_sync(~0u, first + second);
-            if (b < n)
-                put_digits(staged, (k + b * step) & ~3, lane & 1 ? got : first, lane & 1 ? second : got, lane & 1);
+        for (int part = 0; part < PARTS; part++)
+            *(uint2 *)(to + part * 16) = make_uint2(low[part], high[part]);
+    }
+
+    /* The warp brings N pairs of groups of its `columns` columns of x to shared memory, from column `from` on, or as
+     * many as there are if not `all`; what lies behind the end is zero. The sum of the lane's squares. */
+    template <int N, bool all>
+    static __device__ __forceinline__ float stage_pairs(const em__gemv &g, const float *mail, int from, int columns,
+                                                        char *to, int lane)
+    {
+        const int n = all ? N : min(N, (columns - from + GROUP) / PAIR);
+        const int first = (int)(threadIdx.x >> 5) * columns;
+        int at[N];
+        float4 x[N], gain[N];
+        float sum = 0;
+#pragma unroll
+        for (int i = 0; i < N; i++) {
+            const int column = from + i * PAIR + lane * 4;
+            at[i] = first + (column < columns ? column : column % GROUP);
+            gain[i] = g.gain && i < n ? *(const float4 *)(g.gain + at[i]) : make_float4(1, 1, 1, 1);
         }
+        if (mail)
+            em_mail_receive_quads<N>(mail, at, n, x);
+        else
 #pragma unroll
-        for (int b = 0; b < N; b++)
-            if (lane == b) {
-                its_most = most[b];
-                its_unit = unit[b];
-                its_sum = sum[b];
+            for (int i = 0; i < N; i++)
+                if (i < n)
+                    x[i] = *(const float4 *)((const float *)g.x + at[i]);
+#pragma unroll
+        for (int i = 0; i < N; i++)
+            if (i < n) {
+                if (from + i * PAIR + lane * 4 >= columns)
+                    x[i] = make_float4(0, 0, 0, 0);
+                sum = fmaf(x[i].x, x[i].x, fmaf(x[i].y, x[i].y, sum));
+                sum = fmaf(x[i].z, x[i].z, fmaf(x[i].w, x[i].w, sum));
+                x[i] = make_float4(x[i].x * gain[i].x, x[i].y * gain[i].y, x[i].z * gain[i].z, x[i].w * gain[i].w);
+                put(to + i * (PAIR / 32 * SLICE), x[i], lane);
             }
-        if (lane < n)
-            put_group(staged, depth, (k - 2 * lane + lane * step) / GROUP, its_most < INFINITE ? its_unit : NAN,
-                      its_sum);
-        if (k == 0)
-            *(uint4 *)(staged + zeros_at(depth)) = make_uint4(0, 0, 0, 0);
+        return sum;
     }
 
-    /* Columns k, k + 2, or (`odd`) k + 1, k + 3, in whole units. */
-    static __device__ __forceinline__ void put_digits(char *staged, int k, int first, int second, int odd)
+    /* The warp brings its columns of x to shared memory, times the gain of a norm; the sum of the lane's squares. */
+    static __device__ __forceinline__ float stage(const em__gemv &g, const float *mail, char *room)
     {
-        const unsigned a = ((unsigned)first + 0x808080) ^ 0x808080, b = ((unsigned)second + 0x808080) ^ 0x808080;
-        const int at = k % BLOCK, word = at % 32 / 8;
-        char *const to = staged + k / BLOCK * (2 * HALF) + word / 2 * HALF + at / 32 * (DIGITS * 16) + word % 2 * 8 +
-                         odd * 4 + at % 8 / 2;
-#pragma unroll
-        for (int digit = 0; digit < DIGITS; digit++)
-            *(uint16_t *)(to + digit * 16) = (uint16_t)__byte_perm(a, b, (2 - digit) | (6 - digit) << 4);
-    }
-
-    static __device__ __forceinline__ void put_group(char *staged, int depth, int group, float unit, int sum)
-    {
-        float rest = (float)sum * unit;
-        *(float *)(staged + units_at(depth) + group * 4) = unit;
-        __nv_bfloat16 *parts = (__nv_bfloat16 *)(staged + sums_at(depth) + group / 8 * 48) + group % 8;
-#pragma unroll
-        for (int part = 0; part < 3; part++) {
-            const __nv_bfloat16 rounded = __float2bfloat16_rn(rest);
-            parts[part * 8] = rounded;
-            rest -= __bfloat162float(rounded);
+        const int lane = threadIdx.x & 31, pairs = pairs_of(g.depth), columns = g.depth / EM_MARCH_WARPS;
+        char *const to = room + (threadIdx.x >> 5) * share_of(pairs);
+        float sum = 0;
+        if (lane < ZEROS / 16)
+            *(uint4 *)(to + zeros_at(pairs) + lane * 16) = make_uint4(0, 0, 0, 0);
+        switch (pairs) {
+        case 1: return stage_pairs<1, true>(g, mail, 0, columns, to, lane);
+        case 2: return stage_pairs<2, true>(g, mail, 0, columns, to, lane);
+        case 3: return stage_pairs<3, true>(g, mail, 0, columns, to, lane);
+        case 4: return stage_pairs<4, true>(g, mail, 0, columns, to, lane);
         }
+#pragma unroll 1
+        for (int from = 0; from < columns; from += BATCH * PAIR)
+            sum += stage_pairs<BATCH, false>(g, mail, from, columns, to + from / 32 * SLICE, lane);
+        return sum;
     }
 
-    /* What a lane knows of x and of its own place in a product. */
-    struct place {
-        const char *digits[2]; /* its digits, of either half of a block */
-        int step;              /* bytes from block to block */
-        const char *units[2];  /* of its two columns */
-        uint32_t choice[2];    /* which half of a word of scales is that of its columns */
-    };
-
-    static __device__ __forceinline__ place look_up(const char *staged, int depth, int lane)
-    {
-        place p;
-        const int column = lane >> 2, quarter = lane & 3, there = column / DIGITS == quarter / 2;
-        p.step = there ? 2 * HALF : 0;
-        p.digits[0] = staged + (there ? quarter * (DIGITS * 16) + column % DIGITS * 16 : zeros_at(depth));
-        p.digits[1] = p.digits[0] + (there ? HALF : 0);
-#pragma unroll
-        for (int i = 0; i < 2; i++) {
-            const int mine = 2 * quarter + i;
-            p.units[i] = staged + units_at(depth) + (mine >= DIGITS) * 4;
-            p.choice[i] = mine >= DIGITS ? 0x3244 : 0x1044;
-        }
-        return p;
-    }
-
-    /* What a lane multiplies of a block by N times 16 rows. */
+    /* What a lane multiplies of a pair of groups by N times 16 rows. */
     template <int N> struct part {
-        uint4 codes[N][2];
+        uint4 codes[2 * N];
     };
 
     template <int N>
-    static __device__ __forceinline__ void load(part<N> &l, const char *const (&codes)[N][2], int block)
+    static __device__ __forceinline__ void load(part<N> &l, const char *const (&codes)[2 * N], int pair)
     {
 #pragma unroll
         for (int i = 0; i < 2 * N; i++)
-            l.codes[i / 2][i % 2] = *(const uint4 *)(codes[i / 2][i % 2] + block * (BLOCK / 2));
+            l.codes[i] = *(const uint4 *)(codes[i] + pair * (PAIR / 2));
     }
 
+    /* acc += scales * (codes by x) + biases * (ones by x), of a pair of groups. A product waits for the one before it
+     * that adds to the same sums: they take turns with two. */
     template <int N>
-    static __device__ __forceinline__ void multiply(const part<N> &l, const char *const (&scales)[N][2], const place &p,
-                                                    int block, float (&acc)[N][4])
+    static __device__ __forceinline__ void multiply(const part<N> &l, const char *x, const char *const (&scales)[2 * N],
+                                                    int group, int behind, float (&acc)[N][4])
     {
-        constexpr uint32_t LOW = 0x0f0f0f0f;
-        const int zero[4] = {0x4b400000, 0x4b400000, 0x4b400000, 0x4b400000};
-        const uint4 low = *(const uint4 *)(p.digits[0] + block * p.step);
-        const uint4 high = *(const uint4 *)(p.digits[1] + block * p.step);
-        const uint32_t b[8] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
-        int d[N][4];
+        float d[2][N][4] = {}, ones[2][4] = {};
 #pragma unroll
-        for (int i = 0; i < 4; i++)
+        for (int word = 0; word < 4; word++) {
+            const uint4 b = *(const uint4 *)(x + word * (PARTS * 16));
 #pragma unroll
             for (int n = 0; n < N; n++) {
-                const uint32_t u = (&l.codes[n][0].x)[i], v = (&l.codes[n][1].x)[i];
-                if (i == 0)
-                    em_march_multiply_codes(d[n], u & LOW, v & LOW, u >> 4 & LOW, v >> 4 & LOW, b[0], b[1], zero);
-                else
-                    em_march_multiply_codes(d[n], u & LOW, v & LOW, u >> 4 & LOW, v >> 4 & LOW, b[2 * i], b[2 * i + 1],
-                                            d[n]);
+                const uint32_t u = (&l.codes[2 * n].x)[word], v = (&l.codes[2 * n + 1].x)[word];
+                const uint32_t s = u >> 8, t = v >> 8;
+                em_march_multiply(d[0][n], u & LOW, v & LOW, u & HIGH, v & HIGH, b.x, b.y);
+                em_march_multiply(d[1][n], s & LOW, t & LOW, s & HIGH, t & HIGH, b.z, b.w);
             }
-        const float unit[2] = {*(const float *)(p.units[0] + block * 8), *(const float *)(p.units[1] + block * 8)};
-#pragma unroll
-        for (int n = 0; n < N; n++)
-#pragma unroll
-            for (int i = 0; i < 4; i++) {
-                const uint32_t both = *(const uint32_t *)(scales[n][i / 2] + block * 4);
-                const float scale = __uint_as_float(__byte_perm(both, 0, p.choice[i % 2]));
-                acc[n][i] = fmaf(scale * unit[i % 2], __int_as_float(d[n][i]) - 12582912.0f, acc[n][i]);
-            }
-    }
-
-    /* Every eighth block from `block` on, up to `end`; the next one is loaded while one is multiplied. The lane's rows
-     * of codes and of scales begin at `codes` and `scales`. */
-    template <int N>
-    static __device__ __forceinline__ void multiply_stage(const char *const (&codes)[N][2],
-                                                          const char *const (&scales)[N][2], const place &p, int &block,
-                                                          int end, float (&acc)[N][4])
-    {
-        part<N> now, next;
-        if (block < end)
-            load(now, codes, block);
-#pragma unroll 1
-        for (; block < end; block += EM_MARCH_WARPS) {
-            if (block + EM_MARCH_WARPS < end)
-                load(next, codes, block + EM_MARCH_WARPS);
-            multiply(now, scales, p, block, acc);
-            now = next;
+            em_march_multiply(ones[0], ONE, ONE, SIXTEEN, SIXTEEN, b.x, b.y);
+            em_march_multiply(ones[1], ONE, ONE, SIXTEEN, SIXTEEN, b.z, b.w);
         }
-    }
-
-    /* Biases of N times 16 rows, which lie `behind` bytes behind the scales, by the sums of x: the warp's share. */
-    template <int N>
-    static __device__ __forceinline__ void add_biases(const char *const (&scales)[N][2], int behind, const char *staged,
-                                                      int depth, int warp, int lane, float (&sum)[N][4])
-    {
-        staged += sums_at(depth) + min(lane >> 2, DIGITS - 1) * 16 + (lane & 3) * 4;
-#pragma unroll 1
-        for (int i = warp; i < depth / 512; i += EM_MARCH_WARPS) {
-            const uint32_t x = *(const uint32_t *)(staged + i * 48);
 #pragma unroll
-            for (int n = 0; n < N; n++)
-                em_march_multiply_biases(sum[n], *(const uint32_t *)(scales[n][0] + behind + i * 16),
-                                         *(const uint32_t *)(scales[n][1] + behind + i * 16), x);
+        for (int i = 0; i < 2 * N; i++) {
+            const uint16_t *const its = (const uint16_t *)(scales[i] + group);
+            const float scale = __uint_as_float((uint32_t)its[0] << 16);
+            const float bias = __uint_as_float((uint32_t) * (const uint16_t *)((const char *)its + behind) << 16);
+#pragma unroll
+            for (int k = 0; k < 2; k++) {
+                const int at = i % 2 * 2 + k;
+                float &sum = acc[i / 2][at];
+                sum = fmaf(scale, d[0][i / 2][at] + d[1][i / 2][at], sum);
+                sum = fmaf(bias, ones[0][k] + ones[1][k], sum);
+            }
         }
     }
 
     /* The warp's sums of a step's rows go to the table: lanes of four share rows out and add up. */
     template <int N>
-    static __device__ __forceinline__ void put_sums(const float (&acc)[N][4], const float (&bias)[N][4],
-                                                    em_march_memory &memory, int row, int rows, int warp, int lane)
+    static __device__ __forceinline__ void put_sums(const float (&acc)[N][4], em_march_memory &memory, int row,
+                                                    int rows, int warp, int lane)
     {
-        /* units of a digit, in the lane's columns: 0 1, 2 0, 1 2, none */
-        const float left = (lane & 3) == 0 ? 65536 : (lane & 3) == 1 ? 1 : (lane & 3) == 2 ? 256 : 0;
-        const float right = (lane & 3) == 0 ? 256 : (lane & 3) == 1 ? 65536 : (lane & 3) == 2 ? 1 : 0;
+        const bool odd = lane & 1;
         float v[2 * N];
 #pragma unroll
-        for (int i = 0; i < 2 * N; i++) {
-            const float *its = &bias[i / 2][i % 2 * 2];
-            v[i] = left * acc[i / 2][i % 2 * 2] + right * acc[i / 2][i % 2 * 2 + 1];
-            v[i] += (lane & 3) == 0 ? its[0] + its[1] : (lane & 3) == 1 ? its[0] : 0;
-        }
-        const bool odd = lane & 1;
+        for (int i = 0; i < 2 * N; i++)
+            v[i] = (acc[i / 2][i % 2 * 2] + acc[i / 2][i % 2 * 2 + 1]) * BACK;
 #pragma unroll
         for (int i = 0; i < N; i++)
             v[i] = (odd ? v[2 * i + 1] : v[2 * i]) + __shfl_xor_sync(~0u, odd ? v[2 * i] : v[2 * i + 1], 1);
@@ -488,45 +392,44 @@ struct em_march_codes {
             memory.table[at_table(row + at, warp)] = v[0];
     }
 
-    /* Where the lane's rows of N times 16 lie; behind the last one, it again. */
+    /* A step of up to 16 N rows, by the warp's columns. */
     template <int N>
-    static __device__ __forceinline__ void set_rows(const char *(&rows)[N][2], const char *first, int stride, int n,
-                                                    int lane)
+    static __device__ __forceinline__ void multiply_step(const walk &w, int n, em_march_memory &memory,
+                                                         const char *ring, em_march_slots &at, int row, int warp,
+                                                         int lane)
     {
+        const int line = w.depth / 2, scales_line = scales_of(w.depth), pairs = pairs_of(w.depth);
+        const int quarter = lane & 3, column = lane >> 2; /* of A's columns; of B's, and the row of A */
+        const bool mine = column % 4 < PARTS && column / 4 == quarter / 2;
+        const int last = w.depth / (EM_MARCH_WARPS * GROUP) - 1; /* group of the warp */
+        const int step = mine ? PAIR / 32 * SLICE : 0;
+        const char *x =
+            memory.room + warp * share_of(pairs) + (mine ? quarter * SLICE + column % 4 * 16 : zeros_at(pairs));
+        const char *codes[2 * N], *scales[2 * N];
+        float acc[N][4] = {};
+        part<N> now, next;
+        em_barrier_wait(&memory.full[at.slot], at.phase);
+        const char *const stage = ring + memory.places[at.slot];
 #pragma unroll
-        for (int i = 0; i < 2 * N; i++)
-            rows[i / 2][i % 2] = first + min((lane >> 2) + 8 * i, n - 1) * stride;
-    }
-
-    /* A step of up to 16 N rows: every eighth block is the warp's. */
-    template <int N>
-    static __device__ __forceinline__ void multiply_step(const walk &w, int n, const place &p, em_march_memory &memory,
-                                                         const char *ring, em_march_slots &at, int row, int turn,
-                                                         int warp, int lane)
-    {
-        const int first = at.slot;
-        const char *scales[N][2], *rows[N][2];
-        float acc[N][4] = {}, bias[N][4] = {};
-        int block = (warp + turn) % EM_MARCH_WARPS;
-#pragma unroll 1
-        for (int begin = 0; begin < w.all(); begin += w.most) {
-            em_barrier_wait(&memory.full[at.slot], at.phase);
-            const char *const stage = ring + memory.places[at.slot];
-            const int end = min(begin + w.most, w.all()), stride = (end - begin) * (BLOCK / 2) + PAD;
-            if (begin == 0)
-                set_rows(scales, stage + n * stride, w.scales(), n, lane);
-            set_rows(rows, stage + (lane & 3) * 16 - begin * (BLOCK / 2), stride, n, lane);
-            multiply_stage<N>(rows, scales, p, block, end, acc);
-            __syncwarp();
-            if (begin && lane == 0)
-                em_barrier_arrive(&memory.empty[at.slot]);
-            at.step();
+        for (int i = 0; i < 2 * N; i++) {
+            const int its = min(column + 8 * i, n - 1);
+            codes[i] = stage + its * line + warp * (line / EM_MARCH_WARPS) + quarter * 16;
+            scales[i] = stage + n * line + its * scales_line + warp * (scales_line / EM_MARCH_WARPS);
         }
-        add_biases<N>(scales, n * w.scales() + (lane & 3) * 4, memory.room, w.depth, warp, lane, bias);
+        load(now, codes, 0);
+#pragma unroll 1
+        for (int pair = 0; pair < pairs; pair++) {
+            if (pair + 1 < pairs)
+                load(next, codes, pair + 1);
+            multiply(now, x, scales, 2 * min(2 * pair + quarter / 2, last), n * scales_line, acc);
+            x += step;
+            now = next;
+        }
         __syncwarp();
         if (lane == 0)
-            em_barrier_arrive(&memory.empty[first]);
-        put_sums<N>(acc, bias, memory, row, n, warp, lane);
+            em_barrier_arrive(&memory.empty[at.slot]);
+        at.step();
+        put_sums<N>(acc, memory, row, n, warp, lane);
     }
 
     /* The block's warps multiply a tile, each its columns; their sums go to the table. */
@@ -535,14 +438,13 @@ struct em_march_codes {
                                                          int warp, int lane)
     {
         const walk w(g, t);
-        const place p = look_up(memory.room, w.depth, lane);
 #pragma unroll 1
-        for (int row = 0, turn = 0; row < w.rows; turn += EM_MARCH_WARPS / 2) {
+        for (int row = 0; row < w.rows;) {
             const int n = w.at(row).rows;
             if (n > 16)
-                multiply_step<2>(w, n, p, memory, ring, at, row, turn, warp, lane);
+                multiply_step<2>(w, n, memory, ring, at, row, warp, lane);
             else
-                multiply_step<1>(w, n, p, memory, ring, at, row, turn, warp, lane);
+                multiply_step<1>(w, n, memory, ring, at, row, warp, lane);
             row += n;
         }
     }

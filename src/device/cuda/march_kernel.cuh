@@ -56,6 +56,20 @@ __device__ __forceinline__ float *em_march_box(const em_march_memory &memory, co
     return post.mail + memory.jobs[(j - back) % EM_MARCH_KNOWN].box;
 }
 
+/* A kind of weights that brings x to shared memory by itself: warps bring what they multiply. */
+template <typename W>
+__device__ __forceinline__ void em_march_stage_own(const em__march_job &job, int j, const em_march_post &post,
+                                                   em_march_memory &memory)
+{
+    const float *mail = job.x_from ? em_march_box(memory, post, j, job.x_from) : NULL;
+    float sum = W::stage(job.gemv, mail, memory.room);
+    if (job.gemv.norm) {
+        sum = em_lanes_sum(sum, 32);
+        if ((threadIdx.x & 31) == 0)
+            memory.squares[threadIdx.x >> 5] = sum;
+    }
+}
+
 /* The block brings x to shared memory, times the gain of a norm. What lies behind the end is a thread's first pair
  * again, so that all lanes of a warp take the same way. */
 template <typename W>
@@ -198,7 +212,10 @@ __device__ __forceinline__ void em_march_product(int j, const em_march_post &pos
         const int n = t.rows / halves;
         const em_march_ending e = em_march_foresee<W>(job, j, post, memory, t.first / halves, n);
         if (tile == 0) {
-            em_march_stage<W>(job, j, post, memory);
+            if constexpr (W::OWN)
+                em_march_stage_own<W>(job, j, post, memory);
+            else
+                em_march_stage<W>(job, j, post, memory);
             EM_STAMP(2, EM_CLK());
             W::staged_sync();
         } else {

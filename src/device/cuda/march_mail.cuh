@@ -135,6 +135,32 @@ __device__ __forceinline__ void em_mail_receive_pairs(const float *from, const i
     }
 }
 
+/* The first n of N quads of neighbours, the same way. */
+template <int N>
+__device__ __forceinline__ void em_mail_receive_quads(const float *from, const int (&at)[N], int n, float4 (&x)[N])
+{
+    for (int looks = 0;; looks++) {
+#pragma unroll
+        for (int i = 0; i < N; i++)
+            if (i < n)
+                asm volatile("ld.relaxed.gpu.global.v4.b32 {%0, %1, %2, %3}, [%4];"
+                             : "=f"(x[i].x), "=f"(x[i].y), "=f"(x[i].z), "=f"(x[i].w)
+                             : "l"(from + at[i])
+                             : "memory");
+        const float *late = NULL;
+#pragma unroll
+        for (int i = 0; i < N; i++)
+#pragma unroll
+            for (int k = 0; k < 4; k++)
+                if (i < n && __float_as_uint((&x[i].x)[k]) == EM_MARCH_NONE)
+                    late = from + at[i] + k;
+        if (!__any_sync(~0u, late != NULL))
+            return;
+        if (looks > EM_LOOKS)
+            em_mail_await(late);
+    }
+}
+
 /* A launch's mail: its boxes, where blocks of a head meet, the number of job 0. */
 struct em_march_post {
     float *mail;

@@ -33,6 +33,7 @@ struct em_march_bf16 {
     static constexpr int FETCHERS = 3; /* warps */
     static constexpr int MOST = 4;     /* blocks of a warp in a stage of 16 rows; of more rows half of them */
     static constexpr int PARTS = 3;
+    static constexpr bool OWN = false; /* see em_march_stage_own */
     static constexpr int BLOCK = 32 * PARTS * 2; /* bytes of a block of x */
     static constexpr int PAD = 64;               /* bytes, as is ALIGNED */
     static constexpr int ALIGNED = 128;
