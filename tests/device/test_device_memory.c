@@ -177,14 +177,16 @@ static void test_models_leave_nothing(void **state)
     repeat(model_cycle, cycles(200));
 }
 
+enum { ANSWER = 20 }; /* tokens of a generation that meets a limit: several that run ahead, and then some */
+
 static void expect_greedy(em_generation *g, const decoder_case *c)
 {
     const int32_t *ids;
     size_t n = decoder_prompt(c, 0, &ids), length = 0;
     EXPECT_OK(em_generate_ids(g, ids, n));
     const int32_t *got = em_generation_ids(g, 0, &length);
-    assert_int_equal(length, DECODER_STEPS);
-    assert_memory_equal(got, c->greedy, sizeof(int32_t) * DECODER_STEPS);
+    assert_int_equal(length, ANSWER);
+    assert_memory_equal(got, c->greedy, sizeof(int32_t) * ANSWER);
 }
 
 static void generation_cycle(size_t index)
@@ -210,39 +212,104 @@ static void test_generations_leave_nothing(void **state)
     repeat(generation_cycle, cycles(100));
 }
 
-/* No memory is left once an answer has begun: a prompt of another shape can't be read, and then it can. */
+/* Steps to the end, or to the one that fails. */
+static em_status step_on(em_generation *g)
+{
+    bool going = true;
+    em_status status = EM_OK;
+    while (status == EM_OK && going)
+        status = em_generation_step(g, &going);
+    return status;
+}
+
+/*
+ * A limit falls once the prompt is read, so many bytes above what is in use: the steps, whose program is not built yet,
+ * go on or say that memory is out, another generation too, and with the limit gone each answers. Whether the steps
+ * went on.
+ */
+static bool limited_generation(const decoder_case *c, size_t spare)
+{
+    static const em_generation_options options = {
+        .struct_size = sizeof options, .max_tokens = ANSWER, .ignore_eos = true, .cache_dtype = EM_F32, .context = 96};
+    const int32_t *ids;
+    const size_t n = decoder_prompt(c, 0, &ids);
+    em_model *model = em_model_open(c->dir, NULL);
+    em_generation *g = em_generation_new(model, &options);
+    assert_non_null(g);
+    EXPECT_OK(em_generation_start(g, &(em_prompt){ids, n}, 1));
+    em_device_trim_memory(device);
+    em_device_set_memory_limit(device, memory_now().active + spare);
+    const em_status status = step_on(g);
+    assert_true(status == EM_OK || status == EM_ERROR_OUT_OF_MEMORY);
+    em_generation *other = em_generation_new(model, &options);
+    const em_status second = other ? em_generate_ids(other, ids, n) : em_last_status();
+    assert_true(second == EM_ERROR_OUT_OF_MEMORY || (spare > 0 && second == EM_OK));
+    em_device_set_memory_limit(device, SIZE_MAX);
+    expect_greedy(g, c);
+    if (other)
+        expect_greedy(other, c);
+    em_generation_free(other);
+    em_generation_free(g);
+    em_model_close(&model);
+    return status == EM_OK;
+}
+
+/* From no byte on, until a generation fits; what failed leaves nothing behind. */
 static void test_limit_within_a_generation(void **state)
 {
     (void)state;
-    static const em_generation_options options = {.struct_size = sizeof options,
-                                                  .max_tokens = DECODER_STEPS,
-                                                  .ignore_eos = true,
-                                                  .cache_dtype = EM_F32,
-                                                  .context = 96};
+    decoder_case c;
+    decoder_open(&c, 0, "device_memory");
+    limited_generation(&c, (size_t)1 << 30);
+    const size_t before = memory_now().active;
+    size_t spare = 0;
+    while (!limited_generation(&c, spare)) {
+        assert_int_equal(memory_now().active, before);
+        spare = spare ? 4 * spare : 512;
+        assert_true(spare <= (size_t)1 << 30);
+    }
+    assert_true(spare > 0);
+    assert_int_equal(memory_now().active, before);
+    decoder_close(&c);
+}
+
+/* In the middle of an answer the cache has to grow and can't: the same request works once it can. */
+static void test_limit_as_a_cache_grows(void **state)
+{
+    (void)state;
+    enum { PROMPT = 236, TOKENS = 40, BEFORE = 2 }; /* the first cache has 256 rows */
+    static const em_generation_options options = {
+        .struct_size = sizeof options, .max_tokens = TOKENS, .ignore_eos = true, .context = 400};
+    int32_t prompt[PROMPT], want[TOKENS];
     decoder_case c;
     bool going = true;
-    const int32_t *ids;
+    const int32_t *ids, *got;
+    size_t length = 0;
     decoder_open(&c, 0, "device_memory");
+    const size_t n = decoder_prompt(&c, 0, &ids);
+    for (size_t i = 0; i < PROMPT; i++)
+        prompt[i] = ids[i % n];
     em_model *model = em_model_open(c.dir, NULL);
-    em_generation *g = em_generation_new(model, &options);
-    assert_non_null(g);
-    size_t n = decoder_prompt(&c, 0, &ids);
-    EXPECT_OK(em_generation_start(g, &(em_prompt){ids, n}, 1));
-    EXPECT_OK(em_generation_step(g, &going));
+    em_generation *g = em_generation_new(model, &options), *again = em_generation_new(model, &options);
+    EXPECT_OK(em_generate_ids(g, prompt, PROMPT));
+    memcpy(want, em_generation_ids(g, 0, &length), sizeof want);
+    assert_int_equal(length, TOKENS);
+    EXPECT_OK(em_generation_start(again, &(em_prompt){prompt, PROMPT}, 1));
+    for (int i = 0; i < BEFORE; i++)
+        EXPECT_OK(em_generation_step(again, &going));
     em_device_trim_memory(device);
-    em_device_set_memory_limit(device, 1);
-    em_generation *other = em_generation_new(model, &options);
-    em_status status = other ? em_generate_ids(other, ids, n) : em_last_status();
-    assert_int_equal(status, EM_ERROR_OUT_OF_MEMORY);
-    for (int i = 0; i < 4 && status == EM_OK; i++)
-        status = em_generation_step(g, &going); /* may need memory: then it says so */
-    assert_true(status == EM_OK || status == EM_ERROR_OUT_OF_MEMORY);
+    em_device_set_memory_limit(device, memory_now().active);
+    EXPECT_ERROR(step_on(again), EM_ERROR_OUT_OF_MEMORY, "memory");
+    got = em_generation_ids(again, 0, &length);
+    assert_true(length >= BEFORE && length < TOKENS);
+    assert_memory_equal(got, want, length * sizeof *want);
     em_device_set_memory_limit(device, SIZE_MAX);
-    expect_greedy(g, &c);
-    if (other)
-        expect_greedy(other, &c);
-    em_generation_free(other);
+    EXPECT_OK(em_generate_ids(again, prompt, PROMPT));
+    got = em_generation_ids(again, 0, &length);
+    assert_int_equal(length, TOKENS);
+    assert_memory_equal(got, want, sizeof want);
     em_generation_free(g);
+    em_generation_free(again);
     em_model_close(&model);
     decoder_close(&c);
 }
@@ -300,6 +367,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_models_leave_nothing),
         cmocka_unit_test(test_generations_leave_nothing),
         cmocka_unit_test(test_limit_within_a_generation),
+        cmocka_unit_test(test_limit_as_a_cache_grows),
         cmocka_unit_test(test_same_each_time),
     };
     device = em_device_default();
