@@ -3,6 +3,7 @@
  * Sums round where the ops alone would round: (words + types) + positions, the last one unrounded into the norm.
  */
 #include "device/cuda/encoder.h"
+#include "device/cuda/merge.h"
 #include "device/cuda/rows.cuh"
 
 extern "C" {
@@ -260,9 +261,6 @@ extern "C" size_t em__cuda_merge_embedding(const em__merge_call *calls, size_t n
     for (size_t i = 0; i < n && i < (size_t)MOST_CALLS; i++)
         list[i] = calls[i].call;
     const size_t taken = read(list, n, &e);
-    for (size_t i = 0; i + 1 < taken; i++)
-        if (calls[i].last_read >= calls[0].index + taken)
-            return 0;
     *kernel = run;
-    return taken;
+    return em__cuda_hides(calls, taken) ? taken : 0;
 }

@@ -19,9 +19,6 @@ extern "C" {
 size_t em__cuda_merge_encoder(em_device *device, const em__merge_call *calls, size_t n, em__kernel_fn *kernel);
 size_t em__cuda_merge_embedding(const em__merge_call *calls, size_t n, em__kernel_fn *kernel);
 
-/* Whether two tensors share memory. */
-bool em__cuda_overlap(const em__tensor *a, const em__tensor *b);
-
 #ifdef __cplusplus
 }
 #endif

@@ -15,7 +15,7 @@
 
 #include "device/cuda/attention_flash.cuh"
 #include "device/cuda/blas.h"
-#include "device/cuda/encoder.h"
+#include "device/cuda/merge.h"
 #include "device/cuda/matmul.cuh"
 #include "device/cuda/prompt_rows.cuh"
 #include "device/cuda/step.cuh"
@@ -520,15 +520,6 @@ bool can_gate(em__cuda *cuda, const gates *g)
            can_multiply(cuda, &g->down, 2 * g->down.k) && can_multiply(cuda, &g->down, g->down.k);
 }
 
-/* Whether nothing but the last of the first `taken` calls, and updates of caches, is seen by others. */
-bool stands_alone(const em__merge_call *calls, size_t taken)
-{
-    for (size_t i = 0; i + 1 < taken; i++)
-        if (calls[i].call->op != EM__OP_KV_UPDATE && calls[i].last_read >= calls[0].index + taken)
-            return false;
-    return true;
-}
-
 } // namespace
 
 extern "C" size_t em__cuda_merge_prompt(em_device *device, const em__merge_call *calls, size_t n, em__kernel_fn *kernel)
@@ -550,5 +541,5 @@ extern "C" size_t em__cuda_merge_prompt(em_device *device, const em__merge_call 
     } else {
         return 0;
     }
-    return stands_alone(calls, taken) ? taken : 0;
+    return em__cuda_hides(calls, taken) ? taken : 0;
 }

@@ -3,6 +3,7 @@
 
 #include "device/cuda/encoder.h"
 #include "device/cuda/finish.h"
+#include "device/cuda/merge.h"
 #include "device/cuda/stack_kernel.cuh"
 #include "device/cuda/tensor_map.cuh"
 
@@ -233,9 +234,6 @@ static bool stands_alone(const em__merge_call *calls, size_t taken)
 {
     const em__tensor *x = &calls[0].call->in[0], *out = &calls[taken - 1].call->out;
     const em__tensor *done = &calls[4].call->out;
-    for (size_t i = 0; i + 1 < taken; i++)
-        if (calls[i].last_read >= calls[0].index + taken)
-            return false;
     for (size_t i = 0; i < taken; i += CALLS) {
         const em__tensor *qkv = &calls[i].call->out;
         if (em__cuda_overlap(qkv, x) || em__cuda_overlap(qkv, out) || em__cuda_overlap(qkv, done))
@@ -244,7 +242,7 @@ static bool stands_alone(const em__merge_call *calls, size_t taken)
             if (em__cuda_overlap(qkv, &calls[j].call->out))
                 return false;
     }
-    return !em__cuda_overlap(done, x) && !em__cuda_overlap(done, out) &&
+    return em__cuda_hides(calls, taken) && !em__cuda_overlap(done, x) && !em__cuda_overlap(done, out) &&
            (out->data == x->data || !em__cuda_overlap(out, x));
 }
 

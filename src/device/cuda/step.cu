@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "device/cuda/encoder.h"
+#include "device/cuda/merge.h"
 #include "device/cuda/prompt.h"
 #include "device/cuda/step.cuh"
 
@@ -323,7 +324,7 @@ static em_status run_stretch(em_device *device, const em__call *call)
     em__cuda *cuda = em__cuda_of(device);
     em__march_job jobs[2];
     int count;
-    EM__FAIL_IF(!em__step_read(call->merged, em__merged_length(call), jobs, &count), EM_ERROR_INTERNAL,
+    EM__FAIL_IF(!em__step_read(call->merged, em__cuda_merged(call), jobs, &count), EM_ERROR_INTERNAL,
                 "%s: a merged step is not what it was", cuda->name);
     if (count == 1)
         return em__gemv_run(cuda, &jobs[0].gemv, "step");
@@ -339,13 +340,11 @@ bool em__step_stands_alone(const em__merge_call *calls, size_t taken)
     const em__tensor *out = &calls[taken - 1].call->out;
     for (size_t i = 0; i < taken; i++) {
         const em__call *call = calls[i].call;
-        if (i + 1 < taken && call->op != EM__OP_KV_UPDATE && calls[i].last_read >= calls[0].index + taken)
-            return false;
         for (int j = 0; j < call->n_in; j++)
             if (em__cuda_overlap(out, &call->in[j]) && !(i + 1 == taken && call->in[j].data == out->data))
                 return false;
     }
-    return true;
+    return em__cuda_hides(calls, taken);
 }
 
 extern "C" size_t em__cuda_merge(em_device *device, const em__merge_call *calls, size_t n, em__kernel_fn *kernel)

@@ -25,15 +25,6 @@ static inline const float *em__gain_of(const em__call *norm)
     return norm->ints[0] & 1 ? (const float *)norm->in[1].data : NULL;
 }
 
-/* The calls that a merged one runs. */
-static inline size_t em__merged_length(const em__call *call)
-{
-    size_t n = 0;
-    while (call->merged[n])
-        n++;
-    return n;
-}
-
 /* How many of the n > 0 calls are a stretch that runs together, with its one job or two; 0 for none. */
 size_t em__step_read(em__call *const *calls, size_t n, em__march_job (&jobs)[2], int *count);
 

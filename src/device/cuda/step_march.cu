@@ -1,5 +1,5 @@
 /* Marches: which calls of a program are jobs that follow one another (step.cu reads them), and their run. */
-#include "device/cuda/encoder.h"
+#include "device/cuda/merge.h"
 #include "device/cuda/step.cuh"
 
 enum { FEWEST = 3 }; /* jobs */
@@ -76,7 +76,7 @@ static size_t add_stretch(const em__cuda *cuda, em__march *march, em__call *cons
 static em_status run_march(em_device *device, const em__call *call)
 {
     em__cuda *cuda = em__cuda_of(device);
-    const size_t n = em__merged_length(call);
+    const size_t n = em__cuda_merged(call);
     em__march march = {};
     march.desk = cuda->desk;
     for (size_t i = 0, taken; i < n; i += taken) {

@@ -1,0 +1,35 @@
+/* See merge.h. */
+#include "device/cuda/merge.h"
+
+extern "C" bool em__cuda_overlap(const em__tensor *a, const em__tensor *b)
+{
+    const char *ends[2][2];
+    const em__tensor *both[2] = {a, b};
+    for (int i = 0; i < 2; i++) {
+        int64_t least = 0, most = 0;
+        for (int axis = 0; axis < both[i]->spec.rank; axis++) {
+            const int64_t reach = both[i]->strides[axis] * (both[i]->spec.dims[axis] - 1);
+            (reach < 0 ? least : most) += reach;
+        }
+        const int64_t size = (int64_t)em_dtype_size(both[i]->spec.dtype);
+        ends[i][0] = (const char *)both[i]->data + least * size;
+        ends[i][1] = (const char *)both[i]->data + (most + 1) * size;
+    }
+    return ends[0][0] < ends[1][1] && ends[1][0] < ends[0][1];
+}
+
+extern "C" bool em__cuda_hides(const em__merge_call *calls, size_t taken)
+{
+    for (size_t i = 0; i + 1 < taken; i++)
+        if (calls[i].call->op != EM__OP_KV_UPDATE && calls[i].last_read >= calls[0].index + taken)
+            return false;
+    return true;
+}
+
+extern "C" size_t em__cuda_merged(const em__call *call)
+{
+    size_t n = 0;
+    while (call->merged[n])
+        n++;
+    return n;
+}

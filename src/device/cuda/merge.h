@@ -1,0 +1,24 @@
+/* What the readers of calls that run together (device.h: merge) ask of all of them. */
+#ifndef EM_DEVICE_CUDA_MERGE_H
+#define EM_DEVICE_CUDA_MERGE_H
+
+#include "device/cuda/cuda.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Whether two tensors share memory. */
+bool em__cuda_overlap(const em__tensor *a, const em__tensor *b);
+
+/* Whether nobody else reads what one kernel in place of the first `taken` calls does not write: it writes the last
+ * one's result, and what updates of caches change. */
+bool em__cuda_hides(const em__merge_call *calls, size_t taken);
+
+/* The calls that a merged one runs. */
+size_t em__cuda_merged(const em__call *call);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
