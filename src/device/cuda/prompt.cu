@@ -15,17 +15,17 @@
 
 #include "device/cuda/attention_flash.cuh"
 #include "device/cuda/blas.h"
-#include "device/cuda/merge.h"
+#include "device/cuda/gemv.cuh"
+#include "device/cuda/layer.cuh"
 #include "device/cuda/matmul.cuh"
+#include "device/cuda/merge.h"
 #include "device/cuda/prompt_rows.cuh"
-#include "device/cuda/step.cuh"
 
 namespace
 {
 
 enum {
     MOST = 16,      /* calls that run together */
-    PARTS = 3,      /* q, k and v */
     FEWEST = 16,    /* tokens */
     TEMPORARIES = 6 /* results that hold something else than their call's */
 };
@@ -108,57 +108,17 @@ em_status round_norm(em__cuda *cuda, const em__call *norm, const em_prompt_turns
                           rows_of(&norm->in[0]), em__last_of(&norm->in[0]), (__nv_bfloat16 *)norm->out.data, &turns);
 }
 
-/* q, k or v on its way. */
-typedef struct part {
-    product made;
-    const void *value; /* where it lies now; NULL: in the cache */
-    const em__call *norm, *rope, *update;
-} part;
-
 typedef struct attention {
     const em__call *norm, *sdpa, *turned;
-    part parts[PARTS];
-    const part *q, *k, *v;
-    int n;
+    em__parts parts;
+    product made[EM_PARTS]; /* that each part began as */
     product out;
     int64_t tokens, heads, kv_heads, size;
 } attention;
 
-part *part_at(attention *a, const void *value)
+const product &made_as(const attention *a, int role)
 {
-    for (int i = 0; i < a->n; i++)
-        if (a->parts[i].value == value)
-            return &a->parts[i];
-    return NULL;
-}
-
-const part *part_of_cache(const attention *a, const void *cache)
-{
-    for (int i = 0; i < a->n; i++)
-        if (a->parts[i].update && a->parts[i].update->out.data == cache)
-            return &a->parts[i];
-    return NULL;
-}
-
-bool take_norm(part *p, const em__call *call)
-{
-    if (p->norm || p->rope || !is_norm(call) || !em__gain_of(call))
-        return false;
-    p->norm = call;
-    p->value = call->out.data;
-    return true;
-}
-
-bool take_rope(part *p, const em__call *call)
-{
-    const em__tensor *x = &call->in[0];
-    if (p->rope || call->ints[1] || call->ints[2] != 3 || call->ints[3] != 1 || x->spec.rank != 4 ||
-        call->in[1].spec.dtype != EM_S32 || em__spec_size(&call->in[1].spec) != 1 || call->in[2].spec.dtype != EM_F32 ||
-        call->in[2].strides[0] != 1 || em__last_of(x) != call->ints[0] || !em__tensor_is_contiguous(x))
-        return false;
-    p->rope = call;
-    p->value = call->out.data;
-    return true;
+    return a->made[a->parts.at[role]];
 }
 
 /* [1, heads, tokens, size] of what lies as [tokens, heads, size]. */
@@ -168,47 +128,23 @@ bool is_by_tokens(const em__tensor *t)
     return t->spec.rank == 4 && d[0] == 1 && s[3] == 1 && (d[1] == 1 || s[1] == d[3]) && s[2] == d[1] * d[3];
 }
 
-bool take_update(part *p, const em__call *call)
-{
-    if (p->update || call->out.data != call->in[0].data || call->in[2].spec.dtype != EM_S32 ||
-        em__spec_size(&call->in[2].spec) != 1 || call->in[0].spec.rank != 4 || !is_by_tokens(&call->in[1]))
-        return false;
-    p->update = call;
-    p->value = NULL;
-    return true;
-}
-
-/* The call as a stage of q, k or v. */
+/* The call as a stage of q, k or v of many tokens. */
 bool take_stage(attention *a, const em__call *call)
 {
-    part *p;
-    switch (call->op) {
-    case EM__OP_RMS_NORM: return (p = part_at(a, call->in[0].data)) && take_norm(p, call);
-    case EM__OP_ROPE: return (p = part_at(a, call->in[0].data)) && take_rope(p, call);
-    case EM__OP_KV_UPDATE: return (p = part_at(a, call->in[1].data)) && take_update(p, call);
-    default: return false;
-    }
+    if (!em__parts_take(&a->parts, call))
+        return false;
+    if (call->op == EM__OP_ROPE)
+        return call->ints[3] == 1 && call->in[0].spec.rank == 4;
+    return call->op != EM__OP_KV_UPDATE || is_by_tokens(&call->in[1]);
 }
 
 bool take_product(attention *a, const em__call *call)
 {
     product p;
-    if (a->n == PARTS || !read_product(call, a->norm->out.data, &p) || p.residual)
+    if (a->parts.n == EM_PARTS || !read_product(call, a->norm->out.data, &p) || p.residual)
         return false;
-    a->parts[a->n++] = {p, call->out.data, NULL, NULL, NULL};
-    return true;
-}
-
-/* Heads are as wide as what was normalised and turned, and q and k are turned alike. */
-bool stages_agree(const attention *a)
-{
-    for (const part *p : {a->q, a->k}) {
-        const em__call *rope = p->rope, *other = a->q->rope;
-        if (!rope != !other || (p->norm && em__last_of(&p->norm->in[0]) != a->size) ||
-            (rope && (rope->ints[0] != a->size || rope->in[1].data != other->in[1].data ||
-                      rope->in[2].data != other->in[2].data || rope->floats[1] != other->floats[1])))
-            return false;
-    }
+    a->made[a->parts.n] = p;
+    a->parts.each[a->parts.n++] = {call->out.data, NULL, NULL, NULL};
     return true;
 }
 
@@ -216,22 +152,17 @@ bool stages_agree(const attention *a)
 bool take_sdpa(attention *a, const em__call *call)
 {
     a->sdpa = call;
-    a->q = part_at(a, call->in[0].data);
-    a->k = part_of_cache(a, call->in[1].data);
-    a->v = part_of_cache(a, call->in[2].data);
     const em__spec *cache = &call->in[1].spec;
-    if (a->n != PARTS || !a->q || !a->k || !a->v || a->k == a->v || a->v->norm || a->v->rope || call->ints[0] == 0 ||
-        call->ints[1] & ~4 || call->floats[1] != 0 || cache->dtype != EM_BF16 ||
-        !em__spec_equal(cache, &call->in[2].spec) || !is_by_tokens(&call->in[0]) ||
-        !em__tensor_is_contiguous(&call->in[1]) || !em__tensor_is_contiguous(&call->in[2]))
+    if (!em__parts_close(&a->parts, call) || call->ints[0] == 0 || cache->dtype != EM_BF16 ||
+        !is_by_tokens(&call->in[0]))
         return false;
+    const product &q = made_as(a, EM_QUERIES), &k = made_as(a, EM_KEYS), &v = made_as(a, EM_VALUES);
     a->tokens = call->in[0].spec.dims[2];
     a->heads = call->in[0].spec.dims[1];
     a->kv_heads = cache->dims[1];
     a->size = cache->dims[3];
-    return a->size % 8 == 0 && a->size <= EM_PROMPT_HEAD && a->q->made.m == a->tokens &&
-           a->q->made.n == a->heads * a->size && a->k->made.n == a->kv_heads * a->size &&
-           a->v->made.n == a->k->made.n && stages_agree(a);
+    return a->size % 8 == 0 && a->size <= EM_PROMPT_HEAD && q.m == a->tokens && q.n == a->heads * a->size &&
+           k.n == a->kv_heads * a->size && v.n == k.n;
 }
 
 /* The result of sdpa by tokens, row-major. */
@@ -256,12 +187,8 @@ bool are_apart(const em__tensor *const *t, int n)
 
 bool places_suit(const attention *a)
 {
-    const em__tensor *const held[] = {&a->norm->in[0],
-                                      &a->norm->out,
-                                      &a->parts[0].made.call->out,
-                                      &a->parts[1].made.call->out,
-                                      &a->parts[2].made.call->out,
-                                      &a->sdpa->out};
+    const em__tensor *const held[] = {&a->norm->in[0],       &a->norm->out,         &a->made[0].call->out,
+                                      &a->made[1].call->out, &a->made[2].call->out, &a->sdpa->out};
     return are_apart(held, TEMPORARIES) && !em__cuda_overlap(&a->out.call->out, &a->sdpa->out);
 }
 
@@ -271,7 +198,7 @@ em_attend attend_of(const attention *a, bool side_by_side, em_attend_out *out)
 {
     em_attend attend = em_attend_of(a->sdpa);
     attend.dtype = EM_BF16;
-    attend.q.data = a->q->made.out;
+    attend.q.data = made_as(a, EM_QUERIES).out;
     attend.q.head = side_by_side ? a->size : 2 * a->size;
     attend.q.token = a->heads * attend.q.head;
     attend.q.batch = attend.q.token * a->tokens;
@@ -320,20 +247,21 @@ bool is_aligned(const void *a, const void *b, const void *c)
 
 em_prompt_heads heads_of(const attention *a)
 {
-    const em__call *rope = a->q->rope;
+    const em__part *q = em__part_as(&a->parts, EM_QUERIES), *k = em__part_as(&a->parts, EM_KEYS);
+    const em__call *rope = q->rope;
     em_prompt_heads h = {};
-    h.q = a->q->made.out;
-    h.k = a->k->made.out;
-    h.v = a->v->made.out;
-    h.q_gain = a->q->norm ? em__gain_of(a->q->norm) : NULL;
-    h.k_gain = a->k->norm ? em__gain_of(a->k->norm) : NULL;
-    h.q_eps = a->q->norm ? (float)a->q->norm->floats[0] : 0;
-    h.k_eps = a->k->norm ? (float)a->k->norm->floats[0] : 0;
+    h.q = made_as(a, EM_QUERIES).out;
+    h.k = made_as(a, EM_KEYS).out;
+    h.v = made_as(a, EM_VALUES).out;
+    h.q_gain = em__part_gain(q);
+    h.k_gain = em__part_gain(k);
+    h.q_eps = em__part_eps(q);
+    h.k_eps = em__part_eps(k);
     h.periods = rope ? (const float *)rope->in[2].data : NULL;
     h.at = rope ? (const int32_t *)rope->in[1].data : NULL;
     h.step = rope ? rope->floats[1] : 0;
-    h.k_slot = (const int32_t *)a->k->update->in[2].data;
-    h.v_slot = (const int32_t *)a->v->update->in[2].data;
+    h.k_slot = (const int32_t *)k->update->in[2].data;
+    h.v_slot = (const int32_t *)em__part_as(&a->parts, EM_VALUES)->update->in[2].data;
     h.keys = (__nv_bfloat16 *)a->sdpa->in[1].data;
     h.values = (__nv_bfloat16 *)a->sdpa->in[2].data;
     h.tokens = (int)a->tokens;
@@ -348,7 +276,7 @@ em_prompt_heads heads_of(const attention *a)
 em_prompt_turns turns_of(const attention *a)
 {
     const em_prompt_heads h = heads_of(a);
-    return {(float2 *)a->k->made.out, h.periods, h.at, h.step, h.size / 2};
+    return {(float2 *)made_as(a, EM_KEYS).out, h.periods, h.at, h.step, h.size / 2};
 }
 
 /* All three products with what makes heads of them: queries lie side by side in the place of their product. */
@@ -364,16 +292,15 @@ em__matmul projection_of(const attention *a, em__matmul_heads *heads)
     em__matmul job = {};
     job.dtype = job.out_dtype = EM_BF16;
     job.m = a->tokens;
-    job.k = job.x_step = a->q->made.k;
+    job.k = job.x_step = made_as(a, EM_QUERIES).k;
     job.x = a->norm->out.data;
-    job.matrices = PARTS;
+    job.matrices = EM_PARTS;
     job.constant = true;
     job.activation = EM__OP_COPY;
     job.bias_dtype = job.residual_dtype = EM_F32;
     job.heads = heads;
-    const part *const parts[] = {a->q, a->k, a->v};
-    for (int i = 0; i < PARTS; i++) {
-        const product &p = parts[i]->made;
+    for (int i = 0; i < EM_PARTS; i++) {
+        const product &p = made_as(a, i);
         job.matrix[i] = {p.n, p.w, p.k, p.bias, NULL};
         job.constant = job.constant && p.constant;
     }
@@ -389,8 +316,8 @@ bool projects(const em__cuda *cuda, const em__matmul *job)
 em_status make_heads(em__cuda *cuda, const attention *a, const em_prompt_heads *heads)
 {
     EM__TRY(round_norm(cuda, a->norm, {}));
-    for (const part &p : a->parts)
-        EM__TRY(multiply(cuda, &p.made, a->norm->out.data, p.made.k));
+    for (const product &p : a->made)
+        EM__TRY(multiply(cuda, &p, a->norm->out.data, p.k));
     return em_prompt_place(cuda, heads);
 }
 
@@ -425,8 +352,8 @@ bool can_attend(em__cuda *cuda, const attention *a)
     em_attend_out out;
     const em_attend attend = attend_of(a, false, &out);
     bool can = em_attend_flash_takes(&attend) && can_multiply(cuda, &a->out, a->out.k);
-    for (const part &p : a->parts)
-        can = can && can_multiply(cuda, &p.made, p.made.k);
+    for (const product &p : a->made)
+        can = can && can_multiply(cuda, &p, p.k);
     return can;
 }
 
@@ -436,14 +363,6 @@ typedef struct gates {
     product gate, up, down;
 } gates;
 
-em__op activation_of(em__op op)
-{
-    return op == EM__OP_SWIGLU       ? EM__OP_SILU
-           : op == EM__OP_GEGLU      ? EM__OP_GELU
-           : op == EM__OP_GEGLU_TANH ? EM__OP_GELU_TANH
-                                     : EM__OP_COPY;
-}
-
 /* How many of the calls are a stretch from rms_norm over gates to a product: 0 for none. */
 size_t read_gates(em__call *const *calls, size_t n, gates *g)
 {
@@ -452,7 +371,7 @@ size_t read_gates(em__call *const *calls, size_t n, gates *g)
     const em__call *join = calls[3];
     product first, second;
     g->norm = calls[0];
-    g->activation = activation_of(join->op);
+    g->activation = em__gate_of(join->op);
     if (g->activation == EM__OP_COPY || !read_product(calls[1], calls[0]->out.data, &first) ||
         !read_product(calls[2], calls[0]->out.data, &second) || first.residual || second.residual ||
         first.n != second.n || first.n > EM_PROMPT_MOST || !read_product(calls[4], join->out.data, &g->down))

@@ -18,10 +18,7 @@
 #include "device/cuda/prompt.h"
 #include "device/cuda/step.cuh"
 
-enum {
-    MOST = EM_STEP_CALLS,
-    PARTS = 3, /* q, k and v */
-};
+enum { MOST = EM_STEP_CALLS };
 
 /* The job of a product of one row of f32 that lies at x. */
 static bool read_product(const em__call *call, const void *x, em__gemv *job)
@@ -69,141 +66,74 @@ static bool add_product(em__gemv *job, int n, const em__gemv *more)
     return true;
 }
 
-/* q, k or v on its way. */
-typedef struct part {
-    const void *value; /* where it lies now, NULL: in the cache */
-    const float *gain;
-    double eps;
-    const em__call *rope, *update;
-    int64_t rows, width; /* width: of the rows that were normalised, 0: none were */
-} part;
-
+/* Queries, keys and values are rows of one product. */
 typedef struct attention {
     em__gemv products;
     em__step_attend attend;
-    part parts[PARTS];
-    int n;
+    em__parts parts;
 } attention;
 
-static part *part_at(attention *a, const void *value)
+static int begin_of(const attention *a, int role)
 {
-    for (int i = 0; i < a->n; i++)
-        if (a->parts[i].value == value)
-            return &a->parts[i];
-    return NULL;
+    const int at = a->parts.at[role];
+    return at ? a->products.end[at - 1] : 0;
 }
 
-static part *part_of_cache(attention *a, const void *cache)
+static int rows_of(const attention *a, int role)
 {
-    for (int i = 0; i < a->n; i++)
-        if (a->parts[i].update && a->parts[i].update->out.data == cache)
-            return &a->parts[i];
-    return NULL;
+    return a->products.end[a->parts.at[role]] - begin_of(a, role);
 }
 
-static bool take_norm(part *p, const em__call *call)
-{
-    if (p->width || p->rope || !em__is_step_norm(call) || !em__tensor_is_contiguous(&call->in[0]))
-        return false;
-    p->width = em__last_of(&call->in[0]);
-    p->gain = em__gain_of(call);
-    p->eps = call->floats[0];
-    p->value = call->out.data;
-    return p->gain != NULL;
-}
-
-static bool take_rope(part *p, const em__call *call)
-{
-    if (p->rope || call->ints[1] || call->ints[2] != 3 || call->in[1].spec.dtype != EM_S32 ||
-        em__spec_size(&call->in[1].spec) != 1 || call->in[2].spec.dtype != EM_F32 || call->in[2].strides[0] != 1 ||
-        call->in[0].spec.dims[call->ints[3]] != 1 || em__last_of(&call->in[0]) != call->ints[0] ||
-        !em__tensor_is_contiguous(&call->in[0]))
-        return false;
-    p->rope = call;
-    p->value = call->out.data;
-    return true;
-}
-
-static bool take_update(part *p, const em__call *call)
-{
-    if (p->update || call->out.data != call->in[0].data || call->in[2].spec.dtype != EM_S32 ||
-        em__spec_size(&call->in[2].spec) != 1 || call->in[0].spec.rank != 4 || call->in[0].spec.dims[0] != 1 ||
-        call->in[1].spec.dims[2] != 1 || !em__tensor_is_contiguous(&call->in[1]))
-        return false;
-    p->update = call;
-    p->value = NULL;
-    return true;
-}
-
-/* The call as a stage of q, k or v. */
+/* The call as a stage of q, k or v of one token. */
 static bool take_stage(attention *a, const em__call *call)
 {
-    part *p;
-    switch (call->op) {
-    case EM__OP_RMS_NORM: return (p = part_at(a, call->in[0].data)) && take_norm(p, call);
-    case EM__OP_ROPE: return (p = part_at(a, call->in[0].data)) && take_rope(p, call);
-    case EM__OP_KV_UPDATE: return (p = part_at(a, call->in[1].data)) && take_update(p, call);
-    default: return false;
-    }
+    if (!em__parts_take(&a->parts, call))
+        return false;
+    if (call->op == EM__OP_ROPE)
+        return call->in[0].spec.dims[call->ints[3]] == 1;
+    return call->op != EM__OP_KV_UPDATE || (call->in[1].spec.dims[2] == 1 && em__tensor_is_contiguous(&call->in[1]));
 }
 
 static bool take_products(attention *a, const em__call *call, const void *x)
 {
     em__gemv job;
-    if (!read_product(call, x, &job) || !add_product(&a->products, a->n, &job))
+    if (!read_product(call, x, &job) || !add_product(&a->products, a->parts.n, &job))
         return false;
-    a->parts[a->n++] = {call->out.data, NULL, 0, NULL, NULL, em_gemv_rows(job), 0};
+    a->parts.each[a->parts.n++] = {call->out.data, NULL, NULL, NULL};
     return true;
 }
 
-static bool fill_rope(em__step_attend *s, const part *q, const part *k)
+/* What becomes of queries and keys before they meet, and where the new rows go. */
+static void fill_parts(em__step_attend *s, const em__parts *parts)
 {
-    if (!q->rope && !k->rope)
-        return true;
-    if (!q->rope || !k->rope || q->rope->in[1].data != k->rope->in[1].data ||
-        q->rope->in[2].data != k->rope->in[2].data || q->rope->floats[1] != k->rope->floats[1] ||
-        q->rope->ints[0] != k->rope->ints[0] || q->rope->ints[0] != s->size)
-        return false;
-    s->turned = (int)q->rope->ints[0];
-    s->at = (const int32_t *)q->rope->in[1].data;
-    s->periods = (const float *)q->rope->in[2].data;
-    s->step = q->rope->floats[1];
-    return true;
-}
-
-/* Where the parts lie among the products. */
-static void place_parts(attention *a, const em__call *sdpa)
-{
-    const part *q = part_at(a, sdpa->in[0].data), *k = part_of_cache(a, sdpa->in[1].data);
-    for (int i = 0; i < a->n; i++) {
-        const int at = i ? a->products.end[i - 1] : 0;
-        if (&a->parts[i] == q)
-            a->attend.q_at = at;
-        else if (&a->parts[i] == k)
-            a->attend.k_at = at;
-        else
-            a->attend.v_at = at;
+    const em__part *q = em__part_as(parts, EM_QUERIES), *k = em__part_as(parts, EM_KEYS);
+    s->q_gain = em__part_gain(q);
+    s->k_gain = em__part_gain(k);
+    s->q_eps = em__part_eps(q);
+    s->k_eps = em__part_eps(k);
+    s->k_slot = (const int32_t *)k->update->in[2].data;
+    s->v_slot = (const int32_t *)em__part_as(parts, EM_VALUES)->update->in[2].data;
+    if (q->rope) {
+        s->turned = (int)q->rope->ints[0];
+        s->at = (const int32_t *)q->rope->in[1].data;
+        s->periods = (const float *)q->rope->in[2].data;
+        s->step = q->rope->floats[1];
     }
 }
 
 /* The sdpa call closes the stretch: which part is which, and everything that the kernel asks. */
 static bool take_sdpa(attention *a, const em__call *call)
 {
-    const part *q = part_at(a, call->in[0].data), *k = part_of_cache(a, call->in[1].data),
-               *v = part_of_cache(a, call->in[2].data);
-    const em__spec *cache = &call->in[1].spec;
-    if (!q || !k || !v || k == v || a->n != PARTS || call->ints[1] & ~4 || call->floats[1] != 0 || v->width ||
-        v->rope || call->in[0].spec.dtype != EM_F32 || !em__spec_equal(cache, &call->in[2].spec) ||
-        call->in[0].spec.dims[2] != 1 || call->ints[2] > INT32_MAX || cache->dims[2] > INT32_MAX / 2 ||
-        !em__spec_equal(cache, &k->update->out.spec) || !em__spec_equal(cache, &v->update->out.spec) ||
-        (q->width && q->width != cache->dims[3]) || (k->width && k->width != cache->dims[3]))
+    const em__spec *cache = &call->in[1].spec, *queries = &call->in[0].spec;
+    if (!em__parts_close(&a->parts, call) || queries->dtype != EM_F32 || queries->dims[2] != 1 ||
+        !em__tensor_is_contiguous(&call->in[0]) || call->ints[2] > INT32_MAX || cache->dims[2] > INT32_MAX / 2)
         return false;
-    for (int i = 0; i < PARTS; i++)
-        if (!em__tensor_is_contiguous(&call->in[i]))
+    for (int role = EM_KEYS; role <= EM_VALUES; role++)
+        if (!em__spec_equal(cache, &em__part_as(&a->parts, role)->update->out.spec))
             return false;
     em__step_attend *s = &a->attend;
     *s = {};
-    s->heads = (int)call->in[0].spec.dims[1];
+    s->heads = (int)queries->dims[1];
     s->kv_heads = (int)cache->dims[1];
     s->capacity = (int)cache->dims[2];
     s->size = (int)cache->dims[3];
@@ -211,21 +141,17 @@ static bool take_sdpa(attention *a, const em__call *call)
     s->window = (int)call->ints[2];
     s->scale = (float)call->floats[0];
     s->length = call->ints[1] & 4 ? (const int32_t *)call->in[3].data : NULL;
-    s->q_gain = q->gain;
-    s->k_gain = k->gain;
-    s->q_eps = (float)q->eps;
-    s->k_eps = (float)k->eps;
-    s->k_slot = (const int32_t *)k->update->in[2].data;
-    s->v_slot = (const int32_t *)v->update->in[2].data;
     s->keys = call->in[1].data;
     s->values = call->in[2].data;
     s->out = (float *)call->out.data;
-    if (q->rows != (int64_t)s->heads * s->size || k->rows != (int64_t)s->kv_heads * s->size || v->rows != k->rows ||
-        em_gemv_rows(a->products) > EM_MARCH_BOX || !fill_rope(s, q, k))
-        return false;
+    s->q_at = begin_of(a, EM_QUERIES);
+    s->k_at = begin_of(a, EM_KEYS);
+    s->v_at = begin_of(a, EM_VALUES);
+    fill_parts(s, &a->parts);
     a->products.joined = true;
-    place_parts(a, call);
-    return em__step_attend_takes(s);
+    return rows_of(a, EM_QUERIES) == (int64_t)s->heads * s->size &&
+           rows_of(a, EM_KEYS) == (int64_t)s->kv_heads * s->size && rows_of(a, EM_VALUES) == rows_of(a, EM_KEYS) &&
+           em_gemv_rows(a->products) <= EM_MARCH_BOX && em__step_attend_takes(s);
 }
 
 /* How many of the calls are a stretch from rms_norm to sdpa: 0 for none. */
@@ -252,10 +178,7 @@ static bool read_pair(em__call *const *calls, size_t n, em__gemv *job)
         !read_product(calls[2], calls[0]->out.data, &second))
         return false;
     const em__call *join = calls[3];
-    const em__op activation = join->op == EM__OP_SWIGLU       ? EM__OP_SILU
-                              : join->op == EM__OP_GEGLU      ? EM__OP_GELU
-                              : join->op == EM__OP_GEGLU_TANH ? EM__OP_GELU_TANH
-                                                              : EM__OP_COPY;
+    const em__op activation = em__gate_of(join->op);
     if (activation == EM__OP_COPY)
         return false;
     const bool turned = join->in[0].data == calls[2]->out.data;

@@ -2,28 +2,10 @@
 #ifndef EM_DEVICE_CUDA_STEP_CUH
 #define EM_DEVICE_CUDA_STEP_CUH
 
+#include "device/cuda/layer.cuh"
 #include "device/cuda/march.cuh"
 
 enum { EM_STEP_CALLS = 16 }; /* of a stretch, at most */
-
-static inline int64_t em__last_of(const em__tensor *t)
-{
-    return t->spec.rank ? t->spec.dims[t->spec.rank - 1] : 1;
-}
-
-/* rms_norm of f32, with a gain that the kernels can read. */
-static inline bool em__is_step_norm(const em__call *call)
-{
-    if (call->op != EM__OP_RMS_NORM || call->in[0].spec.dtype != EM_F32 || call->ints[0] & 2)
-        return false;
-    const em__tensor *gain = call->ints[0] & 1 ? &call->in[1] : NULL;
-    return !gain || (gain->spec.dtype == EM_F32 && gain->strides[0] == 1);
-}
-
-static inline const float *em__gain_of(const em__call *norm)
-{
-    return norm->ints[0] & 1 ? (const float *)norm->in[1].data : NULL;
-}
 
 /* How many of the n > 0 calls are a stretch that runs together, with its one job or two; 0 for none. */
 size_t em__step_read(em__call *const *calls, size_t n, em__march_job (&jobs)[2], int *count);
