@@ -5,6 +5,7 @@
 
 #include "core/alloc.h"
 #include "harness/expect.h"
+#include "harness/sample.h"
 #include <emily/memory.h>
 
 #define MOST_FAULTS 1000000
@@ -60,9 +61,12 @@ static long sweep(faults_fn fn, void *context, bool benign)
     fn(context);
     check_usage(before, 0, false);
     long n = 1;
-    while (n < MOST_FAULTS && run_fault(fn, context, n, false, benign)) {
+    for (; n < MOST_FAULTS; n++) {
+        if (!sample_takes())
+            continue;
+        if (!run_fault(fn, context, n, false, benign))
+            break;
         run_fault(fn, context, n, true, benign);
-        n++;
     }
     return n - 1;
 }

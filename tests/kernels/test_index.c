@@ -11,6 +11,7 @@
 #include "harness/expect.h"
 #include "harness/levels.h"
 #include "harness/rng.h"
+#include "harness/sample.h"
 
 #include "device/cpu/offsets.h"
 #include "ops/op.h"
@@ -192,6 +193,8 @@ static void test_like_ref(void **state)
     for (size_t o = 0; o < sizeof ops / sizeof *ops; o++)
         for (int dtype = 0; dtype <= EM_C128; dtype++)
             for (int i = 0; i < 12; i++) {
+                if (!sample_takes())
+                    continue;
                 trial t = random_trial(&r, ops[o], (em_dtype)dtype, kinds[(i + dtype) % 8]);
                 run_trial(&t);
             }
@@ -209,6 +212,8 @@ static void test_shared_out(void **state)
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (int put = 0; put < 2; put++)
             for (size_t d = 0; d < 3; d++) {
+                if (!sample_takes())
+                    continue;
                 int64_t rows = shapes[i][0], run = shapes[i][1], n = shapes[i][2];
                 trial t = {.op = put ? EM__OP_INDEXED_PUT : EM__OP_INDEXED_ADD, .axes = EM_AXES(0)};
                 t.index.dims = em_shape(n, 1);
