@@ -67,29 +67,40 @@ EIGHT(1)
 EIGHT(2)
 EIGHT(3)
 FOUR(4)
-FOUR(5) FOUR(6) FOUR(7) TWO(8) TWO(9) TWO(10) TWO(11) TWO(12) TWO(13) TWO(14) static const JOIN(block_fn_, NAME)
-    JOIN(blocks_, NAME)[MOST_ROWS][4] = {
-        {AT(1, 1), AT(1, 2), AT(1, 4), AT(1, 8)},
-        {AT(2, 1), AT(2, 2), AT(2, 4), AT(2, 8)},
-        {AT(3, 1), AT(3, 2), AT(3, 4), AT(3, 8)},
-        {AT(4, 1), AT(4, 2), AT(4, 4)},
-        {AT(5, 1), AT(5, 2), AT(5, 4)},
-        {AT(6, 1), AT(6, 2), AT(6, 4)},
-        {AT(7, 1), AT(7, 2), AT(7, 4)},
-        {AT(8, 1), AT(8, 2)},
-        {AT(9, 1), AT(9, 2)},
-        {AT(10, 1), AT(10, 2)},
-        {AT(11, 1), AT(11, 2)},
-        {AT(12, 1), AT(12, 2)},
-        {AT(13, 1), AT(13, 2)},
-        {AT(14, 1), AT(14, 2)},
+FOUR(5)
+FOUR(6)
+FOUR(7)
+TWO(8)
+TWO(9)
+TWO(10)
+TWO(11)
+TWO(12)
+TWO(13)
+TWO(14)
+static const JOIN(block_fn_, NAME) JOIN(blocks_, NAME)[MOST_ROWS][4] = {
+    {AT(1, 1), AT(1, 2), AT(1, 4), AT(1, 8)},
+    {AT(2, 1), AT(2, 2), AT(2, 4), AT(2, 8)},
+    {AT(3, 1), AT(3, 2), AT(3, 4), AT(3, 8)},
+    {AT(4, 1), AT(4, 2), AT(4, 4)},
+    {AT(5, 1), AT(5, 2), AT(5, 4)},
+    {AT(6, 1), AT(6, 2), AT(6, 4)},
+    {AT(7, 1), AT(7, 2), AT(7, 4)},
+    {AT(8, 1), AT(8, 2)},
+    {AT(9, 1), AT(9, 2)},
+    {AT(10, 1), AT(10, 2)},
+    {AT(11, 1), AT(11, 2)},
+    {AT(12, 1), AT(12, 2)},
+    {AT(13, 1), AT(13, 2)},
+    {AT(14, 1), AT(14, 2)},
 };
 #else
 EIGHT(1)
 FOUR(2)
 FOUR(3)
 TWO(4)
-TWO(5) TWO(6) static const JOIN(block_fn_, NAME) JOIN(blocks_, NAME)[MOST_ROWS][4] = {
+TWO(5)
+TWO(6)
+static const JOIN(block_fn_, NAME) JOIN(blocks_, NAME)[MOST_ROWS][4] = {
     {AT(1, 1), AT(1, 2), AT(1, 4), AT(1, 8)},
     {AT(2, 1), AT(2, 2), AT(2, 4)},
     {AT(3, 1), AT(3, 2), AT(3, 4)},

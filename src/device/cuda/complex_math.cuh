@@ -267,14 +267,12 @@ EM_DEV em_complex em_pow(em_complex a, em_complex b)
 }
 
 /* Complex results of one operand, of two; real results. */
+/* clang-format off */
 #define EM_COMPLEX1(X)                                                                                                 \
-    X(NEG)                                                                                                             \
-    X(CONJUGATE)                                                                                                       \
-    X(SIGN)                                                                                                            \
-    X(SQUARE)                                                                                                          \
-    X(RECIPROCAL)                                                                                                      \
-    X(SQRT) X(RSQRT) X(CBRT) X(EXP) X(EXP2) X(EXPM1) X(LOG) X(LOG1P) X(LOG2) X(LOG10) X(SIN) X(COS) X(TAN) X(ASIN)     \
-        X(ACOS) X(ATAN) X(SINH) X(COSH) X(TANH) X(ASINH) X(ACOSH) X(ATANH) X(SIGMOID)
+    X(NEG) X(CONJUGATE) X(SIGN) X(SQUARE) X(RECIPROCAL) X(SQRT) X(RSQRT) X(CBRT) X(EXP) X(EXP2) X(EXPM1) X(LOG)        \
+    X(LOG1P) X(LOG2) X(LOG10) X(SIN) X(COS) X(TAN) X(ASIN) X(ACOS) X(ATAN) X(SINH) X(COSH) X(TANH) X(ASINH) X(ACOSH)   \
+    X(ATANH) X(SIGMOID)
+/* clang-format on */
 #define EM_COMPLEX2(X) X(ADD) X(SUB) X(MUL) X(DIV) X(POW)
 #define EM_COMPLEX_PART(X) X(ABS) X(REAL) X(IMAG) X(PHASE)
 
