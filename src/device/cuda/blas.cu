@@ -2,6 +2,8 @@
 #include "device/cuda/blas.h"
 
 #include <cublasLt.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <new>
@@ -101,14 +103,52 @@ static void make_handle(em__cuda_blas *blas)
         blas->handle = NULL;
 }
 
-static void open_blas(em__cuda_blas *blas)
+/* The library's functions, for all devices; NULL where there is none. */
+static functions library;
+static pthread_once_t library_once = PTHREAD_ONCE_INIT;
+static bool opens_ahead;
+
+static void open_library(void)
 {
     const em__cuda_symbol symbols[] = {
-#define X(NAME, member) {"cublasLt" #NAME, (void **)&blas->lt.member},
+#define X(NAME, member) {"cublasLt" #NAME, (void **)&library.member},
         FUNCTIONS(X)
 #undef X
     };
-    if (em__cuda_library("libcublasLt.so.13", symbols, sizeof symbols / sizeof symbols[0]))
+    em__cuda_library("libcublasLt.so.13", symbols, sizeof symbols / sizeof symbols[0]);
+}
+
+static void *open_ahead(void *unused)
+{
+    (void)unused;
+    pthread_once(&library_once, open_library);
+    return NULL;
+}
+
+/* A library is not taken down while it is being opened. */
+static void wait_for_library(void)
+{
+    if (opens_ahead)
+        pthread_once(&library_once, open_library);
+}
+
+extern "C" void em__cuda_blas_ahead(void)
+{
+    static bool asked;
+    pthread_t thread;
+    if (asked)
+        return;
+    asked = true;
+    opens_ahead = atexit(wait_for_library) == 0 && pthread_create(&thread, NULL, open_ahead, NULL) == 0;
+    if (opens_ahead)
+        pthread_detach(thread);
+}
+
+static void open_blas(em__cuda_blas *blas)
+{
+    pthread_once(&library_once, open_library);
+    blas->lt = library;
+    if (blas->lt.create)
         make_handle(blas);
 }
 
@@ -251,8 +291,11 @@ extern "C" em_status em__cuda_gemm(em__cuda *cuda, const em__gemm *gemm, const v
         return EM_OK;
     if (gemm->k == 0)
         return zero(cuda, gemm, d);
-    EM__FAIL_IF(!blas || !types_of((em_dtype)gemm->from, &t), EM_ERROR_INTERNAL, "%s: there is no cuBLASLt",
-                cuda->name);
+    EM__FAIL_IF(
+        !blas || !types_of((em_dtype)gemm->from, &t), EM_ERROR_INTERNAL,
+        "%s: there is no cuBLASLt for a product of [%lld, %lld, %lld] whose operands begin at no multiple of 16 "
+        "bytes; install libcublasLt.so.13, or copy them",
+        cuda->name, (long long)gemm->m, (long long)gemm->n, (long long)gemm->k);
     bool aligned = (((uintptr_t)a | (uintptr_t)b | (uintptr_t)bias | (uintptr_t)c | (uintptr_t)d) & (ALIGNED - 1)) == 0;
     size_t size_a = em_dtype_size((em_dtype)gemm->from), size_d = em_dtype_size((em_dtype)gemm->to);
     key k = {*gemm, aligned ? ALIGNED : (int64_t)(size_a < size_d ? size_a : size_d)};

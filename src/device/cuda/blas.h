@@ -33,6 +33,9 @@ typedef struct em__gemm {
  * zeros, and only a plain one is taken. */
 bool em__cuda_gemm_takes(em__cuda *cuda, const em__gemm *gemm);
 
+/* Has a thread open cuBLASLt, which takes 0.1 s, while the device starts; under the lock of em_device_find. */
+void em__cuda_blas_ahead(void);
+
 em_status em__cuda_gemm(em__cuda *cuda, const em__gemm *gemm, const void *a, const void *b, const void *bias,
                         const void *c, void *d);
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "device/cuda/blas.h"
 #include "device/cuda/chain.h"
 #include "device/cuda/common.cuh"
 #include "device/cuda/linear_cut.h"
@@ -150,6 +151,7 @@ static em_device *start(em__cuda *cuda, int ordinal)
     cuda->minor = p.minor;
     cuda->l2_bytes = (size_t)p.l2CacheSize;
     cuda->shared_bytes = p.sharedMemPerBlockOptin;
+    em__cuda_blas_ahead();
     cudaSetDevice(ordinal);
     if (em__cuda_check(cuda,
                        cuda->stream ? cudaSuccess : cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking),

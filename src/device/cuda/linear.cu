@@ -288,12 +288,14 @@ extern "C" bool em__cuda_prepare_linear(em__cuda *cuda, const em__call *call, em
     linear l = linear_of(call);
     if (em_dtype_size(l.dtype) == 1 || !em__cuda_finish_takes(l.activation))
         return false;
-    if (!l.after && !takes(cuda, &l, call))
-        l.after = true;
-    if (l.after && !takes(cuda, &l, call))
-        return false;
-    plan->kernel = l.after ? run_after : run_direct;
-    plan->kernel = suits_tiles(cuda, &l, call) ? run_tiles : suits_matmul(cuda, &l, call) ? run_matmul : plan->kernel;
+    plan->kernel = suits_tiles(cuda, &l, call) ? run_tiles : suits_matmul(cuda, &l, call) ? run_matmul : NULL;
+    if (!plan->kernel) { /* only then: where no product needs cuBLASLt it is not opened, which takes 0.1 s */
+        if (!l.after && !takes(cuda, &l, call))
+            l.after = true;
+        if (l.after && !takes(cuda, &l, call))
+            return false;
+        plan->kernel = l.after ? run_after : run_direct;
+    }
     plan->strided = l.x.copied ? 0 : 1;
     for (int i = 0; i < l.weights; i++)
         plan->strided |= l.w[i].copied ? 0 : (uint64_t)1 << em__linear_weight(call->ints, i);

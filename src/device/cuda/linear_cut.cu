@@ -60,13 +60,8 @@ bool suits(em__cuda *cuda, const em__call *call)
         if (w->spec.dtype != EM_F32 || w->strides[1] != 1 || w->strides[0] < w->spec.dims[1])
             return false;
     }
-    em__tiles t = tiles_of(call, NULL);
-    bool all = t.m > EM_THIN_ROWS && em__cuda_tiles_takes(cuda, &t);
-    for (int i = 0; i < t.weights && all; i++) {
-        const em__gemm g = gemm_of(call, &t, i);
-        all = em__cuda_gemm_takes(cuda, &g);
-    }
-    return all;
+    const em__tiles t = tiles_of(call, NULL);
+    return t.m > EM_THIN_ROWS && em__cuda_tiles_takes(cuda, &t);
 }
 
 /* From the weights as they are, where the copy engine can't take x for where it lies. */
