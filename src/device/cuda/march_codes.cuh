@@ -36,7 +36,6 @@ __device__ __forceinline__ bool em_march_elect()
 
 struct em_march_codes {
     static constexpr int FETCHERS = 1; /* warps */
-    static constexpr bool OWN = true;  /* see em_march_stage_own */
     static constexpr int GROUP = 64, PARTS = 3;
     static constexpr int PAIR = 2 * GROUP;            /* columns of a product */
     static constexpr int SLICE = 4 * PARTS * 16;      /* bytes of x of 32 columns */
@@ -217,9 +216,9 @@ struct em_march_codes {
                 char *const to = ring + at;
                 memory.places[f.at.slot] = at;
                 em_barrier_expect(full, bytes);
-                em_bulk_load(to, g.weight[s.matrix] + (int64_t)s.first * (w.depth / 2), codes, full);
-                em_bulk_load(to + codes, g.scales[s.matrix] + (int64_t)s.first * scales, extra, full);
-                em_bulk_load(to + codes + extra, g.biases[s.matrix] + (int64_t)s.first * scales, extra, full);
+                em_bulk_pass(to, g.weight[s.matrix] + (int64_t)s.first * (w.depth / 2), codes, full);
+                em_bulk_pass(to + codes, g.scales[s.matrix] + (int64_t)s.first * scales, extra, full);
+                em_bulk_pass(to + codes + extra, g.biases[s.matrix] + (int64_t)s.first * scales, extra, full);
             }
             __syncwarp();
             f.head = at + bytes;
@@ -300,7 +299,7 @@ struct em_march_codes {
     }
 
     /* The warp brings its columns of x to shared memory, times the gain of a norm; the sum of the lane's squares. */
-    static __device__ __forceinline__ float stage(const em__gemv &g, const float *mail, char *room)
+    static __device__ __forceinline__ float stage(const em__gemv &g, const float *mail, char *room, int)
     {
         const int lane = threadIdx.x & 31, pairs = pairs_of(g.depth), columns = g.depth / EM_MARCH_WARPS;
         char *const to = room + (threadIdx.x >> 5) * share_of(pairs);

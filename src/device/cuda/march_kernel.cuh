@@ -56,61 +56,17 @@ __device__ __forceinline__ float *em_march_box(const em_march_memory &memory, co
     return post.mail + memory.jobs[(j - back) % EM_MARCH_KNOWN].box;
 }
 
-/* A kind of weights that brings x to shared memory by itself: warps bring what they multiply. */
-template <typename W>
-__device__ __forceinline__ void em_march_stage_own(const em__march_job &job, int j, const em_march_post &post,
-                                                   em_march_memory &memory)
-{
-    const float *mail = job.x_from ? em_march_box(memory, post, j, job.x_from) : NULL;
-    float sum = W::stage(job.gemv, mail, memory.room);
-    if (job.gemv.norm) {
-        sum = em_lanes_sum(sum, 32);
-        if ((threadIdx.x & 31) == 0)
-            memory.squares[threadIdx.x >> 5] = sum;
-    }
-}
-
-/* The block brings x to shared memory, times the gain of a norm. What lies behind the end is a thread's first pair
- * again, so that all lanes of a warp take the same way. */
+/* Warps bring to shared memory what they multiply of x, times the gain of a norm. */
 template <typename W>
 __device__ __forceinline__ void em_march_stage(const em__march_job &job, int j, const em_march_post &post,
-                                               em_march_memory &memory)
+                                               em_march_memory &memory, int thread)
 {
-    enum { STEP = EM_MARCH_THREADS * 2, BATCH = 6 };
-    const em__gemv &g = job.gemv;
     const float *mail = job.x_from ? em_march_box(memory, post, j, job.x_from) : NULL;
-    const int first = W::first_column(threadIdx.x);
-    float sum = 0;
-#pragma unroll 1
-    for (int from = 0; from < g.depth; from += BATCH * STEP) {
-        const int n = (g.depth - from + STEP - 1) / STEP;
-        int at[BATCH];
-        float2 x[BATCH], gain[BATCH];
-#pragma unroll
-        for (int i = 0; i < BATCH; i++) {
-            at[i] = first + from + i * STEP < g.depth ? first + from + i * STEP : (int)(threadIdx.x & 15) * 2;
-            gain[i] = g.gain && i < n ? *(const float2 *)(g.gain + at[i]) : make_float2(1, 1);
-        }
-        if (mail)
-            em_mail_receive_pairs<BATCH>(mail, at, n, x);
-        else
-#pragma unroll
-            for (int i = 0; i < BATCH; i++)
-                if (i < n)
-                    x[i] = *(const float2 *)((const float *)g.x + at[i]);
-#pragma unroll
-        for (int i = 0; i < BATCH; i++)
-            if (i < n && first + from + i * STEP < g.depth) {
-                sum = fmaf(x[i].x, x[i].x, fmaf(x[i].y, x[i].y, sum));
-                x[i] = make_float2(x[i].x * gain[i].x, x[i].y * gain[i].y);
-            }
-        W::template put<BATCH>(memory.room, g.depth, first + from, STEP,
-                               min(BATCH, (g.depth - first - from + STEP - 1) / STEP), x);
-    }
-    if (g.norm) {
+    float sum = W::stage(job.gemv, mail, memory.room, thread);
+    if (job.gemv.norm) {
         sum = em_lanes_sum(sum, 32);
-        if ((threadIdx.x & 31) == 0)
-            memory.squares[threadIdx.x >> 5] = sum;
+        if ((thread & 31) == 0)
+            memory.squares[thread >> 5] = sum;
     }
 }
 
@@ -130,18 +86,18 @@ struct em_march_ending {
     const float *mail;
     float *to, *out;
     uint32_t residual;
-    float bias, wide, eps;
-    int entry, second; /* in the table, of a pair; -1: it is none */
+    float bias, share, eps; /* share: of a square, in their mean */
+    int entry, second;      /* in the table, of a pair; -1: it is none */
     em__op activation;
     bool norm;
 };
 
 template <typename W>
 __device__ __forceinline__ em_march_ending em_march_foresee(const em__march_job &job, int j, const em_march_post &post,
-                                                            const em_march_memory &memory, int first, int n)
+                                                            const em_march_memory &memory, int first, int n, int r)
 {
     const em__gemv &g = job.gemv;
-    const int r = threadIdx.x, row = first + r;
+    const int row = first + r;
     em_march_ending e = {};
     if (r >= n)
         return e;
@@ -154,7 +110,7 @@ __device__ __forceinline__ em_march_ending em_march_foresee(const em__march_job 
     e.to = job.heard ? em_march_box(memory, post, j, 0) + row : NULL;
     e.out = g.out[0] ? (float *)g.out[0] + row : NULL;
     e.bias = g.bias ? g.bias[row] : 0;
-    e.wide = (float)g.depth;
+    e.share = 1 / (float)g.depth;
     e.eps = g.eps;
     e.entry = W::entry(g, r, n, false);
     e.second = g.pair ? W::entry(g, r, n, true) : -1;
@@ -171,18 +127,20 @@ __device__ __forceinline__ float em_march_factor(const em_march_ending &e, const
         const float4 four = *(const float4 *)&memory.squares[i];
         squares += (four.x + four.y) + (four.z + four.w);
     }
-    return __frsqrt_rn(squares / e.wide + e.eps);
+    return rsqrtf(fmaf(squares, e.share, e.eps));
 }
 
 /* What the sums of a tile become: n rows of the result, one a thread. */
 template <typename W>
-__device__ __forceinline__ void em_march_end(const em_march_ending &e, const em_march_memory &memory, int n)
+__device__ __forceinline__ void em_march_end(const em_march_ending &e, const em_march_memory &memory, int n, int thread)
 {
-    if ((int)threadIdx.x >= n)
+    if (thread >= n)
         return;
     const float factor = e.norm ? em_march_factor(e, memory) : 1;
     float v = factor * em_march_total<W>(memory, e.entry) + e.bias;
-    if (e.activation != EM__OP_COPY)
+    if (e.activation == EM__OP_SILU)
+        v = __fdividef(v, 1 + __expf(-v)); /* most models' */
+    else if (e.activation != EM__OP_COPY)
         v = em_gemv_activate(e.activation, v);
     if (e.second >= 0)
         v *= factor * em_march_total<W>(memory, e.second);
@@ -203,32 +161,21 @@ __device__ __forceinline__ void em_march_product(int j, const em_march_post &pos
 {
     const em__march_job &job = memory.jobs[j % EM_MARCH_KNOWN];
     const em__gemv &g = job.gemv;
-    const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, halves = g.pair ? 2 : 1;
+    const int thread = em_march_thread(), lane = thread & 31, warp = thread >> 5, halves = g.pair ? 2 : 1;
     em_march_tile t;
-    EM_WAITED(0);
-    EM_STAMP(7, -1);
 #pragma unroll 1
     for (int tile = 0; em_march_cut(g, tile, t); tile++) {
         const int n = t.rows / halves;
-        const em_march_ending e = em_march_foresee<W>(job, j, post, memory, t.first / halves, n);
+        const em_march_ending e = em_march_foresee<W>(job, j, post, memory, t.first / halves, n, thread);
         if (tile == 0) {
-            if constexpr (W::OWN)
-                em_march_stage_own<W>(job, j, post, memory);
-            else
-                em_march_stage<W>(job, j, post, memory);
-            EM_STAMP(2, EM_CLK());
+            em_march_stage<W>(job, j, post, memory, thread);
             W::staged_sync();
         } else {
             em_march_sync(); /* the table is this tile's */
         }
-        EM_STAMP(3, EM_CLK());
         W::multiply_tile(g, t, memory, ring, at, warp, lane);
-        EM_STAMP(4, EM_CLK());
         em_march_sync();
-        EM_STAMP(5, EM_CLK());
-        em_march_end<W>(e, memory, n);
-        EM_STAMP(6, EM_CLK());
-        EM_STAMP(7, em_waited);
+        em_march_end<W>(e, memory, n, thread);
     }
 }
 
@@ -399,8 +346,6 @@ __device__ __forceinline__ void em_march_compute(const em__march &m, em_march_me
         em_march_sync(); /* the block has ended the job before: its memory is this one's */
         if (threadIdx.x == 0)
             *(volatile int *)&memory.done = j;
-        EM_STAMP(0, em_globaltime());
-        EM_STAMP(1, EM_CLK());
         while (em_march_look(&memory.known) <= j)
             ;
         if (memory.jobs[j % EM_MARCH_KNOWN].attends)

@@ -108,34 +108,35 @@ template <int N> __device__ __forceinline__ void em_mail_receive(const float *fr
     }
 }
 
-/* The first n of N pairs of neighbours, which begin at `at`. */
-template <int N>
-__device__ __forceinline__ void em_mail_receive_pairs(const float *from, const int (&at)[N], int n, float2 (&x)[N])
+/* Two neighbours. */
+__device__ __forceinline__ float2 em_mail_peek_pair(const float *from)
+{
+    float2 x;
+    asm volatile("ld.relaxed.gpu.global.v2.b32 {%0, %1}, [%2];" : "=f"(x.x), "=f"(x.y) : "l"(from) : "memory");
+    return x;
+}
+
+/* The first n of N pairs have been asked for, pair i at at(i): those that have not come are asked for again. */
+template <int N, typename At> __device__ __forceinline__ void em_mail_hear_pairs(int n, const At &at, float2 (&x)[N])
 {
     for (int looks = 0;; looks++) {
-#pragma unroll
-        for (int i = 0; i < N; i++)
-            if (i < n)
-                asm volatile("ld.relaxed.gpu.global.v2.b32 {%0, %1}, [%2];"
-                             : "=f"(x[i].x), "=f"(x[i].y)
-                             : "l"(from + at[i])
-                             : "memory");
         const float *late = NULL;
 #pragma unroll
-        for (int i = 0; i < N; i++) {
-            if (i < n && __float_as_uint(x[i].y) == EM_MARCH_NONE)
-                late = from + at[i] + 1;
-            if (i < n && __float_as_uint(x[i].x) == EM_MARCH_NONE)
-                late = from + at[i];
-        }
+        for (int i = 0; i < N; i++)
+            if (i < n && (__float_as_uint(x[i].x) == EM_MARCH_NONE || __float_as_uint(x[i].y) == EM_MARCH_NONE))
+                late = at(i) + (__float_as_uint(x[i].x) != EM_MARCH_NONE);
         if (!__any_sync(~0u, late != NULL))
             return;
         if (looks > EM_LOOKS)
             em_mail_await(late);
+#pragma unroll
+        for (int i = 0; i < N; i++)
+            if (i < n && (__float_as_uint(x[i].x) == EM_MARCH_NONE || __float_as_uint(x[i].y) == EM_MARCH_NONE))
+                x[i] = em_mail_peek_pair(at(i));
     }
 }
 
-/* The first n of N quads of neighbours, the same way. */
+/* The first n of N quads of neighbours, which begin at `at`. */
 template <int N>
 __device__ __forceinline__ void em_mail_receive_quads(const float *from, const int (&at)[N], int n, float4 (&x)[N])
 {

@@ -3,13 +3,7 @@
 #define EM_DEVICE_CUDA_MARCH_MEMORY_CUH
 
 #include "device/cuda/march.cuh"
-#ifndef EM_AHEAD             //EM_STAMP
-#define EM_AHEAD (128 << 10) //EM_STAMP
-#endif                       //EM_STAMP
-#ifndef EM_STAMP             //EM_STAMP
-#define EM_STAMP(i, what)    //EM_STAMP
-#define EM_WAITED(what)      //EM_STAMP
-#endif                       //EM_STAMP
+#include "device/cuda/wgmma.cuh"
 
 static constexpr int EM_MARCH_THREADS = EM_MARCH_WARPS * 32; /* that compute */
 static constexpr int EM_MARCH_ALL = EM_MARCH_THREADS + 128;  /* and a group of warps, of which one fetches */
@@ -27,6 +21,25 @@ struct em_march_memory {
     float table[EM_MARCH_MOST * EM_MARCH_WARPS]; /* sums of a tile, by warps, as the kind of weights has them */
     alignas(16) char room[];                     /* x as it is staged; attention */
 };
+
+/* em_bulk_load of what is read once a step: it leaves the second-level cache before what blocks tell each other. */
+__device__ __forceinline__ void em_bulk_pass(void *to, const void *from, int bytes, uint64_t *barrier)
+{
+    uint64_t policy;
+    asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1], %2, "
+                 "[%3], %4;" ::"r"(em_shared(to)),
+                 "l"(from), "r"(bytes), "r"(em_shared(barrier)), "l"(policy)
+                 : "memory");
+}
+
+/* The thread's number, read where it is needed: what follows from it does not stay in registers from job to job. */
+__device__ __forceinline__ int em_march_thread()
+{
+    int thread;
+    asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread));
+    return thread;
+}
 
 /* Of the warps that compute. */
 __device__ __forceinline__ void em_march_sync()

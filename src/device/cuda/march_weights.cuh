@@ -15,6 +15,7 @@
 #define EM_DEVICE_CUDA_MARCH_WEIGHTS_CUH
 
 #include "device/cuda/gemv_kernel.cuh"
+#include "device/cuda/march_mail.cuh"
 #include "device/cuda/march_memory.cuh"
 #include "device/cuda/wgmma.cuh"
 
@@ -33,9 +34,10 @@ struct em_march_bf16 {
     static constexpr int FETCHERS = 3; /* warps */
     static constexpr int MOST = 4;     /* blocks of a warp in a stage of 16 rows; of more rows half of them */
     static constexpr int PARTS = 3;
-    static constexpr bool OWN = false; /* see em_march_stage_own */
-    static constexpr int BLOCK = 32 * PARTS * 2; /* bytes of a block of x */
-    static constexpr int PAD = 64;               /* bytes, as is ALIGNED */
+    static constexpr int PAIRS = 5;                  /* of x that a thread waits for at once */
+    static constexpr int STEP = EM_MARCH_WARPS * 64; /* columns between a thread's pairs */
+    static constexpr int BLOCK = 32 * PARTS * 2;     /* bytes of a block of x */
+    static constexpr int PAD = 64;                   /* bytes, as is ALIGNED */
     static constexpr int ALIGNED = 128;
 
     /* Whether weights lie as they are fetched. */
@@ -72,7 +74,7 @@ struct em_march_bf16 {
     }
 
     /* A stage in the ring: `rows` rows of `columns` columns; odd rows lie behind the even ones. */
-    struct stage {
+    struct slab {
         int rows, columns;
 
         __device__ __forceinline__ int bytes() const
@@ -165,30 +167,24 @@ struct em_march_bf16 {
                                                       em_march_memory &memory, char *ring, fetcher &at, int lane)
     {
         const int warp = (threadIdx.x >> 5) - EM_MARCH_WARPS, i = lane * FETCHERS + warp;
-        const stage most = {g.warps, g.chunks * 256};
+        const slab most = {g.warps, g.chunks * 256};
 #pragma unroll 1
         for (int row = 0; row < t.rows; row += most.rows) {
             const int rows = min(most.rows, t.rows - row), mine = (rows - warp + FETCHERS - 1) / FETCHERS;
             const char *from = i < rows ? find(g, t, row, rows, i) : NULL;
 #pragma unroll 1
             for (int column = 0; column < g.depth; column += most.columns) {
-                const stage s = {rows, min(most.columns, g.depth - column)};
+                const slab s = {rows, min(most.columns, g.depth - column)};
                 at.reserve(memory, s.bytes(), lane);
                 if (lane == 0)
                     em_barrier_expect(&memory.full[at.slot], mine * s.columns * 2);
                 __syncwarp();
                 if (from)
-                    em_bulk_load(ring + at.find(s.bytes()) + s.at(i), from + column * 2, s.columns * 2,
+                    em_bulk_pass(ring + at.find(s.bytes()) + s.at(i), from + column * 2, s.columns * 2,
                                  &memory.full[at.slot]);
                 at.pass(s.bytes());
             }
         }
-    }
-
-    /* The first of the columns of x, 512 apart, that a thread stages two by two: its warp multiplies these blocks. */
-    static __device__ __forceinline__ int first_column(int thread)
-    {
-        return (thread >> 4 & 1) * 256 + (thread >> 5) * 32 + (thread & 15) * 2;
     }
 
     static __device__ __forceinline__ void staged_sync()
@@ -196,22 +192,101 @@ struct em_march_bf16 {
         __syncwarp();
     }
 
-    /* The n pairs of x from column k on, `step` columns apart, to their places, in parts. */
-    template <int N>
-    static __device__ __forceinline__ void put(char *staged, int, int k, int step, int n, float2 (&x)[N])
+    /* x[k], x[k + 1] to their places, in parts. */
+    static __device__ __forceinline__ void put(char *staged, int k, float2 x)
     {
+        char *const block = staged + k / 32 * BLOCK + (k & 31) * 2;
+#pragma unroll
+        for (int part = 0; part < PARTS; part++) {
+            const __nv_bfloat162 rounded = __float22bfloat162_rn(x);
+            *(__nv_bfloat162 *)(block + part * 64) = rounded;
+            const float2 back = __bfloat1622float2(rounded);
+            x = make_float2(x.x - back.x, x.y - back.y);
+        }
+    }
+
+    /* N pairs of x, STEP columns apart, to shared memory, times the gain of a norm; what there is of them, or ALL. The
+     * sum of squares. */
+    template <int N, bool ALL>
+    static __device__ __forceinline__ float put_pairs(const em__gemv &g, int k, const float2 (&x)[N],
+                                                      const float2 (&gain)[N], char *room)
+    {
+        float sum = 0;
 #pragma unroll
         for (int i = 0; i < N; i++)
-            if (i < n) {
-                char *const block = staged + (k + i * step) / 32 * BLOCK;
-#pragma unroll
-                for (int part = 0; part < PARTS; part++) {
-                    const __nv_bfloat162 rounded = __float22bfloat162_rn(x[i]);
-                    *(__nv_bfloat162 *)(block + part * 64 + ((k + i * step) & 31) * 2) = rounded;
-                    const float2 back = __bfloat1622float2(rounded);
-                    x[i] = make_float2(x[i].x - back.x, x[i].y - back.y);
-                }
+            if (ALL || k + i * STEP < g.depth) {
+                sum = fmaf(x[i].x, x[i].x, fmaf(x[i].y, x[i].y, sum));
+                put(room, k + i * STEP, make_float2(x[i].x * gain[i].x, x[i].y * gain[i].y));
             }
+        return sum;
+    }
+
+    /* A thread's x, of N pairs. */
+    template <int N>
+    static __device__ __forceinline__ float stage_all(const em__gemv &g, const float *from, bool mail, char *room,
+                                                      int k)
+    {
+        float2 x[N], gain[N];
+#pragma unroll
+        for (int i = 0; i < N; i++)
+            x[i] = em_mail_peek_pair(from + k + i * STEP);
+#pragma unroll
+        for (int i = 0; i < N; i++)
+            gain[i] = g.gain ? *(const float2 *)(g.gain + k + i * STEP) : make_float2(1, 1);
+        if (mail)
+            em_mail_hear_pairs<N>(
+                N, [&](int i) { return from + k + i * STEP; }, x);
+        return put_pairs<N, true>(g, k, x, gain, room);
+    }
+
+    /* Of any number of pairs: the next ones are asked for before these are put to their places. What lies behind the
+     * end is a pair of the first block again, so that all lanes take the same way. */
+    static __device__ __forceinline__ float stage_some(const em__gemv &g, const float *from, bool mail, char *room,
+                                                       int k, int spare)
+    {
+        const auto at = [&](int column) { return column < g.depth ? column : spare; };
+        const auto ask = [&](int column, int n, float2(&x)[PAIRS]) {
+#pragma unroll
+            for (int i = 0; i < PAIRS; i++)
+                if (i < n)
+                    x[i] = em_mail_peek_pair(from + at(column + i * STEP));
+        };
+        int n = (g.depth + STEP - 1) / STEP;
+        float2 next[PAIRS];
+        float sum = 0;
+        ask(k, n, next);
+#pragma unroll 1
+        for (; n > 0; n -= PAIRS, k += PAIRS * STEP) {
+            float2 x[PAIRS], gain[PAIRS];
+#pragma unroll
+            for (int i = 0; i < PAIRS; i++)
+                gain[i] = g.gain && i < n ? *(const float2 *)(g.gain + at(k + i * STEP)) : make_float2(1, 1);
+            if (mail)
+                em_mail_hear_pairs<PAIRS>(
+                    n, [&](int i) { return from + at(k + i * STEP); }, next);
+#pragma unroll
+            for (int i = 0; i < PAIRS; i++)
+                x[i] = next[i];
+            ask(k + PAIRS * STEP, n - PAIRS, next);
+            sum += put_pairs<PAIRS, false>(g, k, x, gain, room);
+        }
+        return sum;
+    }
+
+    /* The blocks of x that a warp multiplies, by it: a lane has every STEP-th pair of columns. The lane's sum of
+     * squares. Depths that are common have a text of their own. */
+    static __device__ __forceinline__ float stage(const em__gemv &g, const float *mail, char *room, int thread)
+    {
+        const float *const from = mail ? mail : (const float *)g.x;
+        const int spare = (thread & 15) * 2, k = (thread >> 4 & 1) * 256 + (thread >> 5) * 32 + spare;
+        switch (g.depth) {
+        case 2 * STEP: return stage_all<2>(g, from, mail, room, k);
+        case 4 * STEP: return stage_all<4>(g, from, mail, room, k);
+        case 5 * STEP: return stage_all<5>(g, from, mail, room, k);
+        case 6 * STEP: return stage_all<6>(g, from, mail, room, k);
+        case 8 * STEP: return stage_all<8>(g, from, mail, room, k);
+        default: return stage_some(g, from, mail, room, k, spare);
+        }
     }
 
     /* The lane's x of a block. */
@@ -288,7 +363,7 @@ struct em_march_bf16 {
     /* Where the table has a warp's sum of a row. */
     static __device__ __forceinline__ int at_table(int row, int warp)
     {
-        return row * EM_MARCH_WARPS + warp;
+        return warp * EM_MARCH_MOST + row;
     }
 
     /* A warp's sums to the table: the first lane of four has two parts of x, the second one. */
@@ -320,7 +395,7 @@ struct em_march_bf16 {
         float sum[2][2][4] = {};
 #pragma unroll 1
         for (int column = 0; column < g.depth; column += columns) {
-            const stage s = {rows, min(columns, g.depth - column)};
+            const slab s = {rows, min(columns, g.depth - column)};
             const char *const slot = ring + at.find(s.bytes()) + warp * 64 + (lane & 3) * 16, *lanes[4];
 #pragma unroll
             for (int i = 0; i < 4; i++)
@@ -338,7 +413,7 @@ struct em_march_bf16 {
                                                          em_march_memory &memory, const char *ring, reader &at,
                                                          int warp, int lane)
     {
-        const stage most = {g.warps, g.chunks * 256};
+        const slab most = {g.warps, g.chunks * 256};
 #pragma unroll 1
         for (int row = 0; row < t.rows; row += most.rows) {
             const int rows = min(most.rows, t.rows - row);
