@@ -241,6 +241,27 @@ static void test_rows_of_two_axes(void **state)
         }
 }
 
+/* Single elements of parts that do not lie in the first cache. */
+static void test_elements(void **state)
+{
+    (void)state;
+    static const em_dtype dtypes[] = {EM_F32, EM_S64, EM_C64, EM_C128}, of_index[] = {EM_S32, EM_U32, EM_S64, EM_U64};
+    rng r = {9};
+    for (size_t d = 0; d < 4; d++)
+        for (size_t k = 0; k < 4; k++)
+            for (int form = 0; form < 4; form++) {
+                static const em__op ops[] = {EM__OP_TAKE, EM__OP_TAKE_ALONG_AXIS, EM__OP_TAKE_ALONG_AXIS,
+                                             EM__OP_GATHER};
+                trial t = {.op = ops[form], .axes = EM_AXES(0), .axis = form == 0};
+                em_dims dims = form == 0 ? em_shape(2, 5003) : form == 1 ? em_shape(90, 77) : em_shape(6001);
+                fill(&r, &t.a, dtypes[d], dims);
+                t.a.turned = false;
+                t.index.dims = form == 1 ? em_shape(50, 77) : form == 3 ? em_shape(700, 1) : em_shape(700);
+                fill_indices(&r, &t.index, of_index[k], dims.dims[t.axis]);
+                run_trial(&t);
+            }
+}
+
 static void check_offsets(em__cpu_level level, em_dtype kind)
 {
     enum { N = 100 };
@@ -309,6 +330,7 @@ static void test_offsets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_like_ref), cmocka_unit_test(test_shared_out),
-                                       cmocka_unit_test(test_rows_of_two_axes), cmocka_unit_test(test_offsets)};
+                                       cmocka_unit_test(test_rows_of_two_axes), cmocka_unit_test(test_elements),
+                                       cmocka_unit_test(test_offsets)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,6 +36,7 @@ typedef struct read {
     int64_t limit;            /* the axis' size */
     const int64_t *places;    /* of a row's elements; NULL: side by side */
     int64_t rows_a_chunk;
+    em__offsets_pick_fn pick; /* of rows that are elements, without offsets; or NULL */
 } read;
 
 /* Offsets of rows first .. first + n - 1, all in one part. */
@@ -111,6 +112,30 @@ static void fetch_part(const read *r, int64_t first, int64_t n)
         __builtin_prefetch(next + at);
 }
 
+/* Elements as read_rows sees them, straight from their indices. */
+static void pick_rows(const read *r, int64_t first, int64_t n, char *out)
+{
+    const bool along = r->op == EM__OP_TAKE_ALONG_AXIS, slides = along && r->inner > 1;
+    const int64_t size = (int64_t)r->size, from = first % r->count;
+    const char *in = (const char *)r->call->in[0].data + first / r->count * r->outer_stride * size;
+    for (int64_t i = 0, c = slides ? from % r->inner : 0, m; i < n; i += m, c = 0) {
+        m = slides && r->inner - c < n - i ? r->inner - c : n - i;
+        const em__index_list list = em__index_list_of(r->call, (along ? first : from) + i, 1, m, r->limit, r->inner);
+        r->pick(out + i * size, in + c * size, &list, slides);
+    }
+}
+
+/* The kernel for that, where offsets have 32 bits. From a part that lies in L1, loads one by one are faster. */
+static em__offsets_pick_fn pick_of(const read *r)
+{
+    const em_dtype dtype = r->call->in[1].spec.dtype;
+    const int64_t elements = r->limit * r->inner;
+    if (r->run != 1 || r->places || (r->size != 4 && r->size != 8) || elements > INT32_MAX ||
+        elements * (int64_t)r->size <= PART_BYTES)
+        return NULL;
+    return r->offsets->pick[r->size == 8][dtype];
+}
+
 static void read_rows(void *context, int64_t chunk, int worker)
 {
     (void)worker;
@@ -124,6 +149,12 @@ static void read_rows(void *context, int64_t chunk, int worker)
         int64_t n = end - row < BLOCK ? end - row : BLOCK, left = r->count - row % r->count;
         char *out = (char *)r->call->out.data + (size_t)row * bytes;
         n = n < left ? n : left;
+        if (r->pick) {
+            fetch_part(r, row, n);
+            pick_rows(r, row, n, out);
+            row += n;
+            continue;
+        }
         row_offsets(r, row, n, at);
         if (r->places) {
             for (int64_t i = 0; i < n; i++)
@@ -201,6 +232,9 @@ static em_status run_read(em_device *device, const em__call *call)
             r.places = call->scratch;
         }
         r.rows = r.count;
+        r.limit = in->spec.dims[axis];
+        r.inner = in->strides[axis];
+        r.pick = call->n_ints == 1 ? pick_of(&r) : NULL;
     } else {
         r.limit = in->spec.dims[axis];
         r.inner = product(&in->spec, axis + 1, in->spec.rank);
@@ -212,6 +246,7 @@ static em_status run_read(em_device *device, const em__call *call)
             r.rows = r.count;
             r.count = index->spec.dims[axis] * r.inner;
         }
+        r.pick = pick_of(&r);
     }
     r.rows_a_chunk = CHUNK_BYTES / (r.run * (int64_t)r.size);
     r.rows_a_chunk = r.rows_a_chunk > 0 ? r.rows_a_chunk : 1;

@@ -26,10 +26,14 @@ typedef void (*em__offsets_add_fn)(int64_t *at, const em__index_list *list);
 typedef int64_t (*em__offsets_within_fn)(int32_t *at, int32_t *number, const void *index, int64_t n, int64_t low,
                                          int64_t range);
 
+/* out[i] = in[index * scale + i * step], indices clamped, side by side; count * scale is 2^31 at most, n > 0. */
+typedef void (*em__offsets_pick_fn)(void *out, const void *in, const em__index_list *list, int64_t step);
+
 typedef struct em__offsets {
     em__offsets_set_fn set[EM_DTYPE_COUNT];
     em__offsets_add_fn add[EM_DTYPE_COUNT], strict[EM_DTYPE_COUNT];
     em__offsets_within_fn within[EM_DTYPE_COUNT]; /* integers of 32 and 64 bits */
+    em__offsets_pick_fn pick[2][EM_DTYPE_COUNT];  /* elements of 4 and 8 bytes; NULL where a level has none */
     em__cpu_level level;
 } em__offsets;
 
