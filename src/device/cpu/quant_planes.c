@@ -25,6 +25,7 @@ typedef struct planes_job {
     em__planes_x x;
     int64_t groups, blocks; /* of a row */
     int64_t row_bytes;      /* of codes */
+    int64_t scale_bytes;    /* of a row of scales or biases */
     int64_t panels;         /* of a block */
     int64_t tasks_n, m_blocks;
 } planes_job;
@@ -69,6 +70,7 @@ static planes_job make_job(const em__quant_product *p)
     planes_job job = {.p = p, .scheme = scheme_of(p), .groups = p->k / p->scheme.group};
     job.blocks = em__gemm_ceil_div(p->k, EM__PLANES_BLOCK);
     job.row_bytes = p->k / 2;
+    job.scale_bytes = job.groups * (int64_t)em_dtype_size(p->scale_dtype);
     job.panels = p->m <= FEW ? 1 : PANELS;
     job.m_blocks = em__gemm_ceil_div(p->m, BLOCK_M);
     job.x.ld_bytes = job.blocks * EM__PLANES_X_BYTES;
@@ -149,15 +151,24 @@ static em__planes_scale scale_as(const em__quant_product *p)
     return p->scale_dtype == EM_F32 ? EM__PLANES_F32 : p->scale_dtype == EM_BF16 ? EM__PLANES_BF16 : EM__PLANES_F16;
 }
 
-/* Scales or biases of the panel from `row` as columns. */
-static void panel_scales(const planes_job *job, const void *from, int64_t row, float *to)
+/* Where the panel's rows from `row` on begin, of `bytes` each. */
+static void panel_rows(const planes_job *job, int64_t row, int64_t bytes, int64_t *at)
 {
-    const int64_t bytes = job->groups * (int64_t)em_dtype_size(job->p->scale_dtype);
+    const int64_t last = (job->p->n - 1) * bytes;
+    int64_t next = row * bytes;
+    for (int r = 0; r < ROWS; r++, next += bytes)
+        at[r] = em__gemm_min(next, last);
+}
+
+/* Scales or biases of the rows that begin at `at` as columns. */
+static void panel_scales(const planes_job *job, const void *from, const int64_t *at, float *to)
+{
     const uint8_t *rows[ROWS];
-    for (int r = 0; from && r < ROWS; r++)
-        rows[r] = (const uint8_t *)from + row_of(job, row, r) * bytes;
-    if (from)
-        job->p->kernels->planes->columns(to, rows, job->groups, scale_as(job->p));
+    if (!from)
+        return;
+    for (int r = 0; r < ROWS; r++)
+        rows[r] = (const uint8_t *)from + at[r];
+    job->p->kernels->planes->columns(to, rows, job->groups, scale_as(job->p));
 }
 
 /* Groups [group, group + groups) of the panels from `row`, against rows [m, m + count) of x. */
@@ -197,22 +208,18 @@ static void run_chunk(const planes_job *job, own_room *room, int64_t row, int64_
 /* Fetches scales or biases of the panel from `row`. */
 static void fetch_scales(const planes_job *job, const void *from, int64_t row)
 {
-    const em__quant_product *p = job->p;
-    const int64_t size = (int64_t)em_dtype_size(p->scale_dtype) * job->groups, rows = em__gemm_min(ROWS, p->n - row);
-    for (int64_t at = 0; from && at < rows * size; at += 64)
-        __builtin_prefetch((const char *)from + row * size + at, 0, 2);
+    const int64_t bytes = em__gemm_min(ROWS, job->p->n - row) * job->scale_bytes;
+    for (int64_t at = 0; from && at < bytes; at += 64)
+        __builtin_prefetch((const char *)from + row * job->scale_bytes + at, 0, 2);
 }
 
-/* Many scales are fetched between codes: at once they would wait for each other. */
-static bool fetches_in_steps(const planes_job *job)
-{
-    return direct(job->p) && job->groups * (int64_t)em_dtype_size(job->p->scale_dtype) > MANY_SCALES;
-}
-
-/* Rows of w from `row` against all of x. */
-static void run_dot(const planes_job *job, const own_room *room, int64_t row)
+/* Panels [first, end) against all of x, few rows, which meet the codes as they lie. Many scales are fetched between
+ * codes: at once they would wait for each other. */
+static void run_dots(const planes_job *job, const own_room *room, int64_t first, int64_t end)
 {
     const em__quant_product *p = job->p;
+    const bool in_steps = job->scale_bytes > MANY_SCALES;
+    int64_t scales[ROWS];
     em__planes_dot dot = {.codes = p->codes,
                           .scales = room->scales,
                           .biases = p->biases ? room->biases : NULL,
@@ -221,16 +228,48 @@ static void run_dot(const planes_job *job, const own_room *room, int64_t row)
                           .group = job->scheme.group,
                           .m = (int)p->m,
                           .c = room->c,
-                          .ldc = job->panels * ROWS};
-    const int64_t next = em__gemm_min(row + ROWS, p->n - 1),
-                  size = (int64_t)em_dtype_size(p->scale_dtype) * job->groups;
-    dot.ahead = dot.codes + next * job->row_bytes;
-    dot.ahead_scales[0] = (const uint8_t *)p->scales + next * size;
-    dot.ahead_scales[1] = p->biases ? (const uint8_t *)p->biases + next * size : NULL;
-    dot.ahead_step = fetches_in_steps(job) ? ROWS * size / job->blocks : 0;
-    for (int r = 0; r < ROWS; r++)
-        dot.row[r] = row_of(job, row, r) * job->row_bytes;
-    p->kernels->planes->dot(&dot);
+                          .ldc = ROWS,
+                          .ahead_step = in_steps ? ROWS * job->scale_bytes / job->blocks : 0};
+    for (int64_t row = first * ROWS; row < end * ROWS; row += ROWS) {
+        const int64_t next = em__gemm_min(row + ROWS, p->n - 1);
+        panel_rows(job, row, job->row_bytes, dot.row);
+        panel_rows(job, row, job->scale_bytes, scales);
+        if (!in_steps) {
+            fetch_scales(job, p->scales, row + ROWS);
+            fetch_scales(job, p->biases, row + ROWS);
+        }
+        panel_scales(job, p->scales, scales, room->scales);
+        panel_scales(job, p->biases, scales, room->biases);
+        dot.ahead = dot.codes + next * job->row_bytes;
+        dot.ahead_scales[0] = (const uint8_t *)p->scales + next * job->scale_bytes;
+        dot.ahead_scales[1] = p->biases ? (const uint8_t *)p->biases + next * job->scale_bytes : NULL;
+        p->kernels->planes->dot(&dot);
+        for (int64_t i = 0; i < p->m; i++)
+            em__quant_store(p, i, row, room->c + i * ROWS, em__gemm_min(ROWS, p->n - row));
+    }
+}
+
+/* The same against rows [m, m + count) of x, more of them, by panels of codes that are laid out first. */
+static void run_tiles(const planes_job *job, own_room *room, int64_t first, int64_t end, int64_t m, int64_t count)
+{
+    const em__quant_product *p = job->p;
+    const int64_t most = CHUNK / job->scheme.group;
+    int64_t scales[ROWS];
+    for (; first < end; first += job->panels) {
+        const int64_t panels = em__gemm_min(job->panels, end - first), row = first * ROWS;
+        fetch_scales(job, p->scales, row + ROWS);
+        fetch_scales(job, p->biases, row + ROWS);
+        for (int64_t panel = 0; panel < panels; panel++) {
+            const int64_t at = panel * job->groups * ROWS;
+            panel_rows(job, row + panel * ROWS, job->scale_bytes, scales);
+            panel_scales(job, p->scales, scales, room->scales + at);
+            panel_scales(job, p->biases, scales, room->biases + at);
+        }
+        for (int64_t group = 0; group < job->groups; group += most)
+            run_chunk(job, room, row, panels, group, em__gemm_min(most, job->groups - group), m, count);
+        for (int64_t i = 0; i < count; i++)
+            em__quant_store(p, m + i, row, room->c + i * job->panels * ROWS, em__gemm_min(panels * ROWS, p->n - row));
+    }
 }
 
 static void run_task(void *context, int64_t task, int worker)
@@ -241,25 +280,11 @@ static void run_task(void *context, int64_t task, int worker)
     const int64_t piece = task % job->tasks_n, of_m = task / job->tasks_n, all = em__gemm_ceil_div(p->n, ROWS);
     const int64_t m = em__gemm_part(p->m, job->m_blocks, of_m),
                   count = em__gemm_part(p->m, job->m_blocks, of_m + 1) - m;
-    const int64_t end = em__gemm_part(all, job->tasks_n, piece + 1), most = CHUNK / job->scheme.group;
-    for (int64_t first = em__gemm_part(all, job->tasks_n, piece); first < end; first += job->panels) {
-        const int64_t panels = em__gemm_min(job->panels, end - first), row = first * ROWS;
-        if (!fetches_in_steps(job)) {
-            fetch_scales(job, p->scales, row + ROWS);
-            fetch_scales(job, p->biases, row + ROWS);
-        }
-        for (int64_t panel = 0; panel < panels; panel++) {
-            const int64_t at = panel * job->groups * ROWS;
-            panel_scales(job, p->scales, row + panel * ROWS, room.scales + at);
-            panel_scales(job, p->biases, row + panel * ROWS, room.biases + at);
-        }
-        if (direct(p))
-            run_dot(job, &room, row);
-        for (int64_t group = 0; group < job->groups && !direct(p); group += most)
-            run_chunk(job, &room, row, panels, group, em__gemm_min(most, job->groups - group), m, count);
-        for (int64_t i = 0; i < count; i++)
-            em__quant_store(p, m + i, row, room.c + i * job->panels * ROWS, em__gemm_min(panels * ROWS, p->n - row));
-    }
+    const int64_t first = em__gemm_part(all, job->tasks_n, piece), end = em__gemm_part(all, job->tasks_n, piece + 1);
+    if (direct(p))
+        run_dots(job, &room, first, end);
+    else
+        run_tiles(job, &room, first, end, m, count);
 }
 
 void em__quant_planes_run(const em__quant_product *p)
