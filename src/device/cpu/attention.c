@@ -303,7 +303,7 @@ em_status em__attention_f32(const em__attention_kernels *kernels, em__pool *pool
 {
     const int64_t longest = longest_sequence(args, args->queries);
     const int64_t heads = args->batch * args->heads;
-    if (heads <= 0 || longest <= 0)
+    if (heads <= 0 || longest <= 0 || args->value_dim <= 0)
         return EM_OK;
     attention_plan plan = {.kernels = kernels, .pool = pool, .args = args, .layout = make_layout(kernels, args)};
     EM__TRY(em__pool_reserve(pool, (size_t)plan.layout.total * sizeof(float)));

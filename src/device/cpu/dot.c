@@ -204,9 +204,15 @@ static bool as_batch(const em__call *call, const product *p, em__gemm_batch *out
 static em_status run_batched(em_device *device, const em__call *call)
 {
     em__cpu *cpu = em__cpu_of(device);
+    if (em__spec_empty(&call->out.spec))
+        return EM_OK;
     em__gemm_batch batch;
     product p = analyse(call);
     as_batch(call, &p, &batch);
+    if (batch.k == 0) {
+        memset(call->out.data, 0, em__spec_bytes(&call->out.spec));
+        return EM_OK;
+    }
     return em__gemm_f32_batched(kernels_for(batch.k), cpu->pool, &batch);
 }
 
@@ -216,7 +222,8 @@ static em_status run_dot(em_device *device, const em__call *call)
     if (em__spec_empty(&call->out.spec))
         return EM_OK;
     product p = analyse(call);
-    scratch s = {.packed = call->scratch};
+    char nothing[1]; /* without depth there is no scratch, yet places in it are counted */
+    scratch s = {.packed = call->scratch ? call->scratch : nothing};
     s.a = s.packed + (call->packed ? 0 : p.packed_bytes);
     s.b = s.a + p.copy_a_bytes;
     for (int64_t i = 0; i < p.batch; i++) {

@@ -2,6 +2,8 @@
  * DOT_GENERAL of the dtypes of product.h. An operand whose rows or depth do not step evenly is first copied, row-major
  * in the order batch, free axes, contracted axes.
  */
+#include <string.h>
+
 #include "core/error.h"
 #include "device/cpu/cpu.h"
 #include "device/cpu/dot.h"
@@ -83,6 +85,12 @@ static em_status run_any(em_device *device, const em__call *call)
     em__cpu *cpu = em__cpu_of(device);
     sides s = describe(call);
     char *memory = call->scratch;
+    if (em__spec_empty(&call->out.spec))
+        return EM_OK;
+    if (s.product.k == 0) {
+        memset(call->out.data, 0, em__spec_bytes(&call->out.spec));
+        return EM_OK;
+    }
     for (int i = 0; i < 2; i++) {
         if (!s.bytes[i])
             continue;

@@ -105,9 +105,9 @@ static em_status run_all(em_device *device, const em__call *call, const em__roun
     mixed m = describe(call);
     const char *packed = call->packed;
     const void *data;
-    uint16_t *rounded = (uint16_t *)(void *)((char *)call->scratch + m.copied);
     if (em__spec_empty(&call->out.spec))
         return EM_OK;
+    uint16_t *rounded = rounding ? (uint16_t *)(void *)((char *)call->scratch + m.copied) : NULL;
     em__gemm_args args = common_args(cpu, call, &m);
     EM__TRY(place(device, &m.x, &call->in[0], call->scratch, &data));
     args.a = data;
@@ -120,7 +120,7 @@ static em_status run_all(em_device *device, const em__call *call, const em__roun
             args.half = (em__gemm_half){(const void *)packed, EM_BF16, args.k, 1, true};
             packed += em__bf12_bytes(args.n, args.k);
         } else {
-            EM__TRY(place(device, &m.w[i], w, (char *)call->scratch + m.x.bytes, &data));
+            EM__TRY(place(device, &m.w[i], w, m.x.bytes ? (char *)call->scratch + m.x.bytes : call->scratch, &data));
             args.half = (em__gemm_half){data, w->spec.dtype, m.w[i].as.row_stride, m.w[i].as.depth_stride, false};
         }
         EM__TRY(rounding ? em__round_run(rounding, cpu->pool, &args, rounded)

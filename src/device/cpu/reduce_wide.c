@@ -160,7 +160,7 @@ static em_status run(em_device *device, const em__call *call)
     em__cpu *cpu = em__cpu_of(device);
     steps s;
     plan_steps(cpu, call, &s);
-    uint8_t *scratch = call->scratch, *cast = scratch + s.copy, *result = cast + s.cast;
+    uint8_t *scratch = call->scratch, *cast = scratch ? scratch + s.copy : NULL, *result = cast ? cast + s.cast : NULL;
     const void *x = call->in[0].data;
     size_t size = (size_t)em__spec_size(&call->in[0].spec), results = (size_t)em__spec_size(&call->out.spec);
     size_t wide = em_dtype_get_kind(s.from) == EM_KIND_COMPLEX && s.by != EM_PRED ? 2 : 1; /* parts as columns */

@@ -50,10 +50,11 @@ static em_status run(em_device *device, const em__call *call)
     steps s;
     plan_steps(cpu, call, &s);
     size_t size = s.rows * s.cols;
-    void *order = s.turned ? call->scratch : call->out.data, *wide = (uint8_t *)call->scratch + s.bytes;
-    const void *x = call->in[0].data;
     if (!size)
         return EM_OK;
+    void *order = s.turned ? call->scratch : call->out.data;
+    void *wide = s.wide ? (uint8_t *)call->scratch + s.bytes : NULL;
+    const void *x = call->in[0].data;
     if (s.turned) {
         turn(cpu, call, order, x, false);
         x = order;
