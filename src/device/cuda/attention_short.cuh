@@ -123,9 +123,11 @@ __device__ __forceinline__ uint32_t word(const uint4 &x, int i)
     return i == 0 ? x.x : i == 1 ? x.y : i == 2 ? x.z : x.w;
 }
 
-/* Scores to weights; what the rows have so far shrinks to the new top. `scale`: to exponents of 2. */
+/* Scores to weights. What the rows have so far is to shrink to the new top: the sum of weights does. `scale`: to
+ * exponents of 2. */
 template <int SIZE>
-__device__ __forceinline__ void weigh(float (&s)[KEYS / 8][4], int from, const seen &keys, float scale, result<SIZE> *r)
+__device__ __forceinline__ void weigh(float (&s)[KEYS / 8][4], int from, const seen &keys, float scale,
+                                      float (&shrink)[2], result<SIZE> *r)
 {
     const int c = threadIdx.x % 4;
 #pragma unroll
@@ -142,74 +144,78 @@ __device__ __forceinline__ void weigh(float (&s)[KEYS / 8][4], int from, const s
             }
         high = fmaxf(high, __shfl_xor_sync(~0u, high, 1));
         high = fmaxf(high, __shfl_xor_sync(~0u, high, 2));
-        const float base = em_finite_top(high), shrink = power(r->top[row] - base);
+        const float base = em_finite_top(high);
 #pragma unroll
         for (int j = 0; j < KEYS / 8; j++)
 #pragma unroll
             for (int i = 0; i < 2; i++)
                 sum += s[j][row * 2 + i] = power(s[j][row * 2 + i] - base);
+        shrink[row] = power(r->top[row] - base);
         r->top[row] = high;
-        r->sum[row] = r->sum[row] * shrink + sum;
-#pragma unroll
-        for (int j = 0; j < SIZE / 8; j++) {
-            r->x[j][row * 2] *= shrink;
-            r->x[j][row * 2 + 1] *= shrink;
-        }
+        r->sum[row] = r->sum[row] * shrink[row] + sum;
     }
 }
 
 /* Neighbours of a left operand's row, as halves that add up to them. */
 template <typename T> struct pairs {
     uint32_t part[em_mma_traits<T>::PARTS];
-    __device__ __forceinline__ pairs(float a, float b)
-    {
-        if constexpr (em_mma_traits<T>::PARTS == 1)
-            part[0] = em_pair<T>(a, b);
-        else
-#pragma unroll
-            for (int p = 0; p < em_mma_traits<T>::PARTS; p++) {
-                part[p] = em_upper_halves(a, b);
-                a = em_without_upper(a);
-                b = em_without_upper(b);
-            }
-    }
 };
+
+template <typename T> __device__ __forceinline__ pairs<T> pair_from(float a, float b)
+{
+    pairs<T> p;
+    if constexpr (em_mma_traits<T>::PARTS == 1)
+        p.part[0] = em_pair<T>(a, b);
+    else
+        em_cut_pair<em_mma_traits<T>::PARTS, false>(a, b, p.part, 1);
+    return p;
+}
 
 /* Element j of two keys' values, side by side. */
 template <typename T> __device__ __forceinline__ pairs<T> pair_of(const uint4 &first, const uint4 &next, int j)
 {
     if constexpr (em_mma_traits<T>::PARTS == 1) {
-        pairs<T> p(0, 0);
+        pairs<T> p;
         p.part[0] = __byte_perm(word(first, j / 2), word(next, j / 2), j % 2 ? 0x7632 : 0x5410);
         return p;
     } else {
-        return pairs<T>(__uint_as_float(word(first, j)), __uint_as_float(word(next, j)));
+        return pair_from<T>(__uint_as_float(word(first, j)), __uint_as_float(word(next, j)));
     }
 }
 
+/* A tile's sums are made by themselves, smallest products first, and added with rounding: the units cut sums off. */
 template <typename T, int SIZE>
-__device__ __forceinline__ void add_values(const float (&s)[KEYS / 8][4], const tile<T, SIZE> &t, result<SIZE> *r)
+__device__ __forceinline__ void add_values(const float (&s)[KEYS / 8][4], const tile<T, SIZE> &t,
+                                           const float (&shrink)[2], result<SIZE> *r)
 {
-    constexpr int LAST = em_mma_traits<T>::PARTS - 1;
+    constexpr int LAST = em_mma_traits<T>::PARTS - 1, STEPS = KEYS / 16;
+    pairs<T> w[STEPS][4];
 #pragma unroll
-    for (int step = 0; step < KEYS / 16; step++) {
-        const float(&low)[4] = s[2 * step], (&high)[4] = s[2 * step + 1];
-        const pairs<T> w[4] = {{low[0], low[1]}, {low[2], low[3]}, {high[0], high[1]}, {high[2], high[3]}};
+    for (int step = 0; step < STEPS; step++)
 #pragma unroll
-        for (int j = 0; j < SIZE / 8; j++) {
-            const pairs<T> b0 = pair_of<T>(t.v[step][0], t.v[step][1], j);
-            const pairs<T> b1 = pair_of<T>(t.v[step][2], t.v[step][3], j);
+        for (int i = 0; i < 4; i++)
+            w[step][i] = pair_from<T>(s[2 * step + i / 2][i % 2 * 2], s[2 * step + i / 2][i % 2 * 2 + 1]);
 #pragma unroll
-            for (int sum = LAST; sum >= 0; sum--)
+    for (int j = 0; j < SIZE / 8; j++) {
+        float sums[4] = {};
+        pairs<T> b[STEPS][2];
 #pragma unroll
-                for (int q = LAST; q >= 0; q--) {
-                    if (sum - q < 0)
-                        continue;
+        for (int i = 0; i < 2 * STEPS; i++)
+            b[i / 2][i % 2] = pair_of<T>(t.v[i / 2][i % 2 * 2], t.v[i / 2][i % 2 * 2 + 1], j);
+#pragma unroll
+        for (int sum = LAST; sum >= 0; sum--)
+#pragma unroll
+            for (int q = LAST; q >= 0; q--)
+#pragma unroll
+                for (int step = 0; step < STEPS && sum >= q; step++) {
                     const int p = sum - q;
-                    const uint32_t a[4] = {w[0].part[p], w[1].part[p], w[2].part[p], w[3].part[p]};
-                    em_mma<typename em_mma_traits<T>::half>(r->x[j], a, b0.part[q], b1.part[q]);
+                    const uint32_t a[4] = {w[step][0].part[p], w[step][1].part[p], w[step][2].part[p],
+                                           w[step][3].part[p]};
+                    em_mma<typename em_mma_traits<T>::half>(sums, a, b[step][0].part[q], b[step][1].part[q]);
                 }
-        }
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            r->x[j][i] = fmaf(r->x[j][i], shrink[i / 2], sums[i]);
     }
 }
 
@@ -223,14 +229,14 @@ template <typename T, int SIZE>
 __device__ __forceinline__ void add_tile(const queries<T, SIZE> &q, const tile<T, SIZE> &t, int from, const seen &keys,
                                          float scale, result<SIZE> *r)
 {
-    float s[KEYS / 8][4] = {};
+    float s[KEYS / 8][4] = {}, shrink[2];
 #pragma unroll
     for (int j = 0; j < KEYS / 8; j++)
 #pragma unroll
         for (int i = 0; i < SIZE / 32; i++)
             em_lane_multiply<T>(s[j], q.low[i], q.high[i], em_lane_operand_of<T>(t.k[j][i]));
-    weigh(s, from, keys, scale, r);
-    add_values(s, t, r);
+    weigh(s, from, keys, scale, shrink, r);
+    add_values(s, t, shrink, r);
 }
 
 /* The rows' results, divided by their sums: of row g + 8 * row SIZE / 4 elements from dim SIZE / 4 * c on. */

@@ -114,33 +114,36 @@ __device__ __forceinline__ uint32_t em_upper_halves(float x, float y)
     return __byte_perm(__float_as_uint(x), __float_as_uint(y), 0x7632);
 }
 
-__device__ __forceinline__ float em_without_upper(float x)
+/* Two neighbours as the next PARTS pairs of bf16 that add up to them. Upper bits leave a rest of the same sign; NEAR
+ * rounds, so that what products of parts leave out vanishes on average, but the very greatest become infinities. */
+template <int PARTS, bool NEAR> __device__ __forceinline__ void em_cut_pair(float a, float b, uint32_t *part, int apart)
 {
-    return x - __uint_as_float(__float_as_uint(x) & 0xffff0000u);
+#pragma unroll
+    for (int p = 0; p < PARTS; p++) {
+        const uint32_t word = NEAR ? em_pair<__nv_bfloat16>(a, b) : em_upper_halves(a, b);
+        part[p * apart] = word;
+        a -= __uint_as_float(word << 16);
+        b -= __uint_as_float(word & 0xffff0000u);
+    }
 }
 
-template <typename T> __device__ __forceinline__ em_lane_operand<T> em_lane_operand_of(const float (&x)[8])
+template <typename T, bool NEAR = false>
+__device__ __forceinline__ em_lane_operand<T> em_lane_operand_of(const float (&x)[8])
 {
     em_lane_operand<T> o;
     uint32_t *words = (uint32_t *)o.part;
 #pragma unroll
     for (int i = 0; i < 4; i++) {
-        float a = x[2 * i], b = x[2 * i + 1];
-        if constexpr (em_mma_traits<T>::PARTS == 1) {
-            words[i] = em_pair<T>(a, b);
-        } else {
-#pragma unroll
-            for (int p = 0; p < em_mma_traits<T>::PARTS; p++) {
-                words[4 * p + i] = em_upper_halves(a, b);
-                a = em_without_upper(a);
-                b = em_without_upper(b);
-            }
-        }
+        if constexpr (em_mma_traits<T>::PARTS == 1)
+            words[i] = em_pair<T>(x[2 * i], x[2 * i + 1]);
+        else
+            em_cut_pair<em_mma_traits<T>::PARTS, NEAR>(x[2 * i], x[2 * i + 1], words + i, 4);
     }
     return o;
 }
 
-template <typename T> __device__ __forceinline__ em_lane_operand<T> em_lane_operand_of(const em_lane_eight<T> &e)
+template <typename T, bool NEAR = false>
+__device__ __forceinline__ em_lane_operand<T> em_lane_operand_of(const em_lane_eight<T> &e)
 {
     em_lane_operand<T> o;
     if constexpr (em_mma_traits<T>::PARTS == 1) {
@@ -150,7 +153,7 @@ template <typename T> __device__ __forceinline__ em_lane_operand<T> em_lane_oper
 #pragma unroll
         for (int i = 0; i < 8; i++)
             x[i] = e.at(i);
-        o = em_lane_operand_of<T>(x);
+        o = em_lane_operand_of<T, NEAR>(x);
     }
     return o;
 }

@@ -481,7 +481,7 @@ __global__ void __launch_bounds__(threads<T, FROM>(), 1) thin_kernel(const __gri
         for (int j = 0; j < COLUMNS; j++) {
             const int column = p.column + j * 8 + p.g;
             const bool on = column < a.t.w[p.weight].rows && p.depth[i] < a.t.k;
-            w[i][j] = em_lane_operand_of<T>(
+            w[i][j] = em_lane_operand_of<T, true>(
                 em_lane_fetch<WIDE>((const T *)a.t.w[p.weight].at + column * a.t.w[p.weight].step + p.depth[i], on));
         }
     if (a.t.constant)

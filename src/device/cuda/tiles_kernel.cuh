@@ -158,8 +158,8 @@ template <int PARTS> __device__ __forceinline__ void load_x(const char *tile, in
         }
 }
 
-/* The products of parts that count: those of the upper 8 bits with all, of the next with the next, and so on; smallest
- * first. */
+/* The products of parts that count: those of the upper 8 bits with all, of the next with the next, and so on. Smallest
+ * first over all of the depth, for each cuts the sum off: where it is small little is lost. */
 template <typename SHAPE>
 __device__ __forceinline__ void multiply(float (&sums)[SHAPE::WIDE / 2], const uint32_t (&part)[SHAPE::X_PARTS][2][4],
                                          uint64_t w, bool fresh)
@@ -167,13 +167,11 @@ __device__ __forceinline__ void multiply(float (&sums)[SHAPE::WIDE / 2], const u
     constexpr int LAST = SHAPE::X_PARTS - 1;
     em_wgmma_begin();
 #pragma unroll
-    for (int step = 0; step < 2; step++)
+    for (int sum = LAST; sum >= 0; sum--)
 #pragma unroll
-        for (int sum = LAST; sum >= 0; sum--)
+        for (int q = SHAPE::W_PARTS - 1; q >= 0; q--)
 #pragma unroll
-            for (int q = SHAPE::W_PARTS - 1; q >= 0; q--) {
-                if (sum - q < 0)
-                    continue;
+            for (int step = 0; step < 2 && sum >= q; step++) {
                 bool is_first = step == 0 && sum == LAST && q == SHAPE::W_PARTS - 1;
                 em_wgmma<SHAPE::WIDE>::bf16(sums, part[sum - q][step], w + q * (SHAPE::W_BYTES >> 4) + step * 2,
                                             !(fresh && is_first));
@@ -207,33 +205,44 @@ __device__ __forceinline__ void accumulate(int steps, const char *stages, uint64
     em_wgmma_pin(sums);
 }
 
-/* Each stage is summed up by the matrix units, and added to the sums with rounding. */
+template <int N> __device__ __forceinline__ void add_to(float (&sums)[N], float (&more)[N])
+{
+    em_wgmma_wait<0>();
+    em_wgmma_pin(more);
+#pragma unroll
+    for (int j = 0; j < N; j++)
+        sums[j] += more[j];
+}
+
+/* Each half of a stage is summed up by the matrix units, and added to the sums with rounding. What is next is read and
+ * cut meanwhile. */
 template <typename SHAPE>
 __device__ __forceinline__ void accumulate_exactly(int steps, const char *stages, uint64_t *full, uint64_t *empty,
                                                    float (&sums)[SHAPE::WIDE / 2])
 {
     const int row = threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4;
     uint32_t first[SHAPE::X_PARTS][2][4], second[SHAPE::X_PARTS][2][4];
-    float stage[SHAPE::WIDE / 2];
+    float half[SHAPE::WIDE / 2];
 #pragma unroll
     for (int j = 0; j < SHAPE::WIDE / 2; j++)
         sums[j] = 0;
+    em_barrier_wait(&full[0], 0);
+    load_x<SHAPE::X_PARTS>(stages, row, first);
     for (int i = 0; i < steps; i++) {
-        int s = i % SHAPE::DEPTH_OF_PIPE;
+        const int s = i % SHAPE::DEPTH_OF_PIPE, next = (i + 1) % SHAPE::DEPTH_OF_PIPE;
         const char *x = stages + s * SHAPE::STAGE_BYTES;
-        uint64_t w = em_wgmma_b(x + SHAPE::X_BYTES);
-        em_barrier_wait(&full[s], i / SHAPE::DEPTH_OF_PIPE & 1);
-        load_x<SHAPE::X_PARTS>(x, row, first);
-        multiply<SHAPE>(stage, first, w, true);
+        const uint64_t w = em_wgmma_b(x + SHAPE::X_BYTES);
+        multiply<SHAPE>(half, first, w, true);
         load_x<SHAPE::X_PARTS>(x + SHAPE::X_BYTES / 2, row, second);
-        multiply<SHAPE>(stage, second, w + 4, false);
-        em_wgmma_wait<0>();
-        em_wgmma_pin(stage);
+        add_to(sums, half);
+        multiply<SHAPE>(half, second, w + 4, true);
+        if (i + 1 < steps) {
+            em_barrier_wait(&full[next], (i + 1) / SHAPE::DEPTH_OF_PIPE & 1);
+            load_x<SHAPE::X_PARTS>(stages + next * SHAPE::STAGE_BYTES, row, first);
+        }
+        add_to(sums, half);
         if (threadIdx.x % 32 == 0)
             em_barrier_arrive(&empty[s]);
-#pragma unroll
-        for (int j = 0; j < SHAPE::WIDE / 2; j++)
-            sums[j] += stage[j];
     }
 }
 
@@ -460,17 +469,27 @@ __global__ void __launch_bounds__(SHAPE::THREADS, 1) tiles_kernel(const __grid_c
 #endif
 }
 
-/* w [rows, depth] of f32 to three bf16 that add up to it, [3][rows][depth]. */
+/* The bf16 next to a weight; the upper half of one that would become an infinity. */
+__device__ __forceinline__ float nearest(float v)
+{
+    const float near = __bfloat162float(__float2bfloat16_rn(v));
+    return isinf(near) ? __uint_as_float(__float_as_uint(v) & 0xffff0000u) : near;
+}
+
+/* w [rows, depth] of f32 to three bf16 that add up to it, [3][rows][depth]. Rounded, they have either sign, and what is
+ * left out of products vanishes on average. */
 __global__ void cut_weight(const float *w, int64_t row_step, int64_t depth, int64_t size, __nv_bfloat16 *to)
 {
     em_grid_wait();
     for (int64_t i = (blockIdx.x * (int64_t)blockDim.x + threadIdx.x) * 2; i < size;
          i += (int64_t)gridDim.x * blockDim.x * 2) {
         const float *from = w + i / depth * row_step + i % depth;
-        uint32_t part[3];
-        cut<3>({from[0], from[1]}, part);
-        for (int q = 0; q < 3; q++)
-            *(uint32_t *)(to + q * size + i) = part[q];
+        float2 v = {from[0], from[1]};
+        for (int q = 0; q < 3; q++) {
+            const float2 part = {nearest(v.x), nearest(v.y)};
+            *(uint32_t *)(to + q * size + i) = upper_halves(part);
+            v = {v.x - part.x, v.y - part.y};
+        }
     }
 }
 
