@@ -176,31 +176,16 @@ __device__ __forceinline__ void hide(const em_attend &a, float (&s)[KEYS / 8][4]
 
 /* Scores to weights; what the rows have so far shrinks to the new top. */
 template <int WIDTH>
-__device__ __forceinline__ void soften(float (&s)[KEYS / 8][4], lane_rows *rows, float (&acc)[WIDTH / 8][4])
+__device__ __forceinline__ void soften_rows(float (&s)[KEYS / 8][4], lane_rows *rows, float (&acc)[WIDTH / 8][4])
 {
+    const float one[2] = {1, 1};
+    float shrink[2];
+    soften(s, one, rows, shrink);
 #pragma unroll
-    for (int half = 0; half < 2; half++) {
-        float high = rows->top[half], sum = 0;
+    for (int j = 0; j < WIDTH / 8; j++)
 #pragma unroll
-        for (int j = 0; j < KEYS / 8; j++)
-            high = fmaxf(high, fmaxf(s[j][2 * half], s[j][2 * half + 1]));
-#pragma unroll
-        for (int o = 2; o; o /= 2)
-            high = fmaxf(high, __shfl_xor_sync(~0u, high, o));
-        const float base = em_finite_top(high), shrink = power_of_two(rows->top[half] - base);
-        rows->top[half] = high;
-#pragma unroll
-        for (int j = 0; j < KEYS / 8; j++)
-#pragma unroll
-            for (int i = 2 * half; i < 2 * half + 2; i++)
-                sum += s[j][i] = power_of_two(s[j][i] - base);
-        rows->sum[half] = rows->sum[half] * shrink + sum;
-#pragma unroll
-        for (int j = 0; j < WIDTH / 8; j++) {
-            acc[j][2 * half] *= shrink;
-            acc[j][2 * half + 1] *= shrink;
-        }
-    }
+        for (int i = 0; i < 4; i++)
+            acc[j][i] *= shrink[i / 2];
 }
 
 __device__ __forceinline__ void begin_rows(const em_attend &a, int b, int h, int first, int length,
@@ -281,7 +266,7 @@ __global__ void __launch_bounds__(THREADS, PASSES == 1 ? 3 : 2)
                            from + KEYS <= rows.seen[0].end && from + KEYS <= rows.seen[1].end;
         if (bent || !__all_sync(~0u, whole))
             hide<!GROUP>(a, s, rows, from);
-        soften<WIDTH>(s, &rows, acc);
+        soften_rows<WIDTH>(s, &rows, acc);
         if (GROUP)
             value_group<T, WIDTH, PASSES>(acc, s, base + turn * 2 * TILE + TILE);
         else

@@ -200,32 +200,6 @@ __device__ __forceinline__ void hide(scores &s, const lane_rows &rows, int from)
         }
 }
 
-/* Scores to weights; `shrink`: what the rows have so far is multiplied by. The tops are of scores as they came, whose
- * unit is positive. */
-__device__ __forceinline__ void soften(scores &s, lane_rows *rows, float (&shrink)[2])
-{
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-        const float unit = rows->unit[half];
-        float high = rows->top[half], sum[2] = {0, 0};
-#pragma unroll
-        for (int j = 0; j < KEYS / 8; j++)
-            high = fmaxf(high, fmaxf(s[j][2 * half], s[j][2 * half + 1]));
-#pragma unroll
-        for (int o = 2; o; o /= 2)
-            high = fmaxf(high, __shfl_xor_sync(~0u, high, o));
-        const float base = em_finite_top(high) * unit;
-        shrink[half] = power_of_two(rows->top[half] * unit - base);
-        rows->top[half] = high;
-#pragma unroll
-        for (int j = 0; j < KEYS / 8; j++)
-#pragma unroll
-            for (int i = 0; i < 2; i++)
-                sum[i] += s[j][2 * half + i] = power_of_two(fmaf(s[j][2 * half + i], unit, -base));
-        rows->sum[half] = rows->sum[half] * shrink[half] + (sum[0] + sum[1]);
-    }
-}
-
 template <typename T> __device__ __forceinline__ void pack(packed &w, const scores &s)
 {
 #pragma unroll
@@ -286,7 +260,7 @@ template <typename T, int WIDTH> __device__ __forceinline__ void weigh(state<T, 
     pin(g.s);
     let_go(&b.key_free[i % STAGES]);
     hide(g.s, g.rows, from);
-    soften(g.s, &g.rows, g.shrink);
+    soften(g.s, g.rows.unit, &g.rows, g.shrink);
 }
 
 /* What a step leaves for the next: sums that shrink to the new top, weights as halves. */

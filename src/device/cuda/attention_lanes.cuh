@@ -212,6 +212,33 @@ struct lane_rows {
     float unit[2], top[2], sum[2];
 };
 
+/* Scores become weights: powers of two of how far they are from the row's top, in its unit, which is positive. The tops
+ * are of scores as they came; `shrink`: what the rows have so far is multiplied by. */
+template <int PIECES>
+__device__ __forceinline__ void soften(float (&s)[PIECES][4], const float (&unit)[2], lane_rows *rows,
+                                       float (&shrink)[2])
+{
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+        float high = rows->top[half], sum[2] = {0, 0};
+#pragma unroll
+        for (int j = 0; j < PIECES; j++)
+            high = fmaxf(high, fmaxf(s[j][2 * half], s[j][2 * half + 1]));
+#pragma unroll
+        for (int o = 2; o; o /= 2)
+            high = fmaxf(high, __shfl_xor_sync(~0u, high, o));
+        const float base = em_finite_top(high) * unit[half];
+        shrink[half] = power_of_two(rows->top[half] * unit[half] - base);
+        rows->top[half] = high;
+#pragma unroll
+        for (int j = 0; j < PIECES; j++)
+#pragma unroll
+            for (int i = 0; i < 2; i++)
+                sum[i] += s[j][2 * half + i] = power_of_two(fmaf(s[j][2 * half + i], unit[half], -base));
+        rows->sum[half] = rows->sum[half] * shrink[half] + (sum[0] + sum[1]);
+    }
+}
+
 template <int WIDTH>
 __device__ __forceinline__ void write_rows(const em_attend &a, const em_attend_out &out, int b, int h, int first,
                                            const lane_rows &rows, const float (&acc)[WIDTH / 8][4])
