@@ -2,6 +2,7 @@
  * What an encoder begins with: rows of two or three tables that ids name, their sum and its layer norm, a warp a token.
  * Sums round where the ops alone would round: (words + types) + positions, the last one unrounded into the norm.
  */
+#include "device/cuda/early.h"
 #include "device/cuda/encoder.h"
 #include "device/cuda/merge.h"
 #include "device/cuda/rows.cuh"
@@ -248,7 +249,7 @@ em_status run(em_device *device, const em__call *call)
 {
     embedding e;
     EM__FAIL_IF(read(call->merged, MOST_CALLS, &e) == 0, EM_ERROR_INTERNAL, "a merged embedding is not what it was");
-    e.ready = em__cuda_of(device)->recording; /* a launch may overlap what made the constants; a replay does not */
+    e.ready = em__cuda_early(em__cuda_of(device), true);
     return launcher(e)(em__cuda_of(device), e);
 }
 

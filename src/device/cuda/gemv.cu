@@ -1,6 +1,7 @@
 /* Products of few rows: which calls they take, how the work is divided. See gemv.cuh. */
 #include "device/cuda/gemv.cuh"
 
+#include "device/cuda/early.h"
 #include "device/cuda/gemv_kernel.cuh"
 
 extern "C" {
@@ -115,8 +116,7 @@ em_status em__gemv_run(em__cuda *cuda, em__gemv *job, const char *what)
 {
     const kind *k = find_kind((em_dtype)job->weights);
     divide(job, cuda, k);
-    /* A replay follows all that was asked before, so that constants lie ready; a launch may overlap what made them. */
-    job->constant = job->constant && cuda->recording;
+    job->constant = em__cuda_early(cuda, job->constant);
     void (*kernel)(const em__gemv) = k->kernel[is_one(job)][lie_well(job)];
     const size_t shared = shared_bytes(job, k, job->warps);
     EM__TRY(em__cuda_check(

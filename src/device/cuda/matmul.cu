@@ -1,6 +1,7 @@
 /* Products of half types by wgmma: which tile and which cluster a job gets, and whether that pays. See matmul.cuh. */
 #include "device/cuda/matmul.cuh"
 
+#include "device/cuda/early.h"
 #include "device/cuda/finish.h"
 #include "device/cuda/matmul_turns.cuh"
 #include "device/cuda/tensor_map.cuh"
@@ -303,8 +304,7 @@ static em_status run_as(em__cuda *cuda, const em__matmul *job, const choice *c, 
     EM__FAIL_IF(!fill(&a, job, c), EM_ERROR_INTERNAL,
                 "%s: %s: no tensor map for a product of [%lld, %lld] by %lld rows", cuda->name, what, (long long)job->m,
                 (long long)job->k, (long long)job->matrix[0].n);
-    /* A replay follows all that was asked before, so that constants lie ready; a launch may overlap what made them. */
-    a.constant = job->constant && cuda->recording;
+    a.constant = em__cuda_early(cuda, job->constant);
     a.stages = stages_of(cuda, job, c);
     const size_t shared = shared_bytes(c->of, a.stages);
     const kernel_fn kernel = kernel_of(job, c->of);

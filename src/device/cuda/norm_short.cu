@@ -5,6 +5,8 @@
  */
 #include "device/cuda/norm_short.cuh"
 
+#include "device/cuda/early.h"
+
 enum { FEW_ROWS = 64 };
 
 template <typename T, int LANES, int PIECES, bool WHOLE>
@@ -59,7 +61,7 @@ template <typename T> static em_status run(em_device *device, const em__call *ca
     const bool whole =
         e.n % EM_PIECE<T> == 0 &&
         ((uintptr_t)x | (uintptr_t)residual | (uintptr_t)e.gain | (uintptr_t)e.bias | (uintptr_t)e.out) % 16 == 0;
-    e.constant = em__cuda_of(device)->recording; /* a launch may overlap what made them; a replay follows all of it */
+    e.constant = em__cuda_early(em__cuda_of(device), true);
     for (int i = gain; i < call->n_in; i++)
         e.constant = e.constant && call->constant >> i & 1;
     if (e.rows == 0)

@@ -1,6 +1,7 @@
 /* An encoder's layers by one kernel: which calls they are, and the launch. See stack.cuh. */
 #include "device/cuda/stack.cuh"
 
+#include "device/cuda/early.h"
 #include "device/cuda/encoder.h"
 #include "device/cuda/finish.h"
 #include "device/cuda/merge.h"
@@ -94,8 +95,7 @@ em_status em__stack_run(em__cuda *cuda, em__stack *stack)
     EM__FAIL_IF(!tiles, EM_ERROR_INTERNAL, "%s: %d rows are too many for an encoder's layers at once", cuda->name,
                 stack->m);
     stack->stages = stages_of(cuda, k);
-    /* A replay follows all that was asked before, so that constants lie ready; a launch may overlap what made them. */
-    stack->constant = stack->constant && cuda->recording;
+    stack->constant = em__cuda_early(cuda, stack->constant);
     if (tiles > 1)
         EM__TRY(em_launch(cuda, "an encoder's layers", clear_kernel, 1, 128, 0, stack->layers_done, tiles * HEADS));
     return em_launch_clusters(cuda, "an encoder's layers", k.run, (unsigned)k.blocks, (unsigned)(tiles * k.blocks),

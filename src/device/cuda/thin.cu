@@ -1,6 +1,7 @@
 /* Products of few rows: which calls, and in what form. See thin.h. */
 #include "device/cuda/thin.h"
 
+#include "device/cuda/early.h"
 #include "device/cuda/finish.h"
 #include "device/cuda/thin_kernel.cuh"
 
@@ -127,8 +128,7 @@ extern "C" em_status em__cuda_thin(em__cuda *cuda, const em__thin *thin)
 {
     const cut c = cut_of(thin);
     arguments a = {*thin};
-    /* A replay follows all that was asked before, so that constants lie ready; a launch may overlap what made them. */
-    a.t.constant = thin->constant && cuda->recording;
+    a.t.constant = em__cuda_early(cuda, thin->constant);
     for (int i = 0; i < thin->weights; i++)
         a.column[i + 1] = a.column[i] + thin->w[i].rows;
     a.cluster = c.cluster;

@@ -1,6 +1,7 @@
 /* Products by wgmma: tensor maps, which shape of tile a product gets, and whether it pays. See tiles.h. */
 #include "device/cuda/tiles.h"
 
+#include "device/cuda/early.h"
 #include "device/cuda/tensor_map.cuh"
 #include "device/cuda/tiles_kernel.cuh"
 
@@ -66,8 +67,7 @@ template <typename SHAPE, int SPLIT> static em_status run(em__cuda *cuda, const 
         cuda,
         cudaFuncSetAttribute(tiles_kernel<SHAPE>, cudaFuncAttributeMaxDynamicSharedMemorySize, SHAPE::SHARED_BYTES),
         "fused_linear"));
-    /* A replay follows all that was asked before, so that constants lie ready; a launch may overlap what made them. */
-    a.constant = t->ready && cuda->recording;
+    a.constant = em__cuda_early(cuda, t->ready);
     const int tiles = a.row_tiles * a.first[t->weights];
     a.split = SPLIT ? split_of(cuda, tiles, SPLIT, t->k) : 1;
     return em_launch_clusters(cuda, "fused_linear", tiles_kernel<SHAPE>, (unsigned)a.split, (unsigned)(tiles * a.split),
