@@ -52,8 +52,9 @@ typedef struct em_embed_options {
     size_t *truncated; /* set to how many texts were cut; NULL: not wanted */
 } em_embed_options;
 
-/* One vector a text, in order: f32 [n, width], owned by the caller. The vector of a text does not depend on the others.
- * NULL on failure. `options` may be NULL. Any thread; calls on one model take turns. */
+/* One vector a text, in order: f32 [n, width], owned by the caller. The vector of a text does not depend on the others:
+ * on `cpu` it has the same bits, on a GPU it is the same but for rounding (docs/cuda.md). NULL on failure. `options`
+ * may be NULL. Any thread; calls on one model take turns. */
 EM_API em_array *em_embed(em_model *model, const char *const *texts, size_t n, const em_embed_options *options);
 
 /* The same for texts with lengths (they may hold NUL). */

@@ -157,14 +157,26 @@ static void test_against_f64(void **state)
     assert_true(our_rms <= their_rms);
 }
 
+/* The processor promises the same bits; a GPU, whose order of sums follows shapes, the same but for rounding: as far
+ * apart as two vectors can be that are both as near to the f64 run as Hugging Face's. */
 static void test_alone(void **state)
 {
     (void)state;
+    const bool gpu = default_has_own_memory();
+    double worst = 0;
     for (size_t i = 0; i < TEXTS; i += 23) {
         em_array *one = embed(i, 1);
-        EXPECT_SAME_BITS(EM_F32, em_array_data(one), (const float *)em_array_data(all) + i * WIDTH, WIDTH);
+        const float *got = em_array_data(one), *want = (const float *)em_array_data(all) + i * WIDTH;
+        if (!gpu)
+            EXPECT_SAME_BITS(EM_F32, got, want, WIDTH);
+        for (size_t k = 0; k < WIDTH; k++)
+            worst = fmax(worst, fabs((double)got[k] - want[k]));
         em_array_release(&one);
     }
+    if (gpu)
+        print_message("alone and in a batch: greatest difference %.3g; the device does not promise the same bits\n",
+                      worst);
+    assert_true(worst <= 3e-7);
 }
 
 int main(void)
