@@ -261,10 +261,35 @@ static void test_planes(void **state)
     }
 }
 
+/* Padding that goes on far behind, or in front of, what there is. */
+static void test_far_padding(void **state)
+{
+    (void)state;
+    enum { FAR = 1 << 20 };
+    static const int64_t windows[] = {3, 2, 3}, strides[] = {2, 2, 1};
+    float *source = calloc(4 * (size_t)FAR, sizeof *source);
+    assert_non_null(source);
+    for (int i = 0; i < 9; i++)
+        ((float *)(void *)x)[i] = (float)(i * 5 % 7);
+    for (int i = 0; i < 24; i++) {
+        const int kind = i % 3, axis = i / 3 % 2;
+        trial t = {.op = i / 6 % 2, .dtype = EM_F32, .dims = {2, {3, 3}}};
+        em_dims places = {0};
+        for (int d = 0; d < 2; d++) {
+            t.window[d] = windows[kind];
+            t.strides[d] = strides[kind];
+        }
+        (i < 12 ? t.high : t.low)[axis] = FAR;
+        source[places_of(&t, &places) - 1] = 1;
+        run_scatter(&t, places, source);
+    }
+    free(source);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random), cmocka_unit_test(test_large),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random),        cmocka_unit_test(test_large),
                                        cmocka_unit_test(test_padding_alone), cmocka_unit_test(test_scatters),
-                                       cmocka_unit_test(test_planes)};
+                                       cmocka_unit_test(test_planes),        cmocka_unit_test(test_far_padding)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

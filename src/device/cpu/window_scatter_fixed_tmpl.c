@@ -122,7 +122,7 @@ INLINE three load_three(const em__scatter_plane *p, const float *x, int64_t y, i
         t.middle = vf_pad(t.middle, bounded((n + 1) / 2), init);
         t.right = vf_pad(t.right, bounded(n / 2), init);
     }
-    t.left = vf_before(t.right, at > 0 ? vf_set1(from[-1]) : init);
+    t.left = vf_before(t.right, at > 0 && n >= 0 ? vf_set1(from[-1]) : init); /* padding may go on far behind x */
     return t;
 }
 
