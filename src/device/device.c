@@ -26,22 +26,26 @@ static bool names_cuda(const char *name)
     return name[4] == 0 || (name[4] == ':' && name[5] && name[5 + strspn(name + 5, "0123456789")] == 0);
 }
 
+/* Of the plugin: the GPU with the name's number, whether those before it can be used or not. */
+static em_device *find_cuda(const char *name)
+{
+    em_device *device = em__plugin_device("cuda", name[4] ? strtoul(name + 5, NULL, 10) : 0);
+    if (device)
+        return device;
+    const char *reason = em__plugin_reason("cuda"); /* of the first; else why this one failed */
+    em__fail(EM_ERROR_NOT_FOUND, "device \"%s\" can't be used: %s", name, *reason ? reason : em_last_error());
+    return NULL;
+}
+
 static em_device *find(const char *name)
 {
-    bool cuda = names_cuda(name);
-    for (size_t i = 0; i < 2 || cuda; i++) { /* a plugin is opened only when it is asked for */
-        em_device *device = em_device_at(i);
-        if (!device)
-            break;
-        if (strcmp(device->vtable->name, name) == 0 || (strcmp(name, "cuda:0") == 0 && i == 2))
-            return device;
-    }
-    const char *reason = cuda ? em__plugin_reason("cuda") : "";
-    if (*reason)
-        em__fail(EM_ERROR_NOT_FOUND, "device \"%s\" can't be used: %s", name, reason);
-    else
-        em__fail(EM_ERROR_NOT_FOUND,
-                 "device \"%s\" does not exist; there are cpu, ref and, with GPUs, cuda, cuda:1 and so on", name);
+    if (names_cuda(name)) /* a plugin is opened only when it is asked for */
+        return find_cuda(name);
+    for (size_t i = 0; i < 2; i++)
+        if (strcmp(em_device_at(i)->vtable->name, name) == 0)
+            return em_device_at(i);
+    em__fail(EM_ERROR_NOT_FOUND,
+             "device \"%s\" does not exist; there are cpu, ref and, with GPUs, cuda, cuda:1 and so on", name);
     return NULL;
 }
 

@@ -129,8 +129,10 @@ em_device *em__plugin_device(const char *name, size_t index)
 {
     plugin *p = find_plugin(name);
     em_device *device = NULL;
-    if (!p || index >= MOST_DEVICES)
+    if (!p || index >= MOST_DEVICES) {
+        em__fail(EM_ERROR_NOT_FOUND, "%s: no more than %d devices are told apart", name, MOST_DEVICES);
         return NULL;
+    }
     pthread_mutex_lock(&lock);
     if (!p->opened)
         open_locked(p);

@@ -398,5 +398,7 @@ em_device *em_plugin_device(const em__plugin_host *given, size_t index)
         if (region == MAP_FAILED)
             die("mmap");
     }
+    if (index > 0)
+        host->fail(EM_ERROR_NOT_FOUND, "there is one");
     return index == 0 ? &device : NULL;
 }
