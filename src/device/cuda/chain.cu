@@ -46,25 +46,34 @@ static cudaKernel_t load(const em__cuda *cuda, const std::string &source)
         cudaLibraryGetKernel(&kernel, library, "em_chain") != cudaSuccess ||
         cudaFuncGetAttributes(&attributes, (const void *)kernel) != cudaSuccess) { /* brings it onto the device */
         cudaGetLastError();
+        if (library)
+            cudaLibraryUnload(library);
         return NULL;
     }
     return kernel;
 }
 
-/* The chain built, from what was built before where that is; NULL when it is not for chains. */
+/*
+ * The chain built, from what was built before where that is; NULL when it is not for chains, or can't be loaded now: that
+ * is tried again when the next program asks, since a full GPU is not one for ever.
+ */
 static const built *build(const em__cuda *cuda, const em__call *call)
 {
     std::lock_guard<std::mutex> guard(lock);
-    std::unique_ptr<built> &entry = chains[key_of(cuda, call)];
+    const std::string key = key_of(cuda, call);
+    std::unique_ptr<built> &entry = chains[key];
     if (!entry) {
         entry.reset(new built());
         if (em_chain_lay_out(cuda, call, &entry->layout)) {
             std::string source = em_chain_source(&entry->layout);
             std::string name = em_nvrtc_hash(source) + cuda->name;
-            auto found = kernels.find(name);
-            if (found == kernels.end())
-                found = kernels.emplace(name, load(cuda, source)).first;
-            entry->kernel = found->second;
+            cudaKernel_t &kernel = kernels[name];
+            kernel = kernel ? kernel : load(cuda, source);
+            entry->kernel = kernel;
+            if (!kernel) {
+                chains.erase(key);
+                return NULL;
+            }
         }
     }
     return entry->kernel ? entry.get() : NULL;
