@@ -54,8 +54,8 @@ static cudaKernel_t load(const em__cuda *cuda, const std::string &source)
 }
 
 /*
- * The chain built, from what was built before where that is; NULL when it is not for chains, or can't be loaded now: that
- * is tried again when the next program asks, since a full GPU is not one for ever.
+ * The chain built, from what was built before where that is; NULL when it is not for chains, or can't be loaded now:
+ * that is tried again when the next program asks, since a full GPU is not one for ever.
  */
 static const built *build(const em__cuda *cuda, const em__call *call)
 {

@@ -134,6 +134,29 @@ static bool fuses_linear(em_device *device, em_dtype dtype)
     return dtype == EM_F32 || dtype == EM_BF16 || dtype == EM_F16;
 }
 
+__global__ void stand_for_all()
+{
+}
+
+/*
+ * The chip's generation as far as the code that the driver took for it reaches: a plugin of other architectures may
+ * give a later chip what was made for 8.0, in which kernels of 9.0 are empty.
+ */
+static em_status find_generation(em__cuda *cuda, const cudaDeviceProp *p)
+{
+    cudaFuncAttributes code;
+    if (cudaFuncGetAttributes(&code, stand_for_all) != cudaSuccess) {
+        cudaGetLastError();
+        return em__fail(
+            EM_ERROR_UNSUPPORTED,
+            "%s: the plugin has no code for compute capability %d.%d; build it with EMILY_CUDA_ARCHS for it",
+            cuda->name, p->major, p->minor);
+    }
+    cuda->major = code.ptxVersion < 90 ? 8 : p->major;
+    cuda->minor = p->minor;
+    return EM_OK;
+}
+
 static em_device *start(em__cuda *cuda, int ordinal)
 {
     cudaDeviceProp p;
@@ -147,12 +170,12 @@ static em_device *start(em__cuda *cuda, int ordinal)
         return NULL;
     }
     cuda->sms = p.multiProcessorCount;
-    cuda->major = p.major;
-    cuda->minor = p.minor;
     cuda->l2_bytes = (size_t)p.l2CacheSize;
     cuda->shared_bytes = p.sharedMemPerBlockOptin;
     em__cuda_blas_ahead();
     cudaSetDevice(ordinal);
+    if (find_generation(cuda, &p) != EM_OK)
+        return NULL;
     if (em__cuda_check(cuda,
                        cuda->stream ? cudaSuccess : cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking),
                        "stream") != EM_OK ||
@@ -212,7 +235,9 @@ extern "C" __attribute__((visibility("default"))) em_device *em_plugin_device(co
         fail_count(error);
         return NULL;
     }
-    if (index >= (size_t)count || index >= sizeof devices / sizeof devices[0])
+    if (index >= (size_t)count || index >= sizeof devices / sizeof devices[0]) {
+        em__fail(EM_ERROR_NOT_FOUND, "the driver shows %d GPU%s, counted from 0", count, count == 1 ? "" : "s");
         return NULL;
+    }
     return devices[index].device.vtable ? &devices[index].device : start(&devices[index], (int)index);
 }

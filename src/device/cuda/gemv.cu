@@ -92,7 +92,8 @@ static void divide(em__gemv *job, const em__cuda *cuda, const kind *k)
     int waves = 1;
     do
         job->per_block = divide_up(divide_up(em_gemv_rows(*job), cuda->sms * waves++), step) * step;
-    while (job->per_block > step && (size_t)(job->chunks * job->m * job->per_block) * 4 > TABLE_BYTES);
+    while (job->per_block > step && ((size_t)(job->chunks * job->m * job->per_block) * 4 > TABLE_BYTES ||
+                                     shared_bytes(job, k, 1) > cuda->shared_bytes));
     const int units = job->per_block / EM_GEMV_UNIT * job->chunks;
     int most = EM_GEMV_WARPS;
     while (most > EM_GEMV_WARPS / 2 && shared_bytes(job, k, most) > BLOCK_BYTES)

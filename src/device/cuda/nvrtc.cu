@@ -114,9 +114,11 @@ static std::string compile(const std::string &source, const char *arch)
 std::string em_nvrtc_compile(const em__cuda *cuda, const std::string &source)
 {
     char arch[48], version[48];
-    int major = 0, minor = 0;
+    int major = 0, minor = 0, chip = cuda->major; /* which may be held down to what the plugin has code for */
     lib.version(&major, &minor);
-    snprintf(arch, sizeof arch, "--gpu-architecture=sm_%d%d", cuda->major, cuda->minor);
+    if (cudaDeviceGetAttribute(&chip, cudaDevAttrComputeCapabilityMajor, cuda->ordinal) != cudaSuccess)
+        cudaGetLastError();
+    snprintf(arch, sizeof arch, "--gpu-architecture=sm_%d%d", chip, cuda->minor);
     snprintf(version, sizeof version, " %d.%d", major, minor);
     std::string folder = cache_folder(), path = folder + "/" + em_nvrtc_hash(source + arch + version) + ".cubin";
     std::string code = folder.empty() ? "" : read_cached(path);

@@ -61,11 +61,14 @@ __device__ void publish(const em__stack &a, const place &p, const worker<F> &w, 
                      : "memory");
     const int tile = w.s->first / F::ROWS + (int)threadIdx.x;
     unsigned there = tile * F::ROWS < w.s->end ? 0 : done;
-    while (there < done)
+    for (unsigned looks = 0; there < done; looks++) {
         asm volatile("ld.acquire.gpu.global.u32 %0, [%1];"
                      : "=r"(there)
                      : "l"(a.layers_done + tile * HEADS + p.rank)
                      : "memory");
+        if (looks == 1u << 28) /* who never runs beside this one ends it as an error, not as a hung GPU */
+            __trap();
+    }
     meet_here();
 }
 

@@ -93,15 +93,19 @@ __device__ __forceinline__ int em_wgmma_on()
     return threadIdx.x & 1 ? 6 : 0;
 }
 
-/* A warpgroup's registers a thread from now on: fewer, or more of what others gave. */
+/* A warpgroup's registers a thread from now on: fewer, or more of what others gave. Nothing but sm_90a has them. */
 template <int REGISTERS> __device__ __forceinline__ void em_registers_give()
 {
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
     asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(REGISTERS));
+#endif
 }
 
 template <int REGISTERS> __device__ __forceinline__ void em_registers_take()
 {
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
     asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(REGISTERS));
+#endif
 }
 
 /* B in shared memory: rows of 128 bytes along the depth, swizzled by 128 bytes, from a multiple of 1,024 on. */
