@@ -65,7 +65,7 @@ list(APPEND EMILY_CUDA_SHARED src/core/dtype.c src/core/float16.c src/core/numbe
   src/device/linalg.c src/device/linalg_move.c)
 # What NVRTC compiles at run time: as text, without the includes; and here too it must not be contracted.
 set(EMILY_CUDA_TEXTS "/* Made by cmake from headers that NVRTC compiles. */\n")
-foreach(name IN ITEMS op_math chain_math)
+foreach(name IN ITEMS op_types op_floats op_math chain_math)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/device/cuda/${name}.cuh)
   file(READ src/device/cuda/${name}.cuh text)
   string(REGEX REPLACE "#include \"[^\"]*\"\n" "" text "${text}")

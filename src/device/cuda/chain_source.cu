@@ -48,8 +48,8 @@ static void put_head(writer *w)
 #define EM_NAME(name, text, bits, kind, st) "EM_" #name ",\n"
     w->text += "enum {\n" EM_DTYPE_MAP(EM_NAME) "};\n";
 #undef EM_NAME
-    w->text += em__text_op_math;
-    w->text += em__text_chain_math;
+    for (const char *text : {em__text_op_types, em__text_op_floats, em__text_op_math, em__text_chain_math})
+        w->text += text;
     w->text += EXPANDED(EM_CHAIN_ARGS) "\n";
 }
 
