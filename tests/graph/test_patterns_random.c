@@ -188,11 +188,12 @@ static void test_random(void **state)
 {
     (void)state;
     const em_spec spec = {EM_F32, {4, {B, H, N, N}}}, specs[] = {spec, spec, spec};
-    int found = 0;
+    int found = 0, taken = 0;
     double worst = 0;
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         if (!sample_takes())
             continue;
+        taken++;
         em_array *in[INPUTS], *want[OUTPUTS], *got[OUTPUTS];
         float data[B * H * N * N];
         rng r = {seed};
@@ -227,8 +228,8 @@ static void test_random(void **state)
         em_program_free(program);
         em_scope_free(s);
     }
-    print_message("%d graphs, patterns of %d kinds in all; the largest difference is %.1e\n", SEEDS, found, worst);
-    assert_true(found > SEEDS);
+    print_message("%d graphs, patterns of %d kinds in all; the largest difference is %.1e\n", taken, found, worst);
+    assert_true(found > taken);
 }
 
 int main(void)
