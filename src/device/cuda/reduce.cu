@@ -87,12 +87,12 @@ bool em_reduce_layout(const em__cuda *cuda, const em__tensor *in, int64_t mask, 
         blocks = line ? p->results / line * em_blocks(line, p->lanes * piece) : 0;
     } else {
         int64_t pieces = (p->count + piece - 1) / piece;
-        bool is_long = pieces > 128, many = p->results >= 16 * cuda->sms;
-        if (is_long && many && p->form == EM_REDUCE_ROWS && p->reduced.rank <= 1 && p->count < INT32_MAX / 2 &&
-            p->results <= INT32_MAX)
+        const bool is_long = pieces > 128, many = p->results >= 16 * cuda->sms;
+        if (is_long && p->results >= 4 * cuda->sms && p->form == EM_REDUCE_ROWS && p->reduced.rank <= 1 &&
+            p->count < INT32_MAX / 2 && p->results <= INT32_MAX)
             p->form = EM_REDUCE_LINES;
         /* a warp a line needs no barrier: where the lines are many they fill the chip so */
-        p->lanes = is_long && !many ? 0 : lanes_for(pieces);
+        p->lanes = is_long && (!many || p->form == EM_REDUCE_LINES) ? 0 : lanes_for(pieces);
         step = EM_REDUCE_THREADS * piece;
         blocks = p->lanes ? em_blocks(p->results, EM_REDUCE_THREADS / p->lanes) : p->results;
     }

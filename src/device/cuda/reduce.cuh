@@ -13,7 +13,10 @@
 
 #include "device/cuda/rows.cuh"
 
-enum { EM_REDUCE_THREADS = 256, EM_LINE_THREADS = 128 };
+enum { EM_REDUCE_THREADS = 256 };
+
+/* Of a block that takes a long line; blocks that a multiprocessor holds at least. */
+template <typename T> constexpr int EM_LINE_THREADS = sizeof(T) == 2 ? 128 : 256;
 
 /* Pieces of N elements that a thread reads before it takes in the first. */
 template <int N> constexpr int EM_AHEAD = N < 16 ? 4 : 2;
@@ -27,6 +30,7 @@ typedef struct em_reduce_plan {
     int64_t results, count; /* count: elements of a result */
     int64_t part, parts;    /* elements of a part of a line; how many parts */
     int lanes;              /* rows, any: lanes of a warp for a line; 0: a block. columns: threads side by side */
+    int early;              /* lines: blocks that may be there before the grid before has ended */
     bool whole;
 } em_reduce_plan;
 
@@ -173,24 +177,32 @@ __device__ __forceinline__ void em_take_piece(const Op &op, typename Op::Acc (&a
             acc[i] = op.join(acc[i], op.take(x.at[i]));
 }
 
+template <typename Op>
+constexpr int EM_LINE_BLOCKS =
+    (EM_PIECE<typename Op::In> * sizeof(typename Op::Acc) <= 32 ? 1536 : 512) / EM_LINE_THREADS<typename Op::In>;
+
 /* Many long lines, a block each, with all that one thread takes of a line on its way before the first is taken in. */
 template <typename Op>
-__global__ void __launch_bounds__(EM_LINE_THREADS) em_reduce_lines(const __grid_constant__ em_reduce_args<Op> a)
+__global__ void __launch_bounds__(EM_LINE_THREADS<typename Op::In>, EM_LINE_BLOCKS<Op>)
+    em_reduce_lines(const __grid_constant__ em_reduce_args<Op> a)
 {
     typedef typename Op::In In;
     typedef typename Op::Acc Acc;
-    constexpr int N = EM_PIECE<In>, AHEAD = N <= 4 ? 8 : 4, STEP = EM_LINE_THREADS * N;
+    constexpr int N = EM_PIECE<In>, AHEAD = N <= 8 ? 4 : 2, STEP = EM_LINE_THREADS<In> * N;
     int64_t at[1];
     int end = (int)a.plan.count;
     em_offsets(a.plan.kept, blockIdx.x, at);
     const In *line = a.x + at[0];
+    bool full = a.plan.whole && end % (AHEAD * STEP) == 0; /* nothing to look out for */
+    if (full && (int)blockIdx.x < a.plan.early && threadIdx.x == 0)
+        em_fetch_early(line, (unsigned)end * (unsigned)sizeof(In));
     em_grid_wait();
     em_grid_next();
     Acc acc[N];
 #pragma unroll
     for (int i = 0; i < N; i++)
         acc[i] = a.op.start();
-    bool full = a.plan.whole && end % (AHEAD * STEP) == 0; /* nothing to look out for */
+#pragma unroll 1
     for (int j = (int)threadIdx.x * N; full && j < end; j += AHEAD * STEP) {
         em_piece<In> x[AHEAD];
 #pragma unroll
@@ -200,6 +212,7 @@ __global__ void __launch_bounds__(EM_LINE_THREADS) em_reduce_lines(const __grid_
         for (int k = 0; k < AHEAD; k++)
             em_take_piece(a.op, acc, x[k], N);
     }
+#pragma unroll 1
     for (int j = (int)threadIdx.x * N; !full && j < end; j += AHEAD * STEP) {
         em_piece<In> x[AHEAD];
         if (a.plan.whole) {
@@ -335,8 +348,13 @@ template <typename Op> static em_status em_reduce_run(em__cuda *cuda, const em__
     const em_reduce_plan *p = &a.plan;
     if (p->results == 0)
         return EM_OK;
-    if (p->form == EM_REDUCE_LINES)
-        return em_launch(cuda, "reduce", em_reduce_lines<Op>, (unsigned)p->results, EM_LINE_THREADS, 0, a);
+    if (p->form == EM_REDUCE_LINES) {
+        const int64_t room = (int64_t)cuda->l2_bytes / 6 / (p->count * (int64_t)sizeof(typename Op::In));
+        const int there = cuda->sms * EM_LINE_BLOCKS<Op>;
+        a.plan.early = room < there ? (int)room : there;
+        return em_launch(cuda, "reduce", em_reduce_lines<Op>, (unsigned)p->results, EM_LINE_THREADS<typename Op::In>, 0,
+                         a);
+    }
     int lines = p->form == EM_REDUCE_COLUMNS || p->lanes == 0 ? 1 : EM_REDUCE_THREADS / p->lanes;
     int64_t blocks = (p->results + lines - 1) / lines, line = p->kept.rank ? p->kept.dims[p->kept.rank - 1] : 1;
     if (p->form == EM_REDUCE_COLUMNS)

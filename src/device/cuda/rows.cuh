@@ -42,6 +42,15 @@ template <typename T> struct alignas(16) em_piece {
     T at[EM_PIECE<T>];
 };
 
+/* Asks the second-level cache for bytes, by 16, that are read later, also before em_grid_wait(): that cache is where
+ * writes go too, so that what is read then is what is there then. Of use while the grid before ends. */
+__device__ __forceinline__ void em_fetch_early(const void *from, unsigned bytes)
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(from), "r"(bytes) : "memory");
+#endif
+}
+
 /* What nobody reads again: the first-level cache is left to the others. */
 template <typename T> __device__ __forceinline__ em_piece<T> em_read_once(const T *from)
 {

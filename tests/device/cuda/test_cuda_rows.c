@@ -235,6 +235,9 @@ static void large_reductions(void **unused)
         for (int odd = 0; odd < 2; odd++) {
             check(&(example){EM__OP_SUM, EM_F16, 2, {2300, 1504 + odd}, {0, 1}, {0, masks[m]}, 2, 0}, 0, NULL, 0);
             check(&(example){EM__OP_SUM, EM_F32, 2, {2200, 1028 + odd}, {0, 1}, {0, masks[m]}, 2, 0}, 0, NULL, 0);
+            check(&(example){EM__OP_SUM, EM_F32, 2, {2200, 4096 + odd}, {0, 1}, {0, masks[m]}, 2, 0}, 0, NULL, 0);
+            check(&(example){EM__OP_MAX, EM_BF16, 2, {2200, 8192 + odd}, {0, 1}, {0, masks[m]}, 2, 0}, 0, NULL, 0);
+            check(&(example){EM__OP_SUM, EM_BF16, 2, {2200, 4096 + odd}, {0, 1}, {0, masks[m]}, 2, 0}, 0, NULL, 0);
             check(&(example){EM__OP_SUM, EM_F32, 2, {700, 1900 + odd}, {0, 1}, {0, masks[m]}, 2, 0}, 0, NULL, 0);
             check(&(example){EM__OP_SUM, EM_BF16, 2, {2, 300000 + odd}, {0, 1}, {0, masks[m]}, 2, 0}, 0, NULL, 0);
             check(&(example){EM__OP_MAX, EM_F16, 2, {300000 + odd, 3}, {0, 1}, {0, masks[m]}, 2, 0}, 0, NULL, 0);
