@@ -158,10 +158,12 @@ static em_status add_score(em__str *out, const em_token *t)
 {
     char number[EM__NUMBER_SIZE];
     em__print_f32(number, t->logprob);
-    EM__TRY(em__str_addf(out, "%s{\"id\":%d,\"logprob\":%s,\"top\":[", out->length ? "," : "", (int)t->id, number));
+    EM__TRY(em__str_addf(out, "%s{\"id\":%d,\"logprob\":%s,\"top\":[", out->length ? "," : "", (int)t->id,
+                         cli_json_number((double)t->logprob, number)));
     for (size_t i = 0; i < t->n_top; i++) {
         em__print_f32(number, t->top[i].logprob);
-        EM__TRY(em__str_addf(out, "%s[%d,%s]", i ? "," : "", (int)t->top[i].id, number));
+        EM__TRY(em__str_addf(out, "%s[%d,%s]", i ? "," : "", (int)t->top[i].id,
+                             cli_json_number((double)t->top[i].logprob, number)));
     }
     return em__str_add_text(out, "]}");
 }

@@ -3,9 +3,11 @@
 #include <string.h>
 
 #include "cli/input.h"
+#include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/session.h"
 #include "core/alloc.h"
+#include "core/number.h"
 #include "io/file.h"
 
 #include <emily/generation.h>
@@ -57,6 +59,29 @@ static int score_all(em_model *model, const em_encoding *text, size_t context, s
     return code;
 }
 
+static void print_json_number(const char *name, double value)
+{
+    char number[EM__NUMBER_SIZE];
+    snprintf(number, sizeof number, "%.6g", value);
+    printf("\"%s\":%s,", name, cli_json_number(value, number));
+}
+
+/* Of a text of `size` bytes. */
+static void print_score(const score *total, size_t size, size_t context, bool json)
+{
+    const double nats = -total->sum / (double)total->count, bits = -total->sum / log(2) / (double)size;
+    if (!json) {
+        printf("perplexity %.4f over %zu tokens (%.4f nats a token, %.4f bits a byte)\n", exp(nats), total->count, nats,
+               bits);
+        return;
+    }
+    putchar('{');
+    print_json_number("perplexity", exp(nats));
+    print_json_number("nats_per_token", nats);
+    print_json_number("bits_per_byte", bits);
+    printf("\"tokens\":%zu,\"context\":%zu}\n", total->count, context);
+}
+
 static int measure(em_model *model, const char *bytes, size_t size, const perplexity_values *values)
 {
     em_encoding text = {0};
@@ -79,13 +104,7 @@ static int measure(em_model *model, const char *bytes, size_t size, const perple
     em_encoding_free(&text);
     if (code != CLI_OK)
         return code;
-    double mean = -total.sum / (double)total.count;
-    if (values->json)
-        printf("{\"perplexity\":%.6g,\"nats_per_token\":%.6g,\"bits_per_byte\":%.6g,\"tokens\":%zu,\"context\":%zu}\n",
-               exp(mean), mean, -total.sum / log(2) / (double)size, total.count, context);
-    else
-        printf("perplexity %.4f over %zu tokens (%.4f nats a token, %.4f bits a byte)\n", exp(mean), total.count, mean,
-               -total.sum / log(2) / (double)size);
+    print_score(&total, size, context, values->json != 0);
     return CLI_OK;
 }
 

@@ -33,6 +33,9 @@ void cli_output_abandon(cli_output *out);
 /* Adds `text` as a JSON string with its quotes. Invalid UTF-8 becomes U+FFFD. */
 em_status cli_json_string(em__str *out, const char *text, size_t length);
 
+/* `printed`, how `value` looks in digits, or "null": JSON has no word for what is not a number, nor for infinity. */
+const char *cli_json_number(double value, const char *printed);
+
 /* Adds `text` for people: one line, control characters and invalid UTF-8 replaced, cut after `columns` characters. */
 em_status cli_plain_text(em__str *out, const char *text, size_t length, size_t columns);
 

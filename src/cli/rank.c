@@ -1,6 +1,7 @@
 /* Ranking by dot product: a sorted list of k, since k is small and most rows fall below its end. */
 #include "cli/rank.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -8,6 +9,8 @@
 #include <emily/array.h>
 
 #include "cli/output.h"
+
+enum { MOST_DIGITS = DBL_MAX_10_EXP + 16 }; /* of a score: an index file may hold any numbers */
 
 em_status cli_rank(cli_ranked *ranked, const float *vectors, size_t n, size_t width, const float *query, size_t k)
 {
@@ -55,7 +58,9 @@ static em_status add_hit(em__str *out, const cli_hit *hit, const cli_index *inde
 {
     size_t bytes;
     const char *name = cli_index_name(index, hit->passage), *text = cli_index_text(index, hit->passage, &bytes);
-    em_status status = em__str_addf(out, "{\"score\":%.6f,\"file\":", hit->score);
+    char score[MOST_DIGITS];
+    snprintf(score, sizeof score, "%.6f", hit->score);
+    em_status status = em__str_addf(out, "{\"score\":%s,\"file\":", cli_json_number(hit->score, score));
     if (status == EM_OK)
         status = cli_json_string(out, name, strlen(name));
     if (status == EM_OK)

@@ -1,4 +1,5 @@
-/* Texts of unknown origin on their way out: as JSON strings, and as lines for people. */
+/* Texts of unknown origin on their way out: as JSON strings, and as lines for people; numbers as JSON has them. */
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -60,6 +61,11 @@ em_status cli_json_string(em__str *out, const char *text, size_t length)
         }
     }
     return status == EM_OK ? em__str_add_char(out, '"') : status;
+}
+
+const char *cli_json_number(double value, const char *printed)
+{
+    return isfinite(value) ? printed : "null";
 }
 
 em_status cli_plain_text(em__str *out, const char *text, size_t length, size_t columns)

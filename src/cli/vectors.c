@@ -45,19 +45,17 @@ int cli_vectors_begin(cli_vectors *v, cli_output *out, cli_format format, size_t
     return npy_header(v, out->file);
 }
 
-/* JSON has no word for what is not a number. */
 static em_status add_numbers(em__str *line, const float *row, size_t n, bool json)
 {
-    char number[40] = ",";
-    for (size_t i = 0; i < n; i++) {
-        bool null = json && !isfinite(row[i]);
-        int length = null ? snprintf(number + 1, sizeof number - 1, "null") : em__print_f32(number + 1, row[i]);
-        size_t skip = i == 0;
-        em_status status = em__str_add(line, number + skip, (size_t)length + 1 - skip);
-        if (status != EM_OK)
-            return status;
+    char number[EM__NUMBER_SIZE];
+    em_status status = EM_OK;
+    for (size_t i = 0; i < n && status == EM_OK; i++) {
+        em__print_f32(number, row[i]);
+        status = i ? em__str_add_char(line, ',') : EM_OK;
+        if (status == EM_OK)
+            status = em__str_add_text(line, json ? cli_json_number((double)row[i], number) : number);
     }
-    return EM_OK;
+    return status;
 }
 
 static em_status jsonl_line(cli_vectors *v, const float *row)
