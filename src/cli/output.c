@@ -74,9 +74,13 @@ int cli_output_open(cli_output *out, const char *path)
 
 int cli_output_flush(cli_output *out)
 {
+    static bool told; /* of standard output: what could not be written is tried again at the end */
     if (!ferror(out->file) && fflush(out->file) == 0)
         return CLI_OK;
     clearerr(out->file);
+    if (out->file == stdout && told)
+        return CLI_FAILURE;
+    told = told || out->file == stdout;
     return cli_fail(CLI_FAILURE, "cannot write %s: %s", out->name, strerror(errno ? errno : EIO));
 }
 

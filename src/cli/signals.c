@@ -56,6 +56,7 @@ void cli_signals_install(void)
 {
     hold_standard_streams();
     signal(SIGPIPE, SIG_DFL); /* a reader that leaves ends us quietly, even if our parent ignored the signal */
+    signal(SIGXFSZ, SIG_IGN); /* a file that may grow no further is a failed write, which cleans up and says so */
     struct sigaction action = {.sa_handler = stop, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
     const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
