@@ -108,8 +108,8 @@ typedef struct em_quantize_totals {
  *
  * `out` must not exist, or be empty, and not lie in `in`. It appears whole, under its name, at the end; a failure
  * leaves nothing. `options` and `totals` may be NULL. EM_ERROR_INVALID_ARGUMENT: `how` or `out`; EM_ERROR_UNSUPPORTED:
- * the checkpoint is quantized already; the errors of em_safetensors_open; EM_ERROR_IO; EM_ERROR_CANCELLED. Any
- * thread. */
+ * the checkpoint is quantized already; the errors of em_safetensors_open; EM_ERROR_NOT_FOUND: also the folder
+ * that `out` shall lie in; EM_ERROR_IO; EM_ERROR_CANCELLED. Any thread. */
 EM_API em_status em_checkpoint_quantize(const char *in, const char *out, const em_quantize_options *options,
                                         em_quantize_totals *totals);
 

@@ -64,7 +64,7 @@ typedef struct em__writer {
     int fd;
 } em__writer; /* zero-initialised: not open */
 
-em_status em__writer_begin(em__writer *writer, const char *path);
+em_status em__writer_begin(em__writer *writer, const char *path); /* EM_ERROR_NOT_FOUND: its folder */
 em_status em__writer_add(em__writer *writer, const void *bytes, size_t size);
 em_status em__writer_patch(em__writer *writer, uint64_t offset, const void *bytes, size_t size);
 em_status em__writer_commit(em__writer *writer); /* closes the writer whether it succeeds or not */

@@ -23,7 +23,8 @@ em_status em__writer_begin(em__writer *writer, const char *path)
     writer->fd = open(writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (writer->fd >= 0)
         return EM_OK;
-    em_status status = em__fail(EM_ERROR_IO, "%s: cannot create: %s", path, strerror(errno));
+    em_status status =
+        em__fail(errno == ENOENT ? EM_ERROR_NOT_FOUND : EM_ERROR_IO, "%s: cannot create: %s", path, strerror(errno));
     em__free(writer->temporary);
     writer->temporary = NULL;
     em__writer_abort(writer);

@@ -79,7 +79,7 @@ static em_status resolve_out(const char *out, char **to)
             *slash = '\0';
         const char *parent = !slash ? "." : slash == copy ? "/" : copy;
         if (!realpath(parent, real))
-            status = em__fail(EM_ERROR_IO, "%s: %s", parent, strerror(errno));
+            status = em__fail(errno == ENOENT ? EM_ERROR_NOT_FOUND : EM_ERROR_IO, "%s: %s", parent, strerror(errno));
         *to = status == EM_OK ? em__path_join(real, name) : NULL;
     }
     em__free(copy);

@@ -257,7 +257,7 @@ static void refusals(void **state)
     expect_refused(EM_ERROR_INVALID_ARGUMENT, in, NULL, "not empty");
     expect_refused(EM_ERROR_INVALID_ARGUMENT, "", NULL, "empty");
     snprintf(name, sizeof name, "%s/none/made", top);
-    expect_refused(EM_ERROR_IO, name, NULL, "none");
+    expect_refused(EM_ERROR_NOT_FOUND, name, NULL, "none");
     snprintf(name, sizeof name, "%s/config.json", in);
     expect_refused(EM_ERROR_INVALID_ARGUMENT, name, NULL, "not a directory");
     truncate_file("model-00002-of-00003.safetensors", 5000);
