@@ -71,10 +71,10 @@ typedef struct em_quantize_report {
     const char *name; /* "model.layers.0.mlp.up_proj.weight" */
     em_dtype dtype;   /* as it was stored */
     em_dims dims;
-    bool quantized;        /* otherwise it was copied */
-    double rms_error;      /* of what the codes stand for, over the rms of the tensor */
-    double max_error;      /* the largest of one element, as it is */
-    size_t before, after;  /* bytes */
+    bool quantized;       /* otherwise it was copied */
+    double rms_error;     /* of what the codes stand for, over the rms of the tensor; NaN if it holds NaN or infinity */
+    double max_error;     /* the largest of one element, as it is; NaN or infinity likewise */
+    size_t before, after; /* bytes */
     size_t index, tensors; /* which of how many */
 } em_quantize_report;
 

@@ -1,4 +1,5 @@
 /* emily quantize: a checkpoint with fewer bits a weight, and how far it is from the one it was made from. */
+#include <math.h>
 #include <string.h>
 
 #include <emily/hub.h>
@@ -10,6 +11,7 @@
 #include "cli/session.h"
 #include "cli/signals.h"
 #include "core/error.h"
+#include "core/number.h"
 #include "io/json.h"
 
 typedef struct quantize_values {
@@ -34,7 +36,8 @@ static const cli_option options[] = {
 typedef struct quantize_run {
     const quantize_values *values;
     cli_progress progress;
-    em__str text; /* the JSON object so far */
+    em__str text;  /* the JSON object so far */
+    size_t broken; /* quantized tensors whose error is not a number */
     em_status status;
 } quantize_run;
 
@@ -49,6 +52,13 @@ static const char *shape_text(const em_quantize_report *t, char *out, size_t siz
     return out;
 }
 
+static em_status add_json_number(em__str *text, const char *name, double value)
+{
+    char number[EM__NUMBER_SIZE];
+    snprintf(number, sizeof number, "%.6g", value);
+    return em__str_addf(text, ", \"%s\": %s", name, cli_json_number(value, number));
+}
+
 static em_status add_json(em__str *text, const em_quantize_report *t)
 {
     char shape[128];
@@ -56,8 +66,10 @@ static em_status add_json(em__str *text, const em_quantize_report *t)
     EM__TRY(cli_json_string(text, t->name, strlen(t->name)));
     EM__TRY(em__str_addf(text, ", \"shape\": %s, \"dtype\": \"%s\", \"before\": %zu, \"after\": %zu",
                          shape_text(t, shape, sizeof shape), em_dtype_name(t->dtype), t->before, t->after));
-    if (t->quantized)
-        EM__TRY(em__str_addf(text, ", \"rms_error\": %.6g, \"max_error\": %.6g", t->rms_error, t->max_error));
+    if (t->quantized) {
+        EM__TRY(add_json_number(text, "rms_error", t->rms_error));
+        EM__TRY(add_json_number(text, "max_error", t->max_error));
+    }
     return em__str_add_text(text, "}");
 }
 
@@ -65,6 +77,8 @@ static void report(const em_quantize_report *t, void *user)
 {
     quantize_run *run = user;
     char name[96], shape[128];
+    const bool broken = t->quantized && !(isfinite(t->rms_error) && isfinite(t->max_error));
+    run->broken += broken;
     if (run->values->json && run->status == EM_OK)
         run->status = add_json(&run->text, t);
     if (run->values->json || run->values->quiet)
@@ -72,7 +86,9 @@ static void report(const em_quantize_report *t, void *user)
     cli_progress_hide();
     em__printable(name, sizeof name, t->name);
     shape_text(t, shape, sizeof shape);
-    if (t->quantized)
+    if (broken)
+        printf("%-52s %-16s error not a number: NaN or infinity\n", name, shape);
+    else if (t->quantized)
         printf("%-52s %-16s error %6.3f %% rms, %.3g at most\n", name, shape, 100 * t->rms_error, t->max_error);
     else
         printf("%-52s %-16s as it was\n", name, shape);
@@ -95,16 +111,25 @@ static int finish(quantize_run *run, const em_quantize_totals *t)
             run->status = em__str_addf(
                 &run->text,
                 "],\n \"count\": %zu, \"quantized\": %zu, \"before\": %zu, \"after\": %zu, \"files\": %zu, "
-                "\"bits_per_weight\": %.6g, \"rms_error\": %.6g}\n",
-                t->tensors, t->quantized, t->before, t->after, t->files, t->bits_per_weight, t->rms_error);
+                "\"bits_per_weight\": %.6g",
+                t->tensors, t->quantized, t->before, t->after, t->files, t->bits_per_weight);
+        if (run->status == EM_OK)
+            run->status = add_json_number(&run->text, "rms_error", t->rms_error);
+        if (run->status == EM_OK)
+            run->status = em__str_add_text(&run->text, "}\n");
         if (run->status != EM_OK)
             return cli_fail_last();
         fwrite(em__str_text(&run->text), 1, run->text.length, stdout);
     } else if (!run->values->quiet) {
-        printf("%zu of %zu tensors quantized: %.1f MB from %.1f MB, %.3f bits a weight, error %.3f %% rms\n",
-               t->quantized, t->tensors, (double)t->after * 1e-6, (double)t->before * 1e-6, t->bits_per_weight,
-               100 * t->rms_error);
+        char error[48] = "not a number";
+        if (isfinite(t->rms_error))
+            snprintf(error, sizeof error, "%.3f %% rms", 100 * t->rms_error);
+        printf("%zu of %zu tensors quantized: %.1f MB from %.1f MB, %.3f bits a weight, error %s\n", t->quantized,
+               t->tensors, (double)t->after * 1e-6, (double)t->before * 1e-6, t->bits_per_weight, error);
     }
+    fflush(stdout); /* what goes to standard error comes after it */
+    if (run->broken)
+        cli_note("%zu of %zu quantized tensors hold NaN or infinity", run->broken, t->quantized);
     return CLI_OK;
 }
 

@@ -19,7 +19,7 @@
 #define BLOCK_BYTES ((size_t)4 << 20) /* of a tensor that are taken at a time */
 #define SHARD_BYTES 5000000000u
 
-/* Sums over elements: of errors and weights squared, and the largest error. */
+/* Sums over elements: of errors and weights squared, and the largest error. What is not a number stays one. */
 typedef struct error_sums {
     double error, weight, most;
 } error_sums;
@@ -68,7 +68,8 @@ static em_status code_rows(em_scope *s, em_array *rows, const em_quantization *h
         EM__TRY(em_eval(s, wanted[i]));
     sums->error += value_of(squares);
     sums->weight += value_of(weights);
-    sums->most = fmax(sums->most, value_of(most));
+    const double largest = value_of(most);
+    sums->most = largest > sums->most || isnan(largest) ? largest : sums->most;
     return EM_OK;
 }
 
@@ -123,7 +124,7 @@ static em_status copy_item(quantize_job *job, const em__quantize_item *item)
 
 static double relative(const error_sums *sums)
 {
-    return sums->weight > 0 ? sqrt(sums->error / sums->weight) : 0;
+    return sums->weight == 0 ? 0 : sqrt(sums->error / sums->weight);
 }
 
 static em_status write_item(quantize_job *job, size_t index)
