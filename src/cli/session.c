@@ -5,6 +5,18 @@
 #include <unistd.h>
 
 #include <emily/hub.h>
+#include <emily/safetensors.h>
+
+/* Whether the list of tensors of a checkpoint can be read. */
+static bool has_header(const char *name)
+{
+    char *path = NULL;
+    em_safetensors *file = NULL;
+    bool good = em_hub_resolve(name, NULL, &path) == EM_OK && em_safetensors_open(path, NULL, &file) == EM_OK;
+    em_safetensors_close(&file);
+    em_hub_path_free(path);
+    return good;
+}
 
 /* The library's message, and a next step where it names none. */
 static int fail_model(const char *name)
@@ -14,7 +26,7 @@ static int fail_model(const char *name)
     int code = cli_fail_last();
     if (told)
         return code;
-    if (status == EM_ERROR_FORMAT || status == EM_ERROR_UNSUPPORTED)
+    if ((status == EM_ERROR_FORMAT || status == EM_ERROR_UNSUPPORTED) && has_header(name))
         cli_hint("`emily info %s --tensors` shows what is there", name);
     else if (status == EM_ERROR_NOT_FOUND && access(name, F_OK) != 0)
         cli_hint("there is no folder %s; `emily pull ORG/NAME` downloads a model", name);
