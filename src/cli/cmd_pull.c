@@ -6,6 +6,7 @@
 
 #include "cli/cli.h"
 #include "cli/progress.h"
+#include "cli/session.h"
 
 typedef struct pull_values {
     const char *revision, *cache;
@@ -48,6 +49,9 @@ static int run(const void *given, const cli_words *operands)
         .user = &progress,
     };
     em_status status = EM_OK;
+    const int code = cli_model_named(operands->data[0]);
+    if (code != CLI_OK)
+        return code;
     if (values->revision && strchr(operands->data[0], '@'))
         return cli_fail(CLI_USAGE, "pull: %s names a revision, and --revision %s another", operands->data[0],
                         values->revision);

@@ -90,8 +90,19 @@ em_model *cli_session_try(const char *name, const cli_session_values *values, in
     return model;
 }
 
+int cli_model_named(const char *name)
+{
+    if (*name)
+        return CLI_OK;
+    cli_fail(CLI_USAGE, "the name of the model is empty");
+    cli_hint("a model is a folder, or ORG/NAME; `emily pull ORG/NAME` downloads one");
+    return CLI_USAGE;
+}
+
 em_model *cli_session_open(const char *name, const cli_session_values *values, int *code)
 {
+    if ((*code = cli_model_named(name)) != CLI_OK)
+        return NULL;
     em_model *model = cli_session_try(name, values, code);
     if (*code == CLI_GO_ON)
         *code = fail_model(name);
@@ -100,6 +111,9 @@ em_model *cli_session_open(const char *name, const cli_session_values *values, i
 
 int cli_model_path(const char *name, char **path)
 {
+    const int code = cli_model_named(name);
+    if (code != CLI_OK)
+        return code;
     return em_hub_resolve(name, NULL, path) == EM_OK ? CLI_OK : fail_model(name);
 }
 

@@ -41,6 +41,9 @@ em_model *cli_session_open(const char *name, const cli_session_values *values, i
  * error. */
 em_model *cli_session_try(const char *name, const cli_session_values *values, int *code);
 
+/* That a name is not empty: CLI_OK, or an exit code after a message. */
+int cli_model_named(const char *name);
+
 /* Where a model lies: the directory or file that `name` stands for, to be freed with em_hub_path_free. CLI_OK, or an
  * exit code after a message. */
 int cli_model_path(const char *name, char **path);

@@ -325,12 +325,7 @@ bool em_model_prompt(const em_model *model, size_t index, const char **name, con
 /* A decoder's tokenizer is large, and ids need none: it is read when first wanted. */
 static em_status read_tokenizer(em_model *model)
 {
-    char *path = em__path_join(model->path, "tokenizer.json");
-    if (!path)
-        return EM_ERROR_OUT_OF_MEMORY;
-    em_status status = em_tokenizer_open(path, &model->tokenizer);
-    em__free(path);
-    return status;
+    return em_tokenizer_open(model->path, &model->tokenizer);
 }
 
 em_status em__model_tokenizer(const em_model *model, const em_tokenizer **tokenizer)
