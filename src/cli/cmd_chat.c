@@ -70,6 +70,17 @@ static void print_stats(const chatting *c)
 enum { MOST_BYTES = 256 << 20 }; /* of a file of messages */
 enum { NOT_ANSWERED = -2 };      /* not an exit code: Ctrl-C came before the first word */
 
+/* A message that is refused, say for a full context, is no fault of the command line. */
+static int fail_answer(const chatting *c, em_status status)
+{
+    const int code = cli_fail_last();
+    if (status != EM_ERROR_INVALID_ARGUMENT)
+        return code;
+    if (cli_line_person(c->line) && json_array_size(c->conversation.messages) > 1)
+        cli_hint("/new begins again");
+    return CLI_FAILURE;
+}
+
 /* Answers the conversation as it stands. Unless it is CLI_OK, nothing was added to it. */
 static int answer(chatting *c)
 {
@@ -89,7 +100,7 @@ static int answer(chatting *c)
         return NOT_ANSWERED;
     }
     if (status != EM_OK && status != EM_ERROR_CANCELLED)
-        return cli_fail_last();
+        return fail_answer(c, status);
     puts(status == EM_ERROR_CANCELLED ? " ..." : "");
     if (em_generation_finish(c->generation, 0) == EM_FINISH_CONTEXT)
         cli_note("the context is full; /new begins again, --rotate forgets the oldest instead");

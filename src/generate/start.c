@@ -39,8 +39,9 @@ static em_status check_prompts(const em_generation *g, const em_prompt *prompts,
                     "generation: prompt %zu lies in the generation's own memory; copy it", i);
         EM__FAIL_IF(g->options.overflow == EM_OVERFLOW_STOP && prompts[i].length > g->options.context,
                     EM_ERROR_INVALID_ARGUMENT,
-                    "generation: prompt %zu has %zu tokens, the context %zu; shorten it, or let the cache rotate", i,
-                    prompts[i].length, g->options.context);
+                    "generation: prompt %zu has %zu tokens, the context %zu; shorten it, or let the cache rotate "
+                    "(--rotate)",
+                    i, prompts[i].length, g->options.context);
         for (size_t k = 0; k < prompts[i].length; k++)
             EM__FAIL_IF(prompts[i].ids[k] < 0 || prompts[i].ids[k] >= vocabulary, EM_ERROR_INVALID_ARGUMENT,
                         "generation: prompt %zu: token %zu is %d, the vocabulary has %lld", i, k,
