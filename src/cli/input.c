@@ -20,6 +20,13 @@ int cli_source_open(cli_source *source, const char *command, const cli_words *op
         cli_hint("write it after MODEL, name a file with -f, or use - to read standard input");
         return CLI_USAGE;
     }
+    for (size_t i = first; texts > 1 && i < operands->length; i++)
+        if (strcmp(operands->data[i], "-") == 0) {
+            cli_fail(CLI_USAGE, "%s: texts come from standard input (-) or from the command line, not from both",
+                     command);
+            cli_hint("- stands alone; as a text, it can be a line of what is read");
+            return CLI_USAGE;
+        }
     if (!file && texts == 1 && strcmp(operands->data[first], "-") == 0)
         file = "-";
     if (file)

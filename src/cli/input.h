@@ -53,7 +53,7 @@ typedef struct cli_source {
 } cli_source;
 
 /* Texts from `file` ("-": standard input) if not NULL, from operands first .. otherwise; a single operand "-" is
- * standard input too. Usage errors are reported for `command`. */
+ * standard input too, and among several an error. Usage errors are reported for `command`. */
 int cli_source_open(cli_source *source, const char *command, const cli_words *operands, size_t first, const char *file,
                     bool null);
 void cli_source_close(cli_source *source);
