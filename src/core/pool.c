@@ -37,6 +37,7 @@
 #define PARK_NS 80000  /* then of yields, up to here */
 #define SPIN_PAUSES 64 /* between looks at the clock */
 #define MAX_THREADS 256
+#define MOST_ASKED 1024 /* a larger number is a slip; from MAX_THREADS on it is the same */
 #define CACHE_LINE 64
 
 #define GATE_OPEN ((uint64_t)1 << 31)
@@ -286,10 +287,10 @@ int em__pool_default_size(void)
 {
     const char *text = getenv("EMILY_THREADS");
     long long asked;
-    if (text && em__parse_i64(text, &asked) && asked >= 1)
+    if (text && em__parse_i64(text, &asked) && asked >= 1 && asked <= MOST_ASKED)
         return asked < MAX_THREADS ? (int)asked : MAX_THREADS;
     if (text && *text)
-        em__log(EM_LOG_WARN, "EMILY_THREADS=%s is no number of threads, and ignored; 1 and more are", text);
+        em__log(EM_LOG_WARN, "EMILY_THREADS=%s is no number of threads, and ignored; 1 to %d are", text, MOST_ASKED);
     int cpus = usable_cpus();
     return cpus < MAX_THREADS ? cpus : MAX_THREADS;
 }

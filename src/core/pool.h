@@ -30,7 +30,7 @@ void em__pool_free(em__pool *pool); /* NULL is fine; joins the workers */
 
 int em__pool_size(const em__pool *pool);
 
-/* min(CPU affinity, cgroup cpu quota rounded up), at least 1; EMILY_THREADS overrides. */
+/* min(CPU affinity, cgroup cpu quota rounded up), at least 1; EMILY_THREADS, 1 to 1024, overrides. */
 int em__pool_default_size(void);
 
 /* Runs fn for every chunk and returns when all are done. Allocates nothing. With one chunk, or one worker, runs inline

@@ -192,6 +192,13 @@ static void test_sizes(void **state)
     assert_int_equal(em__pool_size(pool), 3);
     em__pool_free(pool);
     unsetenv("EMILY_THREADS");
+    const int usual = em__pool_default_size();
+    const char *const slips[] = {"0", "1025", "99999999999999999999", "two"};
+    for (size_t i = 0; i < sizeof slips / sizeof *slips; i++) {
+        setenv("EMILY_THREADS", slips[i], 1);
+        assert_int_equal(em__pool_default_size(), usual);
+    }
+    unsetenv("EMILY_THREADS");
 }
 
 int main(void)
