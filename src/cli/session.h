@@ -23,7 +23,8 @@ typedef struct cli_session_values {
 #define CLI_COMPUTE_OPTIONS(T)                                                                                         \
     {"threads", 't', "N", "threads to compute with (all that the process may use)",                                    \
      CLI_COUNT, offsetof(T, session.threads), 1024},                                                                   \
-    {"dtype", 0, "TYPE", "f32, f64, bf16 or f16 arithmetic (f32)", CLI_TEXT, offsetof(T, session.dtype)},              \
+    {"dtype", 0, "TYPE", "f32, f64, bf16 or f16 arithmetic (f32); models that generate: f32 only",                     \
+     CLI_TEXT, offsetof(T, session.dtype)},                                                                            \
     {"device", 0, "NAME", "a device of `emily devices`, say cuda (EMILY_DEVICE, else cpu)",                            \
      CLI_TEXT, offsetof(T, session.device)},                                                                           \
     {"lane", 0, "fuse|native|eager", "how programs run (fuse)", CLI_CHOICE, offsetof(T, session.lane)},                \

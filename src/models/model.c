@@ -110,7 +110,7 @@ static size_t memory_bytes(void)
 static em_status load_decoder(em_model *model)
 {
     EM__FAIL_IF(model->dtype != EM_F32, EM_ERROR_UNSUPPORTED,
-                "model: dtype %s was asked for; this model computes in f32, with weights as they are stored",
+                "model: dtype %s was asked for; models that generate compute in f32, with weights as they are stored",
                 em_dtype_name(model->dtype));
     EM__TRY(em__checkpoint_open(model->path, &model->file));
     model->decoder = em__decoder_open(model->path, model->file, model->device, model->lane, model->profile);
