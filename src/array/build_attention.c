@@ -121,6 +121,18 @@ static bool coded_operands(em_scope *scope, em_array **in, const em_sdpa_options
     return em__scope_ok(scope, in, 1, "sdpa");
 }
 
+/* Lengths as s32. Where their dtype holds more than that they are held inside [0, Lk] first: a length of 2^32 means all
+ * keys, and would become 0. */
+static em_array *lengths_of(em_scope *scope, em_array *lengths, const em__spec *k)
+{
+    const em_dtype dtype = lengths->spec.dtype;
+    const int64_t keys = k->rank >= 2 ? k->dims[k->rank - 2] : 0;
+    if (dtype == EM_U32 || em_dtype_size(dtype) > sizeof(int32_t))
+        lengths = em_clip(scope, lengths, em_scalar(scope, dtype, 0),
+                          em_scalar(scope, dtype, (double)(keys < INT32_MAX ? keys : INT32_MAX)));
+    return em_cast(scope, lengths, EM_S32);
+}
+
 em_array *em_sdpa_with(em_scope *scope, em_array *q, em_array *k, em_array *v, const em_sdpa_options *options)
 {
     em_array *in[8] = {q, k, v};
@@ -142,7 +154,7 @@ em_array *em_sdpa_with(em_scope *scope, em_array *q, em_array *k, em_array *v, c
         return em__scope_fail(scope);
     }
     if (o.lengths)
-        in[n++] = em_cast(scope, o.lengths, EM_S32);
+        in[n++] = lengths_of(scope, o.lengths, &k->spec);
     if (coded) {
         in[n++] = em_cast(scope, o.k_scales, EM_F32);
         in[n++] = em_cast(scope, o.v_scales, EM_F32);

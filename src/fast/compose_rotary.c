@@ -94,7 +94,10 @@ em_array *em__compose_kv_update(em_scope *s, const em__fast_call *call)
     em_dims ones = ones_but(d, -1, 1), line = ones_but(d, axis, 1);
     if (r.dims[axis] == 0)
         return cache;
-    em_array *position = em_cast(s, call->in[2], EM_S64);
+    em_array *position = call->in[2];
+    if (em_array_dtype(position) == EM_U64) /* in s64 what is above 2^63 would be below 0 */
+        position = em_minimum(s, position, em_scalar(s, EM_U64, (double)most));
+    position = em_cast(s, position, EM_S64);
     position = em_clip(s, position, em_scalar(s, EM_S64, 0), em_scalar(s, EM_S64, (double)most));
     if (em_array_dims(position).rank)
         ones.dims[0] = d.dims[0];

@@ -11,6 +11,8 @@
 #include "harness/faults.h"
 #include "harness/rng.h"
 
+#define SDPA(...) (&(em_sdpa_options){.struct_size = sizeof(em_sdpa_options), __VA_ARGS__})
+
 static em_array *values(em_scope *s, em_dims d, uint64_t seed)
 {
     rng r = {seed};
@@ -84,6 +86,42 @@ static void test_decoding_by_steps(void **state)
         em_array *seen = em_less(s, em_iota(s, EM_S32, em_shape(ROOM), 0), n);
         em_array *mask = em_select(s, seen, em_scalar(s, EM_F32, 0), em_scalar(s, EM_F32, -1e9));
         expect_near(s, em_sdpa(s, rows(s, q, t, t + 1), keys, held, mask, 0, false), step, 1e-5);
+    }
+    em_scope_free(s);
+}
+
+/* Every value of a length or position is held inside what there is, in its own dtype: none wraps on the way. */
+static void test_numbers_of_64_bits(void **state)
+{
+    (void)state;
+    enum { KEYS = 6 };
+    static const struct {
+        em_dtype dtype;
+        int64_t value; /* of u64 its bits */
+        int keys;
+    } trials[] = {{EM_S64, INT64_C(1) << 32, KEYS},
+                  {EM_S64, (INT64_C(1) << 32) + 2, KEYS},
+                  {EM_S64, 3000000000, KEYS},
+                  {EM_S64, INT64_MAX, KEYS},
+                  {EM_S64, 2, 2},
+                  {EM_S64, 3 - (INT64_C(1) << 32), 0},
+                  {EM_S64, INT64_MIN, 0},
+                  {EM_U64, -1, KEYS},
+                  {EM_U64, INT64_C(1) << 32, KEYS},
+                  {EM_U64, 3, 3},
+                  {EM_U32, 3000000000, KEYS},
+                  {EM_U32, 4, 4},
+                  {EM_S32, INT32_MAX, KEYS}};
+    em_scope *s = em_scope_new(NULL);
+    em_array *x = values(s, em_shape(1, 2, KEYS, 8), 1), *row = values(s, em_shape(1, 2, 1, 8), 2);
+    for (size_t i = 0; i < sizeof trials / sizeof *trials; i++) {
+        const int keys = trials[i].keys, last = keys < KEYS ? keys : KEYS - 1;
+        em_array *n = em_constant(s, trials[i].dtype, &trials[i].value, (em_dims){0});
+        em_array *some = rows(s, x, 0, keys), *y = em_sdpa_with(s, x, x, x, SDPA(.lengths = n));
+        em_array *want = keys ? em_sdpa(s, x, some, some, NULL, 0, false) : em_mul(s, x, em_scalar(s, EM_F32, 0));
+        expect_near(s, y, want, 1e-6);
+        em_array *cache = em_kv_update(s, x, row, n);
+        expect_near(s, rows(s, cache, last, last + 1), row, 0);
     }
     em_scope_free(s);
 }
@@ -178,7 +216,6 @@ static void test_masked_rows_are_finite(void **state)
     } while (0)
 
 #define ROPE(...) (&(em_rope_options){.struct_size = sizeof(em_rope_options), __VA_ARGS__})
-#define SDPA(...) (&(em_sdpa_options){.struct_size = sizeof(em_sdpa_options), __VA_ARGS__})
 
 static void test_refused(void **state)
 {
@@ -220,6 +257,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rope_by_steps),
         cmocka_unit_test(test_decoding_by_steps),
+        cmocka_unit_test(test_numbers_of_64_bits),
         cmocka_unit_test(test_codes),
         cmocka_unit_test(test_no_sink),
         cmocka_unit_test(test_masked_rows_are_finite),

@@ -86,6 +86,22 @@ static void test_compositions(void **state)
     assert_true(cases > 40);
 }
 
+/* A position of 2^63 and more is past the end, not before the beginning. */
+static void test_position_of_64_bits(void **state)
+{
+    (void)state;
+    const float old[] = {1, 2, 3}, fresh[] = {9}, want[] = {1, 2, 9};
+    const uint64_t past = UINT64_MAX;
+    em_scope *s = em_scope_new(NULL);
+    em_array *in[] = {em_constant_f32(s, old, em_shape(3, 1)), em_constant_f32(s, fresh, em_shape(1, 1)),
+                      em_constant(s, EM_U64, &past, (em_dims){0})};
+    em__fast_call call = {EM__OP_KV_UPDATE, in, 3, NULL, NULL};
+    const float *composed = em_array_data(em__compose(s, &call));
+    assert_non_null(composed);
+    EXPECT_SAME_BITS(EM_F32, composed, want, 3);
+    em_scope_free(s);
+}
+
 static void test_primitive_has_none(void **state)
 {
     (void)state;
@@ -99,6 +115,7 @@ static void test_primitive_has_none(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_compositions), cmocka_unit_test(test_primitive_has_none)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_compositions), cmocka_unit_test(test_position_of_64_bits),
+                                       cmocka_unit_test(test_primitive_has_none)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
