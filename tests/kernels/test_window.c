@@ -202,6 +202,40 @@ static void run_scatter(const trial *t, em_dims places, const void *source)
     em_scope_free(ref);
 }
 
+/* A scatter of a window along one axis as long as `reach` makes it, padded before (0), behind (1) or around (2). */
+static em_array *reaching_scatter(em_scope *s, int axis, int side, int64_t reach, bool max, float pad)
+{
+    static const float v[] = {3, 1, -2, 5, 5, 0, -0.0f, 7, 7, 2, 4, 4, 1, -5, 9, 9, 0, NAN, 6, 6};
+    static const float sources[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20};
+    int64_t window[] = {1, 1}, low[] = {0, 0}, high[] = {0, 0};
+    window[axis] = side == 2 ? 2 * reach + 1 : reach + 1;
+    low[axis] = side == 1 ? 0 : reach;
+    high[axis] = side == 0 ? 0 : reach;
+    const em_window_options o = {.struct_size = sizeof o, .low = low, .high = high};
+    em_array *a = em_constant_f32(s, v, em_shape(4, 5)), *init = em_constant_f32(s, &pad, (em_dims){0});
+    em_array *source = em_constant_f32(s, sources, em_shape(4, 5));
+    return max ? em_window_scatter_max(s, a, source, init, window, &o)
+               : em_window_scatter_min(s, a, source, init, window, &o);
+}
+
+/* A window far longer than the array costs no more, and gives the same, as one that is longer by a few. */
+static void test_long_scatters(void **state)
+{
+    (void)state;
+    static const char *const devices[] = {"ref", "cpu"};
+    static const float pads[] = {-9, 6, 20, NAN};
+    for (int i = 0; i < 96; i++) {
+        const int axis = i / 2 % 2, side = i / 4 % 3;
+        em_scope *s = em_scope_new(em_device_find(devices[i / 12 % 2]));
+        em_array *few = reaching_scatter(s, axis, side, 7, i % 2, pads[i / 24]);
+        em_array *far = reaching_scatter(s, axis, side, INT64_C(1) << 50, i % 2, pads[i / 24]);
+        EXPECT_OK(em_eval(s, few));
+        EXPECT_OK(em_eval(s, far));
+        EXPECT_SAME_BITS(EM_F32, em_array_data(far), em_array_data(few), em_array_size(few));
+        em_scope_free(s);
+    }
+}
+
 /* Few values, so that they tie. */
 static void test_scatters(void **state)
 {
@@ -290,6 +324,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_random),        cmocka_unit_test(test_large),
                                        cmocka_unit_test(test_padding_alone), cmocka_unit_test(test_scatters),
-                                       cmocka_unit_test(test_planes),        cmocka_unit_test(test_far_padding)};
+                                       cmocka_unit_test(test_long_scatters), cmocka_unit_test(test_planes),
+                                       cmocka_unit_test(test_far_padding)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

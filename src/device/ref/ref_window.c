@@ -91,15 +91,46 @@ em_status em__ref_cumulative(em_device *device, const em__call *call)
     return EM_OK;
 }
 
+/* a / b, downwards; b above 0. */
+static int64_t floor_div(int64_t a, int64_t b)
+{
+    return a >= 0 ? a / b : -((-a - 1) / b + 1);
+}
+
+/* The part of the window at `place` that is worth a walk: [*first, + near's dims) are its elements inside `in` and
+ * `margin` more on each side, as far as it has them. A window may be far longer than the array. False: none is inside.
+ */
+static bool near_window(const em__call *call, const em__walk *place, int64_t margin, int64_t *first, em__spec *near)
+{
+    const em__spec *in = &call->in[0].spec;
+    const int rank = in->rank;
+    *near = (em__spec){.dtype = in->dtype, .rank = rank};
+    for (int d = 0; d < rank; d++) {
+        const int64_t dilation = call->n_ints > 4 * rank ? call->ints[4 * rank + d] : 1, window = call->ints[d];
+        const int64_t start = place->at[d] * call->ints[rank + d] - call->ints[2 * rank + d];
+        int64_t from = start < 0 ? -floor_div(start, dilation) : 0; /* the first at 0 or above */
+        int64_t end = floor_div(in->dims[d] - 1 - start, dilation) + 1;
+        end = end < window ? end : window;
+        if (from >= end)
+            return false;
+        from = from > margin ? from - margin : 0;
+        end = window - end > margin ? end + margin : window;
+        first[d] = from;
+        near->dims[d] = end - from;
+    }
+    return true;
+}
+
 /* Where the window's element stands in `in`, in elements from its data; false: on padding. */
-static bool window_at(const em__call *call, const em__tensor *in, const em__walk *place, const em__walk *element,
-                      int64_t *offset)
+static bool window_at(const em__call *call, const em__tensor *in, const em__walk *place, const int64_t *first,
+                      const em__walk *element, int64_t *offset)
 {
     int rank = in->spec.rank;
     *offset = 0;
     for (int d = 0; d < rank; d++) {
         int64_t dilation = call->n_ints > 4 * rank ? call->ints[4 * rank + d] : 1;
-        int64_t at = place->at[d] * call->ints[rank + d] + element->at[d] * dilation - call->ints[2 * rank + d];
+        int64_t at = place->at[d] * call->ints[rank + d] - call->ints[2 * rank + d];
+        at += (first[d] + element->at[d]) * dilation;
         if (at < 0 || at >= in->spec.dims[d])
             return false;
         *offset += at * in->strides[d];
@@ -107,29 +138,22 @@ static bool window_at(const em__call *call, const em__tensor *in, const em__walk
     return true;
 }
 
-static em__spec window_spec(const em__call *call)
-{
-    em__spec window = {.dtype = call->out.spec.dtype, .rank = call->out.spec.rank};
-    for (int d = 0; d < window.rank; d++)
-        window.dims[d] = call->ints[d];
-    return window;
-}
-
 em_status em__ref_window(em_device *device, const em__call *call)
 {
     (void)device;
     const em__tensor *in = &call->in[0];
     fold f = fold_of(call->op);
-    em__spec window = window_spec(call);
+    em__spec near;
     em__walk place = {.spec = &call->out.spec};
-    int64_t places = em__spec_size(&call->out.spec), from;
+    int64_t places = em__spec_size(&call->out.spec), first[EM_MAX_RANK], from;
     for (int64_t i = 0; i < places; i++, em__walk_next(&place)) {
         em__value acc = nothing(f, in->spec.dtype);
-        em__walk element = {.spec = &window};
-        do
-            if (window_at(call, in, &place, &element, &from))
-                step(f, in->spec.dtype, &acc, em__ref_load(in->spec.dtype, in->data, from));
-        while (em__walk_next(&element));
+        em__walk element = {.spec = &near};
+        if (near_window(call, &place, 0, first, &near))
+            do
+                if (window_at(call, in, &place, first, &element, &from))
+                    step(f, in->spec.dtype, &acc, em__ref_load(in->spec.dtype, in->data, from));
+            while (em__walk_next(&element));
         em__ref_store(call->out.spec.dtype, call->out.data, i, acc);
     }
     return EM_OK;
@@ -146,23 +170,27 @@ static bool takes_over(em__op op, em_dtype_kind kind, em__value v, em__value bes
     return max ? v.u >= best.u : v.u <= best.u;
 }
 
-/* The offset in the result of the element that wins the window at `place`; -1 when padding wins. */
-static int64_t winner(const em__call *call, const em__spec *window, const em__walk *place)
+/* The offset in the result of the element that wins the window at `place`; -1 when padding wins. Padding takes part,
+ * but of padding in a row one element does what all do: a margin of 1 leaves some wherever there is some. */
+static int64_t winner(const em__call *call, const em__walk *place)
 {
     const em__tensor *in = &call->in[0];
     em_dtype dtype = in->spec.dtype;
     em__value best = {0}, pad = em__ref_load(dtype, call->in[2].data, 0);
-    em__walk element = {.spec = window};
-    int64_t won = -1, from, to;
-    bool first = true;
+    em__spec near;
+    em__walk element = {.spec = &near};
+    int64_t first[EM_MAX_RANK], won = -1, from, to;
+    bool begun = false;
+    if (!near_window(call, place, 1, first, &near))
+        return -1;
     do {
-        bool inside = window_at(call, in, place, &element, &from);
+        bool inside = window_at(call, in, place, first, &element, &from);
         em__value v = inside ? em__ref_load(dtype, in->data, from) : pad;
-        if (first || takes_over(call->op, em_dtype_get_kind(dtype), v, best)) {
+        if (!begun || takes_over(call->op, em_dtype_get_kind(dtype), v, best)) {
             best = v;
-            won = inside && window_at(call, &call->out, place, &element, &to) ? to : -1;
+            won = inside && window_at(call, &call->out, place, first, &element, &to) ? to : -1;
         }
-        first = false;
+        begun = true;
     } while (em__walk_next(&element));
     return won;
 }
@@ -172,13 +200,12 @@ em_status em__ref_window_scatter(em_device *device, const em__call *call)
     (void)device;
     const em__tensor *source = &call->in[1], *out = &call->out;
     em_dtype dtype = out->spec.dtype;
-    em__spec window = window_spec(call);
     int64_t size = em__spec_size(&out->spec), places = em__spec_size(&source->spec);
     for (int64_t i = 0; i < size; i++)
         em__ref_move(&call->in[2], 0, out->data, i);
     em__walk place = {.spec = &source->spec};
     for (int64_t i = 0; i < places; i++, em__walk_next(&place)) {
-        int64_t to = winner(call, &window, &place);
+        int64_t to = winner(call, &place);
         if (to < 0)
             continue;
         em__value sum = em__ref_load(dtype, out->data, to);
