@@ -161,8 +161,9 @@ static em_status resolve_cached(const em__hub *hub, char **path, char **partial)
 
 em_status em_hub_resolve(const char *name, const em_hub_options *options, char **path)
 {
+    if (path)
+        *path = NULL;
     EM__FAIL_IF(!name || !name[0] || !path, EM_ERROR_INVALID_ARGUMENT, "hub_resolve: no name, or NULL argument");
-    *path = NULL;
     if (em__path_is_dir(name) || em__path_is_file(name))
         return resolve_path(name, options && options->revision ? options->revision : "main", path);
     EM__FAIL_IF(name[0] == '/' || name[0] == '.' || name[0] == '~', EM_ERROR_NOT_FOUND, "%s: no such file or directory",

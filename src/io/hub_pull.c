@@ -215,8 +215,9 @@ static em_status pull_repo(const em__hub *hub, const char *repo, char **path, bo
 
 em_status em_hub_pull(const char *name, const em_hub_options *options, char **path)
 {
+    if (path)
+        *path = NULL;
     EM__FAIL_IF(!name || !name[0] || !path, EM_ERROR_INVALID_ARGUMENT, "hub_pull: no name, or NULL argument");
-    *path = NULL;
     em__hub hub;
     bool missing = true;
     em_status status = em__hub_init(&hub, name, options);

@@ -234,8 +234,9 @@ static em_status finish(em_safetensors *file, em_status status, em_safetensors *
 
 em_status em_safetensors_open(const char *path, const em_safetensors_options *options, em_safetensors **out)
 {
+    if (out)
+        *out = NULL;
     EM__FAIL_IF(!path || !out, EM_ERROR_INVALID_ARGUMENT, "safetensors_open: NULL argument");
-    *out = NULL;
     EM__FAIL_IF(options && options->struct_size < sizeof *options, EM_ERROR_INVALID_ARGUMENT,
                 "safetensors_open: options.struct_size is %zu, expected %zu", options->struct_size, sizeof *options);
     em__map_mode mode = options && options->mode == EM_SAFETENSORS_READ ? EM__MAP_READ : EM__MAP_PAGES;
@@ -257,8 +258,9 @@ em_status em_safetensors_open(const char *path, const em_safetensors_options *op
 
 em_status em_safetensors_open_memory(const void *bytes, size_t size, em_safetensors **out)
 {
+    if (out)
+        *out = NULL;
     EM__FAIL_IF((!bytes && size) || !out, EM_ERROR_INVALID_ARGUMENT, "safetensors_open_memory: NULL argument");
-    *out = NULL;
     em_safetensors *file = em__calloc(1, sizeof *file);
     if (!file)
         return EM_ERROR_OUT_OF_MEMORY;

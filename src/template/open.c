@@ -195,7 +195,9 @@ static em_status read_all(em_chat_template *chat)
 
 em_status em_chat_template_open(const char *dir, em_chat_template **out)
 {
-    *out = NULL;
+    if (out)
+        *out = NULL;
+    EM__FAIL_IF(!dir || !out, EM_ERROR_INVALID_ARGUMENT, "em_chat_template_open: NULL argument");
     EM__FAIL_IF(!em__path_is_dir(dir), EM_ERROR_NOT_FOUND, "%s: no such directory", dir);
     em_chat_template *chat = em__calloc(1, sizeof *chat);
     if (!chat)

@@ -16,8 +16,9 @@
 em_status em_template_parse(const char *text, size_t length, const em_template_options *given, em_template **out)
 {
     em_template_options options = {0};
+    if (out)
+        *out = NULL;
     EM__FAIL_IF(!out || (!text && length > 0), EM_ERROR_INVALID_ARGUMENT, "em_template_parse: NULL argument");
-    *out = NULL;
     EM__TRY(em__options_copy(given, &options, sizeof options, "em_template_options"));
     em_template *source = em__calloc(1, sizeof *source);
     if (!source)

@@ -126,14 +126,14 @@ static em_status decode_into(em__decoding *d, const int32_t *ids, size_t count, 
 em_status em_tokenizer_decode(const em_tokenizer *tokenizer, const int32_t *ids, size_t count, bool skip_special,
                               em_text *out)
 {
+    if (out)
+        out->length = 0;
     EM__FAIL_IF(!tokenizer || !out || (!ids && count), EM_ERROR_INVALID_ARGUMENT,
                 "tokenizer: decode needs a tokenizer, ids and a text");
     em__decoding decoding;
     em_status status = em__decoding_init(&decoding, tokenizer, skip_special, SIZE_MAX);
     if (status == EM_OK)
         status = decode_into(&decoding, ids, count, true, out);
-    else
-        out->length = 0;
     em__decoding_free(&decoding);
     return status;
 }

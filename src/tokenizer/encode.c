@@ -180,11 +180,11 @@ static em_status encode(const em_tokenizer *tok, const char *text, size_t length
 em_status em_tokenizer_encode(const em_tokenizer *tokenizer, const char *text, size_t length,
                               const em_encode_options *options, em_encoding *out)
 {
+    if (out)
+        out->length = out->overflow_count = 0;
     EM__FAIL_IF(!tokenizer || !out, EM_ERROR_INVALID_ARGUMENT, "tokenizer: encode needs a tokenizer and an encoding");
     em_status status = encode(tokenizer, text, length, options, out);
-    if (status != EM_OK) {
-        out->length = 0;
-        out->overflow_count = 0;
-    }
+    if (status != EM_OK)
+        out->length = out->overflow_count = 0;
     return status;
 }

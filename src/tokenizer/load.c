@@ -213,9 +213,10 @@ done:
 em_status em_tokenizer_parse(const char *json, size_t length, em_tokenizer **tokenizer)
 {
     static atomic_uint_fast64_t serial;
+    if (tokenizer)
+        *tokenizer = NULL;
     EM__FAIL_IF(!json || !tokenizer, EM_ERROR_INVALID_ARGUMENT,
                 "tokenizer: parse needs text and a place for the result");
-    *tokenizer = NULL;
     EM__FAIL_IF(length > UINT32_MAX, EM_ERROR_FORMAT, "tokenizer.json: %zu bytes, at most 4 GiB", length);
     em_tokenizer *tok = em__calloc(1, sizeof *tok);
     if (!tok)
@@ -265,9 +266,10 @@ em_status em_tokenizer_open(const char *path, em_tokenizer **tokenizer)
     struct stat info;
     char *data = NULL, *inside = NULL;
     size_t length = 0;
+    if (tokenizer)
+        *tokenizer = NULL;
     EM__FAIL_IF(!path || !tokenizer, EM_ERROR_INVALID_ARGUMENT,
                 "tokenizer: open needs a path and a place for the result");
-    *tokenizer = NULL;
     if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
         inside = em__format("%s/tokenizer.json", path);
         if (!inside)

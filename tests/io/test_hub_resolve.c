@@ -114,7 +114,12 @@ static void test_names(void **state)
     }
     char *path;
     assert_int_equal(em_hub_resolve("", NULL, &path), EM_ERROR_INVALID_ARGUMENT);
+    path = (char *)&bad;
     assert_int_equal(em_hub_resolve(NULL, NULL, &path), EM_ERROR_INVALID_ARGUMENT);
+    assert_null(path);
+    path = (char *)&bad;
+    assert_int_equal(em_hub_pull(NULL, NULL, &path), EM_ERROR_INVALID_ARGUMENT);
+    assert_null(path);
     refuses("a/b@../x", EM_ERROR_INVALID_ARGUMENT, "revision \"../x\" can't be one");
     refuses("a b", EM_ERROR_INVALID_ARGUMENT, "expected name, org/name or org/name@revision");
 }

@@ -137,6 +137,20 @@ static void test_shards(void **state)
     assert_int_equal(chdir(cwd), 0);
 }
 
+/* Whatever stood in the result before a call that fails, NULL stands there after it. */
+static void test_nothing_given(void **state)
+{
+    (void)state;
+    int any;
+    em_safetensors *file = (em_safetensors *)&any;
+    assert_int_equal(em_safetensors_open(NULL, NULL, &file), EM_ERROR_INVALID_ARGUMENT);
+    assert_null(file);
+    file = (em_safetensors *)&any;
+    assert_int_equal(em_safetensors_open_memory(NULL, 5, &file), EM_ERROR_INVALID_ARGUMENT);
+    assert_null(file);
+    assert_int_equal(em_safetensors_open("x", NULL, NULL), EM_ERROR_INVALID_ARGUMENT);
+}
+
 static void *json_alloc(size_t size)
 {
     return em__alloc(size);
@@ -175,6 +189,7 @@ int main(void)
         cmocka_unit_test(test_without_elements),
         TEMP(test_outlives_close),
         TEMP(test_shards),
+        cmocka_unit_test(test_nothing_given),
         TEMP(test_every_allocation_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -141,6 +141,13 @@ static void statuses(void **state)
     em_template_options options = {.struct_size = 1};
     assert_int_equal(em_template_parse("x", 1, &options, &parsed), EM_ERROR_INVALID_ARGUMENT);
     assert_null(parsed);
+    parsed = (em_template *)&options;
+    assert_int_equal(em_template_parse(NULL, 5, NULL, &parsed), EM_ERROR_INVALID_ARGUMENT);
+    assert_null(parsed);
+    em_chat_template *chat = (em_chat_template *)&options;
+    assert_int_equal(em_chat_template_open(NULL, &chat), EM_ERROR_INVALID_ARGUMENT);
+    assert_null(chat);
+    assert_int_equal(em_chat_template_open("x", NULL), EM_ERROR_INVALID_ARGUMENT);
     em_template_free(NULL);
     em_template_text_free(NULL);
     em_chat_template_free(NULL);

@@ -120,12 +120,26 @@ static void refuses_bad_arguments(void **state)
     options.stride = 1;
     assert_int_equal(em_tokenizer_encode(*state, "un cafe", 7, &options, &encoding), EM_ERROR_INVALID_ARGUMENT);
     assert_int_equal(encoding.length, 0);
+    em_text text = {0};
+    assert_int_equal(em_tokenizer_encode(*state, "un", 2, NULL, &encoding), EM_OK);
+    assert_int_equal(em_tokenizer_decode(*state, encoding.ids, encoding.length, false, &text), EM_OK);
+    assert_true(encoding.length > 0 && text.length > 0);
+    assert_int_equal(em_tokenizer_decode(*state, NULL, 3, false, &text), EM_ERROR_INVALID_ARGUMENT);
+    assert_int_equal(em_tokenizer_encode(NULL, "a", 1, NULL, &encoding), EM_ERROR_INVALID_ARGUMENT);
+    assert_true(encoding.length == 0 && text.length == 0);
+    em_text_free(&text);
     em_encoding_free(&encoding);
     em_encoding_free(NULL);
     em_text_free(NULL);
     em_tokenizer_free(NULL);
     em_tokenizer *none = (em_tokenizer *)&encoding;
     assert_int_equal(em_tokenizer_open("/nonexistent/tokenizer.json", &none), EM_ERROR_NOT_FOUND);
+    assert_null(none);
+    none = (em_tokenizer *)&encoding;
+    assert_int_equal(em_tokenizer_open(NULL, &none), EM_ERROR_INVALID_ARGUMENT);
+    assert_null(none);
+    none = (em_tokenizer *)&encoding;
+    assert_int_equal(em_tokenizer_parse(NULL, 5, &none), EM_ERROR_INVALID_ARGUMENT);
     assert_null(none);
 }
 
