@@ -117,9 +117,9 @@ typedef struct em_generation_options {
  * temperature 0 when it does not sample. The rest stays. */
 EM_API em_status em_generation_recommended(const em_model *model, em_generation_options *options);
 
-/* A generation with `model`, which may be closed before it. NULL on failure, with em_last_error():
- * EM_ERROR_INVALID_ARGUMENT names the option; EM_ERROR_UNSUPPORTED for a model that does not generate. The caller frees
- * it. */
+/* A generation with `model`, which may be closed before it. NULL on failure, with em_last_error(),
+ * which calls with that NULL leave as it is: EM_ERROR_INVALID_ARGUMENT names the option; EM_ERROR_UNSUPPORTED for a
+ * model that does not generate. The caller frees it. */
 EM_API em_generation *em_generation_new(em_model *model, const em_generation_options *options);
 EM_API void em_generation_free(em_generation *generation); /* NULL is fine */
 

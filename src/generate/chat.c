@@ -21,6 +21,8 @@ static em_status answer(em_generation *g, const em_chat_options *chat)
 
 em_status em_generation_chat_with(em_generation *g, const em_chat_options *chat)
 {
+    if (!g)
+        return em__no_generation();
     EM__FAIL_IF(!chat, EM_ERROR_INVALID_ARGUMENT, "chat: the options are NULL");
     EM__TRY(em__generation_enter(g));
     return em__generation_leave(g, answer(g, chat));
@@ -51,8 +53,8 @@ static char *encode(const em_message *messages, size_t n)
 
 em_status em_generation_chat(em_generation *g, const em_message *messages, size_t n)
 {
-    if (!g) /* what made it NULL is what there is to say */
-        return em__no_model();
+    if (!g)
+        return em__no_generation();
     EM__FAIL_IF(!messages || n == 0, EM_ERROR_INVALID_ARGUMENT, "chat: there are no messages");
     for (size_t i = 0; i < n; i++) {
         EM__FAIL_IF(!messages[i].role || !messages[i].content, EM_ERROR_INVALID_ARGUMENT,

@@ -66,7 +66,8 @@ void em_generation_free(em_generation *g)
 
 em_status em_generation_set_options(em_generation *g, const em_generation_options *options)
 {
-    EM__FAIL_IF(!g, EM_ERROR_INVALID_ARGUMENT, "generation: it is NULL");
+    if (!g)
+        return em__no_generation();
     for (size_t i = 0; i < g->n_sequences; i++)
         EM__FAIL_IF(g->busy || g->sequences[i].finish == EM_FINISH_NONE, EM_ERROR_INVALID_ARGUMENT,
                     "generation: answer %zu is being written; set options between answers", i);
@@ -74,9 +75,15 @@ em_status em_generation_set_options(em_generation *g, const em_generation_option
     return em__generation_take_options(g, options, false);
 }
 
+em_status em__no_generation(void)
+{
+    return em_last_status() != EM_OK ? em_last_status() : em__fail(EM_ERROR_INVALID_ARGUMENT, "the generation is NULL");
+}
+
 em_status em__generation_enter(em_generation *g)
 {
-    EM__FAIL_IF(!g, EM_ERROR_INVALID_ARGUMENT, "generation: it is NULL");
+    if (!g)
+        return em__no_generation();
     EM__FAIL_IF(g->busy, EM_ERROR_INVALID_ARGUMENT, "generation: on_token began another call");
     atomic_store(&g->cancel, false);
     g->busy = true;
@@ -120,6 +127,8 @@ em_status em__generation_answer(em_generation *g, const char *text, size_t lengt
 
 em_status em_generate(em_generation *g, const char *text)
 {
+    if (!g)
+        return em__no_generation();
     EM__FAIL_IF(!text, EM_ERROR_INVALID_ARGUMENT, "generation: the text is NULL");
     EM__TRY(em__generation_enter(g));
     return em__generation_leave(g, em__generation_answer(g, text, strlen(text), false));
@@ -186,7 +195,9 @@ const float *em_generation_logits(const em_generation *g, size_t index)
 
 em_status em_generation_get_stats(const em_generation *g, em_generation_stats *stats)
 {
-    EM__FAIL_IF(!g || !stats, EM_ERROR_INVALID_ARGUMENT, "generation: NULL argument");
+    if (!g)
+        return em__no_generation();
+    EM__FAIL_IF(!stats, EM_ERROR_INVALID_ARGUMENT, "generation: stats is NULL");
     em_generation_stats made = g->stats;
     made.cache_bytes = em__cache_bytes(&g->cache);
     made.cache_dtype = g->cache.dtype;

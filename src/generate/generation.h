@@ -62,6 +62,9 @@ void em__generation_free_options(em_generation *g);
 /* start.c: as em_generation_start, but a cancel that came before is not forgotten. */
 em_status em__generation_begin(em_generation *g, const em_prompt *prompts, size_t n);
 
+/* generation.c: for a NULL generation: the error that made it NULL stays, or one is set. Returns its status. */
+em_status em__no_generation(void);
+
 /* generation.c: refuses a call inside another; otherwise forgets an old cancel. End with em__generation_leave. */
 em_status em__generation_enter(em_generation *g);
 em_status em__generation_leave(em_generation *g, em_status status);

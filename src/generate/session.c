@@ -108,7 +108,9 @@ static em_status pack(const em_generation *g, packing *p)
 
 em_status em_generation_save(const em_generation *g, const char *path)
 {
-    EM__FAIL_IF(!g || !path, EM_ERROR_INVALID_ARGUMENT, "session: NULL argument");
+    if (!g)
+        return em__no_generation();
+    EM__FAIL_IF(!path, EM_ERROR_INVALID_ARGUMENT, "session: the path is NULL");
     EM__FAIL_IF(g->n_sequences == 0 || g->sequences[0].row != 0, EM_ERROR_INVALID_ARGUMENT,
                 "session: there is nothing to save");
     EM__FAIL_IF(g->rotated, EM_ERROR_UNSUPPORTED, "session: a cache that has rotated can't be saved");
@@ -215,7 +217,9 @@ static em_status read_session(em_generation *g, const em_safetensors *file, cons
 em_status em_generation_load(em_generation *g, const char *path)
 {
     em_safetensors *file;
-    EM__FAIL_IF(!g || !path, EM_ERROR_INVALID_ARGUMENT, "session: NULL argument");
+    if (!g)
+        return em__no_generation();
+    EM__FAIL_IF(!path, EM_ERROR_INVALID_ARGUMENT, "session: the path is NULL");
     const em_safetensors_options options = {.struct_size = sizeof options, .mode = EM_SAFETENSORS_READ};
     EM__TRY(em_safetensors_open(path, &options, &file));
     em_status status = read_session(g, file, path);

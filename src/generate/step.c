@@ -150,7 +150,9 @@ em_status em_generation_step(em_generation *g, bool *going)
 {
     if (going)
         *going = false;
-    EM__FAIL_IF(!g || !going, EM_ERROR_INVALID_ARGUMENT, "generation: NULL argument");
+    if (!g)
+        return em__no_generation();
+    EM__FAIL_IF(!going, EM_ERROR_INVALID_ARGUMENT, "generation: going is NULL");
     EM__FAIL_IF(g->n_sequences == 0, EM_ERROR_INVALID_ARGUMENT, "generation: nothing was started");
     if (going_on(g) == 0)
         return EM_OK;

@@ -483,6 +483,35 @@ static void test_bad_options(void **state)
     em_model_close(&model);
 }
 
+/* Why a generation could not be made is still known after calls on the NULL that came of it. */
+static void test_first_error_stays(void **state)
+{
+    enum { CALLS = 10 };
+    em_model *model = open_model("qwen3");
+    const em_generation_options options = {.struct_size = sizeof options, .top_p = 2};
+    const em_message message = {"user", "x"};
+    const em_prompt ids = {prompt, LENGTH};
+    em_generation_stats stats = {.struct_size = sizeof stats};
+    bool going = true;
+    (void)state;
+    em_generation *g = em_generation_new(model, &options);
+    assert_null(g);
+    const em_status made[CALLS] = {em_generate(g, "x"),
+                                   em_generate(g, NULL),
+                                   em_generate_ids(g, prompt, LENGTH),
+                                   em_generation_start(g, &ids, 1),
+                                   em_generation_step(g, &going),
+                                   em_generation_save(g, "x"),
+                                   em_generation_load(g, "x"),
+                                   em_generation_chat(g, &message, 1),
+                                   em_generation_set_options(g, &options),
+                                   em_generation_get_stats(g, &stats)};
+    for (int i = 0; i < CALLS; i++)
+        EXPECT_ERROR(made[i], EM_ERROR_INVALID_ARGUMENT, "top_p is 2");
+    assert_false(going);
+    em_model_close(&model);
+}
+
 static void test_nothing(void **state)
 {
     em_model *model = open_model("qwen3");
@@ -504,14 +533,23 @@ static void test_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_limits),       cmocka_unit_test(test_stop_ids),
-        cmocka_unit_test(test_reuse),        cmocka_unit_test(test_batches),
-        cmocka_unit_test(test_seeds),        cmocka_unit_test(test_speculation),
-        cmocka_unit_test(test_rotation),     cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_turns),        cmocka_unit_test(test_cancel_from_elsewhere),
-        cmocka_unit_test(test_bad_options),  cmocka_unit_test(test_nothing),
-        cmocka_unit_test(test_sessions),     cmocka_unit_test(test_cache_dtypes),
-        cmocka_unit_test(test_ownership),    cmocka_unit_test(test_logits),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_stop_ids),
+        cmocka_unit_test(test_reuse),
+        cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_seeds),
+        cmocka_unit_test(test_speculation),
+        cmocka_unit_test(test_rotation),
+        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_turns),
+        cmocka_unit_test(test_cancel_from_elsewhere),
+        cmocka_unit_test(test_bad_options),
+        cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_first_error_stays),
+        cmocka_unit_test(test_sessions),
+        cmocka_unit_test(test_cache_dtypes),
+        cmocka_unit_test(test_ownership),
+        cmocka_unit_test(test_logits),
         cmocka_unit_test(test_long_prompts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
