@@ -1,19 +1,37 @@
 /* The options of a generation: checked once, so that no step can fail on them. */
+#include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/number.h"
 #include "core/options.h"
 #include "device/memory.h"
 #include "generate/generation.h"
 
 enum { MAX_SEQUENCES = 1024, DEFAULT_CHUNK = 512, DEVICE_CHUNK = 2048, MAX_CHUNK = 4096 };
 
+/* Digits enough that a value past a limit never reads as the limit: integers in full, others so that they read back. */
+static const char *digits(double value, char *out)
+{
+    const bool single = !(fabs(value) > FLT_MAX) && (double)(float)value == value;
+    if (fabs(value) < 1e15 && value == floor(value))
+        snprintf(out, EM__NUMBER_SIZE, "%.0f", value);
+    else if (single)
+        em__print_f32(out, (float)value);
+    else
+        em__print_f64(out, value);
+    return out;
+}
+
 static em_status check_range(const char *name, double value, double least, double most)
 {
+    char is[EM__NUMBER_SIZE], from[EM__NUMBER_SIZE], to[EM__NUMBER_SIZE];
     EM__FAIL_IF(!(value >= least && value <= most), EM_ERROR_INVALID_ARGUMENT,
-                "generation: %s is %g, expected %g to %g", name, value, least, most);
+                "generation: %s is %s, expected %s to %s", name, digits(value, is), digits(least, from),
+                digits(most, to));
     return EM_OK;
 }
 

@@ -11,8 +11,11 @@ static em_status places_of(const em__apply *apply, int d, bool dilated, int64_t 
     int rank = in->rank;
     int64_t window = apply->ints[d], stride = apply->ints[rank + d], low = apply->ints[2 * rank + d];
     int64_t high = apply->ints[3 * rank + d], dilation = dilated ? apply->ints[4 * rank + d] : 1, span, padded;
-    if (window < 1 || stride < 1 || dilation < 1 || window > MOST || stride > MOST)
+    if (window < 1 || stride < 1 || dilation < 1)
         return em__infer_fail(apply, "axis %d: window %lld, stride %lld, dilation %lld must be positive", d,
+                              (long long)window, (long long)stride, (long long)dilation);
+    if (window > MOST || stride > MOST || dilation > MOST)
+        return em__infer_fail(apply, "axis %d: window %lld, stride %lld, dilation %lld: too large, at most 2^60", d,
                               (long long)window, (long long)stride, (long long)dilation);
     if (low < -MOST || low > MOST || high < -MOST || high > MOST ||
         __builtin_mul_overflow(window - 1, dilation, &span) || span > MOST ||

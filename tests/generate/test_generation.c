@@ -1,4 +1,5 @@
 /* What a generation promises: its ends, its cache, its batches, its cancelling; on recorded checkpoints. */
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -454,6 +455,10 @@ static void test_bad_options(void **state)
     } bad[] = {
         {{.temperature = -1}, "temperature is -1"},
         {{.top_p = 1.5f}, "top_p is 1.5"},
+        {{.top_p = 1.0000001f}, "top_p is 1.0000001, expected 0 to 1"},
+        {{.temperature = 1000001}, "temperature is 1000001, expected 0 to 1000000"},
+        {{.context = 1073741825}, "context is 1073741825, expected 1 to 1073741824"},
+        {{.presence_penalty = -INFINITY}, "presence_penalty is -inf, expected -1000000 to 1000000"},
         {{.top_logprobs = 65}, "top_logprobs is 65"},
         {{.speculate = 4, .temperature = 1}, "speculate needs temperature 0"},
         {{.logit_bias = &bias, .n_logit_bias = 1}, "token 1048576"},

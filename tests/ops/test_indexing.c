@@ -36,13 +36,17 @@ static void test_refuses_windows(void **state)
     const em_window_options no_stride = {.struct_size = sizeof no_stride, .strides = zero};
     const em_window_options no_dilation = {.struct_size = sizeof no_stride, .dilations = zero};
     const em_window_options dilated = {.struct_size = sizeof no_stride, .dilations = two};
+    const em_window_options long_steps = {.struct_size = sizeof no_stride, .strides = huge};
+    const em_window_options far_apart = {.struct_size = sizeof no_stride, .dilations = huge};
     const em_window_options far = {.struct_size = sizeof no_stride, .low = huge};
     REFUSES(em_window_sum(s, m, zero, NULL), "must be positive");
     REFUSES(em_window_max(s, m, ones, &no_stride), "must be positive");
     REFUSES(em_window_min(s, m, ones, &no_dilation), "must be positive");
     REFUSES(em_window_sum(s, m, wide, NULL), "does not fit");
-    REFUSES(em_window_sum(s, m, huge, NULL), "positive");
+    REFUSES(em_window_sum(s, m, huge, NULL), "too large");
     REFUSES(em_window_sum(s, m, ones, &far), "too large");
+    REFUSES(em_window_sum(s, m, ones, &long_steps), "too large");
+    REFUSES(em_window_sum(s, m, ones, &far_apart), "too large");
     REFUSES(em_window_sum(s, m, NULL, NULL), "NULL");
     REFUSES(em_window_scatter_max(s, m, m, em_scalar(s, EM_F32, 0), two, &dilated), "dilated");
     REFUSES(em_window_scatter_max(s, m, m, em_scalar(s, EM_F32, 0), two, NULL), "source must be");
