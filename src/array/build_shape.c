@@ -140,7 +140,6 @@ em_array *em_pad(em_scope *scope, em_array *a, em_array *value, const int64_t *l
         ints[rank + i] = high[i];
         ints[2 * rank + i] = interior ? interior[i] : 0;
     }
-    in[1] = em_cast(scope, value, a->spec.dtype);
     return em__build(scope, &(em__build_args){.op = EM__OP_PAD, .in = in, .n_in = 2, .ints = ints, .n_ints = 3 * rank});
 }
 

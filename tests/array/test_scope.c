@@ -138,6 +138,7 @@ static void test_hostile_lists(void **state)
     REFUSED("do not fit", em_pad(s, x, scalar, zero, zero, large));
     REFUSED("do not fit", em_pad(s, x, scalar, zero, zero, minus));
     REFUSED("scalar", em_pad(s, x, x, zero, zero, NULL));
+    REFUSED("operand's dtype", em_pad(s, em_cast(s, x, EM_S32), scalar, zero, zero, NULL));
     REFUSED("at NULL", em_concatenate(s, NULL, 2, 0));
     REFUSED("operand 0 is NULL", em_concatenate(s, pair, 2, 0));
     REFUSED("0 arrays", em_concatenate(s, pair, 0, 0));
