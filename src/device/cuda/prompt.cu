@@ -229,17 +229,6 @@ size_t read_attention(em__call *const *calls, size_t n, attention *a)
     return 0;
 }
 
-/* Runs the n calls one by one: where an operand lies as no kernel here can read it. */
-em_status run_apart(em_device *device, const em__call *first, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        em__plan plan;
-        EM__TRY(device->vtable->prepare(device, first->merged[i], &plan));
-        EM__TRY(plan.kernel(device, first->merged[i]));
-    }
-    return EM_OK;
-}
-
 bool is_aligned(const void *a, const void *b, const void *c)
 {
     return (((uintptr_t)a | (uintptr_t)b | (uintptr_t)c) & 15) == 0;
@@ -336,7 +325,7 @@ em_status run_attention(em_device *device, const em__call *call)
     const em_prompt_heads heads = heads_of(&a);
     if (!is_aligned(a.norm->in[0].data, em__gain_of(a.norm), heads.keys) ||
         !is_aligned(heads.values, heads.q_gain, heads.k_gain))
-        return run_apart(device, call, n);
+        return em__cuda_run_apart(device, call);
     em__matmul_heads ends;
     const em__matmul projection = projection_of(&a, &ends);
     const bool at_once = projects(cuda, &projection);
@@ -426,7 +415,7 @@ em_status run_gates(em_device *device, const em__call *call)
     const size_t n = read_gates(call->merged, MOST, &g);
     EM__FAIL_IF(n == 0, EM_ERROR_INTERNAL, "%s: a merged layer is not what it was", cuda->name);
     if (!is_aligned(g.norm->in[0].data, em__gain_of(g.norm), NULL))
-        return run_apart(device, call, n);
+        return em__cuda_run_apart(device, call);
     EM__TRY(round_norm(cuda, g.norm, {}));
     int64_t step;
     EM__TRY(multiply_gates(cuda, &g, &step));

@@ -253,8 +253,7 @@ static em_status run(em_device *device, const em__call *call)
     bool read = begin(cuda, call, &a);
     for (size_t i = 0; read && call->merged[i]; i += CALLS)
         read = read_layer(call->merged + i, i ? a.out : a.x, &a);
-    EM__FAIL_IF(!read, EM_ERROR_INTERNAL, "%s: an encoder's layers are not what they were", cuda->name);
-    return em__stack_run(cuda, &a);
+    return read ? em__stack_run(cuda, &a) : em__cuda_run_apart(device, call);
 }
 
 size_t em__stack_merge(em__cuda *cuda, const em__merge_call *calls, size_t n, em__kernel_fn *kernel)

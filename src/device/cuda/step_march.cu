@@ -81,7 +81,8 @@ static em_status run_march(em_device *device, const em__call *call)
     march.desk = cuda->desk;
     for (size_t i = 0, taken; i < n; i += taken) {
         taken = add_stretch(cuda, &march, call->merged + i, n - i);
-        EM__FAIL_IF(!taken, EM_ERROR_INTERNAL, "%s: a merged step is not what it was", cuda->name);
+        if (!taken)
+            return em__cuda_run_apart(device, call);
     }
     return em__march_run(cuda, &march);
 }

@@ -7,7 +7,9 @@
 
 #include "harness/expect.h"
 
-enum { INPUTS = 7, OUTPUTS = 3, WATCHED = 2, MOST_BATCH = 4, MOST_HEAD = 256 };
+/* Inputs: keys and values of all layers, then these. Outputs: those keys and values, the result, what is watched. */
+enum { X, POSITIONS, SLOTS, LENGTHS, PERIODS, OTHERS };
+enum { MOST_LAYERS = 5, MOST_INPUTS = 2 * MOST_LAYERS + OTHERS, WATCHED = 2, MOST_BATCH = 4, MOST_HEAD = 256 };
 
 /* A matrix [n, k] as models have it. */
 typedef struct matrix {
@@ -79,10 +81,29 @@ static void make_layer(const maker *m, layer *l)
     }
 }
 
-/* Keys, values, x, positions, slots, lengths, periods. */
+static int caches_of(const layer_shape *as)
+{
+    assert_true(as->layers <= MOST_LAYERS);
+    return 2 * (as->layers ? as->layers : 1);
+}
+
+static em_array *make_x(const maker *m)
+{
+    const layer_shape *as = m->layer->as;
+    const em_dims dims = em_shape(as->batch, as->tokens, as->width);
+    if (!as->apart)
+        return filled(m, dims, 0, 1);
+    const int64_t n = (int64_t)as->batch * as->tokens * as->width;
+    const int64_t start = 1, stop = n + 1;
+    em_array *more = filled(m, em_shape(n + 1), 0, 1);
+    EXPECT_OK(em_eval(m->scope, more));
+    return em_reshape(m->scope, em_slice(m->scope, more, &start, &stop, NULL), dims);
+}
+
 static void make_inputs(const maker *m, em_array **in)
 {
     const layer_shape *as = m->layer->as;
+    const int caches = caches_of(as);
     int32_t places[MOST_BATCH], lengths[MOST_BATCH];
     float periods[MOST_HEAD / 2];
     assert_true(as->batch <= MOST_BATCH && as->head <= MOST_HEAD);
@@ -92,14 +113,15 @@ static void make_inputs(const maker *m, em_array **in)
         places[i] = as->place;
         lengths[i] = as->place + as->tokens;
     }
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < caches; i++)
         in[i] =
             em_cast(m->scope, filled(m, em_shape(as->batch, as->kv_heads, as->capacity, as->head), 0, 1), as->cache);
-    in[2] = filled(m, em_shape(as->batch, as->tokens, as->width), 0, 1);
-    in[3] = in[4] = em_constant(m->scope, EM_S32, places, em_shape(as->batch));
-    in[5] = em_constant(m->scope, EM_S32, lengths, em_shape(as->batch));
-    in[6] = em_constant_f32(m->scope, periods, em_shape(as->head / 2));
-    for (int i = 0; i < INPUTS; i++)
+    in += caches;
+    in[X] = make_x(m);
+    in[POSITIONS] = in[SLOTS] = em_constant(m->scope, EM_S32, places, em_shape(as->batch));
+    in[LENGTHS] = em_constant(m->scope, EM_S32, lengths, em_shape(as->batch));
+    in[PERIODS] = em_constant_f32(m->scope, periods, em_shape(as->head / 2));
+    for (int i = -caches; i < OTHERS; i++)
         EXPECT_OK(em_eval(m->scope, in[i]));
 }
 
@@ -108,44 +130,55 @@ static em_array *product(em_scope *s, em_array *x, const layer *l, const matrix 
     return m->weight ? em_linear(s, x, m->weight, NULL) : em_quantized_matmul(s, x, &m->codes, &l->how, true);
 }
 
+/* `in` begins with x. */
 static em_array *heads(em_scope *s, em_array *x, const layer *l, em_array *norm, bool turned, em_array *const *in)
 {
     x = em_reshape(s, x, em_shape(l->as->batch, l->as->tokens, -1, l->as->head));
     if (norm)
         x = em_rms_norm(s, x, norm, 1e-6);
     if (turned) {
-        em_rope_options turn = {.struct_size = sizeof turn, .dims = l->as->head, .freqs = in[6], .axis = 1};
-        x = em_rope(s, x, in[3], &turn);
+        em_rope_options turn = {.struct_size = sizeof turn, .dims = l->as->head, .freqs = in[PERIODS], .axis = 1};
+        x = em_rope(s, x, in[POSITIONS], &turn);
     }
     return em_transpose(s, x, EM_AXES(0, 2, 1, 3));
 }
 
-/* Outputs: keys, values, the result, and what is watched. */
-static em_status trace(em_scope *s, em_array *const *in, em_array **out, void *user)
+/* One layer: its caches are updated in place. `in` begins with x; watched: the results of both norms. */
+static em_array *trace_layer(em_scope *s, em_array *x, const layer *l, em_array **keys, em_array **values,
+                             em_array *const *in, em_array **watched)
 {
-    const layer *l = user;
     const layer_shape *as = l->as;
-    em_array *x = in[2], *h = em_rms_norm(s, x, l->norms[0], 1e-6), *first = h;
+    em_array *h = watched[0] = em_rms_norm(s, x, l->norms[0], 1e-6);
     em_array *q = heads(s, product(s, h, l, &l->q), l, l->q_norm, as->turned, in);
     em_array *k = heads(s, product(s, h, l, &l->k), l, l->k_norm, as->turned, in);
-    out[0] = em_kv_update(s, in[0], k, in[4]);
-    out[1] = em_kv_update(s, in[1], heads(s, product(s, h, l, &l->v), l, NULL, false, in), in[4]);
+    *keys = em_kv_update(s, *keys, k, in[SLOTS]);
+    *values = em_kv_update(s, *values, heads(s, product(s, h, l, &l->v), l, NULL, false, in), in[SLOTS]);
     em_sdpa_options seen = {.struct_size = sizeof seen,
-                            .lengths = in[5],
+                            .lengths = in[LENGTHS],
                             .scale = 1 / sqrt(as->head),
                             .causal = true,
                             .window = as->window};
-    em_array *mixed = em_transpose(s, em_sdpa_with(s, q, out[0], out[1], &seen), EM_AXES(0, 2, 1, 3));
+    em_array *mixed = em_transpose(s, em_sdpa_with(s, q, *keys, *values, &seen), EM_AXES(0, 2, 1, 3));
     mixed = em_reshape(s, mixed, em_shape(as->batch, as->tokens, -1));
     x = em_add(s, x, product(s, mixed, l, &l->o));
-    h = em_rms_norm(s, x, l->norms[1], 1e-6);
-    if (l->way->watched) {
-        out[OUTPUTS] = first;
-        out[OUTPUTS + 1] = h;
-    }
+    h = watched[1] = em_rms_norm(s, x, l->norms[1], 1e-6);
     h = em_mul(s, em_silu(s, product(s, h, l, &l->gate)), product(s, h, l, &l->up));
-    x = em_add(s, x, product(s, h, l, &l->down));
-    out[2] = as->outputs ? product(s, em_rms_norm(s, x, l->norms[2], 1e-6), l, &l->head) : x;
+    return em_add(s, x, product(s, h, l, &l->down));
+}
+
+static em_status trace(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    const layer *l = user;
+    const int caches = caches_of(l->as), layers = caches / 2;
+    em_array *x = in[caches + X], *watched[WATCHED] = {0};
+    for (int i = 0; i < layers; i++) {
+        out[i] = in[i];
+        out[layers + i] = in[layers + i];
+        x = trace_layer(s, x, l, &out[i], &out[layers + i], in + caches, watched);
+    }
+    out[caches] = l->as->outputs ? product(s, em_rms_norm(s, x, l->norms[2], 1e-6), l, &l->head) : x;
+    for (int i = 0; i < WATCHED && l->way->watched; i++)
+        out[caches + 1 + i] = watched[i];
     return em_scope_status(s);
 }
 
@@ -164,29 +197,37 @@ static size_t keep(em_device *device, em_array *result, float *to)
 static em_program *compile(em_device *device, layer *l)
 {
     const layer_shape *as = l->as;
-    const em_spec cache = {as->cache, em_shape(as->batch, as->kv_heads, as->capacity, as->head)},
-                  each = {EM_S32, em_shape(as->batch)}, x = {EM_F32, em_shape(as->batch, as->tokens, as->width)},
-                  specs[INPUTS] = {cache, cache, x, each, each, each, {EM_F32, em_shape(as->head / 2)}};
+    const int caches = caches_of(as);
+    const em_spec each = {EM_S32, em_shape(as->batch)};
+    em_spec specs[MOST_INPUTS];
+    for (int i = 0; i < caches; i++)
+        specs[i] = (em_spec){as->cache, em_shape(as->batch, as->kv_heads, as->capacity, as->head)};
+    for (int i = POSITIONS; i <= LENGTHS; i++)
+        specs[caches + i] = each;
+    specs[caches + X] = (em_spec){EM_F32, em_shape(as->batch, as->tokens, as->width)};
+    specs[caches + PERIODS] = (em_spec){EM_F32, em_shape(as->head / 2)};
     const em_compile_options options = {.struct_size = sizeof options,
                                         .lane = l->way->lane,
                                         .device = device,
-                                        .donated = 2,
+                                        .donated = (size_t)caches,
                                         .half_products = l->way->half_products};
-    em_program *program = em_compile(trace, l, specs, INPUTS, OUTPUTS + (l->way->watched ? WATCHED : 0), &options);
+    em_program *program = em_compile(trace, l, specs, (size_t)caches + OTHERS,
+                                     (size_t)caches + 1 + (l->way->watched ? WATCHED : 0), &options);
     assert_non_null(program);
     return program;
 }
 
-/* Runs the layer twice; its results, in room for those of both runs, one list behind the other. */
+/* Runs the layers twice; its results, in room for those of both runs, one list behind the other. */
 static void run(em_device *device, layer *l, em_array *const *inputs, float *results, size_t n)
 {
-    em_array *outputs[OUTPUTS + WATCHED] = {0};
+    const int kept = caches_of(l->as) + 1;
+    em_array *outputs[2 * MOST_LAYERS + 1 + WATCHED] = {0};
     em_program *program = compile(device, l);
     for (int turn = 0; turn < 2; turn++) {
         size_t used = 0;
         EXPECT_OK(em_run(program, inputs, outputs));
-        for (int i = 0; i < OUTPUTS + WATCHED; i++) {
-            if (i < OUTPUTS)
+        for (int i = 0; i < kept + WATCHED; i++) {
+            if (i < kept)
                 used += keep(device, outputs[i], results + (size_t)turn * n + used);
             em_array_release(&outputs[i]);
         }
@@ -209,7 +250,7 @@ static double error_of(const float *want, const float *got, size_t n)
 layer_errors layer_compare(em_device *device, rng *random, const layer_shape *as, const layer_way *want,
                            const layer_way *got)
 {
-    const size_t cached = (size_t)(as->batch * as->kv_heads * as->capacity * as->head),
+    const size_t cached = (size_t)(caches_of(as) / 2 * as->batch * as->kv_heads * as->capacity * as->head),
                  made = (size_t)(as->batch * as->tokens * (as->outputs ? as->outputs : as->width)),
                  n = 2 * cached + made;
     float *one = malloc(2 * n * sizeof *one), *other = malloc(2 * n * sizeof *other);
@@ -217,7 +258,7 @@ layer_errors layer_compare(em_device *device, rng *random, const layer_shape *as
     assert_true(one && other && s);
     layer l = {.as = as, .how = {sizeof l.how, .mode = EM_QUANT_AFFINE, .group = as->group, .bits = 4}};
     const maker m = {s, random, &l};
-    em_array *inputs[INPUTS];
+    em_array *inputs[MOST_INPUTS];
     make_layer(&m, &l);
     make_inputs(&m, inputs);
     l.way = want;

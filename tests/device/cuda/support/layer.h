@@ -1,6 +1,6 @@
 /*
- * A layer of a decoder as a program: random weights, caches that hold something already. It is run in two ways, each
- * twice with the same bits, and the results are compared.
+ * Layers of a decoder as a program: random weights, the same in all, caches that hold something already. It is run in
+ * two ways, each twice with the same bits, and the results are compared.
  */
 #ifndef EM_TESTS_CUDA_LAYER_H
 #define EM_TESTS_CUDA_LAYER_H
@@ -15,6 +15,8 @@ typedef struct layer_shape {
     em_dtype weights, cache;
     int group;   /* not 0: weights are codes of 4 bits in groups of so many */
     int outputs; /* not 0: a norm and a product of so many results stand behind it */
+    int layers;  /* 0: one */
+    bool apart;  /* x begins 4 bytes behind an aligned place, as a view may */
 } layer_shape;
 
 /* How it is compiled. */
