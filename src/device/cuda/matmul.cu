@@ -3,6 +3,7 @@
 
 #include "device/cuda/early.h"
 #include "device/cuda/finish.h"
+#include "device/cuda/matmul_codes.cuh"
 #include "device/cuda/matmul_turns.cuh"
 #include "device/cuda/tensor_map.cuh"
 
@@ -13,7 +14,8 @@ typedef struct tile {
     int rows, columns, resident, threads, stage_bytes, sum_bytes;
     /* nanoseconds, as measured on an H200: of a step of depth; of beginning and end, alone and of a divided depth */
     int step, ends, ends_divided;
-    bool turns; /* matmul_turns.cuh */
+    bool turns;                         /* matmul_turns.cuh */
+    int slots, slot_bytes, scale_bytes; /* of codes, matmul_codes.cuh: bytes of all, and of one of scales. Else 0 */
 } tile;
 
 template <int WARPGROUPS, int COLUMNS, int RESIDENT> static tile tile_of(int step, int ends, int ends_divided)
@@ -57,12 +59,42 @@ template <int COLUMNS, bool HEADS> static tile tile_of_turns(int step, int ends)
     return t;
 }
 
+/* Of weights of codes. */
+template <int WARPGROUPS, int COLUMNS, int RESIDENT, int MAKERS>
+static tile tile_of_codes(int step, int ends, int ends_divided)
+{
+    typedef code_shape<WARPGROUPS, COLUMNS, RESIDENT, MAKERS> S;
+    tile t = {{codes_kernel<S, 0>, NULL},
+              {NULL, NULL},
+              S::ROWS,
+              S::COLUMNS,
+              RESIDENT,
+              S::THREADS,
+              S::STAGE_BYTES,
+              S::SUM_BYTES,
+              step,
+              ends,
+              ends_divided,
+              false,
+              S::SLOTS,
+              S::SLOTS * S::CODE_BYTES,
+              2 * S::SCALE_BYTES};
+    if constexpr (COLUMNS == 128) {
+        t.heads[0] = codes_kernel<S, 64>;
+        t.heads[1] = codes_kernel<S, 128>;
+    }
+    return t;
+}
+
 static const tile tiles[] = {
-    tile_of_turns<192, false>(450, 4500),      tile_of_turns<128, true>(310, 4500),
-    tile_of<1, 32, 2>(180, 1700, 2520),        tile_of<1, 64, 2>(220, 1850, 3140),
-    tile_of_heads<1, 128, 2>(260, 2340, 5070), tile_of<2, 64, 2>(295, 1950, 3990),
-    tile_of<2, 96, 2>(325, 3510, 5320),        tile_of_heads<2, 128, 2>(380, 3230, 5950),
-    tile_of<2, 192, 1>(500, 2750, 7310),       tile_of_heads<2, 256, 1>(640, 5270, 8970),
+    tile_of_turns<192, false>(450, 4500),         tile_of_turns<128, true>(310, 4500),
+    tile_of<1, 32, 2>(180, 1700, 2520),           tile_of<1, 64, 2>(220, 1850, 3140),
+    tile_of_heads<1, 128, 2>(260, 2340, 5070),    tile_of<2, 64, 2>(295, 1950, 3990),
+    tile_of<2, 96, 2>(325, 3510, 5320),           tile_of_heads<2, 128, 2>(380, 3230, 5950),
+    tile_of<2, 192, 1>(500, 2750, 7310),          tile_of_heads<2, 256, 1>(640, 5270, 8970),
+    tile_of_codes<1, 64, 2, 2>(250, 1500, 3500),  tile_of_codes<1, 128, 1, 2>(440, 1000, 4000),
+    tile_of_codes<2, 64, 2, 1>(340, 2500, 4000),  tile_of_codes<2, 128, 1, 2>(550, 2500, 5000),
+    tile_of_codes<2, 192, 1, 1>(810, 3000, 6500),
 };
 
 /* How a job is divided. */
@@ -135,7 +167,16 @@ static kernel_fn kernel_of(const em__matmul *job, const tile *t)
     if (t->turns && !job->heads &&
         (!job->pair || job->out_dtype != job->dtype || job->matrix[0].n % 4 || !is_gate(job->activation)))
         return NULL;
+    if ((job->shift != 0) != (t->slots != 0))
+        return NULL;
     return job->heads ? t->heads[job->heads->size == 128] : t->kernel[job->dtype == EM_F16];
+}
+
+/* Whether blocks may divide the depth: each its two steps at least, or of codes whole slots. */
+static bool divides(const em__matmul *job, const tile *t, int cluster)
+{
+    const int64_t steps = divide_up(job->k, DEEP);
+    return !t->turns && !job->heads && (job->shift ? steps % (cluster * CODE_STEPS) == 0 : steps >= 2 * cluster);
 }
 
 static choice choose(const em__cuda *cuda, const em__matmul *job)
@@ -145,8 +186,7 @@ static choice choose(const em__cuda *cuda, const em__matmul *job)
     for (const tile &t : tiles)
         for (int cluster = 1; cluster <= 4; cluster *= 2) {
             const choice c = {&t, cluster};
-            if ((cluster > 1 && (t.turns || job->heads || divide_up(job->k, DEEP) < 2 * cluster)) ||
-                !kernel_of(job, &t))
+            if ((cluster > 1 && !divides(job, &t, cluster)) || !kernel_of(job, &t))
                 continue;
             const double now = cost(cuda, job, &c);
             if (!best.of || now < least) {
@@ -157,21 +197,35 @@ static choice choose(const em__cuda *cuda, const em__matmul *job)
     return best;
 }
 
+/* Slots of scales: see matmul_codes.cuh. */
+static int scale_slots(const em__matmul *job, const tile *t)
+{
+    const int each = CODE_GROUPS << job->shift >> 7; /* slots of codes for one */
+    return t->slots ? (t->slots + 2 * each - 2) / each : 0;
+}
+
+/* Bytes behind the ring. */
+static size_t code_bytes(const em__matmul *job, const tile *t)
+{
+    return (size_t)(t->slot_bytes + scale_slots(job, t) * t->scale_bytes);
+}
+
 /* Stages of the ring: as many as fit, and serve. */
 static int stages_of(const em__cuda *cuda, const em__matmul *job, const choice *c)
 {
     const size_t room = cuda->shared_bytes - 2048, half = room / 2 - 1024;
     const bool two = c->of->resident > 1 && (c->cluster > 1 || blocks_of(job, c) > cuda->sms);
-    int64_t stages = (int64_t)((two ? half : room) / (size_t)c->of->stage_bytes), steps = steps_of(job, c);
+    const size_t left = (two ? half : room) - code_bytes(job, c->of);
+    int64_t stages = (int64_t)(left / (size_t)c->of->stage_bytes), steps = steps_of(job, c);
     if (stages > MOST_STAGES)
         stages = MOST_STAGES;
     return (int)(stages < steps ? stages : steps);
 }
 
-static size_t shared_bytes(const tile *t, int stages)
+static size_t shared_bytes(const em__matmul *job, const tile *t, int stages)
 {
-    const int ring = stages * t->stage_bytes;
-    return (size_t)(ring > t->sum_bytes ? ring : t->sum_bytes) + 1024;
+    const size_t rings = (size_t)(stages * t->stage_bytes) + code_bytes(job, t), sums = (size_t)t->sum_bytes;
+    return (rings > sums ? rings : sums) + 1024;
 }
 
 static bool is_real(em_dtype dtype)
@@ -197,11 +251,13 @@ bool em__matmul_takes(const em__cuda *cuda, const em__matmul *job)
                 em__cuda_finish_takes(job->activation) && em_map_encoder();
     int64_t columns = 0;
     for (int i = 0; i < job->matrices && fits; i++) {
-        fits = job->matrix[i].n > 0 && job->matrix[i].n < most && job->matrix[i].step % 8 == 0;
+        fits = job->matrix[i].n > 0 && job->matrix[i].n < most && (job->shift || job->matrix[i].step % 8 == 0);
         columns += job->matrix[i].n;
     }
     if (fits && job->heads)
         fits = job->dtype == EM_BF16 && !job->pair && holds_heads(job);
+    if (fits && job->shift)
+        fits = job->dtype == EM_BF16 && job->shift >= 5 && job->shift <= 7 && job->k % (CODE_GROUPS << job->shift) == 0;
     if (fits && job->pair)
         fits = job->matrices == 2 && job->matrix[0].n == job->matrix[1].n;
     return fits && divide_up(job->m, 64) * divide_up(columns, 32) < most;
@@ -214,7 +270,35 @@ static double cost_of_blas(int64_t m, int64_t n, int64_t k)
     return waiting > working ? waiting : working;
 }
 
-/* Beside a product for each matrix, and the kernel that follows where cuBLASLt does not do all. */
+/* Nanoseconds for what a kernel of its own would do to the sums. */
+static double cost_behind(const em__matmul *job, double columns)
+{
+    return 1500 + (double)job->m * columns * 12 / 4500;
+}
+
+/* Of products that leave heads as they are. */
+static double cost_of_plain(const em__cuda *cuda, const em__matmul *job)
+{
+    em__matmul plain = *job;
+    plain.heads = NULL;
+    const choice c = choose(cuda, &plain);
+    return cost(cuda, &plain, &c);
+}
+
+/* As measured: weights of codes become bf16 beforehand, by a kernel that keeps up with memory. */
+static double cost_of_widened(const em__cuda *cuda, const em__matmul *job)
+{
+    em__matmul plain = *job;
+    double elements = 0;
+    plain.shift = 0;
+    for (int i = 0; i < job->matrices; i++)
+        elements += (double)job->matrix[i].n * (double)job->k;
+    const choice c = choose(cuda, &plain);
+    return 1000 + elements * 2.56 / 3600 + cost(cuda, &plain, &c);
+}
+
+/* Beside a product for each matrix, and the kernel that follows where cuBLASLt does not do all. Codes are beside
+ * weights that become bf16 first; their heads beside what may leave them to another kernel. */
 bool em__matmul_pays(const em__cuda *cuda, const em__matmul *job)
 {
     const choice c = choose(cuda, job);
@@ -225,16 +309,22 @@ bool em__matmul_pays(const em__cuda *cuda, const em__matmul *job)
         columns += (double)job->matrix[i].n;
         follows = follows || (job->out_dtype != EM_F32 && job->matrix[i].bias);
     }
+    if (job->shift && !job->heads)
+        return cost(cuda, job, &c) <= cost_of_widened(cuda, job);
+    if (job->heads) {
+        const double plain = cost_of_plain(cuda, job);
+        theirs = job->shift || plain < theirs ? plain : theirs;
+    }
     if (follows)
-        theirs += 1500 + (double)job->m * columns * 12 / 4500;
-    return (double)job->m * columns * (double)job->k < 1e11 && cost(cuda, job, &c) <= theirs;
+        theirs += cost_behind(job, columns);
+    return ((double)job->m * columns * (double)job->k < 1e11 || job->shift) && cost(cuda, job, &c) <= theirs;
 }
 
 bool em__matmul_aligned(const em__matmul *job)
 {
     uintptr_t all = (uintptr_t)job->x | (job->pair ? (uintptr_t)job->matrix[0].out : 0);
     for (int i = 0; i < job->matrices; i++)
-        all |= (uintptr_t)job->matrix[i].weight;
+        all |= (uintptr_t)job->matrix[i].weight | (uintptr_t)job->matrix[i].scales | (uintptr_t)job->matrix[i].biases;
     return all % 16 == 0;
 }
 
@@ -271,13 +361,25 @@ static void fill_results(arguments *a, const em__matmul *job, const tile *t)
     }
 }
 
+static bool map_weights(arguments *a, const em__matmul *job, int i, int rows)
+{
+    const auto &m = job->matrix[i];
+    const int64_t groups = job->k >> job->shift;
+    if (!job->shift)
+        return em_map_halves(&a->w[i], job->dtype, m.weight, m.n, job->k, m.step, rows);
+    return em_map_plain(&a->w[i], EM_U32, m.weight, m.n, job->k / 8, CODE_STEPS * DEEP / 8, rows) &&
+           em_map_plain(&a->scales[i], EM_BF16, m.scales, m.n, groups, CODE_GROUPS, rows) &&
+           em_map_plain(&a->biases[i], EM_BF16, m.biases, m.n, groups, CODE_GROUPS, rows);
+}
+
 static bool fill(arguments *a, const em__matmul *job, const choice *c)
 {
     a->x_box = job->m <= c->of->rows / 2 ? c->of->rows / 2 : c->of->rows;
     bool made = em_map_halves(&a->x, job->dtype, job->x, job->m, job->k, job->x_step, a->x_box);
     for (int i = 0; i < job->matrices; i++)
-        made = made && em_map_halves(&a->w[i], job->dtype, job->matrix[i].weight, job->matrix[i].n, job->k,
-                                     job->matrix[i].step, width(job, c->of));
+        made = made && map_weights(a, job, i, width(job, c->of));
+    a->shift = job->shift;
+    a->scale_slots = scale_slots(job, c->of);
     a->matrices = results(job);
     fill_results(a, job, c->of);
     if (job->heads)
@@ -306,7 +408,7 @@ static em_status run_as(em__cuda *cuda, const em__matmul *job, const choice *c, 
                 (long long)job->k, (long long)job->matrix[0].n);
     a.constant = em__cuda_early(cuda, job->constant);
     a.stages = stages_of(cuda, job, c);
-    const size_t shared = shared_bytes(c->of, a.stages);
+    const size_t shared = shared_bytes(job, c->of, a.stages);
     const kernel_fn kernel = kernel_of(job, c->of);
     EM__TRY(em__cuda_check(
         cuda, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)cuda->shared_bytes - 1024),

@@ -43,18 +43,20 @@ typedef struct em__matmul {
     int matrices;
     struct {
         int64_t n;
-        const void *weight; /* [n, k] */
-        int64_t step;       /* elements from row to row, a multiple of 8 */
-        const void *bias;   /* [n]; NULL: none */
-        void *out;          /* [m, n], row-major; of a joined result and of a pair only the first */
+        const void *weight;          /* [n, k] */
+        int64_t step;                /* elements from row to row, a multiple of 8 */
+        const void *bias;            /* [n]; NULL: none */
+        void *out;                   /* [m, n], row-major; of a joined result and of a pair only the first */
+        const void *scales, *biases; /* of codes: bf16 [n, k >> shift] */
     } matrix[EM_MATMUL_MATRICES];
-    bool joined;                        /* one result for all matrices: [m, sum of n] */
-    bool pair;                          /* two matrices of as many rows, one result; neither bias nor residual */
-    bool constant;                      /* weights and biases are constants */
-    const em__matmul_heads *heads;      /* of bf16; NULL: none */
-    em__op activation;                  /* COPY: none; of a pair, that of the first */
-    const void *residual;               /* laid out as the one result is, which it may be; NULL: none */
-    em_dtype bias_dtype;                /* f32 or `dtype` */
+    int shift;                     /* 0; of affine 4-bit codes, row-major, log2 of a group: `step` is not looked at */
+    bool joined;                   /* one result for all matrices: [m, sum of n] */
+    bool pair;                     /* two matrices of as many rows, one result; neither bias nor residual */
+    bool constant;                 /* weights and biases are constants */
+    const em__matmul_heads *heads; /* of bf16; NULL: none */
+    em__op activation;             /* COPY: none; of a pair, that of the first */
+    const void *residual;          /* laid out as the one result is, which it may be; NULL: none */
+    em_dtype bias_dtype;           /* f32 or `dtype` */
     em_dtype residual_dtype, out_dtype; /* f32, bf16, f16 */
 } em__matmul;
 

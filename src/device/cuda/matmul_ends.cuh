@@ -43,12 +43,14 @@ typedef struct matrix {
 /* What the kernel needs by value. */
 typedef struct arguments {
     CUtensorMap x, w[EM_MATMUL_MATRICES];
+    CUtensorMap scales[EM_MATMUL_MATRICES], biases[EM_MATMUL_MATRICES]; /* of codes */
     matrix of[EM_MATMUL_MATRICES];
     em__matmul_heads heads;
     int first[EM_MATMUL_MATRICES + 1]; /* tile of columns with which a matrix begins */
     int m, steps, row_tiles, tiles, op, matrices;
-    int cluster, stages; /* blocks that divide the depth among them */
-    int x_box;           /* rows of x that the copy engine brings */
+    int cluster, stages;    /* blocks that divide the depth among them */
+    int x_box;              /* rows of x that the copy engine brings */
+    int shift, scale_slots; /* of codes: log2 of a group; slots of scales */
     bool pair, constant;
     bool direct;  /* pieces of a sector go straight to the result; residual and result are of one dtype */
     bool by_four; /* residual and result can be read and written four at a time */

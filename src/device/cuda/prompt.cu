@@ -15,11 +15,13 @@
 
 #include "device/cuda/attention_flash.cuh"
 #include "device/cuda/blas.h"
+#include "device/cuda/codes.cuh"
 #include "device/cuda/gemv.cuh"
 #include "device/cuda/layer.cuh"
 #include "device/cuda/matmul.cuh"
 #include "device/cuda/merge.h"
 #include "device/cuda/prompt_rows.cuh"
+#include "device/cuda/quantized.h"
 
 namespace
 {
@@ -49,27 +51,84 @@ bool is_first(const em__call *call)
     return rows >= FEWEST && rows < 1 << 24 && n % 8 == 0 && n <= EM_PROMPT_MOST;
 }
 
-/* A product of f32, rounded, with a weight of bf16. */
+/* A product of f32, rounded, with a weight of bf16, or of 4-bit codes. */
 typedef struct product {
-    const em__call *call;
+    const em__call *call; /* whose result it is */
     const void *w;
     const float *bias, *residual;
     int64_t m, n, k;
     float *out;
     bool constant;
+    int shift; /* of codes: log2 of a group; else 0 */
+    const void *scales, *biases;
+    const em__call *codes; /* the QUANTIZED_MATMUL, of codes */
 } product;
 
 bool read_product(const em__call *call, const void *x, product *p)
 {
     em__gemv job;
-    if (!em__gemv_read(call, &job) || !call->half_products || job.x != x || job.weights != EM_BF16 ||
-        job.x_dtype != EM_F32 || job.out_dtype != EM_F32 || job.activation != EM__OP_COPY ||
-        job.end[0] != em_gemv_rows(job) || em_gemv_rows(job) % 8 || job.depth % 8 ||
-        !em__tensor_is_contiguous(&call->in[0]))
+    if (!em__gemv_read(call, &job) || !call->half_products || job.x != x || job.x_dtype != EM_F32 ||
+        job.out_dtype != EM_F32 || job.activation != EM__OP_COPY || job.end[0] != em_gemv_rows(job) ||
+        em_gemv_rows(job) % 8 || job.depth % 8 || !em__tensor_is_contiguous(&call->in[0]))
         return false;
-    *p = {call,      job.weight[0],       job.bias,    job.residual, rows_of(&call->out), em_gemv_rows(job),
-          job.depth, (float *)job.out[0], job.constant};
-    return true;
+    const bool codes = job.weights == EM_U32;
+    *p = {call,
+          job.weight[0],
+          job.bias,
+          job.residual,
+          rows_of(&call->out),
+          em_gemv_rows(job),
+          job.depth,
+          (float *)job.out[0],
+          job.constant,
+          codes ? job.shift : 0,
+          job.scales[0],
+          job.biases[0],
+          codes ? call : NULL};
+    return codes ? job.scale == EM_BF16 && job.shift : job.weights == EM_BF16;
+}
+
+/* A product that ends a stretch, with the sum behind it where codes have their residual: of how many calls. */
+size_t read_last(em__call *const *calls, size_t n, const void *x, product *p)
+{
+    if (n == 0 || !read_product(calls[0], x, p))
+        return 0;
+    const em__call *add = n > 1 ? calls[1] : NULL;
+    if (!p->shift || !add || add->op != EM__OP_ADD || add->out.spec.dtype != EM_F32)
+        return 1;
+    const int other = add->in[0].data == p->out, size = em__spec_size(&add->out.spec) == p->m * p->n;
+    if (!size || add->in[!other].data != p->out || add->in[other].data == p->out)
+        return 1;
+    for (int i = 0; i < 2; i++)
+        if (em__spec_size(&add->in[i].spec) != p->m * p->n || !em__tensor_is_contiguous(&add->in[i]))
+            return 1;
+    p->call = add;
+    p->residual = (const float *)add->in[other].data;
+    p->out = (float *)add->out.data;
+    return 2;
+}
+
+/* The products of one x, rows of which lie x_step apart. */
+em__matmul matmul_of(const product *const *of, int n, const void *x, int64_t x_step)
+{
+    em__matmul job = {};
+    job.dtype = EM_BF16;
+    job.m = of[0]->m;
+    job.k = of[0]->k;
+    job.x = x;
+    job.x_step = x_step;
+    job.matrices = n;
+    job.constant = true;
+    job.shift = of[0]->shift;
+    job.activation = EM__OP_COPY;
+    job.residual = n == 1 ? of[0]->residual : NULL;
+    job.bias_dtype = job.residual_dtype = job.out_dtype = EM_F32;
+    for (int i = 0; i < n; i++) {
+        const product *p = of[i];
+        job.matrix[i] = {p->n, p->w, p->k, p->bias, p->out, p->scales, p->biases};
+        job.constant = job.constant && p->constant;
+    }
+    return job;
 }
 
 em__gemm gemm_of(const product *p, int64_t x_step)
@@ -89,17 +148,61 @@ em__gemm gemm_of(const product *p, int64_t x_step)
     return g;
 }
 
+/* Whether there is a kernel wherever they lie; of codes, where they lie well. */
 bool can_multiply(em__cuda *cuda, const product *p, int64_t x_step)
 {
     const em__gemm g = gemm_of(p, x_step);
-    return em__cuda_gemm_takes(cuda, &g);
+    const em__matmul job = matmul_of(&p, 1, NULL, x_step);
+    return (!p->shift || em__matmul_takes(cuda, &job)) && em__cuda_gemm_takes(cuda, &g);
 }
 
-/* Rows of x lie x_step apart. */
+/* Weights of codes become bf16 in the scratch of their calls, where that is faster: from then on the products are ones
+ * of bf16. */
+em_status widen(em__cuda *cuda, product *const *of, int n)
+{
+    em_codes_matrix matrices[EM_CODES_MATRICES];
+    for (int i = 0; i < n; i++) {
+        product *p = of[i];
+        if (!p->shift || !em__cuda_quantized_widens(cuda, p->codes))
+            return EM_OK;
+        matrices[i] = {(const uint32_t *)p->w,
+                       (const __nv_bfloat16 *)p->scales,
+                       (const __nv_bfloat16 *)p->biases,
+                       p->n * p->k / 8,
+                       p->shift,
+                       (uint4 *)p->codes->scratch};
+    }
+    for (int i = 0; i < n; i++) {
+        of[i]->w = of[i]->codes->scratch;
+        of[i]->shift = 0;
+        of[i]->constant = false;
+    }
+    return em_codes_widen(cuda, matrices, n);
+}
+
+/* Products that are alike, each to its own result. Rows of x lie x_step apart. */
+em_status multiply_all(em__cuda *cuda, const product *const *of, int n, const void *x, int64_t x_step)
+{
+    const em__matmul job = matmul_of(of, n, x, x_step);
+    if (job.shift || (em__matmul_takes(cuda, &job) && em__matmul_pays(cuda, &job) && em__matmul_aligned(&job)))
+        return em__matmul_run(cuda, &job, "products of a prompt");
+    for (int i = 0; i < n; i++) {
+        const em__gemm g = gemm_of(of[i], x_step);
+        EM__TRY(em__cuda_gemm(cuda, &g, x, of[i]->w, of[i]->bias, of[i]->residual, of[i]->out));
+    }
+    return EM_OK;
+}
+
 em_status multiply(em__cuda *cuda, const product *p, const void *x, int64_t x_step)
 {
-    const em__gemm g = gemm_of(p, x_step);
-    return em__cuda_gemm(cuda, &g, x, p->w, p->bias, p->residual, p->out);
+    return multiply_all(cuda, &p, 1, x, x_step);
+}
+
+/* Whether codes lie where the copy engine can read them; other weights may lie anyhow. */
+bool lies_well(const product *p)
+{
+    const em__matmul job = matmul_of(&p, 1, NULL, p->k);
+    return !p->shift || em__matmul_aligned(&job);
 }
 
 em_status round_norm(em__cuda *cuda, const em__call *norm, const em_prompt_turns &turns)
@@ -141,7 +244,8 @@ bool take_stage(attention *a, const em__call *call)
 bool take_product(attention *a, const em__call *call)
 {
     product p;
-    if (a->parts.n == EM_PARTS || !read_product(call, a->norm->out.data, &p) || p.residual)
+    if (a->parts.n == EM_PARTS || !read_product(call, a->norm->out.data, &p) || p.residual ||
+        (a->parts.n > 0 && p.shift != a->made[0].shift))
         return false;
     a->made[a->parts.n] = p;
     a->parts.each[a->parts.n++] = {call->out.data, NULL, NULL, NULL};
@@ -215,8 +319,10 @@ size_t read_attention(em__call *const *calls, size_t n, attention *a)
     for (size_t i = 1; i < n; i++) {
         const em__call *call = calls[i];
         bool taken = false;
-        if (a->turned)
-            return read_product(call, a->turned->out.data, &a->out) && places_suit(a) ? i + 1 : 0;
+        if (a->turned) {
+            const size_t last = read_last(calls + i, n - i, a->turned->out.data, &a->out);
+            return last && places_suit(a) ? i + last : 0;
+        }
         if (call->op == EM__OP_SDPA)
             taken = !a->sdpa && take_sdpa(a, call);
         else if (call->op == EM__OP_COPY)
@@ -278,21 +384,10 @@ em__matmul projection_of(const attention *a, em__matmul_heads *heads)
     heads->of[0] = {h.q_gain, h.q_eps, h.periods != NULL, h.q, row, a->heads * row, NULL, 0};
     heads->of[1] = {h.k_gain, h.k_eps, h.periods != NULL, h.keys, apart, row, h.k_slot, last};
     heads->of[2] = {NULL, 0, false, h.values, apart, row, h.v_slot, last};
-    em__matmul job = {};
-    job.dtype = job.out_dtype = EM_BF16;
-    job.m = a->tokens;
-    job.k = job.x_step = made_as(a, EM_QUERIES).k;
-    job.x = a->norm->out.data;
-    job.matrices = EM_PARTS;
-    job.constant = true;
-    job.activation = EM__OP_COPY;
-    job.bias_dtype = job.residual_dtype = EM_F32;
+    const product *const parts[] = {&made_as(a, EM_QUERIES), &made_as(a, EM_KEYS), &made_as(a, EM_VALUES)};
+    em__matmul job = matmul_of(parts, EM_PARTS, a->norm->out.data, parts[0]->k);
+    job.out_dtype = EM_BF16;
     job.heads = heads;
-    for (int i = 0; i < EM_PARTS; i++) {
-        const product &p = made_as(a, i);
-        job.matrix[i] = {p.n, p.w, p.k, p.bias, NULL};
-        job.constant = job.constant && p.constant;
-    }
     return job;
 }
 
@@ -304,9 +399,9 @@ bool projects(const em__cuda *cuda, const em__matmul *job)
 /* Queries, keys and values where attention reads them. */
 em_status make_heads(em__cuda *cuda, const attention *a, const em_prompt_heads *heads)
 {
+    const product *const parts[] = {&a->made[0], &a->made[1], &a->made[2]};
     EM__TRY(round_norm(cuda, a->norm, {}));
-    for (const product &p : a->made)
-        EM__TRY(multiply(cuda, &p, a->norm->out.data, p.k));
+    EM__TRY(multiply_all(cuda, parts, EM_PARTS, a->norm->out.data, parts[0]->k));
     return em_prompt_place(cuda, heads);
 }
 
@@ -322,10 +417,13 @@ em_status run_attention(em_device *device, const em__call *call)
     attention a;
     const size_t n = read_attention(call->merged, MOST, &a);
     EM__FAIL_IF(n == 0, EM_ERROR_INTERNAL, "%s: a merged layer is not what it was", cuda->name);
+    product *const parts[] = {&a.made[0], &a.made[1], &a.made[2]}, *const last[] = {&a.out};
     const em_prompt_heads heads = heads_of(&a);
     if (!is_aligned(a.norm->in[0].data, em__gain_of(a.norm), heads.keys) ||
-        !is_aligned(heads.values, heads.q_gain, heads.k_gain))
+        !is_aligned(heads.values, heads.q_gain, heads.k_gain) || !lies_well(&a.made[0]) || !lies_well(&a.made[1]) ||
+        !lies_well(&a.made[2]) || !lies_well(&a.out))
         return em__cuda_run_apart(device, call);
+    EM__TRY(widen(cuda, parts, EM_PARTS));
     em__matmul_heads ends;
     const em__matmul projection = projection_of(&a, &ends);
     const bool at_once = projects(cuda, &projection);
@@ -333,6 +431,7 @@ em_status run_attention(em_device *device, const em__call *call)
     em_attend_out out;
     const em_attend attend = attend_of(&a, at_once, &out);
     EM__TRY(em_attend_flash(cuda, &attend, &out, true));
+    EM__TRY(widen(cuda, last, 1));
     return multiply(cuda, &a.out, a.sdpa->out.data, a.out.k);
 }
 
@@ -363,35 +462,29 @@ size_t read_gates(em__call *const *calls, size_t n, gates *g)
     g->activation = em__gate_of(join->op);
     if (g->activation == EM__OP_COPY || !read_product(calls[1], calls[0]->out.data, &first) ||
         !read_product(calls[2], calls[0]->out.data, &second) || first.residual || second.residual ||
-        first.n != second.n || first.n > EM_PROMPT_MOST || !read_product(calls[4], join->out.data, &g->down))
+        first.n != second.n || first.shift != second.shift || first.n > EM_PROMPT_MOST)
         return 0;
+    const size_t last = read_last(calls + 4, n - 4, join->out.data, &g->down);
     const bool turned = join->in[0].data == second.out;
     g->gate = turned ? second : first;
     g->up = turned ? first : second;
     const em__tensor *const held[] = {&g->norm->in[0], &g->norm->out, &first.call->out, &second.call->out};
-    return join->in[0].data == g->gate.out && join->in[1].data == g->up.out && join->in[0].spec.dtype == EM_F32 &&
-                   em__tensor_is_contiguous(&join->in[0]) && em__tensor_is_contiguous(&join->in[1]) &&
-                   g->down.k == first.n && g->down.m == first.m && are_apart(held, 4) &&
-                   !em__cuda_overlap(&g->down.call->out, &g->gate.call->out)
-               ? 5
+    return last && join->in[0].data == g->gate.out && join->in[1].data == g->up.out &&
+                   join->in[0].spec.dtype == EM_F32 && em__tensor_is_contiguous(&join->in[0]) &&
+                   em__tensor_is_contiguous(&join->in[1]) && g->down.k == first.n && g->down.m == first.m &&
+                   are_apart(held, 4) && !em__cuda_overlap(&g->down.call->out, &g->gate.call->out)
+               ? 4 + last
                : 0;
 }
 
 /* Gate and up in one kernel, which leaves them gated: bf16 in the place of the gate's product. */
 em__matmul pair_of(const gates *g)
 {
-    em__matmul job = {};
-    job.dtype = job.out_dtype = EM_BF16;
-    job.m = g->gate.m;
-    job.k = job.x_step = g->gate.k;
-    job.x = g->norm->out.data;
-    job.matrices = 2;
+    const product *const both[] = {&g->gate, &g->up};
+    em__matmul job = matmul_of(both, 2, g->norm->out.data, g->gate.k);
     job.pair = true;
-    job.matrix[0] = {g->gate.n, g->gate.w, g->gate.k, NULL, g->gate.out};
-    job.matrix[1] = {g->up.n, g->up.w, g->up.k, NULL, NULL};
-    job.constant = g->gate.constant && g->up.constant;
+    job.out_dtype = EM_BF16;
     job.activation = g->activation;
-    job.bias_dtype = job.residual_dtype = EM_F32;
     return job;
 }
 
@@ -403,8 +496,8 @@ em_status multiply_gates(em__cuda *cuda, const gates *g, int64_t *step)
     *step = one ? g->down.k : 2 * g->down.k;
     if (one)
         return em__matmul_run(cuda, &pair, "gates of a prompt");
-    EM__TRY(multiply(cuda, &g->gate, g->norm->out.data, g->gate.k));
-    EM__TRY(multiply(cuda, &g->up, g->norm->out.data, g->up.k));
+    const product *const both[] = {&g->gate, &g->up};
+    EM__TRY(multiply_all(cuda, both, 2, g->norm->out.data, g->gate.k));
     return em_prompt_gate(cuda, g->activation, g->gate.out, g->up.out, g->gate.m, g->gate.n);
 }
 
@@ -414,11 +507,15 @@ em_status run_gates(em_device *device, const em__call *call)
     gates g;
     const size_t n = read_gates(call->merged, MOST, &g);
     EM__FAIL_IF(n == 0, EM_ERROR_INTERNAL, "%s: a merged layer is not what it was", cuda->name);
-    if (!is_aligned(g.norm->in[0].data, em__gain_of(g.norm), NULL))
+    if (!is_aligned(g.norm->in[0].data, em__gain_of(g.norm), NULL) || !lies_well(&g.gate) || !lies_well(&g.up) ||
+        !lies_well(&g.down))
         return em__cuda_run_apart(device, call);
+    product *const both[] = {&g.gate, &g.up}, *const last[] = {&g.down};
+    EM__TRY(widen(cuda, both, 2));
     EM__TRY(round_norm(cuda, g.norm, {}));
     int64_t step;
     EM__TRY(multiply_gates(cuda, &g, &step));
+    EM__TRY(widen(cuda, last, 1));
     return multiply(cuda, &g.down, g.gate.out, step);
 }
 

@@ -2,20 +2,26 @@
  * QUANTIZED_MATMUL: the weight becomes an ordinary matrix in scratch, a part of its rows at a time, and is multiplied.
  *
  * The floats of the mx and nv modes are values of bf16, so they become that. Affine weights become f32, so that none is
- * rounded to a half type; only a call that lets f32 be rounded to bf16 has them rounded too.
+ * rounded to a half type; only a call that lets f32 be rounded to bf16 has them rounded too. There 4-bit codes become
+ * weights within the product (matmul.cuh), where it takes them.
  */
+#include "device/cuda/quantized.h"
+
 #include "device/cuda/dequantize.h"
 #include "device/cuda/finish.h"
+#include "device/cuda/matmul.cuh"
 #include "device/cuda/mixed.h"
 #include "device/cuda/side.h"
 
 #define PART_BYTES ((int64_t)64 << 20) /* of the weight at a time */
+#define LEAST_BYTES ((int64_t)1 << 20) /* where that is rarely needed */
 
 typedef struct quantized {
     em__codes w;
     bool transpose;
     em_dtype x, weight, out; /* dtypes: of x, of the weight as it is multiplied, of the result */
     bool halves;             /* x is bf16 and so is the weight: one product */
+    bool direct;             /* codes are multiplied as they are, wherever all lies well */
     int64_t batch, m, n, k;
     int64_t part; /* rows of the weight that are there at a time; all, when not transposed */
     size_t weight_bytes, x_bytes, mixed_bytes, sums_bytes; /* of scratch, in this order */
@@ -31,7 +37,8 @@ static void lay_out(quantized *q, bool half_products)
 {
     int64_t depth = q->transpose ? q->k : q->n;
     em__mixed m = mixed_of(q, half_products);
-    q->part = q->transpose ? PART_BYTES / (int64_t)em_dtype_size(q->weight) / (depth ? depth : 1) / 128 * 128 : q->k;
+    const int64_t bytes = q->direct ? LEAST_BYTES : PART_BYTES;
+    q->part = q->transpose ? bytes / (int64_t)em_dtype_size(q->weight) / (depth ? depth : 1) / 128 * 128 : q->k;
     q->part = q->part < 128 ? 128 : q->part;
     if (!q->transpose || q->part > q->n)
         q->part = q->transpose ? q->n : q->k;
@@ -41,7 +48,28 @@ static void lay_out(quantized *q, bool half_products)
     q->sums_bytes = q->halves || q->out == EM_F32 ? 0 : em__scratch_bytes(q->m * q->n, EM_F32);
 }
 
-static quantized quantized_of(const em__call *call)
+/* The product that takes codes as they are: its x is bf16, or is rounded into scratch. */
+static bool direct_of(em__cuda *cuda, const quantized *q, const em__call *call, em__matmul *job)
+{
+    *job = {};
+    if (q->weight != EM_BF16 || q->w.how.mode != EM_QUANT_AFFINE || q->w.how.bits != 4 || !q->transpose ||
+        q->batch != 1 || q->w.scale_dtype != EM_BF16 || call->in[3].spec.dtype != EM_BF16)
+        return false;
+    job->dtype = EM_BF16;
+    job->m = q->m;
+    job->k = job->x_step = q->k;
+    job->x = q->x == EM_F32 ? call->scratch : call->in[0].data;
+    job->matrices = 1;
+    job->matrix[0] = {q->n, q->w.codes, q->k, NULL, call->out.data, q->w.scales, q->w.biases};
+    job->shift = q->w.how.group == 128 ? 7 : q->w.how.group == 64 ? 6 : q->w.how.group == 32 ? 5 : 0;
+    job->constant = (call->constant >> 1 & 7) == 7;
+    job->activation = EM__OP_COPY;
+    job->bias_dtype = job->residual_dtype = EM_F32;
+    job->out_dtype = q->out;
+    return job->shift && em__matmul_takes(cuda, job) && em__matmul_pays(cuda, job);
+}
+
+static quantized quantized_of(em__cuda *cuda, const em__call *call)
 {
     const em__tensor *x = &call->in[0], *codes = &call->in[1];
     int rank = x->spec.rank;
@@ -60,6 +88,8 @@ static quantized quantized_of(const em__call *call)
     q.n = call->out.spec.dims[rank - 1];
     int64_t each = q.batch * q.k;
     q.m = each ? em__spec_size(&x->spec) / each : 0;
+    em__matmul job;
+    q.direct = direct_of(cuda, &q, call, &job);
     lay_out(&q, call->half_products);
     return q;
 }
@@ -122,23 +152,43 @@ static em_status run_one(em__cuda *cuda, const quantized *q, const em__call *cal
 
 static em_status run(em_device *device, const em__call *call)
 {
-    quantized q = quantized_of(call);
+    quantized q = quantized_of(em__cuda_of(device), call);
     for (int64_t i = 0; i < q.batch; i++)
         EM__TRY(run_one(em__cuda_of(device), &q, call, i));
     return EM_OK;
+}
+
+extern "C" bool em__cuda_quantized_widens(em__cuda *cuda, const em__call *call)
+{
+    const quantized q = quantized_of(cuda, call);
+    return q.weight == EM_BF16 && q.transpose && q.batch == 1 && q.part == q.n && !q.direct;
+}
+
+static em_status run_direct(em_device *device, const em__call *call)
+{
+    em__cuda *cuda = em__cuda_of(device);
+    quantized q = quantized_of(cuda, call);
+    em__matmul job;
+    if (!direct_of(cuda, &q, call, &job) || !em__matmul_aligned(&job))
+        return run(device, call);
+    if (q.x == EM_F32) {
+        const em__mixed m = mixed_of(&q, true);
+        EM__TRY(em__cuda_mixed_begin(cuda, &m, call->in[0].data, (char *)call->scratch));
+    }
+    return em__matmul_run(cuda, &job, "quantized_matmul");
 }
 
 extern "C" bool em__cuda_prepare_quantized(em__cuda *cuda, const em__call *call, em__plan *plan)
 {
     if (call->op != EM__OP_QUANTIZED_MATMUL)
         return false;
-    quantized q = quantized_of(call);
+    quantized q = quantized_of(cuda, call);
     if (q.k == 0 || q.w.k > INT32_MAX)
         return false;
     em__mixed m = mixed_of(&q, call->half_products);
     em__gemm g = gemm_of(&q, q.transpose ? q.part : q.n);
     em__mixed_weight w = {g.n, matrix_of(&q), NULL, NULL, NULL, NULL, q.n};
-    plan->kernel = run;
+    plan->kernel = q.direct ? run_direct : run;
     plan->scratch = q.weight_bytes + q.x_bytes + q.mixed_bytes + q.sums_bytes;
     return q.halves ? em__cuda_gemm_takes(cuda, &g) : em__cuda_mixed_takes(cuda, &m, &w);
 }

@@ -36,4 +36,18 @@ static inline bool em_map_halves(CUtensorMap *map, em_dtype dtype, const void *a
                             CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
 }
 
+/* A map of [rows][across] elements, side by side, for boxes of so many of them and so many rows, as they are. */
+static inline bool em_map_plain(CUtensorMap *map, em_dtype dtype, const void *at, int64_t rows, int64_t across,
+                                int box_across, int box_rows)
+{
+    const cuuint64_t dims[2] = {(cuuint64_t)across, (cuuint64_t)rows},
+                     steps[1] = {(cuuint64_t)across * em_dtype_size(dtype)};
+    const cuuint32_t box[2] = {(cuuint32_t)box_across, (cuuint32_t)box_rows}, ones[2] = {1, 1};
+    const CUtensorMapDataType type =
+        dtype == EM_BF16 ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 : CU_TENSOR_MAP_DATA_TYPE_UINT32;
+    return em_map_encoder()(map, type, 2, (void *)at, dims, steps, box, ones, CU_TENSOR_MAP_INTERLEAVE_NONE,
+                            CU_TENSOR_MAP_SWIZZLE_NONE, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+                            CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
+}
+
 #endif

@@ -1,8 +1,8 @@
 /*
  * A layer of a decoder for many tokens: the fuse lane, whose calls the cuda device merges, against the same program
  * with results that keep them apart, which round at the same places. Random shapes with tails: heads with and without
- * norms, windows, halves of both kinds, caches that hold something already, several sequences. A second run must have
- * the same bits.
+ * norms, windows, halves of both kinds, 4-bit codes, caches that hold something already, several sequences. A second
+ * run must have the same bits.
  */
 #include "harness/expect.h"
 #include "harness/sample.h"
@@ -43,6 +43,13 @@ static void test_as_models_have_them(void **unused)
         {3, 40, 256, 4, 2, 64, 512, 96, 5, 0, true, true, EM_BF16, EM_BF16, 0, 0},
         {1, 1000, 256, 6, 3, 128, 3000, 1100, 50, 0, true, true, EM_BF16, EM_BF16, 0, 0}, /* wide tiles with tails */
         {1, 1024, 1024, 16, 8, 128, 3072, 1024, 0, 0, true, true, EM_BF16, EM_BF16, 0, 0},
+        {1, 17, 512, 4, 2, 128, 1024, 64, 3, 0, true, true, EM_BF16, EM_BF16, 0, 0}, /* few rows */
+        {1, 40, 1024, 8, 4, 128, 1536, 100, 7, 0, true, true, EM_BF16, EM_BF16, 0, 0},
+        {1, 17, 512, 4, 2, 128, 1024, 64, 3, 0, true, true, EM_BF16, EM_BF16, 64, 0}, /* codes */
+        {1, 40, 1024, 8, 4, 128, 1536, 100, 7, 0, true, true, EM_BF16, EM_BF16, 64, 0},
+        {1, 100, 512, 8, 4, 64, 1024, 100, 0, 0, false, true, EM_BF16, EM_BF16, 32, 0},
+        {1, 300, 1024, 16, 8, 128, 3072, 400, 50, 0, true, true, EM_BF16, EM_BF16, 128, 0},
+        {1, 1024, 1024, 16, 8, 128, 3072, 1024, 0, 0, true, true, EM_BF16, EM_BF16, 64, 0},
     };
     (void)unused;
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)

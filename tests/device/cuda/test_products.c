@@ -358,6 +358,23 @@ static void quantized(void **state)
             check_quantized(schemes[i], dtypes[j]);
 }
 
+/* 4-bit codes within a product of f32 that may be rounded, or of bf16: rows and depth for each kind of tile, with
+ * tails, depths that are divided, one whose scales lie as the kernels can't read them. */
+static void codes(void **state)
+{
+    (void)state;
+    static const int64_t sizes[][4] = {{9, 40, 512, 64},    {33, 72, 1024, 64}, {64, 40, 2560, 64},
+                                       {65, 72, 512, 32},   {130, 40, 768, 32}, {40, 136, 1024, 128},
+                                       {200, 40, 1536, 64}, {17, 24, 640, 64}};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        for (int half = 0; half < 2; half++) {
+            const int64_t *s = sizes[i], ints[] = {EM_QUANT_AFFINE, s[3], 4, 1};
+            operand in[] = {matrix(half ? EM_BF16 : EM_F32, s[0], s[2]), matrix(EM_U32, s[1], s[2] / 8),
+                            matrix(EM_BF16, s[1], s[2] / s[3]), matrix(EM_BF16, s[1], s[2] / s[3])};
+            check(EM__OP_QUANTIZED_MATMUL, in, 4, ints, 4, true, 8e-3);
+        }
+}
+
 /* An argument: only the tests that it names, with * for anything. */
 int main(int argc, char **argv)
 {
@@ -369,9 +386,10 @@ int main(int argc, char **argv)
         return 77;
     }
     em__device_enter(gpu);
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(dots),    cmocka_unit_test(layouts), cmocka_unit_test(mixed),    cmocka_unit_test(not_numbers),
-        cmocka_unit_test(linears), cmocka_unit_test(halves),  cmocka_unit_test(quantized)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(dots),      cmocka_unit_test(layouts),
+                                       cmocka_unit_test(mixed),     cmocka_unit_test(not_numbers),
+                                       cmocka_unit_test(linears),   cmocka_unit_test(halves),
+                                       cmocka_unit_test(quantized), cmocka_unit_test(codes)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     em__device_leave(gpu);
     return failed;
