@@ -1,6 +1,7 @@
 /*
  * Greedy answers of every recorded decoder are those of Transformers, id by id: with the prompt read at once or in
- * pieces, alone or beside prompts of other lengths, once or several times from one prompt, guessed ahead or not.
+ * pieces, alone or beside prompts of other lengths, once or several times from one prompt, guessed ahead or not. In
+ * exact arithmetic: of two ids that are nearly as likely rounding may take the other.
  */
 #include <string.h>
 
@@ -16,7 +17,8 @@ static const em_generation_options plain = {
 
 static em_model *open_model(const decoder_case *c)
 {
-    em_model *model = em_model_open(c->dir, NULL);
+    const em_model_options options = {.struct_size = sizeof options, .exact = true};
+    em_model *model = em_model_open(c->dir, &options);
     if (!model)
         fail_msg("%s: %s", c->name, em_last_error());
     return model;

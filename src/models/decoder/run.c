@@ -9,9 +9,10 @@
 #include "graph/program.h"
 #include "models/decoder/decoder.h"
 
-/* New tokens of a sequence from which its activations may be rounded. A sequence alone decides, so that its answer does
- * not depend on what shares its batch. */
-#define ROUNDED_TOKENS 64
+/* New tokens of a sequence from which its activations may be rounded: of a prompt; where all have logits, more, so that
+ * guesses are checked by what would have been chosen. A sequence alone decides, so that its answer does not depend on
+ * what shares its batch. */
+enum { ROUNDED_PROMPT = 16, ROUNDED_TOKENS = 64 };
 
 typedef struct tracing {
     const em__decoder *decoder;
@@ -98,6 +99,11 @@ static void add_program(em__decoder *d, const em__decoder_task *task, em_program
     d->programs[d->n_programs++] = (em__decoder_program){*task, program, ++d->clock};
 }
 
+static bool may_round(const em__decoder *d, const em__decoder_task *task)
+{
+    return !d->exact && task->tokens >= (task->all ? ROUNDED_TOKENS : ROUNDED_PROMPT);
+}
+
 static em_program *compile(em__decoder *d, const em__decoder_task *task)
 {
     em_spec specs[EM__CACHE_PARTS * EM__DECODER_MAX_LAYERS + EM__FEED_COUNT];
@@ -107,7 +113,7 @@ static em_program *compile(em__decoder *d, const em__decoder_task *task)
                                         .device = d->device,
                                         .profile = d->profile,
                                         .raw_weights = d->raw_weights,
-                                        .half_products = !d->exact && task->tokens >= ROUNDED_TOKENS,
+                                        .half_products = may_round(d, task),
                                         .donated = caches};
     tracing t = {d, task};
     list_specs(d, task, specs);
