@@ -100,6 +100,54 @@ static void test_limit(void **state)
     em_scope_free(s);
 }
 
+/* Bytes of every measure by which uploads are cut, from odd addresses too, are there as they were. */
+static void test_uploads(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {1, 63, 4097, 1 << 19, (1 << 19) + 1, (4 << 20) - 1, (16 << 20) + 4099, 35 << 20};
+    enum { ROOM = (35 << 20) + 64 };
+    uint8_t *host = malloc(ROOM);
+    assert_non_null(host);
+    for (size_t i = 0; i < ROOM; i++)
+        host[i] = (uint8_t)(i * 2654435761u >> 13);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        for (size_t from = 0; from < 64; from += 61) {
+            em_scope *s = em_scope_new(device);
+            em_array *x = em_array_wrap(EM_U8, host + from, em_shape((int64_t)sizes[i]), NULL, NULL);
+            em_array *same = em_bitwise_not(s, em_bitwise_not(s, em_scope_adopt(s, x)));
+            EXPECT_OK(em_eval(s, same));
+            assert_memory_equal(em_array_data(same), host + from, sizes[i]);
+            em_scope_free(s);
+        }
+    free(host);
+}
+
+/* Many go up, large and small ones in turn, before any is looked at: none has lost its bytes to one behind it. */
+static void test_uploads_side_by_side(void **state)
+{
+    (void)state;
+    enum { MANY = 40, ROOM = 48 << 20 };
+    static const size_t sizes[] = {6 << 20, 1000, (2 << 20) + 17, 300000, (1 << 19) + 1, 3 << 20, 40000, 700001};
+    em_array *same[MANY];
+    size_t begin[MANY];
+    uint8_t *host = malloc(ROOM);
+    assert_non_null(host);
+    for (size_t i = 0; i < ROOM; i++)
+        host[i] = (uint8_t)(i * 2654435761u >> 11);
+    em_scope *s = em_scope_new(device);
+    for (size_t i = 0; i < MANY; i++) {
+        const size_t size = sizes[i % (sizeof sizes / sizeof sizes[0])];
+        begin[i] = i * 1000003 + i;
+        em_array *x = em_array_wrap(EM_U8, host + begin[i], em_shape((int64_t)size), NULL, NULL);
+        same[i] = em_bitwise_not(s, em_bitwise_not(s, em_scope_adopt(s, x)));
+        EXPECT_OK(em_eval(s, same[i]));
+    }
+    for (size_t i = 0; i < MANY; i++)
+        assert_memory_equal(em_array_data(same[i]), host + begin[i], em_array_bytes(same[i]));
+    em_scope_free(s);
+    free(host);
+}
+
 static em_status twice(em_scope *s, em_array *const *in, em_array **out, void *user)
 {
     (void)user;
@@ -369,6 +417,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_limit_within_a_generation),
         cmocka_unit_test(test_limit_as_a_cache_grows),
         cmocka_unit_test(test_same_each_time),
+        /* last: where all memory is guarded at each call, much of it makes what follows slow */
+        cmocka_unit_test(test_uploads),
+        cmocka_unit_test(test_uploads_side_by_side),
     };
     device = em_device_default();
     if (!em_device_get_memory(device, NULL)) {
