@@ -11,6 +11,7 @@
 
 #include "device/cuda/common.cuh"
 #include "device/cuda/library.h"
+#include "device/cuda/thread.h"
 
 #define WORKSPACE_BYTES ((size_t)32 << 20)
 #define MOST_PLANS 4096 /* of shapes that are remembered */
@@ -135,13 +136,10 @@ static void wait_for_library(void)
 extern "C" void em__cuda_blas_ahead(void)
 {
     static bool asked;
-    pthread_t thread;
     if (asked)
         return;
     asked = true;
-    opens_ahead = atexit(wait_for_library) == 0 && pthread_create(&thread, NULL, open_ahead, NULL) == 0;
-    if (opens_ahead)
-        pthread_detach(thread);
+    opens_ahead = atexit(wait_for_library) == 0 && em__cuda_thread(open_ahead, NULL);
 }
 
 static void open_blas(em__cuda_blas *blas)

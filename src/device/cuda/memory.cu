@@ -5,7 +5,6 @@
  * All work runs in one order on one stream, so a freed block may be handed out at once: what uses it next runs after
  * what used it last. Sizes are rounded to classes, eight to a power of two; a class's free blocks form a stack.
  */
-#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +21,7 @@
 #include <vector>
 
 #include "device/cuda/common.cuh"
+#include "device/cuda/thread.h"
 
 #define SMALLEST ((size_t)512)
 #define STAGE_BYTES ((size_t)512 << 10) /* of a pinned buffer */
@@ -82,23 +82,39 @@ static size_t class_of(size_t size)
     return (size + step - 1) / step * step;
 }
 
-extern "C" em_status em__cuda_heap_new(em__cuda *cuda)
+/* Pinned buffers, and their events. Waits for these are short and on the way to all that follows: an interrupt takes
+ * longer, milliseconds on some hosts. */
+static em_status make_stage(em__cuda *cuda, em__cuda_heap *heap)
 {
-    em__cuda_heap *heap = new (std::nothrow) em__cuda_heap();
-    if (!heap)
-        return em__fail(EM_ERROR_OUT_OF_MEMORY, "%s: out of memory", cuda->name);
-    heap->stats = {};
-    heap->stats.limit = SIZE_MAX;
     char *pinned;
     EM__TRY(em__cuda_check(cuda, cudaMallocHost((void **)&pinned, BUFFERS * STAGE_BYTES), "pinned memory"));
     for (int i = 0; i < BUFFERS; i++) {
         heap->stage[i] = pinned + (size_t)i * STAGE_BYTES;
         heap->first[i] = i;
-        /* Waits are short and on the way to all that follows: an interrupt takes longer, milliseconds on some hosts. */
-        em_status status =
-            em__cuda_check(cuda, cudaEventCreateWithFlags(&heap->staged[i], cudaEventDisableTiming), "event");
-        if (status != EM_OK)
-            return status; /* the device does not start: its few bytes stay */
+        EM__TRY(em__cuda_check(cuda, cudaEventCreateWithFlags(&heap->staged[i], cudaEventDisableTiming), "event"));
+    }
+    return EM_OK;
+}
+
+static void free_stage(em__cuda_heap *heap)
+{
+    for (int i = 0; i < BUFFERS && heap->staged[i]; i++)
+        cudaEventDestroy(heap->staged[i]);
+    cudaFreeHost(heap->stage[0]);
+    cudaGetLastError(); /* what went wrong is known already */
+}
+
+extern "C" em_status em__cuda_heap_new(em__cuda *cuda)
+{
+    em__cuda_heap *heap = new (std::nothrow) em__cuda_heap();
+    if (!heap)
+        return em__fail(EM_ERROR_OUT_OF_MEMORY, "%s: out of memory", cuda->name);
+    heap->stats.limit = SIZE_MAX;
+    const em_status status = make_stage(cuda, heap);
+    if (status != EM_OK) {
+        free_stage(heap);
+        delete heap;
+        return status;
     }
     cuda->heap = heap;
     return EM_OK;
@@ -285,11 +301,10 @@ static void run_job(upload_crew *crew, upload_job *job)
 {
     {
         std::lock_guard<std::mutex> guard(crew->lock);
-        for (pthread_t thread; crew->threads < job->lanes - 1; crew->threads++) {
+        for (; crew->threads < job->lanes - 1; crew->threads++) {
             crew->workers[crew->threads] = {crew, crew->threads + 1};
-            if (pthread_create(&thread, NULL, serve, &crew->workers[crew->threads]) != 0)
+            if (!em__cuda_thread(serve, &crew->workers[crew->threads]))
                 break;
-            pthread_detach(thread);
         }
         crew->job = job;
         crew->jobs++;
