@@ -18,7 +18,7 @@
 #include "device/cuda/step_attend.cuh"
 
 enum {
-    EM_MARCH_BOX = 1 << 16,      /* floats of a box, at most */
+    EM_MARCH_PRODUCTS = 1 << 16, /* floats of a stretch's products, at most */
     EM_MARCH_BACK = 4,           /* mail is of fewer jobs before */
     EM_MARCH_MAIL = 1 << 20,     /* floats of all boxes */
     EM_MARCH_PARTIALS = 1 << 18, /* letters between blocks of one head */
@@ -44,8 +44,8 @@ typedef struct em__march_job {
 
 /* What blocks share, one for a device: mail is EM_MARCH_NONE at first, the rest zero. */
 typedef struct em__march_desk {
-    float mail[2][EM_MARCH_MAIL]; /* of even and odd launches */
-    float products[EM_MARCH_BOX]; /* of a stretch that runs by two kernels */
+    float mail[2][EM_MARCH_MAIL];      /* of even and odd launches */
+    float products[EM_MARCH_PRODUCTS]; /* of a stretch that runs by two kernels */
     uint64_t partials[EM_MARCH_PARTIALS];
     uint32_t number, launch; /* of the last job of the launch before; of this launch */
     uint32_t left, written;  /* blocks that have left; floats of the boxes of the launch before */

@@ -1,8 +1,8 @@
 /*
  * The kernel of march.cuh, over a kind of weights (march_weights.cuh) and a kind of attention (step_attend_kernel.cuh).
  *
- * The last warp of a block fetches weights, stage by stage, job by job, as far ahead as there are slots; the others
- * compute, and wait for letters without weights in their way.
+ * The first warps of a block compute, and wait for letters without weights in their way. Of the others one or more, as
+ * the kind of weights has it, fetch weights, stage by stage, job by job, as far ahead as there are slots; one tidies.
  */
 #ifndef EM_DEVICE_CUDA_MARCH_KERNEL_CUH
 #define EM_DEVICE_CUDA_MARCH_KERNEL_CUH

@@ -6,7 +6,7 @@
 #include "device/cuda/wgmma.cuh"
 
 static constexpr int EM_MARCH_THREADS = EM_MARCH_WARPS * 32; /* that compute */
-static constexpr int EM_MARCH_ALL = EM_MARCH_THREADS + 128;  /* and a group of warps, of which one fetches */
+static constexpr int EM_MARCH_ALL = EM_MARCH_THREADS + 128;  /* and a group of warps that fetch and tidy */
 static constexpr int EM_MARCH_KNOWN = 16;                    /* jobs in shared memory, EM_MARCH_BACK of them past */
 
 /* Shared memory before the slots. */

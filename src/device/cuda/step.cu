@@ -151,7 +151,7 @@ static bool take_sdpa(attention *a, const em__call *call)
     a->products.joined = true;
     return rows_of(a, EM_QUERIES) == (int64_t)s->heads * s->size &&
            rows_of(a, EM_KEYS) == (int64_t)s->kv_heads * s->size && rows_of(a, EM_VALUES) == rows_of(a, EM_KEYS) &&
-           em_gemv_rows(a->products) <= EM_MARCH_BOX && em__step_attend_takes(s);
+           em_gemv_rows(a->products) <= EM_MARCH_PRODUCTS && em__step_attend_takes(s);
 }
 
 /* How many of the calls are a stretch from rms_norm to sdpa: 0 for none. */
