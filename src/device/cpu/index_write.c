@@ -129,13 +129,14 @@ static void write_elements(void *context, int64_t chunk, int worker)
     (void)worker;
     const write *w = context;
     const em__offsets_within_fn within = em__offsets_get()->within[w->index_dtype];
-    const int64_t low = chunk * w->range, index_size = (int64_t)em_dtype_size(w->index_dtype);
+    const int64_t low = chunk * w->range, left = em__spec_size(&w->call->out.spec) - low;
+    const int64_t range = w->range < left ? w->range : left, index_size = (int64_t)em_dtype_size(w->index_dtype);
     char *out = (char *)w->call->out.data + low * (int64_t)w->size;
     listed_fn fn = w->call->op == EM__OP_INDEXED_PUT ? puts_listed[__builtin_ctzll(w->size)] : adds_listed[w->dtype];
     int32_t at[EM__INDEX_LISTED + EM__INDEX_SPARE], number[EM__INDEX_LISTED + EM__INDEX_SPARE];
     for (int64_t from = 0; from < w->n; from += EM__INDEX_LISTED) {
         const int64_t n = w->n - from < EM__INDEX_LISTED ? w->n - from : EM__INDEX_LISTED;
-        const int64_t mine = within(at, number, (const char *)w->index + from * index_size, n, low, w->range);
+        const int64_t mine = within(at, number, (const char *)w->index + from * index_size, n, low, range);
         fn(out, (const char *)w->call->in[2].data + from * (int64_t)w->size, at, number, mine);
     }
 }
