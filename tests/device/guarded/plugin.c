@@ -1,8 +1,8 @@
 /*
  * A plugin for tests of the library around devices: a device with memory of its own and recordings, on the host. It
- * calls itself cuda and computes as cpu does. Its memory is out of reach but while its kernels and copies run, fresh
- * and freed blocks are poisoned, and what the interface forbids ends the test: a free of another size, an allocation or
- * an upload between begin and end.
+ * calls itself cuda and computes as cpu does. Addresses of its memory can't be read or written: the bytes lie at a
+ * distance that its kernels and copies alone know. Fresh and freed blocks are poisoned, and what the interface forbids
+ * ends the test: a free of another size, an allocation or an upload between begin and end.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -38,9 +38,10 @@ struct em__recording {
 
 static const em__plugin_host *host;
 static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
-static char *region;
+static char *region; /* of addresses */
+static char *store;  /* of their bytes */
 static size_t taken; /* of the region, by blocks that were ever made */
-static int depth;    /* how often the memory was opened */
+static bool running; /* a kernel */
 static block *blocks;
 static size_t n_blocks;
 static em_memory_stats stats = {.limit = SIZE_MAX};
@@ -62,18 +63,15 @@ static void *grown(void *list, size_t n, size_t size)
     return list;
 }
 
-static void open_memory(void)
+static bool is_own(const void *at, size_t size)
 {
-    pthread_mutex_lock(&lock);
-    if (depth++ == 0 && taken && mprotect(region, taken, PROT_READ | PROT_WRITE) != 0)
-        die("mprotect");
+    return (const char *)at >= region && (const char *)at + size <= region + REGION;
 }
 
-static void close_memory(void)
+/* Where the bytes are of an address that may be the device's. */
+static void *bytes_of(const void *at)
 {
-    if (--depth == 0 && taken && mprotect(region, taken, PROT_NONE) != 0)
-        die("mprotect");
-    pthread_mutex_unlock(&lock);
+    return is_own(at, 0) ? store + ((const char *)at - region) : (void *)(uintptr_t)at;
 }
 
 static size_t room_of(size_t size)
@@ -100,7 +98,7 @@ static void *alloc(em_device *device, size_t size)
     pthread_mutex_lock(&lock);
     if (recording)
         die("an allocation within a recording");
-    if (depth)
+    if (running)
         die("an allocation while kernels run");
     block *b = stats.active + size <= stats.limit && size < REGION ? take_block(size) : NULL;
     if (b) {
@@ -108,9 +106,7 @@ static void *alloc(em_device *device, size_t size)
         stats.active += size;
         stats.allocations++;
         stats.peak = stats.active > stats.peak ? stats.active : stats.peak;
-        open_memory();
-        memset(b->at, POISON, size);
-        close_memory();
+        memset(bytes_of(b->at), POISON, size);
     } else {
         host->fail(EM_ERROR_OUT_OF_MEMORY, "cuda: out of memory");
     }
@@ -136,23 +132,16 @@ static void free_block(em_device *device, void *at, size_t size)
         die("a free of another size");
     blocks[i].used = false;
     stats.active -= size;
-    open_memory();
-    memset(at, POISON, size);
-    close_memory();
+    memset(bytes_of(at), POISON, size);
     pthread_mutex_unlock(&lock);
 }
 
 static void move(void *to, const void *from, size_t size)
 {
-    open_memory();
+    pthread_mutex_lock(&lock);
     if (size)
-        memmove(to, from, size);
-    close_memory();
-}
-
-static bool is_own(const void *at, size_t size)
-{
-    return (const char *)at >= region && (const char *)at + size <= region + REGION;
+        memmove(bytes_of(to), bytes_of(from), size);
+    pthread_mutex_unlock(&lock);
 }
 
 static em_status upload(em_device *device, void *to, const void *from, size_t size)
@@ -233,21 +222,39 @@ static bool is_empty(const em__spec *spec)
     return empty;
 }
 
-static em_status run_open(const em__call *call)
+/* The call with operands where their bytes are; its list of operands is the caller's to free. */
+static em__call with_bytes(const em__call *call)
 {
-    em__plan plan = {0};
     em__call there = *call;
     there.packed = NULL;
-    em_status status = host->cpu->vtable->prepare(host->cpu, &there, &plan);
-    if (status != EM_OK)
-        return status;
-    for (int i = 0; i < call->n_in; i++)
+    there.in = calloc((size_t)call->n_in + 1, sizeof *call->in);
+    if (!there.in)
+        die("out of host memory");
+    for (int i = 0; i < call->n_in; i++) {
         if (!is_empty(&call->in[i].spec) && !is_own(call->in[i].data, 1))
             die("an operand that is not on the device");
-    there.kernel = plan.kernel;
-    open_memory();
-    status = plan.kernel(host->cpu, &there);
-    close_memory();
+        there.in[i] = call->in[i];
+        there.in[i].data = bytes_of(call->in[i].data);
+    }
+    there.out.data = bytes_of(call->out.data);
+    there.scratch = bytes_of(call->scratch);
+    return there;
+}
+
+static em_status run_now(const em__call *call)
+{
+    em__plan plan = {0};
+    em__call there = with_bytes(call);
+    em_status status = host->cpu->vtable->prepare(host->cpu, &there, &plan);
+    if (status == EM_OK) {
+        pthread_mutex_lock(&lock);
+        running = true;
+        there.kernel = plan.kernel;
+        status = plan.kernel(host->cpu, &there);
+        running = false;
+        pthread_mutex_unlock(&lock);
+    }
+    free(there.in);
     return status;
 }
 
@@ -256,7 +263,7 @@ static em_status run(em_device *device, const em__call *call)
 {
     (void)device;
     if (!recording)
-        return run_open(call);
+        return run_now(call);
     step s = {.call = *call};
     s.call.in = calloc((size_t)call->n_in + 1, sizeof *call->in);
     if (!s.call.in)
@@ -311,25 +318,17 @@ static em_status close_branch(em_device *device)
     return EM_OK;
 }
 
-static bool is_set(const void *flag)
-{
-    open_memory();
-    bool set = *(const unsigned char *)flag != 0;
-    close_memory();
-    return set;
-}
-
 static em_status replay(em_device *device, em__recording *r)
 {
     (void)device;
     for (size_t i = 0; i < r->n; i++) {
         const step *s = &r->steps[i];
-        em_status status = s->kind == CALL ? run_open(&s->call) : EM_OK;
+        em_status status = s->kind == CALL ? run_now(&s->call) : EM_OK;
         if (status != EM_OK)
             return status;
         if (s->kind == COPY)
             move(s->to, s->from, s->size);
-        else if (s->kind == OPEN && is_set(s->from) == (s->branch == EM__IF_NOT))
+        else if (s->kind == OPEN && (*(const bool *)bytes_of(s->from)) == (s->branch == EM__IF_NOT))
             i = s->other;
         else if (s->kind == CLOSE && s->branch == EM__REPEAT_WHILE)
             i = s->other - 1; /* the flag is looked at again */
@@ -395,7 +394,8 @@ em_device *em_plugin_device(const em__plugin_host *given, size_t index)
     host = given;
     if (!region) {
         region = mmap(NULL, REGION, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (region == MAP_FAILED)
+        store = mmap(NULL, REGION, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (region == MAP_FAILED || store == MAP_FAILED)
             die("mmap");
     }
     if (index > 0)
