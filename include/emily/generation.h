@@ -165,7 +165,7 @@ typedef struct em_prompt {
  * sequences: the last answer then stays. After another failure nothing goes on; what was read serves the next one. */
 EM_API em_status em_generation_start(em_generation *generation, const em_prompt *prompts, size_t n);
 
-/* One more token (or several, when speculating) for each sequence; *going says whether any has not ended. */
+/* One more token (or several) for each sequence; *going: any has not ended. EM_ERROR_FORMAT where logits are NaN. */
 EM_API em_status em_generation_step(em_generation *generation, bool *going);
 
 /* Ends the present call within one token or one chunk of a prompt: it returns EM_ERROR_CANCELLED. A cancel between
@@ -216,7 +216,7 @@ EM_API em_status em_generation_load(em_generation *generation, const char *path)
 /* ---- scores ---- */
 
 /* log p(ids[i] | ids[0 .. i - 1]) into logprobs[i], for i >= 1; logprobs[0] is 0. n at most the model's context. Used
- * for perplexity: exp(-mean). Any thread. */
+ * for perplexity: exp(-mean). EM_ERROR_FORMAT where logits are NaN. Any thread. */
 EM_API em_status em_model_score(em_model *model, const int32_t *ids, size_t n, float *logprobs);
 
 #ifdef __cplusplus

@@ -54,8 +54,8 @@ typedef struct em_embed_options {
 } em_embed_options;
 
 /* One vector a text, in order: f32 [n, width], owned by the caller. The vector of a text does not depend on the others:
- * on `cpu` it has the same bits, on a GPU it is the same but for rounding (docs/cuda.md). NULL on failure. `options`
- * may be NULL. Any thread; calls on one model take turns. */
+ * on `cpu` it has the same bits, on a GPU it is the same but for rounding (docs/cuda.md). NULL on failure; a NaN in a
+ * vector is one (EM_ERROR_FORMAT). `options` may be NULL. Any thread; calls on one model take turns. */
 EM_API em_array *em_embed(em_model *model, const char *const *texts, size_t n, const em_embed_options *options);
 
 /* The same for texts with lengths (they may hold NUL). */

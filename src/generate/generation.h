@@ -99,9 +99,9 @@ void em__generation_drop_ahead(em_generation *g);
 /* Room for so many rows of logits. */
 em_status em__generation_reserve_logits(em_generation *g, size_t rows);
 
-/* step.c: takes `id` as the sequence's next token, chosen from `logits`, and reports it. */
+/* step.c: chooses the sequence's next token from `logits`, where all are numbers; takes `id` as it, and reports it. */
+em_status em__generation_choose(em_generation *g, em__sequence *sequence, const float *logits, int32_t *id);
 em_status em__generation_accept(em_generation *g, em__sequence *sequence, int32_t id, const float *logits);
-int32_t em__generation_choose(em_generation *g, em__sequence *sequence, const float *logits);
 
 /* guess.c: tokens that followed the last place where the text's newest tokens stood before; how many. */
 size_t em__guess(const int32_t *tokens, size_t n, size_t most, int32_t *guesses);

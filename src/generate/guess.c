@@ -42,17 +42,18 @@ static size_t room(const em_generation *g, const em__sequence *s)
 em_status em__generation_step_guessing(em_generation *g)
 {
     em__sequence *s = &g->sequences[0];
-    int32_t guesses[EM__MAX_SPECULATE];
+    int32_t guesses[EM__MAX_SPECULATE], id;
     size_t n = em__guess(s->tokens.data, s->tokens.length, room(g, s), guesses);
     if (n == 0) {
         EM__TRY(em__generation_feed_each(g));
-        return em__generation_accept(g, s, em__generation_choose(g, s, g->logits), g->logits);
+        EM__TRY(em__generation_choose(g, s, g->logits, &id));
+        return em__generation_accept(g, s, id, g->logits);
     }
     EM__TRY(em__generation_feed_guesses(g, guesses, n));
     g->stats.guessed += n;
     for (size_t i = 0; i <= n && s->finish == EM_FINISH_NONE; i++) {
         const float *logits = g->logits + i * g->sampler.vocabulary;
-        int32_t id = em__generation_choose(g, s, logits);
+        EM__TRY(em__generation_choose(g, s, logits, &id));
         EM__TRY(em__generation_accept(g, s, id, logits));
         s->cached++;
         if (i == n || id != guesses[i])

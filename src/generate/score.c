@@ -10,6 +10,7 @@
 enum { CHUNK = 128 };
 
 typedef struct scoring {
+    const em_model *model;
     em__decoder *decoder;
     em__cache cache;
     float *logits; /* [CHUNK, vocabulary] */
@@ -28,8 +29,11 @@ static em_status score_chunk(scoring *s, const int32_t *ids, size_t begin, size_
     em__decoder_feed feed = {s->ids, &position, &position, &length, NULL, NULL, length};
     em__cache_point(&s->cache, 0, &feed);
     EM__TRY(em__decoder_run(s->decoder, &task, &feed, s->logits));
-    for (size_t i = 0; i < n && begin + i + 1 < total; i++)
+    for (size_t i = 0; i < n && begin + i + 1 < total; i++) {
+        if (em__has_nan(s->logits + i * vocabulary, vocabulary))
+            return em__model_fail_nan(s->model, "score: the logits are");
         logprobs[begin + i + 1] = em__logprob(s->logits + i * vocabulary, vocabulary, ids[begin + i + 1]);
+    }
     return EM_OK;
 }
 
@@ -45,7 +49,7 @@ em_status em_model_score(em_model *model, const int32_t *ids, size_t n, float *l
                     "score: token %zu is %d, the vocabulary has %lld", i, (int)ids[i], (long long)c->vocabulary);
     if (n == 0)
         return EM_OK;
-    scoring s = {.decoder = model->decoder};
+    scoring s = {.model = model, .decoder = model->decoder};
     const size_t bytes = CHUNK * (size_t)c->vocabulary * sizeof *s.logits;
     em_status status = em__cache_init(&s.cache, s.decoder, EM_F32, c->positions);
     if (status == EM_OK)

@@ -3,10 +3,13 @@
 #include "core/log.h"
 #include "generate/generation.h"
 
-int32_t em__generation_choose(em_generation *g, em__sequence *s, const float *logits)
+em_status em__generation_choose(em_generation *g, em__sequence *s, const float *logits, int32_t *id)
 {
     const em__choice choice = {logits, &g->options, s->tokens.data, s->tokens.length, s->prompt};
-    return em__sample(&g->sampler, &choice, &s->random);
+    if (em__has_nan(logits, g->sampler.vocabulary))
+        return em__model_fail_nan(g->model, "generation: the logits are");
+    *id = em__sample(&g->sampler, &choice, &s->random);
+    return EM_OK;
 }
 
 static bool ends(const em_generation *g, int32_t id)
@@ -106,7 +109,9 @@ static em_status choose_each(em_generation *g)
         if (s->finish != EM_FINISH_NONE || s->row < 0)
             continue;
         const float *logits = g->logits + (size_t)s->row * g->sampler.vocabulary;
-        EM__TRY(em__generation_accept(g, s, em__generation_choose(g, s, logits), logits));
+        int32_t id;
+        EM__TRY(em__generation_choose(g, s, logits, &id));
+        EM__TRY(em__generation_accept(g, s, id, logits));
     }
     return EM_OK;
 }

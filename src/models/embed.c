@@ -3,6 +3,7 @@
  * tokens, longest first, each gap filled by the longest text that fits; each batch is one run; rows go where their
  * texts stood.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "core/alloc.h"
@@ -28,6 +29,7 @@ typedef struct embedding {
     float *rows;            /* the batch's result */
     size_t rows_size;
     size_t total, done, truncated;
+    size_t first; /* text of the window */
 } embedding;
 
 static em_status choose_prompt(embedding *e)
@@ -100,6 +102,18 @@ static void fill_batch(embedding *e)
     }
 }
 
+static em_status check_rows(const embedding *e, size_t rows)
+{
+    for (size_t i = 0; i < rows; i++) {
+        char what[64];
+        if (!em__has_nan(e->rows + i * e->width, e->width))
+            continue;
+        snprintf(what, sizeof what, "embed: the vector of text %zu is", e->first + e->members[i]);
+        return em__model_fail_nan(e->model, what);
+    }
+    return EM_OK;
+}
+
 static em_status run_batch(embedding *e, float *out)
 {
     em__batch *b = &e->batch;
@@ -108,6 +122,7 @@ static em_status run_batch(embedding *e, float *out)
     e->task.segments = segments < b->segment_capacity ? segments : b->segment_capacity;
     em__batch_round(b, e->task.tokens, e->task.segments);
     EM__TRY(em__model_run(e->model, &e->task, b, e->rows));
+    EM__TRY(check_rows(e, filled));
     for (size_t i = 0; i < filled; i++)
         memcpy(out + e->members[i] * e->width, e->rows + i * e->width, e->width * sizeof *out);
     e->done += filled;
@@ -121,6 +136,7 @@ static em_status embed_window(embedding *e, const em__texts_in *in, float *out)
 {
     EM__TRY(em__texts_encode(e->model, in, &e->texts));
     sort_by_length(e);
+    e->first = in->first;
     for (size_t end = e->done + in->count; e->done < end;) {
         fill_batch(e);
         EM__TRY(run_batch(e, out));

@@ -75,6 +75,11 @@ em_model *em__model_retain(em_model *model);
 em_status em__need_encoder(const em_model *model, const char *what);
 em_status em__need_decoder(const em_model *model, const char *what);
 
+/* nan.c: whether one of n values is NaN; and the failure of `what` ("score: the logits are") that came out so, which
+ * names the first weight that is no number, or how to find the op. */
+bool em__has_nan(const float *values, size_t n);
+em_status em__model_fail_nan(const em_model *model, const char *what);
+
 /* em_model_tokenizer with its reason: EM_ERROR_NOT_FOUND when the checkpoint has no tokenizer.json. */
 em_status em__model_tokenizer(const em_model *model, const em_tokenizer **tokenizer);
 const em_tokenizer *em__model_tokenizer_if_read(const em_model *model); /* NULL: nobody wanted it yet */

@@ -1,0 +1,80 @@
+/*
+ * What a model gives must be numbers. Results are looked at where they reach the host, which costs next to nothing;
+ * only when one is NaN are the weights read, to tell a broken file from arithmetic that went wrong.
+ */
+#include <stdint.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "models/model.h"
+
+typedef float four __attribute__((vector_size(16)));
+typedef int32_t four_flags __attribute__((vector_size(16)));
+
+bool em__has_nan(const float *values, size_t n)
+{
+    enum { LANES = 4, STEP = 4 * LANES };
+    four_flags a = {0}, b = {0}, c = {0}, d = {0};
+    four x[4];
+    int any = 0;
+    size_t i = 0;
+    for (; i + STEP <= n; i += STEP) {
+        memcpy(x, values + i, sizeof x);
+        a |= x[0] != x[0];
+        b |= x[1] != x[1];
+        c |= x[2] != x[2];
+        d |= x[3] != x[3];
+    }
+    for (; i < n; i++)
+        any |= values[i] != values[i];
+    a |= b | c | d;
+    return (any | a[0] | a[1] | a[2] | a[3]) != 0;
+}
+
+/* The first element whose bits, without the sign, reach those of infinity; -1: all are numbers. */
+static int64_t first_16(const void *data, size_t n, uint16_t infinity)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint16_t bits;
+        memcpy(&bits, (const char *)data + i * sizeof bits, sizeof bits);
+        if ((bits & 0x7fff) >= infinity)
+            return (int64_t)i;
+    }
+    return -1;
+}
+
+static int64_t first_32(const void *data, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, (const char *)data + i * sizeof bits, sizeof bits);
+        if ((bits & 0x7fffffff) >= 0x7f800000)
+            return (int64_t)i;
+    }
+    return -1;
+}
+
+static int64_t first_bad(const em_safetensors_tensor *t)
+{
+    switch (t->dtype) {
+    case EM_F16: return first_16(t->data, t->nbytes / 2, 0x7c00);
+    case EM_BF16: return first_16(t->data, t->nbytes / 2, 0x7f80);
+    case EM_F32: return first_32(t->data, t->nbytes / 4);
+    default: return -1;
+    }
+}
+
+em_status em__model_fail_nan(const em_model *model, const char *what)
+{
+    const em_safetensors_tensor *t;
+    for (size_t i = 0; (t = em_safetensors_at(model->file, i)); i++) {
+        const int64_t at = first_bad(t);
+        EM__FAIL_IF(at >= 0, EM_ERROR_FORMAT,
+                    "%s NaN: %s: tensor %s holds NaN or infinity, first at element %lld; the file is damaged or was "
+                    "made so: fetch it again, or convert it again",
+                    what, model->path, t->name, (long long)at);
+    }
+    return em__fail(EM_ERROR_FORMAT,
+                    "%s NaN, though all weights of %s are numbers; EMILY_DEBUG=nan names the op that made the first",
+                    what, model->path);
+}
