@@ -212,7 +212,9 @@ static int do_load(chatting *c, const char *argument)
     em__free(text);
     if (!are_messages(messages)) {
         json_decref(messages);
-        return cli_fail(CLI_FORMAT, "%s: %s", argument, messages ? "not a list of messages" : error.text);
+        return messages ? cli_fail(CLI_FORMAT, "%s: not a list of messages", argument)
+                        : cli_fail(CLI_FORMAT, "%s: not valid JSON, line %d column %d: %s", argument, error.line,
+                                   error.column, error.text);
     }
     json_decref(c->conversation.messages);
     c->conversation.messages = messages;
@@ -290,7 +292,9 @@ static int start(chatting *c)
     em_model_get_info(c->model, &info);
     if (em_chat_template_open(info.path, &template) != EM_OK)
         return cli_fail_last();
-    em_chat_template_free(template); /* it is there: said before the first message, not after it */
+    em_chat_template_free(template); /* what is missing is said before the first message, not after it */
+    if (!em_model_tokenizer(c->model))
+        return cli_fail_last();
     int code = cli_sampling_init(&c->sampling, "chat", c->model, &v->sampling);
     if (code == CLI_OK)
         code = cli_conversation_init(&c->conversation, "chat", v->system, &v->variables, !v->no_think);

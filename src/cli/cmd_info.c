@@ -118,16 +118,30 @@ static int describe_files(const char *name, const char *path, const char *reason
     return code;
 }
 
+/* A decoder's tokenizer is read late: why it cannot be, owned by the caller; NULL when it can, or there is none. */
+static char *read_tokenizer(cli_facts *facts, const em_model *model, int *code)
+{
+    if (em_model_tokenizer(model) || em_last_status() == EM_ERROR_NOT_FOUND)
+        return NULL;
+    facts->model.can = "generate from token ids";
+    *code = cli_exit_code(em_last_status());
+    return em__strdup(em_last_error());
+}
+
 static int describe_open(const char *name, em_model *model, const info_values *values)
 {
     cli_facts facts = {.name = name, .path = name};
     em_safetensors *file = NULL;
-    int code = describe_model(&facts, model, values);
+    int code = describe_model(&facts, model, values), broken = CLI_OK;
+    char *reason = code == CLI_OK ? read_tokenizer(&facts, model, &broken) : NULL;
     if (code == CLI_OK && values->tensors && em_safetensors_open(facts.path, NULL, &file) != EM_OK)
         code = cli_fail_last();
     facts.file = file;
     if (code == CLI_OK)
         code = print(&facts, values);
+    if (code == CLI_OK && broken != CLI_OK)
+        code = cli_fail_text(broken, reason ? reason : em_status_text(EM_ERROR_OUT_OF_MEMORY));
+    em__free(reason);
     em_safetensors_close(&file);
     return code;
 }

@@ -1,5 +1,7 @@
 /* The cache on disk, and what a name resolves to in it. */
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/alloc.h"
 #include "core/error.h"
@@ -159,6 +161,18 @@ static em_status resolve_cached(const em__hub *hub, char **path, char **partial)
     return EM_OK;
 }
 
+/* Why a path that is there, or may be, is no model. */
+static em_status check_path(const char *name)
+{
+    struct stat info;
+    const bool path = name[0] == '/' || name[0] == '.' || name[0] == '~', there = stat(name, &info) == 0;
+    EM__FAIL_IF(there && !S_ISDIR(info.st_mode) && !S_ISREG(info.st_mode), EM_ERROR_NOT_FOUND,
+                "%s: is a device, socket or pipe, expected a folder or a file", name);
+    EM__FAIL_IF(!there && path && errno != ENOENT && errno != ENOTDIR, EM_ERROR_IO, "%s: %s", name, strerror(errno));
+    EM__FAIL_IF(path && !there, EM_ERROR_NOT_FOUND, "%s: no such file or directory", name);
+    return EM_OK;
+}
+
 em_status em_hub_resolve(const char *name, const em_hub_options *options, char **path)
 {
     if (path)
@@ -166,8 +180,7 @@ em_status em_hub_resolve(const char *name, const em_hub_options *options, char *
     EM__FAIL_IF(!name || !name[0] || !path, EM_ERROR_INVALID_ARGUMENT, "hub_resolve: no name, or NULL argument");
     if (em__path_is_dir(name) || em__path_is_file(name))
         return resolve_path(name, options && options->revision ? options->revision : "main", path);
-    EM__FAIL_IF(name[0] == '/' || name[0] == '.' || name[0] == '~', EM_ERROR_NOT_FOUND, "%s: no such file or directory",
-                name);
+    EM__TRY(check_path(name));
     em__hub hub;
     char *partial = NULL;
     em_status status = em__hub_init(&hub, name, options);

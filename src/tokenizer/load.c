@@ -2,10 +2,12 @@
 #include "tokenizer/load.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/alloc.h"
 #include "core/error.h"
@@ -232,32 +234,49 @@ em_status em_tokenizer_parse(const char *json, size_t length, em_tokenizer **tok
     return EM_OK;
 }
 
+#define FETCH "fetch tokenizer.json from where the model came from"
+
+/* Opens a regular file; a pipe by mistake must fail on its type, not hang. */
+static em_status open_file(const char *path, FILE **file, size_t *length)
+{
+    struct stat info;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    EM__FAIL_IF(fd < 0 && (errno == ENOENT || errno == ENOTDIR), EM_ERROR_NOT_FOUND, "%s: no such file; " FETCH, path);
+    EM__FAIL_IF(fd < 0, EM_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
+    const bool known = fstat(fd, &info) == 0;
+    *file = known && S_ISREG(info.st_mode) ? fdopen(fd, "rb") : NULL;
+    if (*file) {
+        *length = (size_t)info.st_size;
+        return EM_OK;
+    }
+    close(fd);
+    return em__fail(EM_ERROR_IO, "%s: is %s, expected a regular file; " FETCH, path,
+                    known && S_ISDIR(info.st_mode) ? "a directory" : "a device, socket or pipe");
+}
+
 static em_status read_file(const char *path, char **data, size_t *length)
 {
-    em_status status = EM_ERROR_IO;
-    struct stat info;
-    FILE *file = fopen(path, "rb");
-    EM__FAIL_IF(!file, errno == ENOENT || errno == ENOTDIR ? EM_ERROR_NOT_FOUND : EM_ERROR_IO, "%s: %s", path,
-                strerror(errno));
-    *data = NULL;
-    if (fstat(fileno(file), &info) != 0 || !S_ISREG(info.st_mode)) {
-        em__fail(EM_ERROR_IO, "%s: not a regular file", path);
-        goto done;
-    }
-    *length = (size_t)info.st_size;
+    FILE *file;
+    EM__TRY(open_file(path, &file, length));
     *data = em__alloc(*length + 1);
-    if (!*data) {
-        status = EM_ERROR_OUT_OF_MEMORY;
-        goto done;
-    }
-    if (fread(*data, 1, *length, file) != *length) {
-        em__fail(EM_ERROR_IO, "%s: it is shorter than its size says, or cannot be read", path);
+    em_status status = *data ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
+    if (*data && fread(*data, 1, *length, file) != *length) {
+        status = em__fail(EM_ERROR_IO, "%s: it is shorter than its size says, or cannot be read", path);
         em__free(*data);
-        goto done;
     }
-    status = EM_OK;
-done:
     fclose(file);
+    return status;
+}
+
+static em_status parse_file(const char *path, const char *data, size_t length, em_tokenizer **tokenizer)
+{
+    EM__FAIL_IF(length == 0, EM_ERROR_FORMAT, "%s: the file is empty; " FETCH, path);
+    const em_status status = em_tokenizer_parse(data, length, tokenizer);
+    char *text = status == EM_ERROR_FORMAT ? em__strdup(em_last_error()) : NULL;
+    if (!text)
+        return em__context(status, "%s", path);
+    em__fail(status, "%s: %s; the file is damaged, or no tokenizer.json", path, text);
+    em__free(text);
     return status;
 }
 
@@ -277,7 +296,7 @@ em_status em_tokenizer_open(const char *path, em_tokenizer **tokenizer)
     }
     em_status status = read_file(inside ? inside : path, &data, &length);
     if (status == EM_OK) {
-        status = em__context(em_tokenizer_parse(data, length, tokenizer), "%s", inside ? inside : path);
+        status = parse_file(inside ? inside : path, data, length, tokenizer);
         em__free(data);
     }
     em__free(inside);
