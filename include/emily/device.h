@@ -33,8 +33,8 @@ EM_API const char *em_device_name(const em_device *device);
 /* One line for people: "AVX-512 (VNNI), 2 threads". */
 EM_API em_status em_device_describe(em_device *device, char *text, size_t size);
 
-/* How many threads the device uses, and a new number for it (0: as many as the process may use). Results do not depend
- * on it. Waits for work under way. */
+/* How many threads the device uses, and a new number for it (0: as many as the process may use; 256 at most, a warning
+ * says so). Results do not depend on it. Waits for work under way. */
 EM_API int em_device_threads(em_device *device);
 EM_API em_status em_device_set_threads(em_device *device, int threads);
 

@@ -37,7 +37,7 @@
 #define PARK_NS 80000  /* then of yields, up to here */
 #define SPIN_PAUSES 64 /* between looks at the clock */
 #define MAX_THREADS 256
-#define MOST_ASKED 1024 /* a larger number is a slip; from MAX_THREADS on it is the same */
+#define MOST_ASKED 1024 /* a larger number is a slip; up to it MAX_THREADS are used, and it is said */
 #define CACHE_LINE 64
 
 #define GATE_OPEN ((uint64_t)1 << 31)
@@ -283,12 +283,20 @@ static int usable_cpus(void)
     return cpus < 1 ? 1 : cpus;
 }
 
+/* What is used of so many threads that `who` asked for. */
+static int at_most(const char *who, int asked)
+{
+    if (asked > MAX_THREADS)
+        em__log(EM_LOG_WARN, "%s: %d threads were asked for; %d are the most, and used", who, asked, MAX_THREADS);
+    return asked < MAX_THREADS ? asked : MAX_THREADS;
+}
+
 int em__pool_default_size(void)
 {
     const char *text = getenv("EMILY_THREADS");
     long long asked;
     if (text && em__parse_i64(text, &asked) && asked >= 1 && asked <= MOST_ASKED)
-        return asked < MAX_THREADS ? (int)asked : MAX_THREADS;
+        return at_most("EMILY_THREADS", (int)asked);
     if (text && *text)
         em__log(EM_LOG_WARN, "EMILY_THREADS=%s is no number of threads, and ignored; 1 to %d are", text, MOST_ASKED);
     int cpus = usable_cpus();
@@ -316,7 +324,7 @@ em_status em__pool_new(int threads, em__pool **out)
 {
     EM__FAIL_IF(threads < 0, EM_ERROR_INVALID_ARGUMENT, "threads: %d were asked for; give 1 or more, or 0 for all",
                 threads);
-    int size = threads ? (threads < MAX_THREADS ? threads : MAX_THREADS) : em__pool_default_size();
+    int size = threads ? at_most("device_set_threads", threads) : em__pool_default_size();
     em__pool *pool = em__block_alloc(sizeof *pool);
     if (!pool)
         return EM_ERROR_OUT_OF_MEMORY;
