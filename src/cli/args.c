@@ -133,11 +133,26 @@ static int store_real(const parser *p, const cli_option *o, const char *text)
     return CLI_GO_ON;
 }
 
+/* Flags of one place say one thing: a second one that says otherwise is refused, not obeyed. */
+static int store_flag(const parser *p, const cli_option *o)
+{
+    const int flag = (int)o->value;
+    int before;
+    memcpy(&before, p->values + o->offset, sizeof before);
+    for (const cli_option *other = p->command->options; other->name && before && before != flag; other++)
+        if (other->kind == CLI_FLAG && other->offset == o->offset && other->value == before) {
+            cli_fail(CLI_USAGE, "%s: --%s does not go with --%s", p->command->name, o->name, other->name);
+            cli_hint("leave one of them out");
+            return CLI_USAGE;
+        }
+    memcpy(p->values + o->offset, &flag, sizeof flag);
+    return CLI_GO_ON;
+}
+
 static int store(const parser *p, const cli_option *o, const char *text)
 {
-    int flag = (int)o->value;
     switch (o->kind) {
-    case CLI_FLAG: memcpy(p->values + o->offset, &flag, sizeof flag); return CLI_GO_ON;
+    case CLI_FLAG: return store_flag(p, o);
     case CLI_TEXT: memcpy(p->values + o->offset, &text, sizeof text); return CLI_GO_ON;
     case CLI_LIST:
         return em__vec_push((cli_words *)(void *)(p->values + o->offset), text) == EM_OK ? CLI_GO_ON : cli_fail_last();

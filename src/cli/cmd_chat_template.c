@@ -9,6 +9,7 @@
 #include "cli/output.h"
 #include "cli/session.h"
 #include "core/alloc.h"
+#include "core/error.h"
 #include "core/str.h"
 #include "io/file.h"
 
@@ -55,7 +56,24 @@ static int read_text(const char *path, char **text)
     return code;
 }
 
-static int render(em_chat_template *chat, const chat_template_values *values, em_chat_options *how, char **text)
+/* The library calls what it reads messages, tools or documents; a person knows them by their files. */
+static int fail_render(const chat_template_values *values, const char *messages)
+{
+    const struct {
+        const char *what, *path;
+    } files[] = {{"messages", messages}, {"tools", values->tools}, {"documents", values->documents}};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        const size_t n = strlen(files[i].what);
+        if (!files[i].path || strncmp(em_last_error(), files[i].what, n) != 0 || !strchr(":.[", em_last_error()[n]))
+            continue;
+        em__context(em_last_status(), "%s", strcmp(files[i].path, "-") == 0 ? "standard input" : files[i].path);
+        break;
+    }
+    return cli_fail_last();
+}
+
+static int render(em_chat_template *chat, const chat_template_values *values, const char *path, em_chat_options *how,
+                  char **text)
 {
     char *tools = NULL, *documents = NULL;
     int code = read_text(values->tools, &tools);
@@ -65,7 +83,7 @@ static int render(em_chat_template *chat, const chat_template_values *values, em
     how->documents = documents;
     how->add_generation_prompt = !values->no_prompt;
     if (code == CLI_OK && em_chat_template_render(chat, how, text, NULL) != EM_OK)
-        code = cli_fail_last();
+        code = fail_render(values, path);
     em__free(documents);
     em__free(tools);
     return code;
@@ -96,7 +114,7 @@ static int render_file(em_chat_template *chat, const char *path, const chat_temp
         code = read_text(path, &messages);
     if (code == CLI_OK) {
         how.messages = messages;
-        code = render(chat, values, &how, &text);
+        code = render(chat, values, path, &how, &text);
     }
     if (code == CLI_OK)
         code = print_text(text, values->output);

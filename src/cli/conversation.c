@@ -18,6 +18,17 @@ static int no_memory(void)
     return cli_fail(CLI_MEMORY, "memory ran out");
 }
 
+/* What begins as an object, a list or a text in quotes is meant as one; all else that is no JSON is a text. */
+static int check_json(const char *command, const char *word, int name, const char *value, const json_error_t *error)
+{
+    if (!strchr("{[\"", value[strspn(value, " \t\n")]))
+        return CLI_OK;
+    cli_fail(CLI_USAGE, "%s: --var %.*s: not valid JSON, line %d column %d: %s", command, name, word, error->line,
+             error->column, error->text);
+    cli_hint("a text that begins so is written in quotes: --var '%.*s=\"...\"'", name, word);
+    return CLI_USAGE;
+}
+
 static int set_variable(cli_conversation *c, const char *command, const char *word)
 {
     const char *equals = strchr(word, '=');
@@ -28,6 +39,11 @@ static int set_variable(cli_conversation *c, const char *command, const char *wo
     if (!name)
         return cli_fail_last();
     json_t *value = json_loads(equals + 1, JSON_DECODE_ANY, &error);
+    int code = value ? CLI_OK : check_json(command, word, (int)(equals - word), equals + 1, &error);
+    if (code != CLI_OK) {
+        em__free(name);
+        return code;
+    }
     int failed = json_object_set_new(c->variables, name, value ? value : json_string(equals + 1));
     em__free(name);
     return failed ? cli_fail(CLI_USAGE, "%s: --var `%s` is not UTF-8", command, word) : CLI_OK;

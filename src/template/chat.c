@@ -19,7 +19,8 @@ static em_status parse_one(const char *what, const char *text, bool object, em__
     EM__TRY(em__json_parse(text, strlen(text), what, doc));
     if (object ? json_is_object(doc->root) : json_is_array(doc->root))
         return EM_OK;
-    return em__fail(EM_ERROR_FORMAT, "%s: expected a JSON %s", what, object ? "object" : "array");
+    return em__fail(EM_ERROR_FORMAT, "%s: expected a JSON %s%s", what, object ? "object" : "array",
+                    strcmp(what, "messages") == 0 ? "; such as [{\"role\": \"user\", \"content\": \"Hello\"}]" : "");
 }
 
 static em_status check_objects(const em__json_doc *doc)
