@@ -284,17 +284,17 @@ static int converse(chatting *c)
     return cli_line_person(c->line) ? CLI_OK : code;
 }
 
-static int start(chatting *c)
+static int start(chatting *c, const char *name)
 {
     const chat_values *v = c->values;
     em_chat_template *template;
     em_model_info info = {.struct_size = sizeof info};
     em_model_get_info(c->model, &info);
     if (em_chat_template_open(info.path, &template) != EM_OK)
-        return cli_fail_last();
+        return cli_fail_model(name);
     em_chat_template_free(template); /* what is missing is said before the first message, not after it */
     if (!em_model_tokenizer(c->model))
-        return cli_fail_last();
+        return cli_fail_model(name);
     int code = cli_sampling_init(&c->sampling, "chat", c->model, &v->sampling);
     if (code == CLI_OK)
         code = cli_conversation_init(&c->conversation, "chat", v->system, &v->variables, !v->no_think);
@@ -317,7 +317,7 @@ static int run(const void *given, const cli_words *operands)
     int code;
     c.model = cli_session_open(operands->data[0], &c.values->session, &code);
     if (c.model)
-        code = start(&c);
+        code = start(&c, operands->data[0]);
     if (c.model && code == CLI_OK)
         code = converse(&c);
     if (c.model && code == CLI_OK)

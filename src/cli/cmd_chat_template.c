@@ -143,7 +143,7 @@ static int run(const void *given, const cli_words *operands)
     if (code != CLI_OK)
         return code;
     if (em_chat_template_open(path, &chat) != EM_OK)
-        code = cli_fail_last();
+        code = cli_fail_model(operands->data[0]);
     em_hub_path_free(path);
     if (code == CLI_OK && values->source)
         code = print_text(em_chat_template_source(chat, values->tools != NULL), values->output);

@@ -85,7 +85,7 @@ static int parse_ids(const char *text, id_list *ids)
             return cli_fail_last();
         at = *end ? end + 1 : end;
     }
-    return ids->length ? CLI_OK : cli_fail(CLI_USAGE, "generate: --prompt-ids is empty");
+    return ids->length ? CLI_OK : cli_fail(CLI_USAGE, "generate: --prompt-ids is empty; it is a list such as 1,2,3");
 }
 
 /* The prompt: the operand, or all of standard input. */
@@ -98,7 +98,9 @@ static int read_prompt(const cli_words *operands, em__str *prompt)
     int code = cli_read_all(prompt);
     if (code != CLI_OK)
         return code;
-    return prompt->length ? CLI_OK : cli_fail(CLI_USAGE, "generate: the prompt is empty");
+    return prompt->length ? CLI_OK
+                          : cli_fail(CLI_USAGE, "generate: the prompt is empty\n"
+                                                "write it after MODEL, or to standard input");
 }
 
 /* The prompt by the checkpoint's chat template, in its place; *templated is false when it has none. */
@@ -118,7 +120,7 @@ static int render(generating *g, em__str *text, bool *templated)
     if (em_chat_template_open(info.path, &chat) != EM_OK)
         return em_last_status() == EM_ERROR_NOT_FOUND && !v->system && !v->no_think && v->variables.length == 0
                    ? CLI_OK
-                   : cli_fail_last();
+                   : cli_fail_model(info.path);
     int code = cli_conversation_init(&conversation, "generate", v->system, &v->variables, !v->no_think);
     if (code == CLI_OK)
         code = cli_conversation_add(&conversation, "user", text->data, text->length);
@@ -313,7 +315,8 @@ static int start(generating *g, const cli_words *operands)
     em__str text = {0};
     int code;
     if (v->prompt_ids) {
-        code = operands->length > 1 ? cli_fail(CLI_USAGE, "generate: there is a prompt and --prompt-ids")
+        code = operands->length > 1 ? cli_fail(CLI_USAGE, "generate: a prompt does not go with --prompt-ids\n"
+                                                          "leave one of them out")
                                     : parse_ids(v->prompt_ids, &g->prompt);
     } else {
         code = read_prompt(operands, &text);

@@ -155,7 +155,9 @@ static int run(const void *given, const cli_words *operands)
     em_status status = em_checkpoint_quantize(path, operands->data[1], &options_of, &totals);
     cli_progress_end(&run.progress);
     cli_signals_hold(false);
-    code = status == EM_OK ? finish(&run, &totals) : cli_fail_last();
+    code = status == EM_OK             ? finish(&run, &totals)
+           : status == EM_ERROR_FORMAT ? cli_fail_model(operands->data[0])
+                                       : cli_fail_last();
     em__str_free(&run.text);
     em_hub_path_free(path);
     return code;

@@ -116,7 +116,7 @@ static int tokenize_all(tokenize_job *job, const char *model, const tokenize_val
     if (code != CLI_OK)
         return code;
     if (em_tokenizer_open(path, &job->tokenizer) != EM_OK)
-        code = cli_fail_last();
+        code = cli_fail_model(model);
     em_hub_path_free(path);
     if (code != CLI_OK || (code = cli_output_open(&job->out, values->output)) != CLI_OK)
         return code;

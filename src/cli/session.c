@@ -18,16 +18,20 @@ static bool has_header(const char *name)
     return good;
 }
 
-/* The library's message, and a next step where it names none. */
-static int fail_model(const char *name)
+int cli_fail_model(const char *name)
 {
-    em_status status = em_last_status();
-    bool told = strstr(em_last_error(), "; ") != NULL;
-    int code = cli_fail_last();
+    const em_status status = em_last_status();
+    const char *text = em_last_error();
+    const bool told = strstr(text, "; ") != NULL, settings = strstr(text, ".json: ") && !strstr(text, "tensor");
+    const int code = cli_fail_last();
     if (told)
         return code;
-    if ((status == EM_ERROR_FORMAT || status == EM_ERROR_UNSUPPORTED) && has_header(name))
+    if (status == EM_ERROR_FORMAT && settings)
+        cli_hint("the file is damaged, or was edited so: mend it, or fetch it again");
+    else if ((status == EM_ERROR_FORMAT || status == EM_ERROR_UNSUPPORTED) && has_header(name))
         cli_hint("`emily info %s --tensors` shows what is there", name);
+    else if (status == EM_ERROR_FORMAT)
+        cli_hint("the file is damaged, or its download broke off: fetch it again");
     else if (status == EM_ERROR_NOT_FOUND && access(name, F_OK) != 0)
         cli_hint("there is no folder %s; `emily pull ORG/NAME` downloads a model", name);
     else if (status == EM_ERROR_NOT_FOUND)
@@ -105,7 +109,7 @@ em_model *cli_session_open(const char *name, const cli_session_values *values, i
         return NULL;
     em_model *model = cli_session_try(name, values, code);
     if (*code == CLI_GO_ON)
-        *code = fail_model(name);
+        *code = cli_fail_model(name);
     return model;
 }
 
@@ -114,7 +118,7 @@ int cli_model_path(const char *name, char **path)
     const int code = cli_model_named(name);
     if (code != CLI_OK)
         return code;
-    return em_hub_resolve(name, NULL, path) == EM_OK ? CLI_OK : fail_model(name);
+    return em_hub_resolve(name, NULL, path) == EM_OK ? CLI_OK : cli_fail_model(name);
 }
 
 static void print_line(const char *line, void *user)

@@ -42,6 +42,9 @@ em_model *cli_session_open(const char *name, const cli_session_values *values, i
  * error. */
 em_model *cli_session_try(const char *name, const cli_session_values *values, int *code);
 
+/* The library's message about the model, and a next step where it names none. The exit code. */
+int cli_fail_model(const char *name);
+
 /* That a name is not empty: CLI_OK, or an exit code after a message. */
 int cli_model_named(const char *name);
 

@@ -83,9 +83,10 @@ static em_status read_offsets(const em__json *tensor, span bytes, em_safetensors
         return em__json_fail(&offsets, EM_ERROR_FORMAT, "[%lld, %lld] ends before it begins", (long long)begin,
                              (long long)end);
     if ((uint64_t)end > bytes.size)
-        return em__json_fail(&offsets, EM_ERROR_FORMAT,
-                             "[%lld, %lld] passes the end: the file holds %zu bytes of tensors; it may be cut short",
-                             (long long)begin, (long long)end, bytes.size);
+        return em__json_fail(
+            &offsets, EM_ERROR_FORMAT,
+            "[%lld, %lld] passes the end: the file holds %zu bytes of tensors; it may be cut short: fetch it again",
+            (long long)begin, (long long)end, bytes.size);
     if ((uint64_t)(end - begin) != out->nbytes)
         return em__json_fail(&offsets, EM_ERROR_FORMAT, "[%lld, %lld] are %lld bytes, dtype and shape need %zu",
                              (long long)begin, (long long)end, (long long)(end - begin), out->nbytes);
@@ -185,6 +186,9 @@ static em_status find_header(const em__shard *shard, span *json, span *bytes)
     EM__FAIL_IF(size < 8, EM_ERROR_FORMAT,
                 "%s: is %zu bytes long, expected a safetensors file: it begins with 8 bytes of length", shard->path,
                 size);
+    static const char pointer[] = "version https://git-lfs";
+    EM__FAIL_IF(size >= sizeof pointer && memcmp(data, pointer, sizeof pointer - 1) == 0, EM_ERROR_FORMAT,
+                "%s: is a pointer of Git LFS, not the file; `git lfs pull` fetches it", shard->path);
     uint64_t length = 0;
     for (int i = 7; i >= 0; i--)
         length = length << 8 | data[i];
@@ -192,8 +196,8 @@ static em_status find_header(const em__shard *shard, span *json, span *bytes)
                 "%s: header length is %llu, at most %zu is read; is this a safetensors file?", shard->path,
                 (unsigned long long)length, EM__SAFETENSORS_HEADER_CAP);
     EM__FAIL_IF(length > size - 8, EM_ERROR_FORMAT,
-                "%s: header length is %llu, %zu bytes are there; the file may be cut short", shard->path,
-                (unsigned long long)length, size - 8);
+                "%s: header length is %llu, %zu bytes are there; the file may be cut short: fetch it again",
+                shard->path, (unsigned long long)length, size - 8);
     EM__FAIL_IF(length < 2 || data[8] != '{', EM_ERROR_FORMAT, "%s: header does not begin with '{'", shard->path);
     *json = (span){data + 8, (size_t)length};
     *bytes = (span){data + 8 + length, size - 8 - (size_t)length};

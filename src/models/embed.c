@@ -58,7 +58,8 @@ static em_status choose(embedding *e, const em_embed_options *options)
     size_t added = em_tokenizer_added_tokens(e->model->tokenizer, false), limit = e->model->max_tokens;
     e->max_tokens = o->max_tokens && o->max_tokens < limit ? o->max_tokens : limit;
     EM__FAIL_IF(e->max_tokens <= added, EM_ERROR_INVALID_ARGUMENT,
-                "embed: max_tokens is %zu, but the tokenizer adds %zu tokens to every text", e->max_tokens, added);
+                "embed: max_tokens is %zu, but the tokenizer adds %zu tokens to every text; give %zu or more",
+                e->max_tokens, added, added + 1);
     if (o->batch_tokens == 0)
         o->batch_tokens = BATCH_TOKENS;
     else if (o->batch_tokens > MAX_BATCH_TOKENS)

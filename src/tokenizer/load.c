@@ -270,12 +270,17 @@ static em_status read_file(const char *path, char **data, size_t *length)
 
 static em_status parse_file(const char *path, const char *data, size_t length, em_tokenizer **tokenizer)
 {
+    static const char pointer[] = "version https://git-lfs";
     EM__FAIL_IF(length == 0, EM_ERROR_FORMAT, "%s: the file is empty; " FETCH, path);
+    EM__FAIL_IF(length >= sizeof pointer && memcmp(data, pointer, sizeof pointer - 1) == 0, EM_ERROR_FORMAT,
+                "%s: is a pointer of Git LFS, not the file; `git lfs pull` fetches it", path);
     const em_status status = em_tokenizer_parse(data, length, tokenizer);
-    char *text = status == EM_ERROR_FORMAT ? em__strdup(em_last_error()) : NULL;
+    const bool broken = status == EM_ERROR_FORMAT, new = status == EM_ERROR_UNSUPPORTED;
+    char *text = broken || new ? em__strdup(em_last_error()) : NULL;
     if (!text)
         return em__context(status, "%s", path);
-    em__fail(status, "%s: %s; the file is damaged, or no tokenizer.json", path, text);
+    em__fail(status, "%s: %s; %s", path, text,
+             broken ? "the file is damaged, or no tokenizer.json" : "this version cannot tokenize for the model");
     em__free(text);
     return status;
 }
