@@ -237,7 +237,7 @@ EM_API em_array *em_sdpa_with(em_scope *scope, em_array *q, em_array *k, em_arra
 EM_API em_array *em_sdpa_segments(em_scope *scope, em_array *q, em_array *k, em_array *v, em_array *offsets,
                                   em_array *bias, double scale);
 
-/* One row per segment of x [T, N]: [S, N]. Offsets as above; an empty segment gives 0. */
+/* One row per segment of x [T, N]: [S, N]. Offsets as above, always held inside [0, T]; an empty segment gives 0. */
 EM_API em_array *em_segment_pool(em_scope *scope, em_array *x, em_array *offsets, em_pool pool);
 
 #ifdef __cplusplus

@@ -23,9 +23,26 @@ em_status em__index_check(const char *what, int64_t index, int axis, int64_t dim
     return EM_OK;
 }
 
+/* Offsets of segments: ascending within [0, tokens]. */
+static em_status check_segments(const em__call *call, const em__tensor *offsets)
+{
+    const int64_t tokens = call->in[0].spec.dims[0];
+    int64_t before = 0;
+    for (int64_t i = 0; i < offsets->spec.dims[0]; i++) {
+        const int64_t at = em__index_at(offsets->spec.dtype, offsets->data, i * offsets->strides[0]);
+        EM__FAIL_IF(at < before || at > tokens, EM_ERROR_INVALID_ARGUMENT,
+                    "%s: offset %lld is %lld, expected %lld (the one before) to %lld (the tokens)",
+                    em__op_get(call->op)->name, (long long)i, (long long)at, (long long)before, (long long)tokens);
+        before = at;
+    }
+    return EM_OK;
+}
+
 em_status em__call_check_indices(const em__call *call)
 {
     const em__tensor *in = &call->in[0], *index = &call->in[1];
+    if (call->op == EM__OP_SDPA_SEGMENTS || call->op == EM__OP_SEGMENT_POOL)
+        return check_segments(call, &call->in[call->op == EM__OP_SDPA_SEGMENTS ? 3 : 1]);
     bool along = call->op == EM__OP_TAKE || call->op == EM__OP_TAKE_ALONG_AXIS;
     bool by_axes = call->op == EM__OP_GATHER || call->op == EM__OP_INDEXED_ADD || call->op == EM__OP_INDEXED_PUT;
     if (!along && !by_axes) /* it may have no such operand */

@@ -49,7 +49,7 @@ int64_t em__slice_start(const em__call *call, int first, const em__tensor *in, c
 em_status em__index_check(const char *what, int64_t index, int axis, int64_t dim);
 
 /* em__index_check over all indices of a call of TAKE, TAKE_ALONG_AXIS, GATHER, INDEXED_ADD or INDEXED_PUT, whose
- * operands have data; EM_OK for any other op. Reads, changes nothing. */
+ * operands have data, and the like for offsets of segments; EM_OK for any other op. Reads, changes nothing. */
 em_status em__call_check_indices(const em__call *call);
 
 #endif
