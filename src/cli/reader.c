@@ -89,11 +89,13 @@ static bool read_more(cli_reader *reader)
     return true;
 }
 
+/* A line that ends in CR LF, as those of other systems do, is the line without. */
 static cli_read hand_out(cli_reader *reader, size_t length, const char **text, size_t *out_length)
 {
+    const bool ends = reader->start + length < reader->end;
     *text = reader->data + reader->start;
-    *out_length = length;
-    reader->start += length + (reader->start + length < reader->end);
+    *out_length = length - (ends && reader->delimiter == '\n' && length > 0 && (*text)[length - 1] == '\r');
+    reader->start += length + ends;
     reader->taken += length + 1;
     reader->scanned = reader->start;
     return CLI_READ_RECORD;
