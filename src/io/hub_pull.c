@@ -222,7 +222,8 @@ em_status em_hub_pull(const char *name, const em_hub_options *options, char **pa
     bool missing = true;
     em_status status = em__hub_init(&hub, name, options);
     if (status == EM_OK && hub.offline)
-        status = em__fail(EM_ERROR_NETWORK, "pull %s: offline, as HF_HUB_OFFLINE or the caller asks", name);
+        status = em__fail(EM_ERROR_NETWORK, "pull %s: offline, as HF_HUB_OFFLINE or the caller asks; unset it to fetch",
+                          name);
     else if (status == EM_OK)
         for (int i = 0; i < 2 && hub.repo[i] && missing; i++)
             status = pull_repo(&hub, hub.repo[i], path, &missing);

@@ -1,8 +1,10 @@
 /* Settings of a hub call: options first, then the environment, then the defaults of huggingface_hub. */
 #include <fnmatch.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "core/alloc.h"
 #include "core/error.h"
@@ -26,13 +28,20 @@ static bool env_true(const char *name)
                      strcasecmp(value, "true") == 0);
 }
 
-/* A copy of `path` with a leading ~ replaced, and `more` appended. */
+/* A copy of `path` with a leading ~ replaced, and `more` appended. Without HOME the user's entry says where home is. */
 static char *expand(const char *path, const char *more)
 {
     const char *home = env("HOME");
-    if (path[0] == '~' && (path[1] == '/' || path[1] == '\0') && home)
+    struct passwd entry, *found = NULL;
+    char text[4096];
+    if (path[0] != '~' || (path[1] != '/' && path[1] != '\0'))
+        return em__format("%s%s", path, more);
+    if (!home && getpwuid_r(getuid(), &entry, text, sizeof text, &found) == 0 && found)
+        home = entry.pw_dir;
+    if (home && *home)
         return em__format("%s%s%s", home, path + 1, more);
-    return em__format("%s%s", path, more);
+    em__fail(EM_ERROR_NOT_FOUND, "hub: %s: HOME is not set; HF_HOME says where models are kept", path);
+    return NULL;
 }
 
 /* HF_HOME or what stands for it, with `more` appended. */
@@ -81,7 +90,8 @@ static em_status find_token(const em_hub_options *options, char **token)
     char *path = env("HF_TOKEN_PATH") ? expand(env("HF_TOKEN_PATH"), "") : hf_home("/token");
     char *text = NULL;
     size_t size;
-    em_status status = path ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
+    em_status status =
+        path || em_last_status() == EM_ERROR_NOT_FOUND ? EM_OK : em_last_status(); /* no home: no token */
     if (path && em__path_is_file(path)) {
         status = em__file_read(path, 4096, &text, &size);
         if (status == EM_OK)
@@ -149,7 +159,7 @@ em_status em__hub_init(em__hub *hub, const char *name, const em_hub_options *opt
     hub->endpoint = em__strdup(endpoint ? endpoint : ENDPOINT);
     hub->cache = find_cache(&hub->options);
     if (!hub->endpoint || !hub->cache)
-        return EM_ERROR_OUT_OF_MEMORY;
+        return em_last_status();
     for (size_t n = strlen(hub->endpoint); n > 0 && hub->endpoint[n - 1] == '/'; n--)
         hub->endpoint[n - 1] = '\0';
     EM__TRY(split_name(hub, name));
