@@ -290,14 +290,15 @@ static int start(chatting *c, const char *name)
     em_chat_template *template;
     em_model_info info = {.struct_size = sizeof info};
     em_model_get_info(c->model, &info);
+    int code = cli_sampling_init(&c->sampling, "chat", c->model, &v->sampling); /* refuses what gives vectors */
+    if (code != CLI_OK)
+        return code;
     if (em_chat_template_open(info.path, &template) != EM_OK)
         return cli_fail_model(name);
     em_chat_template_free(template); /* what is missing is said before the first message, not after it */
     if (!em_model_tokenizer(c->model))
         return cli_fail_model(name);
-    int code = cli_sampling_init(&c->sampling, "chat", c->model, &v->sampling);
-    if (code == CLI_OK)
-        code = cli_conversation_init(&c->conversation, "chat", v->system, &v->variables, !v->no_think);
+    code = cli_conversation_init(&c->conversation, "chat", v->system, &v->variables, !v->no_think);
     if (code != CLI_OK)
         return code;
     c->sampling.options.on_token = on_token;

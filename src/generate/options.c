@@ -86,8 +86,9 @@ static em_status check_lists(const em_generation *g, const em_generation_options
                 EM_ERROR_INVALID_ARGUMENT, "generation: a list is NULL, its length is not 0");
     for (size_t i = 0; i < o->n_logit_bias; i++)
         EM__FAIL_IF(o->logit_bias[i].id < 0 || o->logit_bias[i].id >= vocabulary || isnan(o->logit_bias[i].bias),
-                    EM_ERROR_INVALID_ARGUMENT, "generation: logit_bias %zu is %g for token %d of %lld", i,
-                    (double)o->logit_bias[i].bias, (int)o->logit_bias[i].id, (long long)vocabulary);
+                    EM_ERROR_INVALID_ARGUMENT,
+                    "generation: logit_bias %zu is %g for token %d; expected a number, for a token of 0 to %lld", i,
+                    (double)o->logit_bias[i].bias, (int)o->logit_bias[i].id, (long long)vocabulary - 1);
     for (size_t i = 0; i < o->n_stop; i++)
         EM__FAIL_IF(!o->stop[i] || !*o->stop[i], EM_ERROR_INVALID_ARGUMENT, "generation: stop string %zu is empty", i);
     return EM_OK;
