@@ -182,7 +182,7 @@ EM_API em_status em_decode_stream_flush(em_decode_stream *stream, em_text *out);
 /* Frees the stream; NULL is fine. */
 EM_API void em_decode_stream_free(em_decode_stream *stream);
 
-/* Tokens in the vocabulary, added ones counted. Ids may have gaps: em_tokenizer_max_id() is the largest, -1 if none. */
+/* Tokens in the vocabulary, added ones counted (NULL: none). Ids may have gaps; max_id is the largest, -1 if none. */
 EM_API size_t em_tokenizer_vocab_size(const em_tokenizer *tokenizer);
 EM_API int32_t em_tokenizer_max_id(const em_tokenizer *tokenizer);
 
@@ -204,7 +204,7 @@ EM_API size_t em_tokenizer_added_tokens(const em_tokenizer *tokenizer, bool pair
 EM_API size_t em_tokenizer_max_length(const em_tokenizer *tokenizer);
 EM_API int32_t em_tokenizer_pad_id(const em_tokenizer *tokenizer);
 
-/* "WordPiece", "BPE", "Unigram" or "WordLevel". Static. */
+/* "WordPiece", "BPE", "Unigram" or "WordLevel"; "" of NULL. Static. */
 EM_API const char *em_tokenizer_model_name(const em_tokenizer *tokenizer);
 
 #ifdef __cplusplus

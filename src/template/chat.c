@@ -181,6 +181,6 @@ em_status em_chat_template_render(em_chat_template *chat, const em_chat_options 
 
 const char *em_chat_template_source(const em_chat_template *chat, bool tools)
 {
-    const em__jsource *source = em__j_chat_source(chat, tools);
+    const em__jsource *source = chat ? em__j_chat_source(chat, tools) : NULL;
     return source ? source->text : "";
 }

@@ -1,4 +1,4 @@
-/* Tokenizer objects: freeing them and asking them. */
+/* Tokenizer objects: freeing them and asking them. No tokenizer, as models without one have, has no tokens. */
 #include "core/alloc.h"
 #include "core/error.h"
 #include "tokenizer/tokenizer.h"
@@ -32,6 +32,8 @@ void em_tokenizer_free(em_tokenizer *tok)
 
 size_t em_tokenizer_vocab_size(const em_tokenizer *tok)
 {
+    if (!tok)
+        return 0;
     size_t size = tok->model.vocab.count, length;
     for (size_t id = 0; id < tok->added_vocab.id_count; id++) {
         const char *text = em__vocab_text(&tok->added_vocab, (int64_t)id, &length);
@@ -42,6 +44,8 @@ size_t em_tokenizer_vocab_size(const em_tokenizer *tok)
 
 int32_t em_tokenizer_max_id(const em_tokenizer *tok)
 {
+    if (!tok)
+        return -1;
     const em__vocab *vocabs[2] = {&tok->model.vocab, &tok->added_vocab};
     int64_t largest = -1;
     size_t length;
@@ -55,6 +59,8 @@ int32_t em_tokenizer_max_id(const em_tokenizer *tok)
 const char *em_tokenizer_token(const em_tokenizer *tok, int32_t id, size_t *length)
 {
     size_t ignored;
+    if (!tok)
+        return NULL;
     length = length ? length : &ignored;
     const char *text = em__vocab_text(&tok->added_vocab, id, length);
     return text ? text : em__vocab_text(&tok->model.vocab, id, length);
@@ -62,19 +68,22 @@ const char *em_tokenizer_token(const em_tokenizer *tok, int32_t id, size_t *leng
 
 int32_t em_tokenizer_id(const em_tokenizer *tok, const char *token, size_t length)
 {
+    if (!tok || !token)
+        return -1;
     int32_t id = tok->added_vocab.count ? em__vocab_find(&tok->added_vocab, token, length) : -1;
     return id >= 0 ? id : em__vocab_find(&tok->model.vocab, token, length);
 }
 
 const int32_t *em_tokenizer_special_ids(const em_tokenizer *tok, size_t *count)
 {
-    *count = tok->special_ids.length;
-    return tok->special_ids.data;
+    if (count)
+        *count = tok ? tok->special_ids.length : 0;
+    return tok ? tok->special_ids.data : NULL;
 }
 
 bool em_tokenizer_is_special(const em_tokenizer *tok, int32_t id)
 {
-    size_t low = 0, high = tok->special_ids.length;
+    size_t low = 0, high = tok ? tok->special_ids.length : 0;
     while (low < high) {
         size_t middle = (low + high) / 2;
         if (tok->special_ids.data[middle] == id)
@@ -89,21 +98,21 @@ bool em_tokenizer_is_special(const em_tokenizer *tok, int32_t id)
 
 size_t em_tokenizer_added_tokens(const em_tokenizer *tok, bool pair)
 {
-    return pair ? tok->post.pair.added : tok->post.single.added;
+    return !tok ? 0 : pair ? tok->post.pair.added : tok->post.single.added;
 }
 
 size_t em_tokenizer_max_length(const em_tokenizer *tok)
 {
-    return tok->has_truncation ? tok->truncation.max_length : 0;
+    return tok && tok->has_truncation ? tok->truncation.max_length : 0;
 }
 
 int32_t em_tokenizer_pad_id(const em_tokenizer *tok)
 {
-    return tok->has_padding ? tok->padding.id : -1;
+    return tok && tok->has_padding ? tok->padding.id : -1;
 }
 
 const char *em_tokenizer_model_name(const em_tokenizer *tok)
 {
     static const char *const names[] = {"WordPiece", "BPE", "Unigram", "WordLevel"};
-    return names[tok->model.kind];
+    return tok ? names[tok->model.kind] : "";
 }

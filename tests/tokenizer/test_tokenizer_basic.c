@@ -143,6 +143,24 @@ static void refuses_bad_arguments(void **state)
     assert_null(none);
 }
 
+/* A model without a tokenizer gives NULL for one: every question about it has an answer. */
+static void no_tokenizer_is_empty(void **state)
+{
+    (void)state;
+    size_t count = 1;
+    assert_int_equal(em_tokenizer_vocab_size(NULL), 0);
+    assert_int_equal(em_tokenizer_max_id(NULL), -1);
+    assert_null(em_tokenizer_token(NULL, 0, &count));
+    assert_int_equal(em_tokenizer_id(NULL, "a", 1), -1);
+    assert_null(em_tokenizer_special_ids(NULL, &count));
+    assert_int_equal(count, 0);
+    assert_false(em_tokenizer_is_special(NULL, 0));
+    assert_int_equal(em_tokenizer_added_tokens(NULL, true), 0);
+    assert_int_equal(em_tokenizer_max_length(NULL), 0);
+    assert_int_equal(em_tokenizer_pad_id(NULL), -1);
+    assert_string_equal(em_tokenizer_model_name(NULL), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +168,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(pairs_truncation_padding, setup, teardown),
         cmocka_unit_test_setup_teardown(answers, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_bad_arguments, setup, teardown),
+        cmocka_unit_test(no_tokenizer_is_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
