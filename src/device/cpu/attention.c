@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/whole.h"
 #include "device/cpu/attention_kernels.h"
 
 #define BLOCK_KEYS 512
@@ -50,26 +51,11 @@ typedef struct attention_head {
     int64_t first_block;  /* the first that this run of queries looks at */
 } attention_head;
 
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t max64(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-static int64_t round_up(int64_t x, int64_t to)
-{
-    return (x + to - 1) / to * to;
-}
-
 static int64_t longest_sequence(const em__attention_args *args, int64_t dense)
 {
     int64_t longest = args->offsets ? 0 : dense;
     for (int64_t b = 0; args->offsets && b < args->batch; b++)
-        longest = max64(longest, args->offsets[b + 1] - args->offsets[b]);
+        longest = em__max(longest, args->offsets[b + 1] - args->offsets[b]);
     return longest;
 }
 
@@ -77,18 +63,18 @@ static attention_layout make_layout(const em__attention_kernels *kernels, const 
 {
     attention_layout layout;
     const int64_t rows = kernels->gemm->tile_rows;
-    layout.block_keys = max64(PANEL, min64(BLOCK_KEYS, round_up(longest_sequence(args, args->keys), PANEL)));
-    layout.value_panels = round_up(args->value_dim, PANEL) / PANEL;
+    layout.block_keys = em__max(PANEL, em__min(BLOCK_KEYS, em__round_up(longest_sequence(args, args->keys), PANEL)));
+    layout.value_panels = em__round_up(args->value_dim, PANEL) / PANEL;
     layout.score_stride = layout.block_keys + SCORE_PAD;
     layout.out_stride = layout.value_panels * PANEL + SCORE_PAD;
     layout.values = layout.block_keys * args->head_dim;
     layout.scores = layout.values + layout.block_keys * layout.value_panels * PANEL;
     layout.out = layout.scores + rows * layout.score_stride;
     layout.query = layout.out + PART_ROWS * layout.out_stride;
-    layout.add = layout.query + rows * round_up(args->head_dim + SCORE_PAD, SCORE_PAD);
+    layout.add = layout.query + rows * em__round_up(args->head_dim + SCORE_PAD, SCORE_PAD);
     layout.states = layout.add + layout.block_keys;
     layout.wide = layout.states + PART_ROWS * (int64_t)(sizeof(em__softmax_state) / sizeof(float));
-    layout.total = layout.wide + (args->cache == EM_F32 ? 0 : PANEL * max64(args->head_dim, args->value_dim));
+    layout.total = layout.wide + (args->cache == EM_F32 ? 0 : PANEL * em__max(args->head_dim, args->value_dim));
     return layout;
 }
 
@@ -122,7 +108,7 @@ static void pack_block(attention_head *head, int64_t block, int64_t n)
     const em__gemm_kernels *gemm = plan->kernels->gemm;
     const int64_t size = (int64_t)em_dtype_size(args->cache);
     for (int64_t j = 0; j < n; j += PANEL) {
-        const int rows = (int)min64(PANEL, n - j);
+        const int rows = (int)em__min(PANEL, n - j);
         int64_t token = args->k.token;
         const float *from = in_f32(head, head->k + (block + j) * token * size, &token, rows, args->head_dim,
                                    head->k_scales ? head->k_scales + block + j : NULL);
@@ -132,7 +118,7 @@ static void pack_block(attention_head *head, int64_t block, int64_t n)
                       head->v_scales ? head->v_scales + block + j : NULL);
         for (int64_t p = 0; p < plan->layout.value_panels; p++)
             gemm->pack_columns(head->packed_values + p * PANEL * plan->layout.block_keys + j * PANEL, from + p * PANEL,
-                               token, (int)min64(PANEL, args->value_dim - p * PANEL), rows, false);
+                               token, (int)em__min(PANEL, args->value_dim - p * PANEL), rows, false);
     }
     head->packed_block = block;
 }
@@ -152,7 +138,7 @@ static void score_tile(const attention_head *head, int64_t query, int rows, int6
                           .first = true,
                           .prefetch = (const char *)head->packed_keys};
     if (args->q.token * (int64_t)sizeof(float) % PAGE == 0) {
-        tile.lda = round_up(args->head_dim + SCORE_PAD, SCORE_PAD);
+        tile.lda = em__round_up(args->head_dim + SCORE_PAD, SCORE_PAD);
         for (int r = 0; r < rows; r++)
             memcpy(head->query + r * tile.lda, tile.a + r * args->q.token, (size_t)args->head_dim * sizeof(float));
         tile.a = head->query;
@@ -168,7 +154,7 @@ static void softmax_tile(const attention_head *head, int64_t query, int64_t row,
 {
     const attention_plan *plan = head->plan;
     for (int r = 0; r < rows; r++) {
-        int64_t seen = max64(0, min64(n, em__attention_end(head->plan->args, &head->at, query + r) - block));
+        int64_t seen = em__max(0, em__min(n, em__attention_end(head->plan->args, &head->at, query + r) - block));
         const float *add =
             seen > 0 ? em__attention_addend(plan->args, &head->at, query + r, block, seen, head->add) : NULL;
         float *scores = head->scores + r * plan->layout.score_stride, scale = plan->args->scale;
@@ -206,14 +192,14 @@ static void value_tile(const attention_head *head, int64_t row, int rows, int64_
 static void run_block(attention_head *head, int64_t query, int64_t rows, int64_t block)
 {
     const attention_layout *layout = &head->plan->layout;
-    const int64_t keys = min64(head->at.keys - block, layout->block_keys);
+    const int64_t keys = em__min(head->at.keys - block, layout->block_keys);
     const int64_t tiles = (rows + head->plan->kernels->gemm->tile_rows - 1) / head->plan->kernels->gemm->tile_rows;
     if (em__attention_end(head->plan->args, &head->at, query + rows - 1) > block && head->packed_block != block)
         pack_block(head, block, keys);
     for (int64_t i = 0; i < tiles; i++) {
         int64_t row = rows * i / tiles;
         int height = (int)(rows * (i + 1) / tiles - row);
-        int64_t n = min64(keys, em__attention_end(head->plan->args, &head->at, query + row + height - 1) - block);
+        int64_t n = em__min(keys, em__attention_end(head->plan->args, &head->at, query + row + height - 1) - block);
         if (n > 0) {
             score_tile(head, query + row, height, n);
             softmax_tile(head, query + row, row, height, block, n);
@@ -257,7 +243,7 @@ static void find_head(attention_head *head, const attention_plan *plan, int64_t 
     head->at.queries = args->offsets ? args->offsets[b + 1] - begin : args->queries;
     head->at.keys = args->offsets ? head->at.queries : args->keys;
     if (args->lengths)
-        head->at.keys = max64(0, min64(head->at.keys, args->lengths[b * args->length_stride]));
+        head->at.keys = em__max(0, em__min(head->at.keys, args->lengths[b * args->length_stride]));
     head->q = (const float *)args->q.data + dense * args->q.batch + begin * args->q.token + h * args->q.head;
     head->k = (const char *)args->k.data + (dense * args->k.batch + begin * args->k.token + kv * args->k.head) * size;
     head->v = (const char *)args->v.data + (dense * args->v.batch + begin * args->v.token + kv * args->v.head) * size;
@@ -282,9 +268,9 @@ static void run_task(void *context, int64_t index, int worker)
     head.states = (em__softmax_state *)(scratch + plan->layout.states);
     head.wide = scratch + plan->layout.wide;
     int64_t query = index % plan->parts * plan->part_rows;
-    int64_t end = min64(head.at.queries, query + plan->part_rows);
+    int64_t end = em__min(head.at.queries, query + plan->part_rows);
     for (; query < end; query += PART_ROWS)
-        run_rows(&head, query, min64(PART_ROWS, end - query));
+        run_rows(&head, query, em__min(PART_ROWS, end - query));
 }
 
 /* Few heads are cut into parts so that every thread has work. A causal tile multiplies keys that some of its rows do
@@ -296,7 +282,7 @@ static int64_t choose_part_rows(const attention_plan *plan, int64_t heads, int64
         return PART_ROWS;
     if (heads >= wanted)
         return longest;
-    return max64(2 * rows, round_up(longest / ((wanted + heads - 1) / heads), rows));
+    return em__max(2 * rows, em__round_up(longest / ((wanted + heads - 1) / heads), rows));
 }
 
 em_status em__attention_f32(const em__attention_kernels *kernels, em__pool *pool, const em__attention_args *args)

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/whole.h"
 #include "device/cpu/attention_kernels.h"
 
 #define CHUNK 256
@@ -36,28 +37,13 @@ typedef struct decode_span {
     int64_t chunk, chunks;
 } decode_span;
 
-static int64_t round_up(int64_t x, int64_t to)
-{
-    return (x + to - 1) / to * to;
-}
-
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t max64(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 static decode plan_of(const em__attention_args *args)
 {
     decode d = {.args = args, .group = args->heads / args->kv_heads};
     d.rows = d.group * args->queries;
     d.chunks = (args->keys + CHUNK - 1) / CHUNK;
-    d.q_stride = round_up(max64(1, args->head_dim), EM__ATTENTION_LANES); /* zeros lie behind each query */
-    d.out_stride = round_up(args->value_dim, EM__ATTENTION_LANES);
+    d.q_stride = em__round_up(em__max(1, args->head_dim), EM__ATTENTION_LANES); /* zeros lie behind each query */
+    d.out_stride = em__round_up(args->value_dim, EM__ATTENTION_LANES);
     d.partial = PAD + d.out_stride;
     return d;
 }
@@ -65,7 +51,7 @@ static decode plan_of(const em__attention_args *args)
 /* Floats of the counters. */
 static int64_t counters(const em__attention_args *args)
 {
-    return round_up(args->batch * args->kv_heads, EM__ATTENTION_LANES);
+    return em__round_up(args->batch * args->kv_heads, EM__ATTENTION_LANES);
 }
 
 bool em__attention_decodes(const em__attention_args *args)
@@ -93,7 +79,7 @@ static em__attention_place place_of(const decode *d, int64_t batch, int64_t head
     const em__attention_args *args = d->args;
     em__attention_place at = {batch, head, args->queries, args->keys};
     if (args->lengths)
-        at.keys = max64(0, min64(at.keys, args->lengths[batch * args->length_stride]));
+        at.keys = em__max(0, em__min(at.keys, args->lengths[batch * args->length_stride]));
     return at;
 }
 
@@ -101,9 +87,9 @@ static decode_span span_of(const decode *d, int64_t batch)
 {
     const em__attention_place at = place_of(d, batch, 0);
     decode_span span = {.first = em__attention_first(d->args, &at, 0)};
-    span.end = max64(span.first, em__attention_end(d->args, &at, at.queries - 1));
+    span.end = em__max(span.first, em__attention_end(d->args, &at, at.queries - 1));
     span.chunk = span.first / CHUNK;
-    span.chunks = max64(1, (span.end + CHUNK - 1) / CHUNK - span.chunk);
+    span.chunks = em__max(1, (span.end + CHUNK - 1) / CHUNK - span.chunk);
     return span;
 }
 
@@ -191,8 +177,8 @@ static void run_scores(const decode *d, const decode_task *t, const float *q, fl
         em__decode_ahead ahead = ahead_of(d, &args->v, t->batch, t->kv, t->first + j, args->value_dim);
         for (int64_t r = 0; r < d->rows; r += EM__DECODE_ROWS) {
             d->cached->scores(scores + r * stride + j, stride, q + r * d->q_stride, d->q_stride,
-                              (int)min64(EM__DECODE_ROWS, d->rows - r), k + j * args->k.token * d->cache_element,
-                              args->k.token, min64(run, t->n - j), args->head_dim, ahead);
+                              (int)em__min(EM__DECODE_ROWS, d->rows - r), k + j * args->k.token * d->cache_element,
+                              args->k.token, em__min(run, t->n - j), args->head_dim, ahead);
             ahead.from = NULL;
         }
     }
@@ -222,7 +208,7 @@ static void run_task(const decode *d, const decode_task *t, float *q, float *par
     }
     for (int64_t r = 0; r < d->rows; r += EM__DECODE_ROWS) {
         d->cached->values(partial + r * d->partial + PAD, d->partial, scores + r * stride, stride,
-                          (int)min64(EM__DECODE_ROWS, d->rows - r), v, args->v.token, t->n, args->value_dim, ahead);
+                          (int)em__min(EM__DECODE_ROWS, d->rows - r), v, args->v.token, t->n, args->value_dim, ahead);
         ahead.from = NULL;
     }
 }
@@ -236,8 +222,8 @@ static void run_chunk(void *context, int64_t index, int worker)
     const decode_span span = span_of(d, task.batch);
     if (chunk >= span.chunks)
         return;
-    task.first = max64(span.first, (span.chunk + chunk) * CHUNK);
-    task.n = min64(span.end, (span.chunk + chunk + 1) * CHUNK) - task.first;
+    task.first = em__max(span.first, (span.chunk + chunk) * CHUNK);
+    task.n = em__min(span.end, (span.chunk + chunk + 1) * CHUNK) - task.first;
     if (chunk + 1 < span.chunks && span.end - task.first >= 2 * task.n)
         task.next = ahead_of(d, &args->k, task.batch, task.kv, task.first + task.n, args->head_dim);
     else if (chunk + 1 == span.chunks && task.kv + 1 < args->kv_heads && span.end - span.first >= task.n)
@@ -267,7 +253,7 @@ em_status em__attention_decode(const em__attention_kernels *kernels, em__pool *p
     EM__TRY(em__pool_reserve(pool, em__attention_decode_worker(args)));
     for (int64_t b = 0; b < args->batch; b++) {
         const int64_t chunks = span_of(&d, b).chunks;
-        d.chunks = max64(d.chunks, chunks);
+        d.chunks = em__max(d.chunks, chunks);
         for (int64_t h = 0; h < args->kv_heads; h++)
             atomic_init(&d.left[b * args->kv_heads + h], (int)chunks);
     }

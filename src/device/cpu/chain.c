@@ -3,12 +3,13 @@
 
 #include <string.h>
 
+#include "core/whole.h"
+
 #define TILE_BYTES 6144   /* of a register of the widest dtype */
 #define LONG_ROW 512      /* columns from which a row is a unit of its own */
 #define SERIAL 16384      /* steps x elements up to which the caller does it alone */
 #define CHUNK_STEPS 65536 /* steps x elements that one worker takes at a time, about */
 #define STREAM_WORK 12    /* heavier chains compute more than they move: plain stores do */
-#define ROUND64(n) (((n) + 63) / 64 * 64)
 
 bool em__cpu_chains(em_device *device, em__op op, em_dtype from, em_dtype to)
 {
@@ -101,7 +102,7 @@ static em__chain_operand describe(const em__tensor *in, const folded *f, int i)
 static int64_t part_of(int64_t n, int64_t most)
 {
     int64_t parts = (n + most - 1) / most;
-    return parts <= 1 ? n : ROUND64((n + parts - 1) / parts);
+    return parts <= 1 ? n : em__round_up(em__div_up(n, parts), 64);
 }
 
 /* Rows and columns become units, tiles and chunks; the registers get their places. The bytes of scratch. */
@@ -122,9 +123,9 @@ static size_t lay_out(em__chain_job *j)
     if (j->rows * j->columns * c->n_steps <= SERIAL)
         j->chunk = j->units;
     /* Registers must not all fall into the same sets of L1. */
-    j->local_step = ROUND64((size_t)(j->block * j->tile * c->width)) + 1088;
-    j->wide_step = ROUND64((size_t)(j->block * j->columns * c->width)) + 1088;
-    j->thin_step = ROUND64((size_t)(j->block * c->width));
+    j->local_step = em__align64((size_t)(j->block * j->tile * c->width)) + 1088;
+    j->wide_step = em__align64((size_t)(j->block * j->columns * c->width)) + 1088;
+    j->thin_step = em__align64((size_t)(j->block * c->width));
     j->wide = (size_t)c->n_local * j->local_step;
     j->thin = j->wide + (size_t)c->n_wide * j->wide_step;
     j->spare = j->thin + (size_t)c->n_thin * j->thin_step;

@@ -2,6 +2,7 @@
 #include "device/cpu/conv.h"
 
 #include "core/error.h"
+#include "core/whole.h"
 #include "device/cpu/cpu.h"
 
 /* The f32 kernels of the vector levels: the order of a product's additions is theirs (conv.h). */
@@ -26,7 +27,7 @@ static em_status run_conv(em_device *device, const em__call *call)
 
 static size_t wide_bytes(const em__tensor *t)
 {
-    return ((size_t)em__spec_size(&t->spec) * sizeof(float) + 63) / 64 * 64;
+    return em__align64((size_t)em__spec_size(&t->spec) * sizeof(float));
 }
 
 /* The f32 call behind the half one, with input, kernel and result in `memory`, then its scratch. */

@@ -3,6 +3,7 @@
  * panels. GROUP panels at a time, depth goes block by block: they are gathered into the worker's scratch, where they
  * stay in the second cache while every tile of channels meets them.
  */
+#include "core/whole.h"
 #include "device/cpu/conv.h"
 
 #include <string.h>
@@ -18,11 +19,6 @@
 #define PAGE 4096
 #define STAGE_BYTES ((size_t)8 << 20) /* of images staged at a time, unless one is larger */
 
-static size_t rounded(size_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
-
 /* The weights' rows are so far apart that a tile's fall on the same cache lines. */
 static bool copies_weights(const em__conv_job *job)
 {
@@ -33,14 +29,14 @@ static size_t stage_bytes(em__conv_job *job)
 {
     const size_t image = (size_t)(job->groups * job->channels * job->plane) * sizeof(float);
     const int64_t fit = (int64_t)(STAGE_BYTES / (image ? image : 1));
-    job->some = em__gemm_min(fit < 1 ? 1 : fit, job->images);
-    return job->staged && !job->depthwise ? rounded(image * (size_t)job->some) : 0;
+    job->some = em__min(fit < 1 ? 1 : fit, job->images);
+    return job->staged && !job->depthwise ? em__align64(image * (size_t)job->some) : 0;
 }
 
 size_t em__conv_memory(const em__conv_job *job)
 {
     em__conv_job copy = *job;
-    return stage_bytes(&copy) + rounded((size_t)job->depth * sizeof(int64_t));
+    return stage_bytes(&copy) + em__align64((size_t)job->depth * sizeof(int64_t));
 }
 
 size_t em__conv_worker_memory(const em__conv_job *job)
@@ -91,13 +87,13 @@ static int find_runs(const gemm_job *gemm, int64_t panel, em__conv_run_of *runs)
     const em__conv_job *job = gemm->job;
     const em__conv_axis *z = &job->axis[0], *y = &job->axis[1], *x = &job->axis[2];
     const int64_t pixel = panel * PANEL, pitch = image_pitch(job);
-    const int columns = (int)em__gemm_min(gemm->pixels - pixel, PANEL);
+    const int columns = (int)em__min(gemm->pixels - pixel, PANEL);
     int n = 0;
     for (int column = 0; column < columns;) {
         const int64_t at_x = (pixel + column) % x->out, row = (pixel + column) / x->out;
         const int64_t at_z = row / y->out;
         const int64_t offset = at_z / z->out * pitch + at_z % z->out * z->pitch + row % y->out * y->pitch + at_x;
-        const int count = (int)em__gemm_min(x->out - at_x, columns - column);
+        const int count = (int)em__min(x->out - at_x, columns - column);
         if (n > 0 && runs[n - 1].offset + runs[n - 1].count == offset)
             runs[n - 1].count += count;
         else
@@ -110,7 +106,7 @@ static int find_runs(const gemm_job *gemm, int64_t panel, em__conv_run_of *runs)
 /* True when the panel's columns belong to one image. */
 static bool is_whole(const gemm_job *gemm, int64_t panel)
 {
-    const int64_t pixel = panel * PANEL, last = em__gemm_min(pixel + PANEL, gemm->pixels) - 1;
+    const int64_t pixel = panel * PANEL, last = em__min(pixel + PANEL, gemm->pixels) - 1;
     return pixel / gemm->job->pixels == last / gemm->job->pixels;
 }
 
@@ -127,7 +123,7 @@ static void multiply(const gemm_task *task, int64_t k0, int64_t k, int64_t panel
 {
     const gemm_job *gemm = task->gemm;
     const em__conv_job *job = gemm->job;
-    const int64_t tiles = em__gemm_ceil_div(task->rows, job->gemm->tile_rows);
+    const int64_t tiles = em__div_up(task->rows, job->gemm->tile_rows);
     em__gemm_tile tile = {.ldb = PANEL, .k = k, .first = k0 == 0};
     for (int64_t i = 0; i < tiles; i++) {
         const int64_t from = em__gemm_part(task->rows, tiles, i);
@@ -140,7 +136,7 @@ static void multiply(const gemm_task *task, int64_t k0, int64_t k, int64_t panel
             tile.b = task->packed + (p - panel) * BLOCK_DEPTH * PANEL;
             tile.c = whole ? result_at(gemm, row, p * PANEL) : task->parts + ((p - panel) * BLOCK_ROWS + from) * PANEL;
             tile.ldc = whole ? job->pixels : PANEL;
-            tile.columns = (int)em__gemm_min(gemm->pixels - p * PANEL, PANEL);
+            tile.columns = (int)em__min(gemm->pixels - p * PANEL, PANEL);
             tile.prefetch = (const char *)tile.b;
             job->gemm->tile(&tile);
         }
@@ -152,9 +148,9 @@ static void hand_out(const gemm_task *task, int64_t panel, const float *parts)
 {
     const gemm_job *gemm = task->gemm;
     const em__conv_job *job = gemm->job;
-    const int64_t end = em__gemm_min((panel + 1) * PANEL, gemm->pixels);
+    const int64_t end = em__min((panel + 1) * PANEL, gemm->pixels);
     for (int64_t pixel = panel * PANEL; pixel < end;) {
-        const int64_t count = em__gemm_min(job->pixels - pixel % job->pixels, end - pixel);
+        const int64_t count = em__min(job->pixels - pixel % job->pixels, end - pixel);
         for (int64_t r = 0; r < task->rows; r++)
             memcpy(result_at(gemm, task->group * job->outputs + task->row + r, pixel),
                    parts + r * PANEL + pixel % PANEL, (size_t)count * sizeof *parts);
@@ -180,7 +176,7 @@ static void run_group(const gemm_task *task, int64_t panel, int64_t end)
     for (int64_t p = panel; p < end; p++)
         n_runs[p - panel] = find_runs(gemm, p, runs[p - panel]);
     for (int64_t k0 = 0; k0 < job->depth; k0 += BLOCK_DEPTH) {
-        const int64_t k = em__gemm_min(job->depth - k0, BLOCK_DEPTH);
+        const int64_t k = em__min(job->depth - k0, BLOCK_DEPTH);
         if (task->copies)
             copy_weights(task, k0, k);
         for (int64_t p = panel; p < end; p++)
@@ -207,19 +203,19 @@ static void run_task(void *context, int64_t index, int worker)
     task.copy = task.parts + GROUP * BLOCK_ROWS * PANEL;
     const int64_t panel_end = em__gemm_part(gemm->panels, gemm->cut.column_blocks, column + 1);
     for (int64_t p = em__gemm_part(gemm->panels, gemm->cut.column_blocks, column); p < panel_end; p += GROUP)
-        run_group(&task, p, em__gemm_min(p + GROUP, panel_end));
+        run_group(&task, p, em__min(p + GROUP, panel_end));
 }
 
 static void run_images(const em__conv_job *job, int64_t first, int64_t count)
 {
     gemm_job gemm = {.job = job, .first = first, .count = count, .pixels = count * job->pixels};
-    gemm.panels = em__gemm_ceil_div(gemm.pixels, PANEL);
+    gemm.panels = em__div_up(gemm.pixels, PANEL);
     const em__gemm_costs costs = {.tile_rows = job->gemm->tile_rows,
                                   .per_row = 2 * job->depth,
                                   .per_tile = 80,
                                   .per_panel = 12 * job->depth,
                                   .most_rows = BLOCK_ROWS};
-    const int64_t threads = em__gemm_ceil_div(em__pool_size(job->pool), job->groups);
+    const int64_t threads = em__div_up(em__pool_size(job->pool), job->groups);
     gemm.cut = em__gemm_choose_cut(&costs, job->outputs, gemm.panels, threads);
     em__pool_run(job->pool, run_task, &gemm, job->groups * gemm.cut.row_blocks * gemm.cut.column_blocks);
 }
@@ -235,7 +231,7 @@ void em__conv_run(em__conv_job *job, void *scratch)
         return;
     }
     for (int64_t first = 0; first < job->images; first += job->some) {
-        const int64_t count = em__gemm_min(job->some, job->images - first);
+        const int64_t count = em__min(job->some, job->images - first);
         if (job->staged)
             em__conv_stage(job, first, count);
         run_images(job, first, count);

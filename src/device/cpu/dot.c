@@ -9,6 +9,7 @@
 
 #include "core/block.h"
 #include "core/error.h"
+#include "core/whole.h"
 #include "device/cpu/cpu.h"
 #include "device/cpu/dot.h"
 
@@ -90,9 +91,9 @@ static product analyse(const em__call *call)
     p.copy_b = !p.b.even || (p.b.depth_stride != 1 && p.b.row_stride != 1 && p.b.depth > 1 && p.b.rows > 1);
     p.columns = call->op == EM__OP_FUSED_LINEAR ? call->out.spec.dims[call->out.spec.rank - 1] : p.b.rows;
     p.packed_bytes = em__gemm_f32_packed_bytes(kernels_for(p.b.depth), p.columns, p.b.depth);
-    p.copy_a_bytes = p.copy_a ? ((size_t)(p.a.rows * p.a.depth) * sizeof(float) + 63) / 64 * 64 : 0;
+    p.copy_a_bytes = p.copy_a ? em__align64((size_t)(p.a.rows * p.a.depth) * sizeof(float)) : 0;
     p.copy_b_bytes = p.copy_b || call->op == EM__OP_FUSED_LINEAR
-                         ? ((size_t)(widest(call, &p) * p.b.depth) * sizeof(float) + 63) / 64 * 64
+                         ? em__align64((size_t)(widest(call, &p) * p.b.depth) * sizeof(float))
                          : 0;
     return p;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/whole.h"
 #include "device/cpu/cpu.h"
 #include "device/cpu/dot.h"
 #include "device/cpu/product.h"
@@ -58,7 +59,7 @@ static em__product_side describe_side(const em__tensor *t, const int64_t *contra
         return side;
     em__tensor row_major = *copied;
     em__tensor_contiguous(&row_major);
-    *bytes = (em__spec_bytes(&t->spec) + 63) / 64 * 64;
+    *bytes = em__align64(em__spec_bytes(&t->spec));
     side = (em__product_side){.row = o->depth, .depth = 1};
     for (int i = 0; i < dot->n_batch; i++)
         side.batch[i] = row_major.strides[i];

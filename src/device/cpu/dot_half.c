@@ -4,16 +4,12 @@
  */
 #include "core/block.h"
 #include "core/error.h"
+#include "core/whole.h"
 #include "device/cpu/cpu.h"
-
-static size_t rounded(size_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
 
 static size_t wide_bytes(const em__tensor *t)
 {
-    return rounded((size_t)em__spec_size(&t->spec) * sizeof(float));
+    return em__align64((size_t)em__spec_size(&t->spec) * sizeof(float));
 }
 
 /* The f32 call behind the half one: operands and result row-major in `memory`, in that order; without memory only what

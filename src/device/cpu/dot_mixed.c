@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "core/error.h"
+#include "core/whole.h"
 #include "device/cpu/cpu.h"
 #include "device/cpu/dot.h"
 #include "device/cpu/gemm.h"
@@ -43,7 +44,7 @@ static side describe_side(const em__tensor *t, const int64_t *contract, int n_co
     if (s.as.even && (!rows_only || s.as.depth_stride == 1 || s.as.depth <= 1))
         return s;
     s.ordered = em__dot_in_order(t, contract, n_contract, NULL, 0);
-    s.bytes = (em__spec_bytes(&t->spec) + 63) / 64 * 64;
+    s.bytes = em__align64(em__spec_bytes(&t->spec));
     s.as.row_stride = s.as.depth;
     s.as.depth_stride = 1;
     return s;

@@ -11,6 +11,7 @@ static int64_t offset(const em__fft_job *job, int64_t line, int64_t length)
 
 #define N(name) name##_f32
 #define REAL float
+#include "core/whole.h"
 #include "device/cpu/fourier_lines_tmpl.c"
 
 #define N(name) name##_f64
@@ -22,14 +23,14 @@ static int64_t offset(const em__fft_job *job, int64_t line, int64_t length)
 
 static size_t line_bytes(const em__fft_job *job)
 {
-    return ((size_t)job->n * (job->wide ? 16 : 8) + 63) / 64 * 64;
+    return em__align64((size_t)job->n * (job->wide ? 16 : 8));
 }
 
 /* Rows of [2][lanes] that a block of columns needs. */
 static size_t block_bytes(const em__fft_job *job)
 {
     int64_t smooth = job->plan->shape.smooth, rows = smooth ? smooth : job->n + 1;
-    return ((size_t)rows * (job->wide ? 16 : 8) * (size_t)job->kernels->lanes + 63) / 64 * 64;
+    return em__align64((size_t)rows * (job->wide ? 16 : 8) * (size_t)job->kernels->lanes);
 }
 
 size_t em__fft_columns_bytes(const em__fft_job *job)

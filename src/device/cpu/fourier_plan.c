@@ -9,6 +9,7 @@
 #include "core/alloc.h"
 #include "core/block.h"
 #include "core/error.h"
+#include "core/whole.h"
 #include "device/cpu/fourier.h"
 
 #define KEPT_PLANS 48
@@ -156,7 +157,7 @@ typedef struct writer {
 static void *table(writer *w, int64_t reals)
 {
     void *at = w->base ? w->base + w->used : NULL;
-    w->used += ((size_t)reals * (w->wide ? 8 : 4) + 63) / 64 * 64;
+    w->used += em__align64((size_t)reals * (w->wide ? 8 : 4));
     return at;
 }
 

@@ -6,14 +6,10 @@
 
 #include "core/block.h"
 #include "core/error.h"
+#include "core/whole.h"
 #include "device/cpu/fourier.h"
 
 #define POINTWISE ((int64_t)1 << 14) /* elements of a product that a worker does at a time */
-
-static size_t align(size_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
 
 static int64_t blocks_of(int64_t n, int lanes)
 {
@@ -22,7 +18,7 @@ static int64_t blocks_of(int64_t n, int lanes)
 
 static size_t complex_bytes(const em__fft_plan *plan, int64_t n)
 {
-    return align((size_t)n * (plan->wide ? 16 : 8));
+    return em__align64((size_t)n * (plan->wide ? 16 : 8));
 }
 
 size_t em__fft_scratch(const em__fft_plan *plan)
@@ -170,7 +166,7 @@ void em__fft_run(const em__fft_plan *plan, const void *in, void *out, bool inver
 
 em_status em__fft_alone(const em__fft_plan *plan, void *data)
 {
-    size_t work = align(em__fft_workspace(plan)), scratch = align(em__fft_scratch(plan));
+    size_t work = em__align64(em__fft_workspace(plan)), scratch = em__align64(em__fft_scratch(plan));
     size_t size = complex_bytes(plan, plan->shape.n), bytes = work + scratch + size;
     char *memory = em__block_alloc(bytes);
     if (!memory)

@@ -13,6 +13,7 @@
 
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/whole.h"
 #include "device/cpu/gemm_cut.h"
 #include "device/cpu/gemm_kernels.h"
 #include "device/cpu/gemm_split.h"
@@ -56,7 +57,7 @@ size_t em__gemm_f32_packed_bytes(const em__gemm_kernels *kernels, int64_t n, int
 {
     size_t bytes;
     const bool sane = n >= 0 && k >= 0 && n <= INT64_MAX / 2 && k <= INT64_MAX / 1024;
-    if (!sane || em__mul_overflows((size_t)em__gemm_ceil_div(n, EM__GEMM_PANEL), panel_bytes(kernels, k), &bytes))
+    if (!sane || em__mul_overflows((size_t)em__div_up(n, EM__GEMM_PANEL), panel_bytes(kernels, k), &bytes))
         return 0;
     return bytes;
 }
@@ -98,14 +99,14 @@ static void fetch_half(const gemm_chunk *chunk, int64_t index, int64_t panel)
     const em__gemm_half *half = &chunk->plan->args->half;
     const uint16_t *at = half->data + chunk->then_panel * EM__GEMM_PANEL * half->row + chunk->then_k;
     const int64_t left = chunk->plan->args->n - chunk->then_panel * EM__GEMM_PANEL;
-    const int64_t depth = em__gemm_min(chunk->plan->args->k - chunk->then_k, BLOCK_DEPTH);
+    const int64_t depth = em__min(chunk->plan->args->k - chunk->then_k, BLOCK_DEPTH);
     const int64_t part = index * chunk->group + panel - chunk->b_panel, parts = chunk->tiles * chunk->group;
     if (half->packed) {
         em__bf12_fetch((const void *)half->data, chunk->then_panel * EM__GEMM_PANEL,
-                       em__gemm_min(left, GROUP * EM__GEMM_PANEL), chunk->then_k, depth, part, parts);
+                       em__min(left, GROUP * EM__GEMM_PANEL), chunk->then_k, depth, part, parts);
         return;
     }
-    em__gemm_fetch((const char *)at, half->row * (int64_t)sizeof *at, em__gemm_min(left, GROUP * EM__GEMM_PANEL),
+    em__gemm_fetch((const char *)at, half->row * (int64_t)sizeof *at, em__min(left, GROUP * EM__GEMM_PANEL),
                    depth * (int64_t)sizeof *at, part, parts);
 }
 
@@ -123,7 +124,7 @@ static void run_tile(gemm_chunk *chunk, int64_t index, int64_t panel)
     tile->a = plan->copy_a ? chunk->task->copy + span.row * COPY_LD : args->a + row * args->lda + chunk->k0;
     tile->b = (const float *)(const void *)(chunk->b + (panel - chunk->b_panel) * chunk->panel_bytes);
     tile->c = args->c + row * args->ldc + column;
-    tile->columns = (int)em__gemm_min(args->n - column, EM__GEMM_PANEL);
+    tile->columns = (int)em__min(args->n - column, EM__GEMM_PANEL);
     tile->bias = chunk->last && args->bias ? args->bias + column : NULL;
     const bool add = chunk->last && args->residual && !args->activation;
     tile->residual = add ? args->residual + row * args->ldr + column : NULL;
@@ -134,7 +135,7 @@ static void finish_rows(const gemm_plan *plan, int64_t row, int64_t rows, int64_
 {
     const em__gemm_args *args = plan->args;
     const int64_t column = panel * EM__GEMM_PANEL;
-    const int64_t columns = em__gemm_min(args->n, panel_end * EM__GEMM_PANEL) - column;
+    const int64_t columns = em__min(args->n, panel_end * EM__GEMM_PANEL) - column;
     for (int64_t r = row; r < row + rows; r++) {
         float *c = args->c + r * args->ldc + column;
         args->activation(c, c, (size_t)columns);
@@ -153,7 +154,7 @@ static void prefetch_part(gemm_chunk *chunk, const char *next, int64_t offset, i
         tile->prefetch = chunk->b;
         return;
     }
-    tile->prefetch_step = em__gemm_ceil_div(ROW_BYTES, parts);
+    tile->prefetch_step = em__div_up(ROW_BYTES, parts);
     tile->prefetch = next + offset + index * tile->k * tile->prefetch_step;
 }
 
@@ -188,7 +189,7 @@ static void widen_group(gemm_chunk *chunk, int64_t panel, int64_t panel_end)
     for (int64_t p = panel; p < panel_end; p++) {
         const int64_t column = p * EM__GEMM_PANEL;
         em__gemm_widen_panel(plan->kernels, &plan->args->half, column,
-                             (int)em__gemm_min(plan->args->n - column, EM__GEMM_PANEL), chunk->k0, chunk->tile.k,
+                             (int)em__min(plan->args->n - column, EM__GEMM_PANEL), chunk->k0, chunk->tile.k,
                              chunk->task->wide + (p - panel) * BLOCK_DEPTH * EM__GEMM_PANEL);
     }
 }
@@ -225,18 +226,17 @@ static void run_chunk(const gemm_plan *plan, const gemm_task *task, int64_t k0, 
 {
     const em__gemm_args *args = plan->args;
     gemm_chunk chunk = {
-        .plan = plan, .task = task, .k0 = k0, .tiles = em__gemm_ceil_div(task->rows, plan->kernels->tile_rows)};
+        .plan = plan, .task = task, .k0 = k0, .tiles = em__div_up(task->rows, plan->kernels->tile_rows)};
     chunk.panel_bytes = (task->wide ? BLOCK_DEPTH : args->k) * ROW_BYTES;
-    chunk.tile =
-        (em__gemm_tile){.k = em__gemm_min(args->k - k0, BLOCK_DEPTH),
-                        .ldb = EM__GEMM_PANEL,
-                        .ldc = args->ldc,
-                        .first = k0 == 0,
-                        .ldr = args->ldr,
-                        .prefetch_step = em__gemm_ceil_div(EM__GEMM_PANEL * (int64_t)sizeof(float), chunk.tiles)};
+    chunk.tile = (em__gemm_tile){.k = em__min(args->k - k0, BLOCK_DEPTH),
+                                 .ldb = EM__GEMM_PANEL,
+                                 .ldc = args->ldc,
+                                 .first = k0 == 0,
+                                 .ldr = args->ldr,
+                                 .prefetch_step = em__div_up(EM__GEMM_PANEL * (int64_t)sizeof(float), chunk.tiles)};
     chunk.last = k0 + chunk.tile.k >= args->k;
     for (int64_t p = task->panel; p < task->panel_end; p += GROUP) {
-        const int64_t end = em__gemm_min(p + GROUP, task->panel_end);
+        const int64_t end = em__min(p + GROUP, task->panel_end);
         const char *next = end < task->panel_end ? packed_at(args, end, k0)
                            : chunk.last          ? after
                                                  : packed_at(args, task->panel, k0 + BLOCK_DEPTH);
@@ -252,7 +252,7 @@ static void run_chunk(const gemm_plan *plan, const gemm_task *task, int64_t k0, 
 static void copy_rows(const gemm_plan *plan, const gemm_task *task, int64_t k0)
 {
     const em__gemm_args *args = plan->args;
-    size_t bytes = (size_t)em__gemm_min(args->k - k0, BLOCK_DEPTH) * sizeof(float);
+    size_t bytes = (size_t)em__min(args->k - k0, BLOCK_DEPTH) * sizeof(float);
     for (int64_t r = 0; r < task->rows; r++)
         memcpy(task->copy + r * COPY_LD, args->a + (task->row + r) * args->lda + k0, bytes);
 }
@@ -308,7 +308,7 @@ static void run_plan(gemm_plan *plan)
 static gemm_plan make_plan(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args)
 {
     gemm_plan plan = {.kernels = kernels, .pool = pool, .args = args};
-    plan.panels = em__gemm_ceil_div(args->n, EM__GEMM_PANEL);
+    plan.panels = em__div_up(args->n, EM__GEMM_PANEL);
     plan.copy_a = pool && args->m >= 8 && args->lda * (int64_t)sizeof(float) % PAGE == 0;
     return plan;
 }
@@ -405,7 +405,7 @@ static void pack_panel(void *context, int64_t panel, int worker)
     const em__gemm_columns from = {.data = job->src + column * job->stride_n,
                                    .stride_n = job->stride_n,
                                    .stride_k = job->stride_k,
-                                   .columns = (int)em__gemm_min(job->n - column, EM__GEMM_PANEL),
+                                   .columns = (int)em__min(job->n - column, EM__GEMM_PANEL),
                                    .k = job->k};
     char *dst = (char *)job->dst + (size_t)panel * panel_bytes(job->kernels, job->k);
     if (job->kernels->split)
@@ -420,7 +420,7 @@ void em__gemm_f32_pack(const em__gemm_kernels *kernels, em__pool *pool, float *d
     const size_t bytes = em__gemm_f32_packed_bytes(kernels, n, k);
     pack_job job = {kernels, dst, src, n, k, stride_n, stride_k, false};
     job.past = bytes >= (stride_k == 1 ? PAST_WEIGHT : PAST_MATRIX);
-    int64_t panels = em__gemm_ceil_div(n, EM__GEMM_PANEL);
+    int64_t panels = em__div_up(n, EM__GEMM_PANEL);
     if (pool) {
         em__pool_run(pool, pack_panel, &job, panels);
     } else {

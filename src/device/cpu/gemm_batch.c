@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/whole.h"
 #include "device/cpu/gemm_cut.h"
 #include "device/cpu/gemm_kernels.h"
 #include "device/cpu/gemm_small.h"
@@ -43,10 +44,10 @@ static const float *operand_at(const em__gemm_batch *args, const em__gemm_operan
 static void turn_strip(const batch_job *job, float *dst, const float *a, int64_t depth)
 {
     const em__gemm_batch *args = job->args;
-    const int count = (int)em__gemm_min(PANEL, args->k - depth);
+    const int count = (int)em__min(PANEL, args->k - depth);
     _Alignas(64) float turned[TURN_ROWS * PANEL];
     for (int64_t row = 0; row < args->m; row += TURN_ROWS) {
-        const int64_t rows = em__gemm_min(TURN_ROWS, args->m - row);
+        const int64_t rows = em__min(TURN_ROWS, args->m - row);
         job->kernels->pack_rows(turned, a + depth * args->a.depth + row, args->a.depth, count, rows, false);
         for (int64_t r = 0; r < rows; r++)
             memcpy(dst + (row + r) * args->k + depth, turned + r * PANEL, (size_t)count * sizeof *dst);
@@ -56,7 +57,7 @@ static void turn_strip(const batch_job *job, float *dst, const float *a, int64_t
 static void gather_strip(const batch_job *job, float *dst, const float *a, int64_t depth)
 {
     const em__gemm_batch *args = job->args;
-    const int64_t end = em__gemm_min(args->k, depth + PANEL);
+    const int64_t end = em__min(args->k, depth + PANEL);
     for (int64_t row = 0; row < args->m; row++)
         for (int64_t i = depth; i < end; i++)
             dst[row * args->k + i] = a[row * args->a.row + i * args->a.depth];
@@ -95,7 +96,7 @@ static void multiply_small(const batch_job *job, int64_t index, const float *pac
                               .ldb = PANEL,
                               .ldc = args->n};
     for (int64_t column = 0; column < args->n; column += PANEL) {
-        product.n = em__gemm_min(args->n - column, PANEL);
+        product.n = em__min(args->n - column, PANEL);
         product.b = packed + column * args->k;
         product.c = args->c + index * args->m * args->n + column;
         job->small(&product);
@@ -123,7 +124,7 @@ static void run_product(const batch_job *job, int64_t index, int worker)
 static void run_small(void *context, int64_t task, int worker)
 {
     const batch_job *job = context;
-    const int64_t end = em__gemm_min((task + 1) * job->each, job->count);
+    const int64_t end = em__min((task + 1) * job->each, job->count);
     for (int64_t index = task * job->each; index < end; index++)
         run_product(job, index, worker);
 }
@@ -165,10 +166,10 @@ static void run_direct(void *context, int64_t task, int worker)
     const direct_job *job = context;
     const em__gemm_batch *args = job->args;
     (void)worker;
-    const int64_t first = task / job->cuts * job->each, end = em__gemm_min(first + job->each, job->count);
+    const int64_t first = task / job->cuts * job->each, end = em__min(first + job->each, job->count);
     const int64_t blocks = (args->n + LEAST_COLUMNS - 1) / LEAST_COLUMNS, cut = task % job->cuts;
-    const int64_t column = em__gemm_min(args->n, blocks * cut / job->cuts * LEAST_COLUMNS);
-    const int64_t column_end = em__gemm_min(args->n, blocks * (cut + 1) / job->cuts * LEAST_COLUMNS);
+    const int64_t column = em__min(args->n, blocks * cut / job->cuts * LEAST_COLUMNS);
+    const int64_t column_end = em__min(args->n, blocks * (cut + 1) / job->cuts * LEAST_COLUMNS);
     for (int64_t i = first; i < end; i++) {
         const em__gemm_small product = {.m = args->m,
                                         .n = column_end - column,
@@ -189,10 +190,11 @@ static void run_all_direct(const batch_job *job, int64_t count)
     const em__gemm_batch *args = job->args;
     direct_job direct = {.args = args, .small = em__gemm_small_f32(job->kernels->level), .count = count};
     const int64_t work = args->m * args->n * args->k, blocks = (args->n + LEAST_COLUMNS - 1) / LEAST_COLUMNS;
-    direct.each = work >= TASK_WORK ? 1
-                                    : em__gemm_min(TASK_WORK / work, (count + 2 * em__pool_size(job->pool) - 1) /
-                                                                         (2 * em__pool_size(job->pool)));
-    direct.cuts = direct.each > 1 || work < 65536 ? 1 : em__gemm_min(blocks, 2 * em__pool_size(job->pool));
+    direct.each =
+        work >= TASK_WORK
+            ? 1
+            : em__min(TASK_WORK / work, (count + 2 * em__pool_size(job->pool) - 1) / (2 * em__pool_size(job->pool)));
+    direct.cuts = direct.each > 1 || work < 65536 ? 1 : em__min(blocks, 2 * em__pool_size(job->pool));
     em__pool_run(job->pool, run_direct, &direct, (count + direct.each - 1) / direct.each * direct.cuts);
 }
 
@@ -200,7 +202,7 @@ static void run_all_direct(const batch_job *job, int64_t count)
  * Large ones: straight from memory. */
 static bool is_passing(const em__gemm_kernels *kernels, const em__gemm_batch *args)
 {
-    const int64_t most = em__gemm_min(kernels->tile_rows, kernels->thin_rows >= 8 ? 8 : 7);
+    const int64_t most = em__min(kernels->tile_rows, kernels->thin_rows >= 8 ? 8 : 7);
     return !kernels->split && args->b.depth == 1 && args->k > 0 && args->m <= most &&
            (args->a.depth == 1 || args->k == 1);
 }
@@ -238,10 +240,10 @@ static void pass_panel(const batch_job *job, int64_t index, int64_t panel, float
                           .c = args->c + index * args->m * args->n + column,
                           .ldc = args->n,
                           .rows = (int)args->m,
-                          .columns = (int)em__gemm_min(args->n - column, PANEL),
+                          .columns = (int)em__min(args->n - column, PANEL),
                           .prefetch = (const char *)room};
     for (int64_t k = 0; k < args->k; k += EM__GEMM_CHUNK) {
-        tile.k = em__gemm_min(args->k - k, EM__GEMM_CHUNK);
+        tile.k = em__min(args->k - k, EM__GEMM_CHUNK);
         tile.first = k == 0;
         job->kernels->pack_rows(room, b + k, args->b.row, tile.columns, tile.k, false);
         job->kernels->tile(&tile);
@@ -253,7 +255,7 @@ static void run_passing(void *context, int64_t task, int worker)
 {
     const passing_job *job = context;
     const int64_t tasks = (job->panels + job->each - 1) / job->each, index = task / tasks;
-    const int64_t first = task % tasks * job->each, end = em__gemm_min(first + job->each, job->panels);
+    const int64_t first = task % tasks * job->each, end = em__min(first + job->each, job->panels);
     for (int64_t panel = first; panel < end; panel++)
         pass_panel(job->batch, index, panel, em__pool_scratch(job->batch->pool, worker));
 }
@@ -262,9 +264,9 @@ static void run_all_passing(const batch_job *job, int64_t count)
 {
     const em__gemm_batch *args = job->args;
     passing_job passing = {.batch = job, .panels = (args->n + PANEL - 1) / PANEL};
-    passing.each = em__gemm_ceil_div(TASK_WORK / 4, PANEL * args->k);
-    passing.each = em__gemm_min(passing.each, passing.panels);
-    em__pool_run(job->pool, run_passing, &passing, count * em__gemm_ceil_div(passing.panels, passing.each));
+    passing.each = em__div_up(TASK_WORK / 4, PANEL * args->k);
+    passing.each = em__min(passing.each, passing.panels);
+    em__pool_run(job->pool, run_passing, &passing, count * em__div_up(passing.panels, passing.each));
 }
 
 #define PASSING_BYTES (EM__GEMM_CHUNK * PANEL * sizeof(float))
@@ -309,7 +311,7 @@ static int64_t describe(const em__gemm_kernels *kernels, em__pool *pool, const e
     *job = (batch_job){.kernels = kernels, .pool = pool, .args = args};
     job->copy_a = args->a.depth != 1 && args->k > 1;
     job->packed_bytes = em__gemm_f32_packed_bytes(kernels, args->n, args->k);
-    job->copy_bytes = job->copy_a ? ((size_t)(args->m * args->k) * sizeof(float) + 63) / 64 * 64 : 0;
+    job->copy_bytes = job->copy_a ? em__align64((size_t)(args->m * args->k) * sizeof(float)) : 0;
     return count;
 }
 
@@ -366,10 +368,10 @@ em_status em__gemm_f32_batched(const em__gemm_kernels *kernels, em__pool *pool, 
         return run_large(&job, count, args->memory);
     EM__TRY(em__pool_reserve(pool, em__gemm_scratch_bytes(kernels, args->k) + job.packed_bytes + job.copy_bytes));
     const int64_t work = args->m * args->n * (args->k > 0 ? args->k : 1), threads = em__pool_size(pool);
-    job.each = work >= TASK_WORK ? 1 : em__gemm_min(TASK_WORK / work, em__gemm_ceil_div(count, 2 * threads));
+    job.each = work >= TASK_WORK ? 1 : em__min(TASK_WORK / work, em__div_up(count, 2 * threads));
     job.count = count;
     if (!kernels->split && args->k > 0 && args->k * args->n <= EM__GEMM_SMALL_BYTES / (int64_t)sizeof(float))
         job.small = em__gemm_small_f32(kernels->level);
-    em__pool_run(pool, run_small, &job, em__gemm_ceil_div(count, job.each));
+    em__pool_run(pool, run_small, &job, em__div_up(count, job.each));
     return EM_OK;
 }

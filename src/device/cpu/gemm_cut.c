@@ -1,6 +1,8 @@
 /* The choice of tasks. It runs before every product, so it tries few cuts. */
 #include "device/cpu/gemm_cut.h"
 
+#include "core/whole.h"
+
 #define TASK_CYCLES 500
 #define LONG_TASK 400000 /* cycles per thread and FINER from which work is cut FINER */
 #define FINER 4
@@ -9,24 +11,24 @@
 
 static int64_t task_cost(const em__gemm_costs *costs, int64_t rows, int64_t panels)
 {
-    const int64_t tiles = em__gemm_ceil_div(rows, costs->tile_rows);
+    const int64_t tiles = em__div_up(rows, costs->tile_rows);
     return panels * (rows * costs->per_row + tiles * costs->per_tile + costs->per_panel) + rows * costs->per_row_once +
            TASK_CYCLES;
 }
 
 em__gemm_cut em__gemm_choose_cut(const em__gemm_costs *costs, int64_t m, int64_t panels, int64_t threads)
 {
-    const int64_t least_rows = em__gemm_ceil_div(m, costs->most_rows);
-    const int64_t tries = m >= 4 * costs->tile_rows ? em__gemm_min(threads, ROW_TRIES) : 0;
+    const int64_t least_rows = em__div_up(m, costs->most_rows);
+    const int64_t tries = m >= 4 * costs->tile_rows ? em__min(threads, ROW_TRIES) : 0;
     const int64_t finer = task_cost(costs, m, panels) > threads * FINER * LONG_TASK ? FINER : 1;
     em__gemm_cut best = {least_rows, 1};
     int64_t least = INT64_MAX;
     for (int64_t r = least_rows; r <= least_rows + tries; r++) {
-        const int64_t rows = em__gemm_ceil_div(m, r);
+        const int64_t rows = em__div_up(m, r);
         for (int64_t i = finer; i < finer + COLUMN_TRIES; i++) {
-            const int64_t c = em__gemm_min(panels, em__gemm_ceil_div(i * threads, r));
-            const int64_t rounds = em__gemm_ceil_div(r * c, threads);
-            const int64_t cost = rounds * task_cost(costs, rows, em__gemm_ceil_div(panels, c));
+            const int64_t c = em__min(panels, em__div_up(i * threads, r));
+            const int64_t rounds = em__div_up(r * c, threads);
+            const int64_t cost = rounds * task_cost(costs, rows, em__div_up(panels, c));
             if (cost < least) {
                 least = cost;
                 best = (em__gemm_cut){r, c};

@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "core/whole.h"
+
 /* What a task of rows x panels costs, in cycles more or less. */
 typedef struct em__gemm_costs {
     int64_t tile_rows; /* rows that the tallest tile takes */
@@ -23,20 +25,10 @@ typedef struct em__gemm_cut {
  * ask, so that a disturbed core is helped out. */
 em__gemm_cut em__gemm_choose_cut(const em__gemm_costs *costs, int64_t m, int64_t panels, int64_t threads);
 
-static inline int64_t em__gemm_min(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static inline int64_t em__gemm_ceil_div(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 /* Where part `index` of `total` cut into `parts` nearly equal ones begins. */
 static inline int64_t em__gemm_part(int64_t total, int64_t parts, int64_t index)
 {
-    return total / parts * index + em__gemm_min(index, total % parts);
+    return total / parts * index + em__min(index, total % parts);
 }
 
 #endif

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/float16.h"
+#include "core/whole.h"
 #include "device/cpu/gemm_cut.h"
 #include "device/cpu/gemm_kernels.h"
 
@@ -44,7 +45,7 @@ void em__gemm_widen_panel(const em__gemm_kernels *kernels, const em__gemm_half *
 
 void em__gemm_fetch(const char *at, int64_t stride, int64_t rows, int64_t bytes, int64_t index, int64_t parts)
 {
-    const int64_t lines = em__gemm_ceil_div(bytes, 64), end = em__gemm_part(rows * lines, parts, index + 1);
+    const int64_t lines = em__div_up(bytes, 64), end = em__gemm_part(rows * lines, parts, index + 1);
     int64_t i = em__gemm_part(rows * lines, parts, index);
     for (int64_t row = i / lines; i < end; row++)
         for (int64_t line = i - row * lines; line < lines && i < end; line++, i++)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "core/whole.h"
 #include "device/cpu/gemm_cut.h"
 #include "device/cpu/gemm_kernels.h"
 
@@ -23,7 +24,7 @@ static int64_t rounded(int64_t bytes)
 static em__bf12 lay_out(int64_t n, int64_t k)
 {
     em__bf12 w = {.n = n, .k = k, .chunks = k / DEPTH};
-    const int64_t blocks = em__gemm_ceil_div(n, COLUMNS) * w.chunks;
+    const int64_t blocks = em__div_up(n, COLUMNS) * w.chunks;
     w.heads = rounded(sizeof w);
     w.blocks = w.heads + rounded(blocks * (int64_t)sizeof(em__bf12_head));
     w.side = w.blocks + blocks * EM__BF12_BYTES;
@@ -53,7 +54,7 @@ typedef struct pack_job {
 static bool take_side(pack_job *job, em__bf12_head *head, const uint16_t *turned, const uint32_t *odd)
 {
     const bool raw = head->odd > EM__BF12_MOST_ODD;
-    const int64_t pieces = raw ? RAW_PIECES : em__gemm_ceil_div(head->odd * (int64_t)sizeof *odd, PIECE);
+    const int64_t pieces = raw ? RAW_PIECES : em__div_up(head->odd * (int64_t)sizeof *odd, PIECE);
     if (pieces == 0)
         return true;
     const int64_t at = atomic_fetch_add(&job->pieces, pieces);
@@ -75,7 +76,7 @@ static void pack_group(void *context, int64_t group, int worker)
     em__bf12 *w = job->to;
     _Alignas(64) uint16_t turned[ELEMENTS];
     uint32_t odd[EM__BF12_MOST_ODD];
-    const int columns = (int)em__gemm_min(w->n - group * COLUMNS, COLUMNS);
+    const int columns = (int)em__min(w->n - group * COLUMNS, COLUMNS);
     const uint16_t *src = job->src + group * COLUMNS * job->row;
     (void)worker;
     for (int64_t i = 0; i < w->chunks; i++) {
@@ -93,7 +94,7 @@ bool em__bf12_pack(const em__gemm_kernels *kernels, em__pool *pool, void *to, co
                    int64_t row)
 {
     pack_job job = {kernels, to, src, row, 0};
-    const int64_t groups = em__gemm_ceil_div(n, COLUMNS);
+    const int64_t groups = em__div_up(n, COLUMNS);
     *job.to = lay_out(n, k);
     if (pool) {
         em__pool_run(pool, pack_group, &job, groups);
@@ -134,7 +135,7 @@ void em__bf12_fetch(const em__bf12 *w, int64_t column, int64_t columns, int64_t 
                     int64_t parts)
 {
     const uint8_t *at = em__bf12_block_at(w, column / COLUMNS * w->chunks + from / DEPTH);
-    em__gemm_fetch((const char *)at, w->chunks * EM__BF12_BYTES, em__gemm_ceil_div(columns, COLUMNS),
+    em__gemm_fetch((const char *)at, w->chunks * EM__BF12_BYTES, em__div_up(columns, COLUMNS),
                    k / DEPTH * EM__BF12_BYTES, index, parts);
 }
 
@@ -175,7 +176,7 @@ static void pack(uint8_t *block, const uint16_t *turned, em__bf12_head *head, ui
     for (int i = 0; i < ELEMENTS; i++) {
         uint8_t *unit = block + i / 128 * EM__BF12_UNIT;
         const int at = byte_of(i % 128), high = turned[i] >> 8;
-        const int code = em__gemm_min(high & 0x7f ? (uint8_t)((high & 0x7f) - head->last + 7) : 0, 7) | high >> 7 << 3;
+        const int code = em__min(high & 0x7f ? (uint8_t)((high & 0x7f) - head->last + 7) : 0, 7) | high >> 7 << 3;
         unit[64 + at] = (uint8_t)turned[i];
         unit[at % 64] |= (uint8_t)(code << (at / 64 * 4));
         if (table[code] == high)

@@ -6,6 +6,7 @@
 #include "device/cpu/gemm_round.h"
 
 #include "core/error.h"
+#include "core/whole.h"
 #include "device/cpu/gemm_cut.h"
 #include "device/cpu/gemm_kernels.h"
 
@@ -28,7 +29,7 @@ const em__round_kernels *em__round_kernels_get(em__cpu_level level)
 /* A line more than k takes, so that rows do not fall on the same cache lines. */
 int64_t em__round_stride(int64_t k)
 {
-    return em__gemm_ceil_div(k, LINE) * LINE + LINE;
+    return em__div_up(k, LINE) * LINE + LINE;
 }
 
 size_t em__round_bytes(int64_t m, int64_t k)
@@ -51,7 +52,7 @@ static void round_some(void *context, int64_t index, int worker)
 {
     const rounding *job = context;
     const em__gemm_args *args = job->args;
-    const int64_t end = em__gemm_min(args->m, (index + 1) * ROUND_ROWS);
+    const int64_t end = em__min(args->m, (index + 1) * ROUND_ROWS);
     (void)worker;
     for (int64_t r = index * ROUND_ROWS; r < end; r++)
         job->kernels->round(job->to + r * em__round_stride(args->k), args->a + r * args->lda, args->k);
@@ -60,7 +61,7 @@ static void round_some(void *context, int64_t index, int worker)
 void em__round_rows(const em__round_kernels *kernels, em__pool *pool, const em__gemm_args *args, uint16_t *to)
 {
     rounding job = {kernels, args, to};
-    em__pool_run(pool, round_some, &job, em__gemm_ceil_div(args->m, ROUND_ROWS));
+    em__pool_run(pool, round_some, &job, em__div_up(args->m, ROUND_ROWS));
 }
 
 typedef struct round_plan {
@@ -94,23 +95,23 @@ static void unpack(const round_block *block, int64_t column, uint16_t *dst)
 static void make_panels(const round_block *block)
 {
     const em__gemm_args *args = block->plan->args;
-    const int64_t end = em__gemm_min(block->panel_end * EM__GEMM_PANEL, args->n);
+    const int64_t end = em__min(block->panel_end * EM__GEMM_PANEL, args->n);
     uint16_t *dst = block->b;
     for (int64_t j = block->panel * EM__GEMM_PANEL; j < end; j += EM__ROUND_COLUMNS, dst += HALF)
         if (args->half.packed)
             unpack(block, j, dst);
         else
             block->plan->kernels->turn(dst, args->half.data + j * args->half.row + block->k0, args->half.row,
-                                       (int)em__gemm_min(end - j, EM__ROUND_COLUMNS), block->depth);
+                                       (int)em__min(end - j, EM__ROUND_COLUMNS), block->depth);
 }
 
 static void fetch_packed(const round_block *block, int64_t index, int64_t parts)
 {
     const em__bf12 *w = (const void *)block->plan->args->half.data;
     const int64_t group = block->then_panel * EM__GEMM_PANEL / EM__BF12_COLUMNS;
-    const int64_t chunks = em__gemm_min(w->k - block->then_k, EM__ROUND_DEPTH) / EM__BF12_DEPTH;
+    const int64_t chunks = em__min(w->k - block->then_k, EM__ROUND_DEPTH) / EM__BF12_DEPTH;
     const int64_t groups =
-        em__gemm_min(em__gemm_ceil_div(w->n, EM__BF12_COLUMNS) - group, GROUP * EM__GEMM_PANEL / EM__BF12_COLUMNS);
+        em__min(em__div_up(w->n, EM__BF12_COLUMNS) - group, GROUP * EM__GEMM_PANEL / EM__BF12_COLUMNS);
     em__gemm_fetch((const char *)em__bf12_block_at(w, group * w->chunks + block->then_k / EM__BF12_DEPTH),
                    w->chunks * EM__BF12_BYTES, groups, chunks * EM__BF12_BYTES, index, parts);
 }
@@ -128,8 +129,8 @@ static void fetch_next(const round_block *block, int64_t tile, int64_t panel)
     }
     const uint16_t *at = args->half.data + column * args->half.row + block->then_k;
     em__gemm_fetch((const char *)at, args->half.row * (int64_t)sizeof *at,
-                   em__gemm_min(args->n - column, GROUP * EM__GEMM_PANEL),
-                   em__gemm_min(args->k - block->then_k, EM__ROUND_DEPTH) * (int64_t)sizeof *at,
+                   em__min(args->n - column, GROUP * EM__GEMM_PANEL),
+                   em__min(args->k - block->then_k, EM__ROUND_DEPTH) * (int64_t)sizeof *at,
                    tile * group + panel - block->panel, block->tiles * group);
 }
 
@@ -145,9 +146,9 @@ static void run_tile(const round_block *block, int64_t row, int64_t rows, int64_
         .b = block->b + (panel - block->panel) * 2 * HALF,
         .c = args->c + row * args->ldc + column,
         .ldc = args->ldc,
-        .pairs = em__gemm_ceil_div(block->depth, 2),
+        .pairs = em__div_up(block->depth, 2),
         .rows = (int)rows,
-        .columns = (int)em__gemm_min(args->n - column, EM__GEMM_PANEL),
+        .columns = (int)em__min(args->n - column, EM__GEMM_PANEL),
         .first = block->k0 == 0,
         .bias = last && args->bias ? args->bias + column : NULL,
         .residual = last && args->residual && !args->activation ? args->residual + row * args->ldr + column : NULL,
@@ -159,7 +160,7 @@ static void finish_rows(const round_block *block, int64_t row, int64_t rows)
 {
     const em__gemm_args *args = block->plan->args;
     const int64_t column = block->panel * EM__GEMM_PANEL;
-    const int64_t columns = em__gemm_min(args->n, block->panel_end * EM__GEMM_PANEL) - column;
+    const int64_t columns = em__min(args->n, block->panel_end * EM__GEMM_PANEL) - column;
     for (int64_t r = row; r < row + rows; r++) {
         float *c = args->c + r * args->ldc + column;
         args->activation(c, c, (size_t)columns);
@@ -195,12 +196,12 @@ static void run_task(void *context, int64_t index, int worker)
                          .panel = em__gemm_part(plan->panels, plan->cut.column_blocks, column),
                          .b = em__pool_scratch(plan->pool, worker)};
     block.rows = em__gemm_part(args->m, plan->cut.row_blocks, rows + 1) - block.row;
-    block.tiles = em__gemm_ceil_div(block.rows, plan->kernels->tile_rows);
+    block.tiles = em__div_up(block.rows, plan->kernels->tile_rows);
     for (; block.panel < end; block.panel = block.panel_end) {
-        block.panel_end = em__gemm_min(block.panel + GROUP, end);
+        block.panel_end = em__min(block.panel + GROUP, end);
         block.k0 = 0;
         do {
-            block.depth = em__gemm_min(args->k - block.k0, EM__ROUND_DEPTH);
+            block.depth = em__min(args->k - block.k0, EM__ROUND_DEPTH);
             const bool more = block.k0 + block.depth < args->k;
             block.then_panel = more ? block.panel : block.panel_end;
             block.then_k = more ? block.k0 + block.depth : 0;
@@ -221,7 +222,7 @@ em_status em__round_run(const em__round_kernels *kernels, em__pool *pool, const 
                                   .per_panel = 8 * args->k,
                                   .most_rows = BLOCK_ROWS};
     round_plan plan = {kernels, pool, args, rounded, em__round_stride(args->k), 0, {0}};
-    plan.panels = em__gemm_ceil_div(args->n, EM__GEMM_PANEL);
+    plan.panels = em__div_up(args->n, EM__GEMM_PANEL);
     plan.cut = em__gemm_choose_cut(&costs, args->m, plan.panels, em__pool_size(pool));
     EM__TRY(em__pool_reserve(pool, em__round_scratch_bytes()));
     em__pool_run(pool, run_task, &plan, plan.cut.row_blocks * plan.cut.column_blocks);

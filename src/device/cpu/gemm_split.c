@@ -10,6 +10,7 @@
 
 #include "core/block.h"
 #include "core/error.h"
+#include "core/whole.h"
 #include "device/cpu/gemm_cut.h"
 
 #define PANEL EM__GEMM_PANEL
@@ -42,7 +43,7 @@ typedef struct split_task {
 
 static int64_t count_steps(int64_t k)
 {
-    return em__gemm_ceil_div(k, EM__SPLIT_DEPTH);
+    return em__div_up(k, EM__SPLIT_DEPTH);
 }
 
 /* Rows of a task: multiples of 32 of which the split form fits, at least one. */
@@ -50,7 +51,7 @@ static int64_t most_rows(int64_t steps)
 {
     const int64_t row_bytes = steps * EM__SPLIT_A_STEP / 16 * (int64_t)sizeof(uint16_t);
     const int64_t rows = row_bytes ? SPLIT_BYTES / row_bytes / EM__SPLIT_ROWS * EM__SPLIT_ROWS : BLOCK_ROWS_MAX;
-    return rows < EM__SPLIT_ROWS ? EM__SPLIT_ROWS : em__gemm_min(rows, BLOCK_ROWS_MAX);
+    return rows < EM__SPLIT_ROWS ? EM__SPLIT_ROWS : em__min(rows, BLOCK_ROWS_MAX);
 }
 
 static size_t split_bytes(int64_t steps)
@@ -85,7 +86,7 @@ void em__gemm_split_pack_panel(const em__gemm_kernels *kernels, const em__gemm_c
     em__gemm_columns part = *from;
     for (int64_t k = 0; k < from->k; k += EM__SPLIT_DEPTH) {
         part.data = from->data + k * from->stride_k;
-        part.k = em__gemm_min(from->k - k, EM__SPLIT_DEPTH);
+        part.k = em__min(from->k - k, EM__SPLIT_DEPTH);
         em__gemm_pack_panel(kernels, &part, step, false);
         memset(step + part.k * PANEL, 0, (size_t)(EM__SPLIT_DEPTH - part.k) * PANEL * sizeof *step);
         kernels->split->split_step(to + k / EM__SPLIT_DEPTH * EM__SPLIT_B_STEP, step, largest);
@@ -131,7 +132,7 @@ static em__gemm_tile tile_at(const split_task *task, int64_t row, int rows, int6
                           .ldc = args->ldc,
                           .k = args->k,
                           .rows = rows,
-                          .columns = (int)em__gemm_min(args->n - column, PANEL),
+                          .columns = (int)em__min(args->n - column, PANEL),
                           .first = true,
                           .bias = args->bias ? args->bias + column : NULL,
                           .ldr = args->ldr};
@@ -145,7 +146,7 @@ static void multiply_plain(const split_task *task, int64_t row, int64_t rows, in
 {
     const em__gemm_kernels *kernels = task->plan->kernels;
     for (int64_t r = 0; r < rows; r += kernels->tile_rows) {
-        em__gemm_tile tile = tile_at(task, row + r, (int)em__gemm_min(rows - r, kernels->tile_rows), panel);
+        em__gemm_tile tile = tile_at(task, row + r, (int)em__min(rows - r, kernels->tile_rows), panel);
         tile.b = b;
         tile.prefetch = (const char *)b;
         kernels->tile(&tile);
@@ -161,11 +162,11 @@ static void multiply_split(const split_task *task, int64_t panel, const uint16_t
     void (*const multiply)(const em__split_block *) =
         half ? plan->kernels->split->multiply_half : plan->kernels->split->multiply;
     _Alignas(64) float sum[EM__SPLIT_ROWS * PANEL];
-    const int64_t blocks = em__gemm_ceil_div(task->rows, EM__SPLIT_ROWS);
-    const int64_t lines = next ? em__gemm_ceil_div(step_bytes / 64, blocks) : 0;
+    const int64_t blocks = em__div_up(task->rows, EM__SPLIT_ROWS);
+    const int64_t lines = next ? em__div_up(step_bytes / 64, blocks) : 0;
     em__split_block block = {.b = b, .steps = plan->steps, .prefetch_step = lines * 64, .sum = sum};
     for (int64_t i = 0; i < blocks; i++) {
-        const int64_t row = i * EM__SPLIT_ROWS, rows = em__gemm_min(task->rows - row, EM__SPLIT_ROWS);
+        const int64_t row = i * EM__SPLIT_ROWS, rows = em__min(task->rows - row, EM__SPLIT_ROWS);
         block.a[0] = task->split + 2 * i * plan->steps * EM__SPLIT_A_STEP;
         block.a[1] = rows > 16 ? block.a[0] + plan->steps * EM__SPLIT_A_STEP : NULL;
         block.prefetch = (next ? next : (const char *)b) + i * plan->steps * block.prefetch_step;
@@ -209,7 +210,7 @@ static void multiply_half(const split_task *task, int64_t panel, bool more)
     const split_plan *plan = task->plan;
     const em__gemm_args *args = plan->args;
     const int64_t column = panel * PANEL;
-    const int columns = (int)em__gemm_min(args->n - column, PANEL);
+    const int columns = (int)em__min(args->n - column, PANEL);
     uint32_t largest[PANEL];
     if (args->half.packed)
         lay_packed(plan, task->half, column, columns, largest);
@@ -249,7 +250,7 @@ static void multiply_panel(const split_task *task, int64_t panel, const char *ne
 static void finish_rows(const split_task *task, int64_t panel, int64_t panel_end)
 {
     const em__gemm_args *args = task->plan->args;
-    const int64_t column = panel * PANEL, columns = em__gemm_min(args->n, panel_end * PANEL) - column;
+    const int64_t column = panel * PANEL, columns = em__min(args->n, panel_end * PANEL) - column;
     for (int64_t row = task->row; row < task->row + task->rows; row++) {
         float *c = args->c + row * args->ldc + column;
         args->activation(c, c, (size_t)columns);
@@ -267,7 +268,7 @@ static void split_all_rows(split_task *task)
     for (int64_t row = 0; row < task->rows; row += 16)
         plan->kernels->split->split_rows(task->split + row / 16 * plan->steps * EM__SPLIT_A_STEP,
                                          args->a + (task->row + row) * args->lda, args->lda,
-                                         (int)em__gemm_min(task->rows - row, 16), args->k, task->unsafe + row);
+                                         (int)em__min(task->rows - row, 16), args->k, task->unsafe + row);
     for (int64_t r = 0; r < task->rows; r++)
         task->any_unsafe |= task->unsafe[r] != 0;
 }
@@ -289,7 +290,7 @@ static void run_task(void *context, int64_t index, int worker)
     split_all_rows(&task);
     plan->kernels->split->begin();
     for (int64_t p = panel; p < panel_end; p += GROUP) {
-        const int64_t end = em__gemm_min(p + GROUP, panel_end);
+        const int64_t end = em__min(p + GROUP, panel_end);
         for (int64_t i = p; i < end && args->half.data; i++)
             multiply_half(&task, i, i + 1 < panel_end);
         for (int64_t i = p; i < end && !args->half.data; i++)
@@ -303,7 +304,7 @@ static void run_task(void *context, int64_t index, int worker)
 static split_plan make_plan(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args)
 {
     split_plan plan = {.kernels = kernels, .pool = pool, .args = args, .steps = count_steps(args->k)};
-    plan.panels = em__gemm_ceil_div(args->n, PANEL);
+    plan.panels = em__div_up(args->n, PANEL);
     plan.panel_bytes = em__gemm_split_panel_bytes(args->k);
     const em__gemm_costs costs = {.tile_rows = EM__SPLIT_ROWS,
                                   .per_row = 8,

@@ -4,6 +4,7 @@
  * A task has a range of B's columns. It walks them in EM__THIN_COLUMNS stretches at once, far apart: each is one stream
  * through memory that the processor sees coming, and together they keep more lines under way than one would.
  */
+#include "core/whole.h"
 #include "device/cpu/gemm_cut.h"
 #include "device/cpu/gemm_kernels.h"
 
@@ -93,7 +94,7 @@ static void run_panel(const thin_job *job, int64_t first, int64_t step, int colu
                           .columns = columns,
                           .prefetch = (const char *)panel};
     for (int64_t k = 0; k == 0 || k < args->k; k += EM__GEMM_CHUNK) {
-        tile.k = em__gemm_min(args->k - k, EM__GEMM_CHUNK);
+        tile.k = em__min(args->k - k, EM__GEMM_CHUNK);
         tile.first = k == 0;
         widen(job, panel, first, step, columns, k, tile.k);
         fetch(job, first, step, columns, k + tile.k);
@@ -121,7 +122,7 @@ static void run_task(void *context, int64_t index, int worker)
 {
     const thin_job *job = context;
     (void)worker;
-    const int64_t from = index * job->each, columns = em__gemm_min(job->args->n - from, job->each);
+    const int64_t from = index * job->each, columns = em__min(job->args->n - from, job->each);
     const bool direct = job->args->m <= job->kernels->thin_rows;
     void (*const run)(const thin_job *, int64_t, int64_t, int) = direct ? run_direct : run_panel;
     const int streams = direct ? COLUMNS : EM__GEMM_PANEL;
@@ -143,8 +144,8 @@ bool em__gemm_is_thin(const em__gemm_kernels *kernels, const em__gemm_args *args
 static int64_t columns_of_task(const em__gemm_args *args, int64_t bytes, int64_t threads)
 {
     const int64_t many = bytes * args->k > 0 ? TASK_BYTES / (bytes * args->k) : args->n;
-    const int64_t few = em__gemm_ceil_div(args->n, TASKS * threads);
-    return em__gemm_ceil_div(em__gemm_min(many > 0 ? many : 1, few), EM__GEMM_PANEL) * EM__GEMM_PANEL;
+    const int64_t few = em__div_up(args->n, TASKS * threads);
+    return em__div_up(em__min(many > 0 ? many : 1, few), EM__GEMM_PANEL) * EM__GEMM_PANEL;
 }
 
 void em__gemm_thin_run(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args, int kind,
@@ -153,7 +154,7 @@ void em__gemm_thin_run(const em__gemm_kernels *kernels, em__pool *pool, const em
     const int64_t bytes = kind == EM__B_F32 ? (int64_t)sizeof(float) : (int64_t)sizeof(uint16_t);
     thin_job job = {kernels, args, kind, b, row * bytes, 0};
     job.each = columns_of_task(args, bytes, pool ? em__pool_size(pool) : 1);
-    const int64_t tasks = em__gemm_ceil_div(args->n, job.each);
+    const int64_t tasks = em__div_up(args->n, job.each);
     if (pool) {
         em__pool_run(pool, run_task, &job, tasks);
     } else {

@@ -6,6 +6,7 @@
  * Scratch: per row the number of its first update, -1 for none; per update that of the next one of its row; and, unless
  * the index as it lies is a row's number, the numbers themselves.
  */
+#include "core/whole.h"
 #include "device/cpu/index.h"
 
 #include <string.h>
@@ -46,7 +47,7 @@ bool em__index_rows_takes(const em__call *call)
 
 static size_t padded(int64_t bytes)
 {
-    return ((size_t)bytes + 63) / 64 * 64;
+    return em__align64((size_t)bytes);
 }
 
 size_t em__index_rows_scratch(const em__call *call)

@@ -5,13 +5,14 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/whole.h"
 #include "device/cpu/cpu.h"
 
 #define MOST_OPERANDS 8
 
 static size_t wide_bytes(const em__spec *spec)
 {
-    return ((size_t)em__spec_size(spec) * sizeof(float) + 63) / 64 * 64;
+    return em__align64((size_t)em__spec_size(spec) * sizeof(float));
 }
 
 /* The f32 call behind the narrow one, its own scratch last; without memory only what it looks like. Returns the bytes

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/whole.h"
 #include "device/cpu/order_rows.h"
 
 #define BLOCK 4096                   /* elements that are compared at a time */
@@ -33,21 +34,16 @@ typedef struct selection {
     const char *row; /* being cut into ranges */
 } selection;
 
-static size_t align(size_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
-
 /* Scratch to bring a list of `room` candidates into order: keys, places, items, order, counters. */
 static size_t sorting_bytes(int64_t room)
 {
-    return 5 * align((size_t)room * 8) + align(em__radix_counters(room, 1));
+    return 5 * em__align64((size_t)room * 8) + em__align64(em__radix_counters(room, 1));
 }
 
 /* The list's first k, in order. `scratch`: sorting_bytes. */
 static void keep_best(list *l, int64_t k, char *scratch)
 {
-    size_t column = align((size_t)l->room * 8);
+    size_t column = em__align64((size_t)l->room * 8);
     uint64_t vary = 0, *keys = (uint64_t *)(void *)scratch;
     int64_t *at = (int64_t *)(void *)(scratch + column), *order = (int64_t *)(void *)(scratch + 4 * column);
     for (int64_t i = 1; i < l->count; i++)
@@ -84,7 +80,8 @@ static int64_t list_room(int64_t k)
 
 static size_t range_bytes(int64_t k)
 {
-    return BLOCK * 8 + BLOCK * 4 + 2 * align((size_t)list_room(k) * 8) + (k > FEW ? sorting_bytes(list_room(k)) : 0);
+    return BLOCK * 8 + BLOCK * 4 + 2 * em__align64((size_t)list_room(k) * 8) +
+           (k > FEW ? sorting_bytes(list_room(k)) : 0);
 }
 
 static void add(const em__order_job *job, list *l, int64_t k, const void *keys, int64_t i, int64_t at)
@@ -103,7 +100,7 @@ static void select_range(const em__order_job *job, const char *row, int64_t from
                          list *l)
 {
     char *keys = scratch, *hits = keys + BLOCK * 8, *own = hits + BLOCK * 4;
-    size_t column = align((size_t)list_room(k) * 8);
+    size_t column = em__align64((size_t)list_room(k) * 8);
     int64_t block = 64; /* the first ones are short: they set a limit for the others */
     *l = (list){(uint64_t *)(void *)own, (int64_t *)(void *)(own + column), 0, list_room(k)};
     for (int64_t i = 0; i < n; i += block, block = block < BLOCK ? 2 * block : BLOCK) {
@@ -142,7 +139,7 @@ static void row_chunk(void *context, int64_t r, int worker)
     const char *row = s->job.in + em__order_at(&s->job, r, s->job.n) * (int64_t)s->job.size;
     if (s->whole) {
         int64_t *order = (int64_t *)(void *)scratch;
-        em__order_argsort(&s->job, NULL, row, order, scratch + align((size_t)s->job.n * 8));
+        em__order_argsort(&s->job, NULL, row, order, scratch + em__align64((size_t)s->job.n * 8));
         emit(s, r, order);
         return;
     }
@@ -166,12 +163,12 @@ static void range_chunk(void *context, int64_t i, int worker)
 /* A row on all workers. */
 static void long_row(selection *s, int64_t r, char *scratch)
 {
-    size_t column = align((size_t)(s->ranges * s->k) * 8);
+    size_t column = em__align64((size_t)(s->ranges * s->k) * 8);
     em__pool *pool = s->job.cpu->pool;
     s->row = s->job.in + em__order_at(&s->job, r, s->job.n) * (int64_t)s->job.size;
     if (s->whole) {
         int64_t *order = (int64_t *)(void *)scratch;
-        em__order_argsort(&s->job, pool, s->row, order, scratch + align((size_t)s->job.n * 8));
+        em__order_argsort(&s->job, pool, s->row, order, scratch + em__align64((size_t)s->job.n * 8));
         emit(s, r, order);
         return;
     }
@@ -233,7 +230,7 @@ bool em__cpu_prepare_top_k(em__cpu *cpu, const em__call *call, em__plan *plan)
     if (s.job.n > UINT32_MAX)
         return false;
     *plan = (em__plan){.kernel = run_top_k};
-    size_t whole = align((size_t)s.job.n * 8);
+    size_t whole = em__align64((size_t)s.job.n * 8);
     if (s.lanes) {
         plan->workers = em__order_tile_bytes(&s.job, s.lanes);
     } else if (s.ranges == 1) {
@@ -242,7 +239,7 @@ bool em__cpu_prepare_top_k(em__cpu *cpu, const em__call *call, em__plan *plan)
         plan->scratch = whole + em__order_argsort_bytes(&s.job, EM__RADIX_MOST_BLOCKS);
     } else {
         plan->workers = range_bytes(s.k);
-        plan->scratch = MOST_RANGES * 8 + 2 * align((size_t)(s.ranges * s.k) * 8) + sorting_bytes(s.ranges * s.k);
+        plan->scratch = MOST_RANGES * 8 + 2 * em__align64((size_t)(s.ranges * s.k) * 8) + sorting_bytes(s.ranges * s.k);
     }
     return true;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "core/whole.h"
 #include "device/cpu/gemm_cut.h"
 #include "device/cpu/gemm_small.h"
 #include "device/cpu/product_pack.h"
@@ -68,7 +69,7 @@ static plan make_plan(const em__product *product, em__cpu_level level)
     if (p.kind == EM__PRODUCT_PAIRS)
         p.steps = (p.steps + 1) / 2;
     p.copies_a = p.kind == EM__PRODUCT_PAIRS || (product->a.depth != 1 && product->k > 1);
-    p.panels = em__gemm_ceil_div(p.columns, p.kernel->columns);
+    p.panels = em__div_up(p.columns, p.kernel->columns);
     p.block = p.kind == EM__PRODUCT_PAIRS ? (p.steps > 1 ? p.steps : 1) : BLOCK;
     for (int i = 0; i < product->rank; i++)
         p.count *= product->dims[i];
@@ -84,8 +85,8 @@ static bool sizes(const plan *p, size_t *a, size_t *b)
         em__mul_overflows((size_t)p->count, (size_t)(p->panels * p->kernel->columns), &columns) ||
         em__mul_overflows(columns, step, b))
         return false;
-    *a = p->copies_a ? (*a + 63) / 64 * 64 : 0;
-    *b = (*b + 63) / 64 * 64;
+    *a = p->copies_a ? em__align64(*a) : 0;
+    *b = em__align64(*b);
     return *a < SIZE_MAX / 4 && *b < SIZE_MAX / 4;
 }
 
@@ -109,7 +110,7 @@ static void pack_panel(void *context, int64_t index, int worker)
     em__product_piece piece = {.src = side_at(p, &p->product->b, index / p->panels),
                                .row = p->product->b.row,
                                .depth = p->product->b.depth,
-                               .rows = (int)em__gemm_min(p->product->n - column, width),
+                               .rows = (int)em__min(p->product->n - column, width),
                                .k = p->product->k,
                                .width = p->kernel->columns};
     piece.src += column * piece.row * (int64_t)em_dtype_size(p->product->dtype);
@@ -122,11 +123,11 @@ static void copy_rows(void *context, int64_t index, int worker)
 {
     const plan *p = context;
     (void)worker;
-    const int64_t blocks = em__gemm_ceil_div(p->product->m, COPY_ROWS), row = index % blocks * COPY_ROWS;
+    const int64_t blocks = em__div_up(p->product->m, COPY_ROWS), row = index % blocks * COPY_ROWS;
     em__product_piece piece = {.src = side_at(p, &p->product->a, index / blocks),
                                .row = p->product->a.row,
                                .depth = p->product->a.depth,
-                               .rows = (int)em__gemm_min(p->product->m - row, COPY_ROWS),
+                               .rows = (int)em__min(p->product->m - row, COPY_ROWS),
                                .k = p->product->k};
     piece.src += row * piece.row * (int64_t)em_dtype_size(p->product->dtype);
     em__product_copy_rows(p->product->dtype, &piece,
@@ -152,9 +153,9 @@ static em__product_tile tile_of(const task *t, int64_t tiles, int64_t index, int
         .b = t->b + (size_t)((panel * p->steps + k) * p->kernel->columns) * p->size,
         .c = t->c + (size_t)((t->row + row) * p->columns + column) * p->size,
         .ldc = p->columns,
-        .k = em__gemm_min(p->steps - k, p->block),
+        .k = em__min(p->steps - k, p->block),
         .rows = (int)(em__gemm_part(t->rows, tiles, index + 1) - row),
-        .columns = (int)em__gemm_min(p->columns - column, p->kernel->columns),
+        .columns = (int)em__min(p->columns - column, p->kernel->columns),
         .first = k == 0,
     };
 }
@@ -162,7 +163,7 @@ static em__product_tile tile_of(const task *t, int64_t tiles, int64_t index, int
 static void multiply(const task *t)
 {
     const plan *p = t->p;
-    const int64_t tiles = em__gemm_ceil_div(t->rows, p->kernel->rows);
+    const int64_t tiles = em__div_up(t->rows, p->kernel->rows);
     int64_t k = 0;
     do {
         for (int64_t panel = t->panel; panel < t->panel_end; panel++)
@@ -178,7 +179,7 @@ static void multiply(const task *t)
 static void multiply_pairs(const task *t)
 {
     const plan *p = t->p;
-    const int64_t tiles = em__gemm_ceil_div(t->rows, p->kernel->rows);
+    const int64_t tiles = em__div_up(t->rows, p->kernel->rows);
     _Alignas(64) uint32_t wide[MOST_ROWS * MOST_COLUMNS];
     for (int64_t panel = t->panel; panel < t->panel_end; panel++)
         for (int64_t i = 0; i < tiles; i++) {
@@ -236,7 +237,7 @@ static void run_direct(void *context, int64_t index, int worker)
     const direct_job *job = context;
     const em__product *product = job->p->product;
     (void)worker;
-    const int64_t first = index / job->cuts * job->each, end = em__gemm_min(first + job->each, job->p->count);
+    const int64_t first = index / job->cuts * job->each, end = em__min(first + job->each, job->p->count);
     const int64_t column = em__gemm_part(product->n, job->cuts, index % job->cuts);
     for (int64_t i = first; i < end; i++) {
         const em__gemm_small small = {.m = product->m,
@@ -259,10 +260,10 @@ static void run_all_direct(plan *p, em__cpu_level level, em__pool *pool)
     const int64_t work = product->m * product->n * (product->k > 0 ? product->k : 1), threads = em__pool_size(pool);
     direct_job job = {.p = p, .small = em__gemm_small_f64(level), .each = 1, .cuts = 1};
     if (work < TASK_WORK)
-        job.each = em__gemm_min(TASK_WORK / work, em__gemm_ceil_div(p->count, 2 * threads));
+        job.each = em__min(TASK_WORK / work, em__div_up(p->count, 2 * threads));
     else
-        job.cuts = em__gemm_min(em__gemm_ceil_div(product->n, STRIP), 2 * threads);
-    em__pool_run(pool, run_direct, &job, em__gemm_ceil_div(p->count, job.each) * job.cuts);
+        job.cuts = em__min(em__div_up(product->n, STRIP), 2 * threads);
+    em__pool_run(pool, run_direct, &job, em__div_up(p->count, job.each) * job.cuts);
 }
 
 bool em__product_memory(const em__product *product, em__cpu_level level, size_t *bytes)
@@ -289,13 +290,13 @@ void em__product_run(const em__product *product, em__cpu_level level, em__pool *
     p.b = p.a + a;
     em__pool_run(pool, pack_panel, &p, p.count * p.panels);
     if (p.copies_a)
-        em__pool_run(pool, copy_rows, &p, p.count * em__gemm_ceil_div(product->m, COPY_ROWS));
+        em__pool_run(pool, copy_rows, &p, p.count * em__div_up(product->m, COPY_ROWS));
     const em__gemm_costs costs = {.tile_rows = p.kernel->rows,
                                   .per_row = 2 * p.steps,
                                   .per_tile = 80,
                                   .per_panel = 2 * p.steps,
                                   .most_rows = BLOCK_ROWS};
     const int64_t threads = em__pool_size(pool);
-    p.cut = em__gemm_choose_cut(&costs, product->m, p.panels, em__gemm_ceil_div(threads, p.count));
+    p.cut = em__gemm_choose_cut(&costs, product->m, p.panels, em__div_up(threads, p.count));
     em__pool_run(pool, run_task, &p, p.count * p.cut.row_blocks * p.cut.column_blocks);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "core/whole.h"
 #include "device/cpu/gemm_cut.h"
 #include "device/cpu/quant_planes.h"
 
@@ -58,11 +59,6 @@ static int64_t chunk_groups(const em__quant *q)
     return EM__QUANT_CHUNK / q->group;
 }
 
-static size_t padded(size_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
-
 /* What a worker's scratch holds. */
 typedef struct own_room {
     float *scales, *biases; /* of BLOCK_ROWS rows of w */
@@ -72,7 +68,7 @@ typedef struct own_room {
 
 static size_t scale_floats(const em__quant_product *p)
 {
-    return padded((size_t)(BLOCK_ROWS * (p->k / p->scheme.group)) * sizeof(float)) / sizeof(float);
+    return em__align64((size_t)(BLOCK_ROWS * (p->k / p->scheme.group)) * sizeof(float)) / sizeof(float);
 }
 
 static own_room make_room(const em__quant_product *p, int worker)
@@ -106,7 +102,7 @@ bool em__quant_needs(const em__quant_product *p, size_t *memory, size_t *scratch
         em__quant_columns_needs(p, memory, scratch);
         return true;
     }
-    *memory = p->x_dtype != EM_F32 || wants_lanes(p) ? padded((size_t)elements * sizeof(float)) : 0;
+    *memory = p->x_dtype != EM_F32 || wants_lanes(p) ? em__align64((size_t)elements * sizeof(float)) : 0;
     *scratch =
         (2 * scale_floats(p) + BLOCK_M * BLOCK_ROWS + (direct(p) ? 0 : BLOCK_ROWS * EM__QUANT_CHUNK)) * sizeof(float);
     return true;
@@ -137,7 +133,7 @@ static void layout_rows(void *context, int64_t task, int worker)
 {
     const layout_job *job = context;
     const em__quant_product *p = job->p;
-    const int64_t row = task * job->rows, count = em__gemm_min(job->rows, p->m - row) * p->k;
+    const int64_t row = task * job->rows, count = em__min(job->rows, p->m - row) * p->k;
     const float *from = (const float *)p->x + row * p->k;
     float *to = job->to + row * p->k;
     (void)worker;
@@ -153,8 +149,8 @@ const float *em__quant_x(const em__quant_product *p, bool lanes, float *room)
 {
     if (p->x_dtype == EM_F32 && !lanes)
         return p->x;
-    layout_job job = {p, lanes, room, em__gemm_ceil_div(1 << 14, p->k)};
-    em__pool_run(p->pool, layout_rows, &job, em__gemm_ceil_div(p->m, job.rows));
+    layout_job job = {p, lanes, room, em__div_up(1 << 14, p->k)};
+    em__pool_run(p->pool, layout_rows, &job, em__div_up(p->m, job.rows));
     return room;
 }
 
@@ -185,7 +181,7 @@ typedef struct block {
 static block make_block(const rows_job *job, int64_t row, int64_t end, own_room room)
 {
     const em__quant_product *p = job->p;
-    block b = {row, em__gemm_min(end - row, BLOCK_ROWS), NULL, NULL, room};
+    block b = {row, em__min(end - row, BLOCK_ROWS), NULL, NULL, room};
     b.scales = em__quant_scales(p, p->scales, row * job->groups, b.rows * job->groups, room.scales);
     b.biases = em__quant_scales(p, p->biases, row * job->groups, b.rows * job->groups, room.biases);
     return b;
@@ -212,7 +208,7 @@ static void dot_block(const rows_job *job, const block *b)
     for (int64_t row = 0; row < b->rows; row += ROWS) {
         dot.sum = b->room.c + row;
         for (int64_t group = 0; group < job->groups; group += most) {
-            dot.groups = em__gemm_min(most, job->groups - group);
+            dot.groups = em__min(most, job->groups - group);
             dot.first = group == 0;
             dot.x = job->x + group * p->scheme.group;
             dot.prefetch = codes_at(job, b, row, group * ROWS) + ahead;
@@ -232,7 +228,7 @@ static void dot_block(const rows_job *job, const block *b)
 static void decode_chunk(const rows_job *job, const block *b, int64_t group, int64_t groups)
 {
     const em__quant_product *p = job->p;
-    for (int64_t row = 0; row < em__gemm_ceil_div(b->rows, ROWS) * ROWS; row++) {
+    for (int64_t row = 0; row < em__div_up(b->rows, ROWS) * ROWS; row++) {
         const int64_t at = row_in(b, row), scale = at * job->groups + group;
         p->kernels->decode[job->kind](b->room.w + row * EM__QUANT_CHUNK, codes_at(job, b, at, group), b->scales + scale,
                                       b->biases ? b->biases + scale : NULL, groups, p->scheme.group / EM__QUANT_STEP);
@@ -243,10 +239,10 @@ static void decode_chunk(const rows_job *job, const block *b, int64_t group, int
 static void tile_block(const rows_job *job, const block *b, int64_t m, int64_t count)
 {
     const em__quant_product *p = job->p;
-    const int64_t most = chunk_groups(&p->scheme), tiles = em__gemm_ceil_div(count, p->kernels->tile_m);
+    const int64_t most = chunk_groups(&p->scheme), tiles = em__div_up(count, p->kernels->tile_m);
     em__quant_tile tile = {.ldw = EM__QUANT_CHUNK, .ldx = p->k, .ldc = BLOCK_ROWS};
     for (int64_t group = 0; group < job->groups; group += most) {
-        const int64_t groups = em__gemm_min(most, job->groups - group);
+        const int64_t groups = em__min(most, job->groups - group);
         decode_chunk(job, b, group, groups);
         tile.first = group == 0;
         tile.steps = groups * p->scheme.group / EM__QUANT_STEP;
@@ -270,11 +266,10 @@ static void run_task(void *context, int64_t task, int worker)
     const em__quant_product *p = job->p;
     const own_room room = make_room(p, worker);
     const int64_t piece = task % job->tasks_n, of_m = task / job->tasks_n;
-    const int64_t quads = em__gemm_ceil_div(p->n, ROWS), end = em__gemm_part(quads, job->tasks_n, piece + 1) * ROWS;
+    const int64_t quads = em__div_up(p->n, ROWS), end = em__gemm_part(quads, job->tasks_n, piece + 1) * ROWS;
     const int64_t m = em__gemm_part(p->m, job->m_blocks, of_m), m_end = em__gemm_part(p->m, job->m_blocks, of_m + 1);
-    for (int64_t row = em__gemm_part(quads, job->tasks_n, piece) * ROWS; row < em__gemm_min(end, p->n);
-         row += BLOCK_ROWS) {
-        const block b = make_block(job, row, em__gemm_min(end, p->n), room);
+    for (int64_t row = em__gemm_part(quads, job->tasks_n, piece) * ROWS; row < em__min(end, p->n); row += BLOCK_ROWS) {
+        const block b = make_block(job, row, em__min(end, p->n), room);
         if (direct(p))
             dot_block(job, &b);
         else
@@ -296,10 +291,10 @@ void em__quant_run(const em__quant_product *p)
     }
     rows_job job = {.p = p, .kind = em__quant_kind_of(&p->scheme), .groups = p->k / p->scheme.group};
     job.row_bytes = p->k / 32 * 4 * p->scheme.bits + p->k % 32 * p->scheme.bits / 8;
-    job.m_blocks = direct(p) ? 1 : em__gemm_ceil_div(p->m, BLOCK_M);
-    const int64_t finest = em__gemm_ceil_div(p->n, BLOCK_ROWS);
+    job.m_blocks = direct(p) ? 1 : em__div_up(p->m, BLOCK_M);
+    const int64_t finest = em__div_up(p->n, BLOCK_ROWS);
     const bool small = p->n * p->k * p->m <= SMALL;
-    job.tasks_n = small ? 1 : em__gemm_min(finest, em__pool_size(p->pool) * 8);
+    job.tasks_n = small ? 1 : em__min(finest, em__pool_size(p->pool) * 8);
     job.x = p->k ? em__quant_x(p, wants_lanes(p), p->memory) : NULL;
     if (p->k == 0)
         memset(p->y, 0, (size_t)(p->m * p->n) * em_dtype_size(p->y_dtype));

@@ -2,6 +2,7 @@
  * The drivers of coding and decoding whole arrays. A task takes a run of groups through the worker's scratch in f32.
  * Decoding rounds as its definition does: the product to the dtype, then the sum.
  */
+#include "core/whole.h"
 #include "device/cpu/gemm_cut.h"
 #include "device/cpu/quant.h"
 
@@ -43,7 +44,7 @@ static span span_of(const em__quant_coding *c, int64_t task)
 {
     span s = {.group = task * task_groups(c)};
     const int64_t at = s.group * c->scheme.group, scale = s.group * (int64_t)em_dtype_size(c->scale_dtype);
-    s.groups = em__gemm_min(task_groups(c), c->groups - s.group);
+    s.groups = em__min(task_groups(c), c->groups - s.group);
     s.elements = s.groups * c->scheme.group;
     s.w = (char *)c->w + at * (int64_t)em_dtype_size(c->dtype);
     s.codes = (uint8_t *)c->codes + at / 8 * c->scheme.bits;
@@ -109,11 +110,11 @@ static void decode_task(void *context, int64_t task, int worker)
 void em__quant_encode(const em__quant_coding *c)
 {
     em__quant_coding job = *c;
-    em__pool_run(c->pool, encode_task, &job, em__gemm_ceil_div(c->groups, task_groups(c)));
+    em__pool_run(c->pool, encode_task, &job, em__div_up(c->groups, task_groups(c)));
 }
 
 void em__quant_decode_all(const em__quant_coding *c)
 {
     em__quant_coding job = *c;
-    em__pool_run(c->pool, decode_task, &job, em__gemm_ceil_div(c->groups, task_groups(c)));
+    em__pool_run(c->pool, decode_task, &job, em__div_up(c->groups, task_groups(c)));
 }

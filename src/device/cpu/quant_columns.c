@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "core/whole.h"
 #include "device/cpu/gemm_cut.h"
 #include "device/cpu/gemm_kernels.h"
 #include "device/cpu/quant.h"
@@ -27,14 +28,9 @@ typedef struct columns_job {
     int64_t panels, m_blocks;
 } columns_job;
 
-static size_t padded(size_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
-
 static size_t scale_bytes(const em__quant_product *p)
 {
-    return p->scale_dtype == EM_F32 ? 0 : padded((size_t)(p->k * (p->n / p->scheme.group)) * sizeof(float));
+    return p->scale_dtype == EM_F32 ? 0 : em__align64((size_t)(p->k * (p->n / p->scheme.group)) * sizeof(float));
 }
 
 static bool direct(const em__quant_product *p)
@@ -44,7 +40,7 @@ static bool direct(const em__quant_product *p)
 
 void em__quant_columns_needs(const em__quant_product *p, size_t *memory, size_t *scratch)
 {
-    *memory = 2 * scale_bytes(p) + (p->x_dtype == EM_F32 ? 0 : padded((size_t)(p->m * p->k) * sizeof(float)));
+    *memory = 2 * scale_bytes(p) + (p->x_dtype == EM_F32 ? 0 : em__align64((size_t)(p->m * p->k) * sizeof(float)));
     *scratch = (direct(p) ? 8 * MOST_COLUMNS : (DEPTH + BLOCK_M) * PANEL) * sizeof(float);
 }
 
@@ -57,7 +53,7 @@ typedef struct widen_job {
 static void widen_rows(void *context, int64_t task, int worker)
 {
     const widen_job *job = context;
-    const int64_t row = task * WIDE_SCALES, rows = em__gemm_min(WIDE_SCALES, job->p->k - row);
+    const int64_t row = task * WIDE_SCALES, rows = em__min(WIDE_SCALES, job->p->k - row);
     (void)worker;
     em__quant_scales(job->p, job->p->scales, row * job->groups, rows * job->groups, job->to[0] + row * job->groups);
     em__quant_scales(job->p, job->p->biases, row * job->groups, rows * job->groups, job->to[1] + row * job->groups);
@@ -137,13 +133,13 @@ static void run_panel(const columns_job *job, int64_t column, int64_t m, int64_t
     const em__quant_product *p = job->p;
     float *c = scratch + DEPTH * PANEL;
     em__gemm_tile tile = {.lda = p->k, .b = scratch, .ldb = PANEL, .ldc = PANEL, .prefetch = (const char *)scratch};
-    tile.columns = (int)em__gemm_min(PANEL, p->n - column);
+    tile.columns = (int)em__min(PANEL, p->n - column);
     for (int64_t k = 0; k < p->k; k += DEPTH) {
-        tile.k = em__gemm_min(DEPTH, p->k - k);
+        tile.k = em__min(DEPTH, p->k - k);
         tile.first = k == 0;
         expand_panel(job, column, tile.columns, k, tile.k, scratch);
         for (int64_t i = 0; i < count; i += tile.rows) {
-            tile.rows = (int)em__gemm_min(job->gemm->tile_rows, count - i);
+            tile.rows = (int)em__min(job->gemm->tile_rows, count - i);
             tile.a = job->x + (m + i) * p->k + k;
             tile.c = c + i * PANEL;
             job->gemm->tile(&tile);
@@ -171,9 +167,9 @@ static void run_task(void *context, int64_t task, int worker)
 /* As many as keep the threads busy, of MOST_COLUMNS at most. */
 static int64_t stripes_of(const em__quant_product *p)
 {
-    const int64_t groups = p->n / p->scheme.group, least = em__gemm_ceil_div(groups, MOST_COLUMNS / p->scheme.group);
-    const int64_t wanted = em__gemm_min(4 * em__pool_size(p->pool), p->n / LEAST_COLUMNS);
-    return wanted > least ? em__gemm_min(wanted, groups) : least;
+    const int64_t groups = p->n / p->scheme.group, least = em__div_up(groups, MOST_COLUMNS / p->scheme.group);
+    const int64_t wanted = em__min(4 * em__pool_size(p->pool), p->n / LEAST_COLUMNS);
+    return wanted > least ? em__min(wanted, groups) : least;
 }
 
 void em__quant_columns_run(const em__quant_product *p)
@@ -191,7 +187,7 @@ void em__quant_columns_run(const em__quant_product *p)
     char *memory = p->memory;
     if (p->scale_dtype != EM_F32) {
         widen_job widen = {p, {(float *)(void *)memory, (float *)(void *)(memory + scale_bytes(p))}, job.groups};
-        em__pool_run(p->pool, widen_rows, &widen, em__gemm_ceil_div(p->k, WIDE_SCALES));
+        em__pool_run(p->pool, widen_rows, &widen, em__div_up(p->k, WIDE_SCALES));
         job.scales = widen.to[0];
         job.biases = p->biases ? widen.to[1] : NULL;
         memory += 2 * scale_bytes(p);
@@ -199,7 +195,7 @@ void em__quant_columns_run(const em__quant_product *p)
     job.x = em__quant_x(p, false, (float *)(void *)memory);
     job.row_bytes = p->n / 32 * 4 * p->scheme.bits + p->n % 32 * p->scheme.bits / 8;
     job.stripes = direct(p) ? stripes_of(p) : 0;
-    job.panels = em__gemm_ceil_div(p->n, PANEL);
-    job.m_blocks = em__gemm_ceil_div(p->m, BLOCK_M);
+    job.panels = em__div_up(p->n, PANEL);
+    job.m_blocks = em__div_up(p->m, BLOCK_M);
     em__pool_run(p->pool, run_task, &job, job.stripes ? job.stripes : job.panels * job.m_blocks);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "core/whole.h"
 #include "device/cpu/gemm_cut.h"
 
 #define ROWS EM__PLANES_ROWS
@@ -37,11 +38,6 @@ typedef struct own_room {
     uint8_t *w;             /* [panels] of CHUNK */
 } own_room;
 
-static int64_t padded(int64_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
-
 bool em__quant_planes_takes(const em__quant_product *p)
 {
     const int group = (int)p->scheme.group;
@@ -68,13 +64,13 @@ static bool direct(const em__quant_product *p)
 static planes_job make_job(const em__quant_product *p)
 {
     planes_job job = {.p = p, .scheme = scheme_of(p), .groups = p->k / p->scheme.group};
-    job.blocks = em__gemm_ceil_div(p->k, EM__PLANES_BLOCK);
+    job.blocks = em__div_up(p->k, EM__PLANES_BLOCK);
     job.row_bytes = p->k / 2;
     job.scale_bytes = job.groups * (int64_t)em_dtype_size(p->scale_dtype);
     job.panels = p->m <= FEW ? 1 : PANELS;
-    job.m_blocks = em__gemm_ceil_div(p->m, BLOCK_M);
+    job.m_blocks = em__div_up(p->m, BLOCK_M);
     job.x.ld_bytes = job.blocks * EM__PLANES_X_BYTES;
-    job.x.ld = padded(job.groups * 4) / 4;
+    job.x.ld = em__round_up(job.groups * 4, 64) / 4;
     char *memory = p->memory;
     job.x.planes = (int8_t *)memory;
     memory += p->m * job.x.ld_bytes;
@@ -99,9 +95,9 @@ bool em__quant_planes_needs(const em__quant_product *p, size_t *memory, size_t *
     if (em__mul_overflows(p->m, p->k, &elements) || elements > INT64_MAX / 256)
         return false;
     const int64_t groups = p->k / p->scheme.group, panels = p->m <= FEW ? 1 : PANELS;
-    const int64_t blocks = em__gemm_ceil_div(p->k, EM__PLANES_BLOCK);
-    *memory = (size_t)(p->m * (blocks * EM__PLANES_X_BYTES + 3 * padded(groups * 4))) +
-              (p->x_dtype == EM_F32 ? 0 : (size_t)padded(p->m * p->k * 4));
+    const int64_t blocks = em__div_up(p->k, EM__PLANES_BLOCK);
+    *memory = (size_t)(p->m * (blocks * EM__PLANES_X_BYTES + 3 * em__round_up(groups * 4, 64))) +
+              (p->x_dtype == EM_F32 ? 0 : (size_t)em__round_up(p->m * p->k * 4, 64));
     *scratch = (size_t)(2 * panels * groups * ROWS * 4 + BLOCK_M * panels * ROWS * 4 + panels * CHUNK * ROWS);
     return true;
 }
@@ -118,7 +114,7 @@ static void split_rows(void *context, int64_t task, int worker)
     const planes_job *of = job->of;
     const em__quant_product *p = of->p;
     (void)worker;
-    for (int64_t i = task * job->rows; i < em__gemm_min((task + 1) * job->rows, p->m); i++) {
+    for (int64_t i = task * job->rows; i < em__min((task + 1) * job->rows, p->m); i++) {
         em__planes_x to = of->x;
         to.planes += i * to.ld_bytes;
         to.scale += i * to.ld;
@@ -134,14 +130,14 @@ static void split_x(const planes_job *job)
 {
     const em__quant_product *p = job->p;
     float *room = (float *)(void *)(job->x.middle + p->m * job->x.ld);
-    const split_job split = {job, em__quant_x(p, false, room), em__gemm_ceil_div(1 << 14, p->k)};
-    em__pool_run(p->pool, split_rows, (void *)(uintptr_t)&split, em__gemm_ceil_div(p->m, split.rows));
+    const split_job split = {job, em__quant_x(p, false, room), em__div_up(1 << 14, p->k)};
+    em__pool_run(p->pool, split_rows, (void *)(uintptr_t)&split, em__div_up(p->m, split.rows));
 }
 
 /* The row of w that lane `lane` of the panel from `row` stands for; the last one where there are fewer. */
 static int64_t row_of(const planes_job *job, int64_t row, int lane)
 {
-    return em__gemm_min(row + lane, job->p->n - 1);
+    return em__min(row + lane, job->p->n - 1);
 }
 
 static em__planes_scale scale_as(const em__quant_product *p)
@@ -157,7 +153,7 @@ static void panel_rows(const planes_job *job, int64_t row, int64_t bytes, int64_
     const int64_t last = (job->p->n - 1) * bytes;
     int64_t next = row * bytes;
     for (int r = 0; r < ROWS; r++, next += bytes)
-        at[r] = em__gemm_min(next, last);
+        at[r] = em__min(next, last);
 }
 
 /* Scales or biases of the rows that begin at `at` as columns. */
@@ -176,7 +172,7 @@ static void run_chunk(const planes_job *job, own_room *room, int64_t row, int64_
                       int64_t m, int64_t count)
 {
     const em__quant_product *p = job->p;
-    const int64_t at = group * job->scheme.group, tiles = em__gemm_ceil_div(count, EM__PLANES_TILE);
+    const int64_t at = group * job->scheme.group, tiles = em__div_up(count, EM__PLANES_TILE);
     for (int64_t panel = 0; panel < panels; panel++) {
         const uint8_t *rows[ROWS];
         for (int r = 0; r < ROWS; r++)
@@ -208,7 +204,7 @@ static void run_chunk(const planes_job *job, own_room *room, int64_t row, int64_
 /* Fetches scales or biases of the panel from `row`. */
 static void fetch_scales(const planes_job *job, const void *from, int64_t row)
 {
-    const int64_t bytes = em__gemm_min(ROWS, job->p->n - row) * job->scale_bytes;
+    const int64_t bytes = em__min(ROWS, job->p->n - row) * job->scale_bytes;
     for (int64_t at = 0; from && at < bytes; at += 64)
         __builtin_prefetch((const char *)from + row * job->scale_bytes + at, 0, 2);
 }
@@ -231,7 +227,7 @@ static void run_dots(const planes_job *job, const own_room *room, int64_t first,
                           .ldc = ROWS,
                           .ahead_step = in_steps ? ROWS * job->scale_bytes / job->blocks : 0};
     for (int64_t row = first * ROWS; row < end * ROWS; row += ROWS) {
-        const int64_t next = em__gemm_min(row + ROWS, p->n - 1);
+        const int64_t next = em__min(row + ROWS, p->n - 1);
         panel_rows(job, row, job->row_bytes, dot.row);
         panel_rows(job, row, job->scale_bytes, scales);
         if (!in_steps) {
@@ -245,7 +241,7 @@ static void run_dots(const planes_job *job, const own_room *room, int64_t first,
         dot.ahead_scales[1] = p->biases ? (const uint8_t *)p->biases + next * job->scale_bytes : NULL;
         p->kernels->planes->dot(&dot);
         for (int64_t i = 0; i < p->m; i++)
-            em__quant_store(p, i, row, room->c + i * ROWS, em__gemm_min(ROWS, p->n - row));
+            em__quant_store(p, i, row, room->c + i * ROWS, em__min(ROWS, p->n - row));
     }
 }
 
@@ -256,7 +252,7 @@ static void run_tiles(const planes_job *job, own_room *room, int64_t first, int6
     const int64_t most = CHUNK / job->scheme.group;
     int64_t scales[ROWS];
     for (; first < end; first += job->panels) {
-        const int64_t panels = em__gemm_min(job->panels, end - first), row = first * ROWS;
+        const int64_t panels = em__min(job->panels, end - first), row = first * ROWS;
         fetch_scales(job, p->scales, row + ROWS);
         fetch_scales(job, p->biases, row + ROWS);
         for (int64_t panel = 0; panel < panels; panel++) {
@@ -266,9 +262,9 @@ static void run_tiles(const planes_job *job, own_room *room, int64_t first, int6
             panel_scales(job, p->biases, scales, room->biases + at);
         }
         for (int64_t group = 0; group < job->groups; group += most)
-            run_chunk(job, room, row, panels, group, em__gemm_min(most, job->groups - group), m, count);
+            run_chunk(job, room, row, panels, group, em__min(most, job->groups - group), m, count);
         for (int64_t i = 0; i < count; i++)
-            em__quant_store(p, m + i, row, room->c + i * job->panels * ROWS, em__gemm_min(panels * ROWS, p->n - row));
+            em__quant_store(p, m + i, row, room->c + i * job->panels * ROWS, em__min(panels * ROWS, p->n - row));
     }
 }
 
@@ -277,7 +273,7 @@ static void run_task(void *context, int64_t task, int worker)
     const planes_job *job = context;
     const em__quant_product *p = job->p;
     own_room room = make_room(job, worker);
-    const int64_t piece = task % job->tasks_n, of_m = task / job->tasks_n, all = em__gemm_ceil_div(p->n, ROWS);
+    const int64_t piece = task % job->tasks_n, of_m = task / job->tasks_n, all = em__div_up(p->n, ROWS);
     const int64_t m = em__gemm_part(p->m, job->m_blocks, of_m),
                   count = em__gemm_part(p->m, job->m_blocks, of_m + 1) - m;
     const int64_t first = em__gemm_part(all, job->tasks_n, piece), end = em__gemm_part(all, job->tasks_n, piece + 1);
@@ -290,8 +286,8 @@ static void run_task(void *context, int64_t task, int worker)
 void em__quant_planes_run(const em__quant_product *p)
 {
     planes_job job = make_job(p);
-    const int64_t finest = em__gemm_ceil_div(em__gemm_ceil_div(p->n, ROWS), job.panels);
+    const int64_t finest = em__div_up(em__div_up(p->n, ROWS), job.panels);
     split_x(&job);
-    job.tasks_n = p->n * p->k * p->m <= SMALL ? 1 : em__gemm_min(finest, em__pool_size(p->pool) * 8);
+    job.tasks_n = p->n * p->k * p->m <= SMALL ? 1 : em__min(finest, em__pool_size(p->pool) * 8);
     em__pool_run(p->pool, run_task, &job, job.tasks_n * job.m_blocks);
 }

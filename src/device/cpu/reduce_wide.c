@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "core/whole.h"
 #include "device/complex_math.h"
 #include "device/cpu/cpu.h"
 
@@ -23,11 +24,6 @@ typedef struct steps {
     em__reduce_split split;
     size_t copy, cast, result; /* scratch: the operand in order, the operand as `by`, results as `by` or partial ones */
 } steps;
-
-static size_t round64(size_t n)
-{
-    return (n + 63) / 64 * 64;
-}
 
 /* False when no kernel takes the dtype. */
 static bool plan_steps(const em__cpu *cpu, const em__call *call, steps *s)
@@ -46,10 +42,10 @@ static bool plan_steps(const em__cpu *cpu, const em__call *call, steps *s)
         s->by = truth ? EM_PRED : s->by_rows ? s->from : em__real_dtype(s->from);
     }
     size_t parts = s->split.outer * s->split.inner * ((s->split.reduce + PART - 1) / PART);
-    s->copy = s->apart ? round64(size * em_dtype_size(s->from)) : 0;
+    s->copy = s->apart ? em__align64(size * em_dtype_size(s->from)) : 0;
     s->casts = (s->by == EM_PRED || s->by == EM_F32) && s->from != s->by && !(s->from == EM_C64 && s->by == EM_F32);
-    s->cast = s->casts ? round64(size * em_dtype_size(s->by)) : 0;
-    s->result = s->by_rows ? round64(parts * 2 * sizeof(double)) : s->from != s->by ? round64(results * 4) : 0;
+    s->cast = s->casts ? em__align64(size * em_dtype_size(s->by)) : 0;
+    s->result = s->by_rows ? em__align64(parts * 2 * sizeof(double)) : s->from != s->by ? em__align64(results * 4) : 0;
     if (s->arg)
         return cpu->reduce->arg[call->op == EM__OP_ARGMAX ? EM__ARG_MAX : EM__ARG_MIN][s->by] != NULL;
     bool same = call->out.spec.dtype == s->from || s->op >= EM__REDUCE_ALL;

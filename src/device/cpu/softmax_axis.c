@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "core/whole.h"
 #include "device/cpu/cpu.h"
 
 typedef struct steps {
@@ -20,7 +21,7 @@ static bool plan_steps(const em__cpu *cpu, const em__call *call, steps *s)
     s->cols = spec->rank ? (size_t)spec->dims[call->ints[0]] : 1;
     s->rows = s->cols ? size / s->cols : 0;
     s->turned = call->ints[0] != spec->rank - 1;
-    s->bytes = s->turned ? (size * em_dtype_size(s->from) + 63) / 64 * 64 : 0;
+    s->bytes = s->turned ? em__align64(size * em_dtype_size(s->from)) : 0;
     s->wide = s->by == s->from ? 0 : size * em_dtype_size(s->by);
     return cpu->rows->softmax[EM__SOFTMAX][s->by] != NULL;
 }

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "core/whole.h"
 #include "device/cpu/families.h"
 #include "device/cpu/scan.h"
 
@@ -37,26 +38,6 @@ typedef struct job {
     int64_t units, per_chunk; /* places, or pieces of a line, of the first axis; how many make a chunk */
 } job;
 
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return a > 0 ? (a - 1) / b + 1 : -(-a / b);
-}
-
-static int64_t floor_div(int64_t a, int64_t b)
-{
-    return a >= 0 ? a / b : -((-a - 1) / b + 1);
-}
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t most(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 static void fill(const job *j, uint8_t *out, int64_t n)
 {
     j->cpu->copy->line[j->log_size](out, 1, &j->nothing, 0, (size_t)n);
@@ -66,8 +47,8 @@ static void fill(const job *j, uint8_t *out, int64_t n)
 static void join_rows(const job *j, const level *l, int64_t p, uint8_t *out, const uint8_t *in, int64_t from, int64_t n)
 {
     int64_t size = (int64_t)j->size, start = p * l->stride - l->low, step = l->dilation * l->rest * size;
-    int64_t t = most(0, ceil_div(-start, l->dilation)),
-            end = least(l->window, floor_div(l->n - 1 - start, l->dilation) + 1);
+    int64_t t = em__max(0, em__div_up(-start, l->dilation)),
+            end = em__min(l->window, em__div_down(l->n - 1 - start, l->dilation) + 1);
     if (t >= end) {
         fill(j, out, n);
         return;
@@ -87,12 +68,13 @@ static void join_line(const job *j, const level *l, int64_t from, int64_t n, uin
 {
     uint64_t gathered[PIECE];
     int64_t size = (int64_t)j->size, first = from * l->stride - l->low, last = first + (n - 1) * l->stride;
-    int64_t t = most(0, ceil_div(-last, l->dilation));
-    int64_t end = least(l->window, floor_div(l->n - 1 - first, l->dilation) + 1);
+    int64_t t = em__max(0, em__div_up(-last, l->dilation));
+    int64_t end = em__min(l->window, em__div_down(l->n - 1 - first, l->dilation) + 1);
     bool begun = false;
     for (; t < end; t++) {
         int64_t at = first + t * l->dilation; /* of the first place; low and high are the places inside the line */
-        int64_t low = most(0, ceil_div(-at, l->stride)), high = least(n, floor_div(l->n - 1 - at, l->stride) + 1);
+        int64_t low = em__max(0, em__div_up(-at, l->stride)),
+                high = em__min(n, em__div_down(l->n - 1 - at, l->stride) + 1);
         bool all = low == 0 && high == n;
         if (low >= high)
             continue;
@@ -123,13 +105,13 @@ static void do_place(const job *j, int i, int64_t place, uint8_t *out, const uin
     int64_t size = (int64_t)j->size;
     if (l->line) {
         int64_t from = place * PIECE;
-        join_line(j, l, from, least(PIECE, l->places - from), out + from * size, in);
+        join_line(j, l, from, em__min(PIECE, l->places - from), out + from * size, in);
         return;
     }
     out += place * l->rest_out * size;
     uint8_t *slab = i + 1 < j->levels ? scratch + l->scratch : out;
     for (int64_t from = 0; from < l->rest; from += PIECE)
-        join_rows(j, l, place, slab + from * size, in, from, least(PIECE, l->rest - from));
+        join_rows(j, l, place, slab + from * size, in, from, em__min(PIECE, l->rest - from));
     if (i + 1 < j->levels)
         do_level(j, i + 1, out, slab, scratch);
 }
@@ -152,7 +134,7 @@ static void run_chunk(void *context, int64_t chunk, int worker)
 {
     const job *j = context;
     const level *l = &j->level[0];
-    int64_t end = least(j->units, (chunk + 1) * j->per_chunk), places = places_of(l), size = (int64_t)j->size;
+    int64_t end = em__min(j->units, (chunk + 1) * j->per_chunk), places = places_of(l), size = (int64_t)j->size;
     uint8_t *scratch = j->scratch ? em__pool_scratch(j->cpu->pool, worker) : NULL;
     for (int64_t unit = chunk * j->per_chunk; unit < end; unit++) {
         int64_t k = unit / places;
@@ -194,7 +176,7 @@ static void find_levels(job *j, const em__call *call)
     }
     for (int i = 0; i + 1 < j->levels; i++) {
         j->level[i].scratch = j->scratch;
-        j->scratch += ((size_t)j->level[i].rest * j->size + 63) / 64 * 64;
+        j->scratch += em__align64((size_t)j->level[i].rest * j->size);
     }
 }
 
@@ -252,8 +234,8 @@ static em_status run_window(em_device *device, const em__call *call)
         j.out = wide + (size_t)in_size * j.size;
     }
     const level *l = &j.level[0];
-    int64_t work = l->line ? PIECE : l->rest * least(l->window, 64);
-    work = most(work, 1);
+    int64_t work = l->line ? PIECE : l->rest * em__min(l->window, 64);
+    work = em__max(work, 1);
     j.units = l->kept * places_of(l);
     j.per_chunk = work < UNIT_WORK ? UNIT_WORK / work : 1;
     em__pool_run(cpu->pool, run_chunk, &j, (j.units + j.per_chunk - 1) / j.per_chunk);

@@ -50,10 +50,4 @@ void em__scatter_avx2(const em__scatter_plane *plane, const float *x, const floa
 void em__scatter_avx512(const em__scatter_plane *plane, const float *x, const float *source, float init, float *out,
                         float *scratch);
 
-/* Of whole numbers, b above 0: a / b, downwards. */
-static inline int64_t em__scatter_div(int64_t a, int64_t b)
-{
-    return a >= 0 ? a / b : -((-a - 1) / b + 1);
-}
-
 #endif

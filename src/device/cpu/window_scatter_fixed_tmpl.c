@@ -5,19 +5,10 @@
  */
 #include <string.h>
 
+#include "core/whole.h"
 #include "device/cpu/window_scatter.h"
 
 #define INLINE static inline __attribute__((always_inline))
-
-static int64_t most(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 static int bounded(int64_t n)
 {
@@ -215,7 +206,7 @@ static void three_plane(const em__scatter_plane *p, const float *x, const float 
     const int64_t right = 2 * line + 1 - p->low[1], below = 2 * p->places[0] + 1 - p->low[0]; /* beyond the windows */
     for (int64_t j = 0, last; j < line; j = last ? line : j + VF_LANES - 1) {
         last = j + VF_LANES >= line;
-        j = last ? most(line - VF_LANES, 0) : j;
+        j = last ? em__max(line - VF_LANES, 0) : j;
         const bool whole = j + VF_LANES <= line && 2 * (j + VF_LANES) + 1 - p->low[1] <= width;
         const bool begins = j == 0 && p->low[1] == 0;
         if (whole && p->max && !begins)
@@ -307,8 +298,8 @@ INLINE void around_columns(const em__scatter_plane *p, const float *x, const flo
 /* From the right to the left: the first element of a vector is written again by the next one, from its windows all. */
 static void around_plane(const em__scatter_plane *p, const float *x, const float *source, float init, float *out)
 {
-    const int64_t width = p->dims[1], first = most(width - VF_LANES, 0);
-    for (int64_t j = first, end = 0; !end; j = most(j - VF_LANES + 2, 0)) {
+    const int64_t width = p->dims[1], first = em__max(width - VF_LANES, 0);
+    for (int64_t j = first, end = 0; !end; j = em__max(j - VF_LANES + 2, 0)) {
         end = j == 0;
         if (j > 0 && j + VF_LANES < width && p->max)
             around_columns(p, x, source, vf_set1(init), out, j, false, true, true);

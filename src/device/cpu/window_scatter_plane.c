@@ -1,15 +1,6 @@
 /* What a scatter by rows needs to know of its plane, and its kernel by level. */
+#include "core/whole.h"
 #include "device/cpu/window_scatter.h"
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t most(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
 
 static int64_t whole(int64_t n)
 {
@@ -23,15 +14,15 @@ bool em__scatter_describe(em__scatter_plane *p)
         return false;
     if (width < taps || width > EM__SCATTER_WIDTH)
         return false;
-    p->before = whole(most(-em__scatter_div(-low, step), 0)); /* so that most of what is read is aligned */
-    p->span = whole(most(p->places[1] + em__scatter_div(taps - 1 - low, step), (width + step - 1) / step)) + p->before;
-    p->band = (least(EM__SCATTER_BAND, p->places[0]) - 1) * p->step[0] + p->window[0];
+    p->before = whole(em__max(-em__div_down(-low, step), 0)); /* so that most of what is read is aligned */
+    p->span = whole(em__max(p->places[1] + em__div_down(taps - 1 - low, step), (width + step - 1) / step)) + p->before;
+    p->band = (em__min(EM__SCATTER_BAND, p->places[0]) - 1) * p->step[0] + p->window[0];
     for (int64_t c = 0; c < taps; c++) {
-        const int64_t by = em__scatter_div(c - low, step), phase = c - low - by * step;
+        const int64_t by = em__div_down(c - low, step), phase = c - low - by * step;
         p->place[c] = phase * p->span + p->before + by;
     }
-    p->first = least(most(0, -em__scatter_div(-low, step)), p->places[1]);
-    p->past = most(least(em__scatter_div(width - taps + low, step) + 1, p->places[1]), p->first);
+    p->first = em__min(em__max(0, -em__div_down(-low, step)), p->places[1]);
+    p->past = em__max(em__min(em__div_down(width - taps + low, step) + 1, p->places[1]), p->first);
     return true;
 }
 

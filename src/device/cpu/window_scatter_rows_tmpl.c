@@ -121,7 +121,7 @@ static void do_band(const rows *s, int64_t first, int64_t end)
     const em__scatter_plane *p = s->p;
     const int64_t high = p->window[0], from = first * p->step[0] - p->low[0], step = p->step[1] * p->span;
     const float *row[SIDE];
-    for (int64_t at = most(0, -from); at < least((end - 1 - first) * p->step[0] + high, p->dims[0] - from); at++)
+    for (int64_t at = em__max(0, -from); at < em__min((end - 1 - first) * p->step[0] + high, p->dims[0] - from); at++)
         split_row(p, s->x + (at + from) * p->dims[1], s->init, s->split + at * step);
     for (int64_t i = first; i < end; i++) {
         for (int64_t r = 0; r < high; r++) {
@@ -144,9 +144,9 @@ static void plane_by_rows(const em__scatter_plane *p, const float *x, const floa
     fill(s.split, init, split + p->step[1] * p->span);
     int64_t filled = 0;
     for (int64_t first = 0, end; first < p->places[0]; first = end) {
-        end = least(first + EM__SCATTER_BAND, p->places[0]);
+        end = em__min(first + EM__SCATTER_BAND, p->places[0]);
         const int64_t reach = end == p->places[0] ? high : (end - 1) * down + p->window[0] - p->low[0];
-        const int64_t upto = most(filled, least(reach, high));
+        const int64_t upto = em__max(filled, em__min(reach, high));
         fill(out + filled * p->dims[1], init, (upto - filled) * p->dims[1]);
         do_band(&s, first, end);
         filled = upto;

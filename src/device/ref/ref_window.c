@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "core/error.h"
+#include "core/whole.h"
 #include "device/ref/ref.h"
 
 typedef enum fold { SUM, PRODUCT, MAX, MIN } fold;
@@ -91,12 +92,6 @@ em_status em__ref_cumulative(em_device *device, const em__call *call)
     return EM_OK;
 }
 
-/* a / b, downwards; b above 0. */
-static int64_t floor_div(int64_t a, int64_t b)
-{
-    return a >= 0 ? a / b : -((-a - 1) / b + 1);
-}
-
 /* The part of the window at `place` that is worth a walk: [*first, + near's dims) are its elements inside `in` and
  * `margin` more on each side, as far as it has them. A window may be far longer than the array. False: none is inside.
  */
@@ -108,8 +103,8 @@ static bool near_window(const em__call *call, const em__walk *place, int64_t mar
     for (int d = 0; d < rank; d++) {
         const int64_t dilation = call->n_ints > 4 * rank ? call->ints[4 * rank + d] : 1, window = call->ints[d];
         const int64_t start = place->at[d] * call->ints[rank + d] - call->ints[2 * rank + d];
-        int64_t from = start < 0 ? -floor_div(start, dilation) : 0; /* the first at 0 or above */
-        int64_t end = floor_div(in->dims[d] - 1 - start, dilation) + 1;
+        int64_t from = start < 0 ? -em__div_down(start, dilation) : 0; /* the first at 0 or above */
+        int64_t end = em__div_down(in->dims[d] - 1 - start, dilation) + 1;
         end = end < window ? end : window;
         if (from >= end)
             return false;
