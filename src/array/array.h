@@ -101,6 +101,9 @@ em_array *em__scope_fail(em_scope *scope);
 /* True when the scope can go on and no operand is NULL; otherwise the scope has an error. */
 bool em__scope_ok(em_scope *scope, em_array *const *in, int n_in, const char *what);
 
+/* The axis counted from the front, into *at; false once the scope has an error. */
+bool em__axis_of(em_scope *scope, const em_array *a, int axis, const char *what, int *at);
+
 /* The axes as a bit mask; false, with the error set, if one is out of range or named twice. */
 bool em__axis_mask(em_axes axes, int rank, const char *what, int64_t *mask);
 

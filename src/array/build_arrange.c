@@ -12,16 +12,6 @@
 #define MOST_STACKED (1 << 20) /* arrays, as of a concatenation */
 #define TILED_AT_ONCE 3        /* axes; each takes two in the broadcast, and one stands behind the last */
 
-/* The axis, checked, into *at; false once the scope has an error. */
-static bool axis_of(em_scope *scope, const em_array *a, int axis, const char *what, int *at)
-{
-    if (em__axis(axis, a->spec.rank, at))
-        return true;
-    em__fail(EM_ERROR_INVALID_ARGUMENT, "%s: axis %d is out of range for rank %d", what, axis, a->spec.rank);
-    em__scope_fail(scope);
-    return false;
-}
-
 static int64_t product(const int64_t *dims, int from, int to)
 {
     int64_t size = 1;
@@ -84,7 +74,7 @@ em_array *em_tile(em_scope *scope, em_array *a, const int64_t *reps)
 em_array *em_repeat(em_scope *scope, em_array *a, int64_t count, int axis)
 {
     int at;
-    if (!em__scope_ok(scope, &a, 1, "repeat") || !axis_of(scope, a, axis, "repeat", &at))
+    if (!em__scope_ok(scope, &a, 1, "repeat") || !em__axis_of(scope, a, axis, "repeat", &at))
         return NULL;
     em_dims out = em_array_dims(a), split = {.rank = 3};
     if (count < 0 || em__mul_overflows(out.dims[at], count, &out.dims[at])) {
@@ -145,7 +135,7 @@ bool em_split(em_scope *scope, em_array *a, const int64_t *at, int count, int ax
     int d;
     for (int i = 0; out && i <= count; i++)
         out[i] = NULL;
-    if (!em__scope_ok(scope, &a, 1, "split") || !axis_of(scope, a, axis, "split", &d))
+    if (!em__scope_ok(scope, &a, 1, "split") || !em__axis_of(scope, a, axis, "split", &d))
         return false;
     int64_t last = 0, dim = a->spec.dims[d];
     bool good = out && count >= 0 && (at || count == 0);
@@ -171,7 +161,7 @@ bool em_split(em_scope *scope, em_array *a, const int64_t *at, int count, int ax
 em_array *em_roll(em_scope *scope, em_array *a, int64_t shift, int axis)
 {
     int d;
-    if (!em__scope_ok(scope, &a, 1, "roll") || !axis_of(scope, a, axis, "roll", &d))
+    if (!em__scope_ok(scope, &a, 1, "roll") || !em__axis_of(scope, a, axis, "roll", &d))
         return NULL;
     int64_t dim = a->spec.dims[d], up = dim ? (shift % dim + dim) % dim : 0;
     if (up == 0)

@@ -68,6 +68,16 @@ bool em__axis_mask(em_axes axes, int rank, const char *what, int64_t *mask)
     return true;
 }
 
+bool em__axis_of(em_scope *scope, const em_array *a, int axis, const char *what, int *at)
+{
+    if (em__axis(axis, a->spec.rank, at))
+        return true;
+    em__fail(EM_ERROR_INVALID_ARGUMENT, "%s: axis %d is out of range; the operand has rank %d", what, axis,
+             a->spec.rank);
+    em__scope_fail(scope);
+    return false;
+}
+
 static em_array *reduce(em_scope *scope, em__op op, em_array *a, em_axes axes, bool keep)
 {
     int64_t mask;
@@ -86,13 +96,8 @@ static em_array *along(em_scope *scope, em__op op, em_array *a, int axis)
 {
     int at;
     a = operand(scope, op, a);
-    if (!a)
+    if (!a || !em__axis_of(scope, a, axis, em__op_get(op)->name, &at))
         return NULL;
-    if (!em__axis(axis, a->spec.rank, &at)) {
-        em__fail(EM_ERROR_INVALID_ARGUMENT, "%s: axis %d is out of range; the operand has rank %d",
-                 em__op_get(op)->name, axis, a->spec.rank);
-        return em__scope_fail(scope);
-    }
     bool arg = em__op_get(op)->infer == em__infer_ARG; /* the first of equals; the axis vanishes */
     return em__build(
         scope,

@@ -11,12 +11,8 @@ em_array *em_take_along_axis(em_scope *scope, em_array *a, em_array *indices, in
 {
     em_array *in[] = {a, indices};
     int at;
-    if (!em__scope_ok(scope, in, 2, "take_along_axis"))
+    if (!em__scope_ok(scope, in, 2, "take_along_axis") || !em__axis_of(scope, a, axis, "take_along_axis", &at))
         return NULL;
-    if (!em__axis(axis, a->spec.rank, &at)) {
-        em__fail(EM_ERROR_INVALID_ARGUMENT, "take_along_axis: axis %d is out of range for rank %d", axis, a->spec.rank);
-        return em__scope_fail(scope);
-    }
     return em__build(
         scope,
         &(em__build_args){.op = EM__OP_TAKE_ALONG_AXIS, .in = in, .n_in = 2, .ints = (int64_t[]){at}, .n_ints = 1});

@@ -7,22 +7,11 @@
 #include "array/array.h"
 #include "core/error.h"
 
-/* The axis counted from the front; false once the scope has an error. */
-static bool axis_of(em_scope *scope, const em_array *a, int axis, const char *what, int *at)
-{
-    if (em__axis(axis, a->spec.rank, at))
-        return true;
-    em__fail(EM_ERROR_INVALID_ARGUMENT, "%s: axis %d is out of range; the operand has rank %d", what, axis,
-             a->spec.rank);
-    em__scope_fail(scope);
-    return false;
-}
-
 static em_array *sort(em_scope *scope, em__op op, em_array *a, int axis, bool descending)
 {
     int at;
     const char *name = em__op_get(op)->name;
-    if (!em__scope_ok(scope, &a, 1, name) || !axis_of(scope, a, axis, name, &at))
+    if (!em__scope_ok(scope, &a, 1, name) || !em__axis_of(scope, a, axis, name, &at))
         return NULL;
     return em__build(
         scope, &(em__build_args){.op = op, .in = &a, .n_in = 1, .ints = (int64_t[]){at, descending}, .n_ints = 2});
@@ -42,7 +31,7 @@ bool em_top_k(em_scope *scope, em_array *a, int64_t k, int axis, em_array **valu
 {
     em_array *parts[2] = {0};
     int at;
-    bool good = em__scope_ok(scope, &a, 1, "top_k") && axis_of(scope, a, axis, "top_k", &at);
+    bool good = em__scope_ok(scope, &a, 1, "top_k") && em__axis_of(scope, a, axis, "top_k", &at);
     good =
         good &&
         em__build_parts(
@@ -59,7 +48,7 @@ static em_array *partition(em_scope *scope, em__op op, em_array *a, int64_t kth,
 {
     const char *name = op == EM__OP_SORT ? "partition" : "argpartition";
     int at;
-    if (!em__scope_ok(scope, &a, 1, name) || !axis_of(scope, a, axis, name, &at))
+    if (!em__scope_ok(scope, &a, 1, name) || !em__axis_of(scope, a, axis, name, &at))
         return NULL;
     int64_t size = a->spec.dims[at];
     if (kth < -size || kth >= size) {
@@ -84,7 +73,7 @@ static em_array *fourier(em_scope *scope, em__op op, em_array *a, int64_t n, int
 {
     const char *name = em__op_get(op)->name;
     int at;
-    if (!em__scope_ok(scope, &a, 1, name) || !axis_of(scope, a, axis, name, &at))
+    if (!em__scope_ok(scope, &a, 1, name) || !em__axis_of(scope, a, axis, name, &at))
         return NULL;
     em_dtype dtype = a->spec.dtype;
     if (em_dtype_get_kind(dtype) != EM_KIND_COMPLEX && dtype != EM_F64)
@@ -124,8 +113,8 @@ static em_array *fourier2(em_scope *scope, em_array *a, const int64_t n[2], cons
         em__fail(EM_ERROR_INVALID_ARGUMENT, "fft2: two lengths and two axes are needed");
         return em__scope_fail(scope);
     }
-    if (!em__scope_ok(scope, &a, 1, "fft2") || !axis_of(scope, a, axes[0], "fft2", &first) ||
-        !axis_of(scope, a, axes[1], "fft2", &second))
+    if (!em__scope_ok(scope, &a, 1, "fft2") || !em__axis_of(scope, a, axes[0], "fft2", &first) ||
+        !em__axis_of(scope, a, axes[1], "fft2", &second))
         return NULL;
     if (first == second) {
         em__fail(EM_ERROR_INVALID_ARGUMENT, "fft2: axis %d is named twice", first);

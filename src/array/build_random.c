@@ -228,10 +228,8 @@ em_array *em_random_permutation_of(em_scope *scope, em_array *key, int64_t n)
 em_array *em_random_permutation(em_scope *scope, em_array *key, em_array *a, int axis)
 {
     int at;
-    if (!em__scope_ok(scope, &a, 1, "random_permutation"))
+    if (!em__scope_ok(scope, &a, 1, "random_permutation") || !em__axis_of(scope, a, axis, "random_permutation", &at))
         return NULL;
-    if (!em__axis(axis, a->spec.rank, &at))
-        return refuse(scope, "random_permutation", "the axis is out of range");
     em_array *order = em_random_permutation_of(scope, key, a->spec.dims[at]);
     return order ? em_take(scope, a, order, at) : NULL;
 }
@@ -239,10 +237,8 @@ em_array *em_random_permutation(em_scope *scope, em_array *key, em_array *a, int
 em_array *em_random_choice(em_scope *scope, em_array *key, em_array *a, int axis, int64_t count, bool replace)
 {
     int at;
-    if (!em__scope_ok(scope, &a, 1, "random_choice"))
+    if (!em__scope_ok(scope, &a, 1, "random_choice") || !em__axis_of(scope, a, axis, "random_choice", &at))
         return NULL;
-    if (!em__axis(axis, a->spec.rank, &at))
-        return refuse(scope, "random_choice", "the axis is out of range");
     int64_t n = a->spec.dims[at];
     if (count < 0 || (!replace && count > n) || (count && n == 0))
         return refuse(scope, "random_choice", "more slices are asked for than there are");

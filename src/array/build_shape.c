@@ -115,13 +115,9 @@ em_array *em_concatenate(em_scope *scope, em_array *const *arrays, size_t count,
                  MOST_ARRAYS);
         return em__scope_fail(scope);
     }
-    if (!em__scope_ok(scope, arrays, (int)count, "concatenate"))
+    if (!em__scope_ok(scope, arrays, (int)count, "concatenate") ||
+        !em__axis_of(scope, arrays[0], axis, "concatenate", &at))
         return NULL;
-    if (!em__axis(axis, arrays[0]->spec.rank, &at)) {
-        em__fail(EM_ERROR_INVALID_ARGUMENT, "concatenate: axis %d is out of range for rank %d", axis,
-                 arrays[0]->spec.rank);
-        return em__scope_fail(scope);
-    }
     return em__build(
         scope, &(em__build_args){
                    .op = EM__OP_CONCATENATE, .in = arrays, .n_in = (int)count, .ints = (int64_t[]){at}, .n_ints = 1});
@@ -162,12 +158,8 @@ em_array *em_take(em_scope *scope, em_array *a, em_array *indices, int axis)
 {
     em_array *in[] = {a, indices};
     int at;
-    if (!em__scope_ok(scope, in, 2, "take"))
+    if (!em__scope_ok(scope, in, 2, "take") || !em__axis_of(scope, a, axis, "take", &at))
         return NULL;
-    if (!em__axis(axis, a->spec.rank, &at)) {
-        em__fail(EM_ERROR_INVALID_ARGUMENT, "take: axis %d is out of range for rank %d", axis, a->spec.rank);
-        return em__scope_fail(scope);
-    }
     return em__build(scope,
                      &(em__build_args){.op = EM__OP_TAKE, .in = in, .n_in = 2, .ints = (int64_t[]){at}, .n_ints = 1});
 }

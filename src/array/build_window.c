@@ -23,13 +23,8 @@ static em_array *cumulative(em_scope *scope, em__op op, em_array *a, int axis, b
 {
     int at;
     a = number(scope, op, a);
-    if (!a)
+    if (!a || !em__axis_of(scope, a, axis, em__op_get(op)->name, &at))
         return NULL;
-    if (!em__axis(axis, a->spec.rank, &at)) {
-        em__fail(EM_ERROR_INVALID_ARGUMENT, "%s: axis %d is out of range; the operand has rank %d",
-                 em__op_get(op)->name, axis, a->spec.rank);
-        return em__scope_fail(scope);
-    }
     return em__build(scope,
                      &(em__build_args){.op = op, .in = &a, .n_in = 1, .ints = (int64_t[]){at, reverse}, .n_ints = 2});
 }
