@@ -20,6 +20,10 @@ em__value em__ref_load(em_dtype dtype, const void *data, int64_t index);
 void em__ref_store(em_dtype dtype, void *data, int64_t index, em__value value);
 /* The element as a double, whatever its kind. */
 double em__ref_real(em_dtype dtype, const void *data, int64_t index);
+static inline double em__ref_at(const em__tensor *t, int64_t offset)
+{
+    return em__ref_real(t->spec.dtype, t->data, offset);
+}
 void em__ref_store_real(em_dtype dtype, void *data, int64_t index, double value);
 /* An integer element as int64 (u64 above its range saturates). */
 int64_t em__ref_index(em_dtype dtype, const void *data, int64_t index);

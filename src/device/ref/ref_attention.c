@@ -4,11 +4,6 @@
 #include "core/error.h"
 #include "device/ref/ref.h"
 
-static double real_at(const em__tensor *t, int64_t offset)
-{
-    return em__ref_real(t->spec.dtype, t->data, offset);
-}
-
 /* One query against keys 0 .. n - 1. score(j) < -inf is "not seen". */
 typedef struct attend {
     const em__tensor *q, *k, *v, *k_scales, *v_scales; /* scales: one a key, or NULL */
@@ -25,10 +20,10 @@ static double raw_score(const attend *a, int64_t j)
     double dot = 0;
     int dq = a->q->spec.rank - 1, dk = a->k->spec.rank - 1;
     for (int64_t d = 0; d < a->size; d++)
-        dot += real_at(a->q, a->at_q + d * a->q->strides[dq]) *
-               real_at(a->k, a->at_k + j * a->key_stride + d * a->k->strides[dk]);
+        dot += em__ref_at(a->q, a->at_q + d * a->q->strides[dq]) *
+               em__ref_at(a->k, a->at_k + j * a->key_stride + d * a->k->strides[dk]);
     if (a->k_scales)
-        dot *= real_at(a->k_scales, a->at_k_scale + j * a->k_scales->strides[2]);
+        dot *= em__ref_at(a->k_scales, a->at_k_scale + j * a->k_scales->strides[2]);
     return a->softcap != 0 ? a->softcap * tanh(dot * a->scale / a->softcap) : dot * a->scale;
 }
 
@@ -49,11 +44,11 @@ static void attend_row(const attend *a, int64_t n, score_bias bias, const void *
     for (int64_t j = 0; j < n && !none; j++)
         sum += a->weights[j] = exp(a->weights[j] - top);
     for (int64_t j = 0; j < n && a->v_scales; j++)
-        a->weights[j] *= real_at(a->v_scales, a->at_v_scale + j * a->v_scales->strides[2]);
+        a->weights[j] *= em__ref_at(a->v_scales, a->at_v_scale + j * a->v_scales->strides[2]);
     for (int64_t d = 0; d < a->value_size; d++) {
         double acc = 0;
         for (int64_t j = 0; j < n && !none; j++)
-            acc += a->weights[j] / sum * real_at(a->v, a->at_v + j * a->value_stride + d * a->v->strides[dv]);
+            acc += a->weights[j] / sum * em__ref_at(a->v, a->at_v + j * a->value_stride + d * a->v->strides[dv]);
         em__ref_store_real(out->spec.dtype, out->data, to + d, acc);
     }
 }
@@ -74,7 +69,7 @@ static double mask_bias(const void *context, int64_t key)
     int64_t at = row->at + key * row->mask->strides[3];
     if (row->mask->spec.dtype == EM_PRED)
         return ((const uint8_t *)row->mask->data)[at] ? 0 : -INFINITY;
-    return real_at(row->mask, at);
+    return em__ref_at(row->mask, at);
 }
 
 /* The optional operands of a call. */
@@ -130,7 +125,7 @@ em_status em__ref_sdpa(em_device *device, const em__call *call)
     int64_t size = em__spec_size(&rows);
     for (int64_t i = 0; i < size; i++, em__walk_next(&walk)) {
         int64_t b = walk.at[0], h = walk.at[1] / group;
-        double sink = e.sinks ? real_at(e.sinks, walk.at[1] * e.sinks->strides[0]) : 0;
+        double sink = e.sinks ? em__ref_at(e.sinks, walk.at[1] * e.sinks->strides[0]) : 0;
         attend a = {.q = q, .k = k, .v = v, .scale = call->floats[0], .softcap = call->floats[1]};
         a.sink = e.sinks ? &sink : NULL;
         a.weights = call->scratch;
@@ -165,7 +160,7 @@ static double relative_bias(const void *context, int64_t key)
     if (!row->bias)
         return 0;
     int64_t longest = (row->bias->spec.dims[1] + 1) / 2, at = key - row->query + longest - 1;
-    return real_at(row->bias, row->head * row->bias->strides[0] + at * row->bias->strides[1]);
+    return em__ref_at(row->bias, row->head * row->bias->strides[0] + at * row->bias->strides[1]);
 }
 
 static int64_t segment_offset(const em__tensor *offsets, int64_t i)
@@ -216,7 +211,7 @@ static double pool_column(const em__tensor *x, int64_t from, int64_t to, int64_t
 {
     double sum = 0, weights = 0, top = -INFINITY;
     for (int64_t t = from; t < to; t++) {
-        double v = real_at(x, t * x->strides[0] + column * x->strides[1]);
+        double v = em__ref_at(x, t * x->strides[0] + column * x->strides[1]);
         double w = pool == EM_POOL_WEIGHTED ? (double)(t - from + 1) : 1;
         sum += w * v;
         weights += w;

@@ -4,11 +4,6 @@
 #include "core/error.h"
 #include "device/ref/ref.h"
 
-static double real_at(const em__tensor *t, int64_t offset)
-{
-    return em__ref_real(t->spec.dtype, t->data, offset);
-}
-
 /* The operand's offset for output position `walk`: batch axes first, then (from `first`) its free axes. */
 static int64_t dot_base(const em__tensor *t, const int64_t *contract, int n_contract, const int64_t *batch, int n_batch,
                         const em__walk *walk, int first)
@@ -79,14 +74,14 @@ em_status em__ref_softmax(em_device *device, const em__call *call)
         int64_t from = em__walk_offset(&walk, x), to = em__walk_offset(&walk, &call->out);
         double top = -INFINITY, sum = 0;
         for (int64_t j = 0; j < n; j++) {
-            double v = real_at(x, from + j * x->strides[axis]);
+            double v = em__ref_at(x, from + j * x->strides[axis]);
             top = isnan(v) || v > top ? v : top;
         }
         for (int64_t j = 0; j < n; j++)
-            sum += exp(real_at(x, from + j * x->strides[axis]) - top);
+            sum += exp(em__ref_at(x, from + j * x->strides[axis]) - top);
         for (int64_t j = 0; j < n; j++)
             em__ref_store_real(x->spec.dtype, call->out.data, to + j * call->out.strides[axis],
-                               exp(real_at(x, from + j * x->strides[axis]) - top) / sum);
+                               exp(em__ref_at(x, from + j * x->strides[axis]) - top) / sum);
     }
     return EM_OK;
 }
@@ -100,10 +95,10 @@ typedef struct norm_row {
 static double norm_element(const norm_row *r, int64_t from, int64_t from_residual, int64_t j)
 {
     int last = r->x->spec.rank - 1;
-    double v = real_at(r->x, from + j * r->x->strides[last]);
+    double v = em__ref_at(r->x, from + j * r->x->strides[last]);
     if (!r->residual)
         return v;
-    v += real_at(r->residual, from_residual + j * r->residual->strides[last]);
+    v += em__ref_at(r->residual, from_residual + j * r->residual->strides[last]);
     return r->x->spec.dtype == EM_F32 ? (double)(float)v : v; /* the sum is a value of the dtype */
 }
 
@@ -120,9 +115,9 @@ static void norm_one_row(const norm_row *r, int64_t from, int64_t from_residual,
     for (int64_t j = 0; j < n; j++) {
         double v = (norm_element(r, from, from_residual, j) - mean) / sqrt(variance + r->eps);
         if (r->weight)
-            v *= real_at(r->weight, j * r->weight->strides[0]);
+            v *= em__ref_at(r->weight, j * r->weight->strides[0]);
         if (r->bias)
-            v += real_at(r->bias, j * r->bias->strides[0]);
+            v += em__ref_at(r->bias, j * r->bias->strides[0]);
         em__ref_store_real(out->spec.dtype, out->data, to + j, v);
     }
 }
@@ -178,13 +173,13 @@ em_status em__ref_fused_linear(em_device *device, const em__call *call)
         const em__tensor *w = weight_row(call, column, &row);
         double acc = 0;
         for (int64_t j = 0; j < depth; j++)
-            acc += real_at(x, from + j * x->strides[last]) * real_at(w, row + j * w->strides[1]);
+            acc += em__ref_at(x, from + j * x->strides[last]) * em__ref_at(w, row + j * w->strides[1]);
         if (bias)
-            acc += real_at(bias, column * bias->strides[0]);
+            acc += em__ref_at(bias, column * bias->strides[0]);
         if (call->ints[0] != EM__OP_COPY)
             acc = em__ref_unary_real((em__op)call->ints[0], acc);
         if (residual)
-            acc += real_at(residual, em__walk_offset(&walk, residual));
+            acc += em__ref_at(residual, em__walk_offset(&walk, residual));
         em__ref_store_real(call->out.spec.dtype, call->out.data, i, acc);
     }
     return EM_OK;

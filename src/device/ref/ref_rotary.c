@@ -3,11 +3,6 @@
 
 #include "device/ref/ref.h"
 
-static double real_at(const em__tensor *t, int64_t offset)
-{
-    return em__ref_real(t->spec.dtype, t->data, offset);
-}
-
 /* Feature d of the row at `from`, which turns with the feature `reach` away by (cosine, sine). */
 typedef struct turn {
     int64_t pair; /* which pair d belongs to */
@@ -35,10 +30,10 @@ static double angle_of(const em__call *call, const em__walk *walk, int64_t pair)
     const em__tensor *offset = mask & 1 ? &call->in[1] : NULL, *freqs = mask & 2 ? &call->in[1 + (mask & 1)] : NULL;
     double position = (double)walk->at[call->ints[3]];
     if (offset)
-        position += real_at(offset, offset->spec.rank ? walk->at[0] * offset->strides[0] : 0);
+        position += em__ref_at(offset, offset->spec.rank ? walk->at[0] * offset->strides[0] : 0);
     position *= call->floats[1];
     if (freqs)
-        return position / real_at(freqs, pair * freqs->strides[0]);
+        return position / em__ref_at(freqs, pair * freqs->strides[0]);
     return position * pow(call->floats[0], -2.0 * (double)pair / (double)call->ints[0]);
 }
 
@@ -51,11 +46,11 @@ em_status em__ref_rope(em_device *device, const em__call *call)
     int64_t size = em__spec_size(&x->spec), dims = call->ints[0];
     for (int64_t i = 0; i < size; i++, em__walk_next(&walk)) {
         int64_t d = walk.at[rank - 1], from = em__walk_offset(&walk, x);
-        double v = real_at(x, from);
+        double v = em__ref_at(x, from);
         if (d < dims) {
             turn t = turn_of(d, dims, call->ints[1] != 0);
             double angle = angle_of(call, &walk, t.pair);
-            v = turned(v, real_at(x, from + t.reach * x->strides[rank - 1]), t.second, cos(angle), sin(angle));
+            v = turned(v, em__ref_at(x, from + t.reach * x->strides[rank - 1]), t.second, cos(angle), sin(angle));
         }
         em__ref_store_real(x->spec.dtype, call->out.data, i, v);
     }
@@ -74,13 +69,14 @@ em_status em__ref_rotary(em_device *device, const em__call *call)
     em__walk walk = {.spec = &x->spec};
     for (int64_t i = 0; i < size; i++, em__walk_next(&walk)) {
         int64_t d = walk.at[last], from = em__walk_offset(&walk, x);
-        double v = real_at(x, from);
+        double v = em__ref_at(x, from);
         if (d < dims) {
             turn t = turn_of(d, dims, call->ints[1] != 0);
             em__walk at = walk;
             at.at[last] = shape.dims[last] == dims ? d : t.pair;
-            v = turned(v, real_at(x, from + t.reach * x->strides[last]), t.second,
-                       real_at(&cosine, em__walk_offset(&at, &cosine)), real_at(&sine, em__walk_offset(&at, &sine)));
+            v = turned(v, em__ref_at(x, from + t.reach * x->strides[last]), t.second,
+                       em__ref_at(&cosine, em__walk_offset(&at, &cosine)),
+                       em__ref_at(&sine, em__walk_offset(&at, &sine)));
         }
         em__ref_store_real(x->spec.dtype, call->out.data, i, v);
     }
