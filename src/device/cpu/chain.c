@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/whole.h"
+#include "device/chain.h"
 
 #define TILE_BYTES 6144   /* of a register of the widest dtype */
 #define LONG_ROW 512      /* columns from which a row is a unit of its own */
@@ -24,14 +25,6 @@ bool em__cpu_chains(em_device *device, em__op op, em_dtype from, em_dtype to)
     if (em__cpu_reduce_op(op, &reduce))
         return (from == to || reduce >= EM__REDUCE_ALL) && cpu->reduce->row[reduce][from] != NULL;
     return em__cpu_unary(cpu, op, from) || em__cpu_binary(cpu, op, from);
-}
-
-static void read_chain(const em__call *call, em__chain *chain)
-{
-    const em__spec *in[EM__CHAIN_OPERANDS];
-    for (int i = 0; i < call->n_in; i++)
-        in[i] = &call->in[i].spec;
-    em__chain_read(call->ints, in, chain);
 }
 
 /* The shape folded: axes over which all operands step evenly are one. Innermost first, strides in elements. */
@@ -173,7 +166,7 @@ static em_status run_chain(em_device *device, const em__call *call)
     bool even;
     if (em__spec_size(&call->out.spec) == 0)
         return EM_OK;
-    read_chain(call, &j.chain);
+    em__chain_of(call, &j.chain);
     folded f = fold(call, &j.chain, &even);
     set_up(&j, em__cpu_of(device), call, &f);
     em__chain_bind(&j);
@@ -199,7 +192,7 @@ bool em__cpu_prepare_chain(em__cpu *cpu, const em__call *call, em__plan *plan)
     bool even;
     if (call->op != EM__OP_FUSED_CHAIN)
         return false;
-    read_chain(call, &j.chain);
+    em__chain_of(call, &j.chain);
     for (int i = 0; i < j.chain.n_steps; i++)
         if (!em__cpu_chains(&cpu->device, j.chain.steps[i].op, j.chain.steps[i].from, j.chain.steps[i].to))
             return false;

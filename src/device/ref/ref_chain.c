@@ -1,14 +1,6 @@
 /* FUSED_CHAIN step by step: each step is the op's own loop over whole values, which stand in scratch. */
 #include "device/ref/ref.h"
-#include "ops/chain.h"
-
-static void read(const em__call *call, em__chain *chain)
-{
-    const em__spec *in[EM__CHAIN_OPERANDS];
-    for (int i = 0; i < call->n_in; i++)
-        in[i] = &call->in[i].spec;
-    em__chain_read(call->ints, in, chain);
-}
+#include "device/chain.h"
 
 /* Of a register's memory: room for the widest element, since the shape of a chain has no dtype. */
 static size_t register_bytes(const em__spec *shape)
@@ -23,7 +15,7 @@ size_t em__ref_scratch(const em__call *call)
         return (size_t)call->in[1].spec.dims[call->op == EM__OP_SDPA ? 2 : 0] * sizeof(double);
     if (call->op != EM__OP_FUSED_CHAIN)
         return 0;
-    read(call, &c);
+    em__chain_of(call, &c);
     return (size_t)(c.n_local + c.n_wide) * register_bytes(&c.full) + (size_t)c.n_thin * register_bytes(&c.thin);
 }
 
@@ -50,7 +42,7 @@ static em__tensor value(const em__call *call, const em__chain *c, int at, em_dty
 em_status em__ref_chain(em_device *device, const em__call *call)
 {
     em__chain c;
-    read(call, &c);
+    em__chain_of(call, &c);
     int64_t axes[2] = {1, 0};
     for (int i = c.full.rank - c.n_axes; i < c.full.rank; i++)
         axes[1] |= (int64_t)1 << i;
