@@ -240,6 +240,11 @@ static void run_shared(em__pool *pool, em__pool_fn fn, void *context, int64_t n_
 
 void em__pool_run(em__pool *pool, em__pool_fn fn, void *context, int64_t n_chunks)
 {
+    if (!pool) {
+        for (int64_t i = 0; i < n_chunks; i++)
+            fn(context, i, 0);
+        return;
+    }
     if (inside == pool) {
         run_inline(pool, fn, context, n_chunks, inside_worker);
         return;

@@ -33,8 +33,8 @@ int em__pool_size(const em__pool *pool);
 /* min(CPU affinity, cgroup cpu quota rounded up), at least 1; EMILY_THREADS, 1 to 1024, overrides. */
 int em__pool_default_size(void);
 
-/* Runs fn for every chunk and returns when all are done. Allocates nothing. With one chunk, or one worker, runs inline
- * on the caller. */
+/* Runs fn for every chunk and returns when all are done. Allocates nothing. With one chunk, one worker, or no pool
+ * (NULL), runs inline on the caller. */
 void em__pool_run(em__pool *pool, em__pool_fn fn, void *context, int64_t n_chunks);
 
 /* Makes sure that each worker has `bytes` of 64-byte aligned scratch. Must be called outside em__pool_run, before the

@@ -76,6 +76,16 @@ static void test_every_chunk_once(void **state)
     em__pool_free(NULL);
 }
 
+static void test_no_pool(void **state)
+{
+    (void)state;
+    tally *t = calloc(1, sizeof *t);
+    em__pool_run(NULL, count_inner, t, 5);
+    em__pool_run(NULL, count_inner, t, 0);
+    assert_int_equal(t->inner, 5);
+    free(t);
+}
+
 static void test_loop_in_loop(void **state)
 {
     (void)state;
@@ -204,13 +214,10 @@ static void test_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_chunk_once),
-        cmocka_unit_test(test_loop_in_loop),
-        cmocka_unit_test(test_callers_take_turns),
-        cmocka_unit_test(test_sleep_and_wake),
-        cmocka_unit_test(test_workers_take_part),
-        cmocka_unit_test(test_scratch),
-        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_every_chunk_once), cmocka_unit_test(test_no_pool),
+        cmocka_unit_test(test_loop_in_loop),     cmocka_unit_test(test_callers_take_turns),
+        cmocka_unit_test(test_sleep_and_wake),   cmocka_unit_test(test_workers_take_part),
+        cmocka_unit_test(test_scratch),          cmocka_unit_test(test_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

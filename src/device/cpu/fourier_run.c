@@ -83,20 +83,11 @@ static void second_pass(void *context, int64_t block, int worker)
                       p->scale);
 }
 
-static void run(em__pool *pool, em__pool_fn fn, void *context, int64_t chunks)
-{
-    if (pool)
-        em__pool_run(pool, fn, context, chunks);
-    else
-        for (int64_t i = 0; i < chunks; i++)
-            fn(context, i, 0);
-}
-
 static void divided(passes *p)
 {
     const em__fft_shape *s = &p->plan->shape;
-    run(p->place->pool, first_pass, p, blocks_of(s->n2, p->kernels->lanes));
-    run(p->place->pool, second_pass, p, blocks_of(s->n1, p->kernels->lanes));
+    em__pool_run(p->place->pool, first_pass, p, blocks_of(s->n2, p->kernels->lanes));
+    em__pool_run(p->place->pool, second_pass, p, blocks_of(s->n1, p->kernels->lanes));
 }
 
 static void one_column(const passes *p)
@@ -130,7 +121,7 @@ static void product_chunk(void *context, int64_t chunk, int worker)
 
 static void multiply(em__pool *pool, product p)
 {
-    run(pool, product_chunk, &p, (p.n + POINTWISE - 1) / POINTWISE);
+    em__pool_run(pool, product_chunk, &p, (p.n + POINTWISE - 1) / POINTWISE);
 }
 
 /* Bluestein: j k = (j^2 + k^2 - (k - j)^2) / 2 makes a transform a convolution with a chirp. */

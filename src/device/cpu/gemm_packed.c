@@ -96,12 +96,7 @@ bool em__bf12_pack(const em__gemm_kernels *kernels, em__pool *pool, void *to, co
     pack_job job = {kernels, to, src, row, 0};
     const int64_t groups = em__div_up(n, COLUMNS);
     *job.to = lay_out(n, k);
-    if (pool) {
-        em__pool_run(pool, pack_group, &job, groups);
-    } else {
-        for (int64_t i = 0; i < groups; i++)
-            pack_group(&job, i, 0);
-    }
+    em__pool_run(pool, pack_group, &job, groups);
     return atomic_load(&job.pieces) <= job.to->pieces;
 }
 

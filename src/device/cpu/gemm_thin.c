@@ -154,11 +154,5 @@ void em__gemm_thin_run(const em__gemm_kernels *kernels, em__pool *pool, const em
     const int64_t bytes = kind == EM__B_F32 ? (int64_t)sizeof(float) : (int64_t)sizeof(uint16_t);
     thin_job job = {kernels, args, kind, b, row * bytes, 0};
     job.each = columns_of_task(args, bytes, pool ? em__pool_size(pool) : 1);
-    const int64_t tasks = em__div_up(args->n, job.each);
-    if (pool) {
-        em__pool_run(pool, run_task, &job, tasks);
-    } else {
-        for (int64_t i = 0; i < tasks; i++)
-            run_task(&job, i, 0);
-    }
+    em__pool_run(pool, run_task, &job, em__div_up(args->n, job.each));
 }

@@ -101,15 +101,6 @@ static void decode_chunk(void *context, int64_t chunk, int worker)
                      d->out + from * d->job->stride * (int64_t)d->job->size);
 }
 
-static void run(em__pool *pool, em__pool_fn fn, void *context, int64_t chunks)
-{
-    if (pool)
-        em__pool_run(pool, fn, context, chunks);
-    else
-        for (int64_t i = 0; i < chunks; i++)
-            fn(context, i, 0);
-}
-
 size_t em__order_argsort_bytes(const em__order_job *job, int blocks)
 {
     return row_parts(job, true, blocks).all;
@@ -119,7 +110,7 @@ size_t em__order_argsort_bytes(const em__order_job *job, int blocks)
 static em__row_keys encode_row(const em__order_job *job, em__pool *pool, const char *row, char *keys)
 {
     encoding e = {job, row, keys, em__order_base(job, row), {0}};
-    run(pool, encode_chunk, &e, (job->n + ENCODE - 1) / ENCODE);
+    em__pool_run(pool, encode_chunk, &e, (job->n + ENCODE - 1) / ENCODE);
     return e.result;
 }
 
@@ -152,7 +143,7 @@ static void sort_row(const em__order_job *job, em__pool *pool, int64_t r, char *
     decoding d = {job, NULL, job->out + at * (int64_t)job->size};
     d.keys = job->wide ? (char *)em__radix_sort64(pool, keys, second, n, made.vary, counters)
                        : (char *)em__radix_sort32(pool, keys, second, n, (uint32_t)made.vary, counters);
-    run(pool, decode_chunk, &d, (n + ENCODE - 1) / ENCODE);
+    em__pool_run(pool, decode_chunk, &d, (n + ENCODE - 1) / ENCODE);
     if (made.special)
         em__order_restore(job, row, d.out);
 }

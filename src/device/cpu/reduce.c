@@ -123,16 +123,6 @@ static void column_chunk(void *context, int64_t chunk, int worker)
         finish(j, j->out + (i * j->inner + from + c) * j->out_size, (uint8_t *)acc + c * j->acc_size);
 }
 
-static void run(em__pool *pool, em__pool_fn fn, job *j, size_t chunks)
-{
-    if (pool) {
-        em__pool_run(pool, fn, j, (int64_t)chunks);
-        return;
-    }
-    for (size_t i = 0; i < chunks; i++)
-        fn(j, (int64_t)i, 0);
-}
-
 /* Rows too long for one part: as many of them at a time as have room for their partial results. */
 static void run_parts(em__pool *pool, job *j)
 {
@@ -141,7 +131,7 @@ static void run_parts(em__pool *pool, job *j)
     j->partial = (uint8_t *)partial;
     for (j->first_row = 0; j->first_row < j->outer; j->first_row += group) {
         size_t rows = j->outer - j->first_row < group ? j->outer - j->first_row : group;
-        run(pool, part_chunk, j, rows * j->parts);
+        em__pool_run(pool, part_chunk, j, (int64_t)(rows * j->parts));
         for (size_t i = 0; i < rows; i++) {
             uint64_t acc;
             j->join(&acc, j->partial + i * j->parts * j->acc_size, j->parts);
@@ -170,7 +160,7 @@ void em__reduce_run(const em__reduce *kernels, em__pool *pool, em__reduce_op op,
         for (j.tile = EM__REDUCE_TILE; j.tile > 64 && outer * ((inner + j.tile - 1) / j.tile) < 8; j.tile /= 2)
             continue;
         j.tiles = (inner + j.tile - 1) / j.tile;
-        run(pool, column_chunk, &j, outer * j.tiles);
+        em__pool_run(pool, column_chunk, &j, (int64_t)(outer * j.tiles));
         return;
     }
     j.part = (reduce + MAX_PARTS - 1) / MAX_PARTS;
@@ -182,7 +172,7 @@ void em__reduce_run(const em__reduce *kernels, em__pool *pool, em__reduce_op op,
     }
     j.chunk_rows = kernels->chunk / (reduce ? reduce : 1);
     j.chunk_rows = j.chunk_rows ? j.chunk_rows : 1;
-    run(pool, row_chunk, &j, (outer + j.chunk_rows - 1) / j.chunk_rows);
+    em__pool_run(pool, row_chunk, &j, (int64_t)((outer + j.chunk_rows - 1) / j.chunk_rows));
 }
 
 typedef struct arg_job {
