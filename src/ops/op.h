@@ -197,6 +197,15 @@ typedef struct em__dot {
 } em__dot;
 em__dot em__dot_decode(const int64_t *ints);
 
+/* Is the axis one of the n? */
+static inline bool em__axis_listed(const int64_t *axes, int n, int64_t axis)
+{
+    for (int i = 0; i < n; i++)
+        if (axes[i] == axis)
+            return true;
+    return false;
+}
+
 /* Whether a product of these two dtypes, without batch axes, reads operand 1 as it is: f32 with a half weight. Its
  * meaning is that of the weight cast to f32. */
 bool em__dot_mixes(em_dtype a, em_dtype b);

@@ -22,14 +22,6 @@ typedef struct product {
     size_t copy_a_bytes, copy_b_bytes, packed_bytes; /* of one batch element */
 } product;
 
-bool em__dot_listed(const int64_t *axes, int n, int axis)
-{
-    for (int i = 0; i < n; i++)
-        if (axes[i] == axis)
-            return true;
-    return false;
-}
-
 /* Folds axis `d` into a running (size, stride) from the outside in; false if the stride breaks. */
 static bool fold(const em__tensor *t, int d, int64_t *size, int64_t *stride)
 {
@@ -48,7 +40,7 @@ em__dot_operand em__dot_describe(const em__tensor *t, const int64_t *contract, i
     for (int i = 0; i < n_contract; i++)
         o.even &= fold(t, (int)contract[i], &o.depth, &o.depth_stride);
     for (int d = 0; d < t->spec.rank; d++)
-        if (!em__dot_listed(contract, n_contract, d) && !em__dot_listed(batch, n_batch, d))
+        if (!em__axis_listed(contract, n_contract, d) && !em__axis_listed(batch, n_batch, d))
             o.even &= fold(t, d, &o.rows, &o.row_stride);
     return o;
 }
@@ -105,7 +97,7 @@ static em_status copy_operand(em_device *device, const em__tensor *t, const void
     em__tensor view = {.spec = {.dtype = t->spec.dtype}};
     memcpy(&view.data, &data, sizeof data);
     for (int d = 0; d < t->spec.rank; d++) {
-        if (em__dot_listed(contract, n_contract, d) || em__dot_listed(batch, n_batch, d))
+        if (em__axis_listed(contract, n_contract, d) || em__axis_listed(batch, n_batch, d))
             continue;
         view.spec.dims[view.spec.rank] = t->spec.dims[d];
         view.strides[view.spec.rank++] = t->strides[d];

@@ -18,6 +18,4 @@ em__tensor em__dot_in_order(const em__tensor *t, const int64_t *contract, int n_
                             int n_batch);
 em_status em__dot_copy(em_device *device, em__tensor *from, void *to);
 
-bool em__dot_listed(const int64_t *axes, int n, int axis);
-
 #endif

@@ -18,7 +18,7 @@ em__tensor em__dot_in_order(const em__tensor *t, const int64_t *contract, int n_
     for (int i = 0; i < n_batch; i++)
         order[n++] = (int)batch[i];
     for (int d = 0; d < t->spec.rank; d++)
-        if (!em__dot_listed(contract, n_contract, d) && !em__dot_listed(batch, n_batch, d))
+        if (!em__axis_listed(contract, n_contract, d) && !em__axis_listed(batch, n_batch, d))
             order[n++] = d;
     for (int i = 0; i < n_contract; i++)
         order[n++] = (int)contract[i];

@@ -115,14 +115,6 @@ static int without_detour(em__graph *graph, em__node *node)
     return em__spec_equal(&graph->nodes.data[node->in[0]].spec, &node->spec) ? node->in[0] : -1;
 }
 
-static bool listed(const int64_t *axes, int n, int64_t axis)
-{
-    for (int i = 0; i < n; i++)
-        if (axes[i] == axis)
-            return true;
-    return false;
-}
-
 /* Operand `which` of a product is a transpose that leaves the free axes in their order: the product reads what was
  * transposed and names its axes as they stand there. */
 static void read_transposed(em__graph *graph, em__node *node, int which)
@@ -134,7 +126,7 @@ static void read_transposed(em__graph *graph, em__node *node, int which)
     if (in->op != EM__OP_TRANSPOSE)
         return;
     for (int d = 0; d < in->spec.rank; d++) {
-        if (listed(contract, n_contract, d) || listed(batch, n_batch, d))
+        if (em__axis_listed(contract, n_contract, d) || em__axis_listed(batch, n_batch, d))
             continue;
         if (in->ints[d] < last)
             return;
