@@ -201,7 +201,7 @@ static em_status open_dir(em_safetensors *file, const char *dir, em__map_mode mo
     return status;
 }
 
-static int compare_names(const void *left, const void *right)
+int em__safetensors_by_name(const void *left, const void *right)
 {
     const em_safetensors_tensor *const *a = left, *const *b = right;
     return strcmp((*a)->name, (*b)->name);
@@ -216,7 +216,7 @@ static em_status sort_names(em_safetensors *file)
         return EM_ERROR_OUT_OF_MEMORY;
     for (size_t i = 0; i < n; i++)
         file->by_name[i] = &file->tensors.data[i];
-    qsort(file->by_name, n, sizeof *file->by_name, compare_names);
+    qsort(file->by_name, n, sizeof *file->by_name, em__safetensors_by_name);
     return EM_OK;
 }
 

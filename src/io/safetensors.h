@@ -39,6 +39,9 @@ em_status em__safetensors_read_header(em_safetensors *file, size_t shard);
 em_safetensors *em__safetensors_retain(em_safetensors *file);
 void em__safetensors_release(void *file);
 
+/* Orders pointers to tensors by name, for qsort. */
+int em__safetensors_by_name(const void *left, const void *right);
+
 /* Hints: the tensor will be read soon; its pages were read (packed elsewhere) and need not stay resident. */
 void em__safetensors_will_need(const em_safetensors *file, const em_safetensors_tensor *tensor);
 void em__safetensors_release_pages(const em_safetensors *file, const em_safetensors_tensor *tensor);

@@ -63,12 +63,6 @@ static em_status check_tensor(const em_safetensors_tensor *tensor)
     return EM_OK;
 }
 
-static int compare_name(const void *left, const void *right)
-{
-    const em_safetensors_tensor *const *a = left, *const *b = right;
-    return strcmp((*a)->name, (*b)->name);
-}
-
 static int compare_layout(const void *left, const void *right)
 {
     const em_safetensors_tensor *const *a = left, *const *b = right;
@@ -83,7 +77,7 @@ static em_status arrange(const em_safetensors_tensor *tensors, size_t n, const e
         EM__TRY(check_tensor(&tensors[i]));
         order[i] = &tensors[i];
     }
-    qsort(order, n, sizeof *order, compare_name);
+    qsort(order, n, sizeof *order, em__safetensors_by_name);
     for (size_t i = 1; i < n; i++)
         EM__FAIL_IF(strcmp(order[i - 1]->name, order[i]->name) == 0, EM_ERROR_INVALID_ARGUMENT,
                     "safetensors_write: two tensors are named \"%.80s\"", order[i]->name);
