@@ -17,15 +17,9 @@ typedef struct decoder_bench {
     size_t warm_ups;                                                  /* runs before them */
 } decoder_bench;
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double median(double *values, size_t n)
 {
-    qsort(values, n, sizeof *values, by_value);
+    cli_bench_sort(values, n);
     return (values[(n - 1) / 2] + values[n / 2]) / 2;
 }
 

@@ -80,6 +80,11 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+void cli_bench_sort(double *times, size_t n)
+{
+    qsort(times, n, sizeof *times, by_value);
+}
+
 /* Multiplications and additions of an encoder's matrix products; 0 when the sizes are not known. */
 static double flops(const em_model_info *info, shape s)
 {
@@ -123,7 +128,7 @@ static int bench_shape(em_model *model, const em_model_info *info, shape s, cons
         return code;
     if (em_model_bench(model, s.batch, s.tokens, runs, times) != EM_OK)
         return cli_fail_last();
-    qsort(times, runs, sizeof *times, by_value);
+    cli_bench_sort(times, runs);
     cli_progress_hide();
     print_row(info, s, times, runs, values);
     return CLI_OK;

@@ -7,6 +7,7 @@
 
 #include <emily/hub.h>
 
+#include "cli/bench.h"
 #include "cli/info.h"
 #include "cli/output.h"
 #include "cli/session.h"
@@ -50,12 +51,6 @@ static char *read_architecture(const char *path)
     return copy;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void describe_device(cli_facts *facts, const info_values *values)
 {
     char text[120];
@@ -81,7 +76,7 @@ static int describe_model(cli_facts *facts, em_model *model, const info_values *
     describe_device(facts, values);
     size_t tokens = facts->model.positions > 0 && facts->model.positions < 16 ? (size_t)facts->model.positions : 16;
     if (facts->model.width > 0 && tokens == 16 && em_model_bench(model, 1, tokens, RUNS, times) == EM_OK) {
-        qsort(times, RUNS, sizeof *times, by_value);
+        cli_bench_sort(times, RUNS);
         facts->milliseconds = times[RUNS / 2];
     }
     return CLI_OK;
