@@ -5,7 +5,6 @@
  */
 #include "cli/line.h"
 
-#include <dlfcn.h>
 #include <histedit.h>
 #include <locale.h>
 #include <poll.h>
@@ -20,6 +19,7 @@
 #include "cli/input.h"
 #include "cli/signals.h"
 #include "core/alloc.h"
+#include "core/library.h"
 #include "core/str.h"
 
 typedef struct libedit {
@@ -92,21 +92,16 @@ static int read_character(EditLine *edit, wchar_t *c)
     }
 }
 
-static bool find(void *library, const char *name, void *function)
-{
-    void *symbol = dlsym(library, name);
-    memcpy(function, &symbol, sizeof symbol);
-    return symbol != NULL;
-}
-
 static bool open_library(libedit *lib)
 {
     void *library = dlopen("libedit.so.2", RTLD_NOW | RTLD_LOCAL);
-    return library && find(library, "el_init", &lib->init) && find(library, "el_set", &lib->set) &&
-           find(library, "el_gets", &lib->read) && find(library, "el_end", &lib->end) &&
-           find(library, "el_resize", &lib->resize) && find(library, "el_insertstr", &lib->insert) &&
-           find(library, "history_init", &lib->history_init) && find(library, "history_end", &lib->history_end) &&
-           find(library, "history", &lib->history);
+    return library && em__library_find(library, "el_init", &lib->init) &&
+           em__library_find(library, "el_set", &lib->set) && em__library_find(library, "el_gets", &lib->read) &&
+           em__library_find(library, "el_end", &lib->end) && em__library_find(library, "el_resize", &lib->resize) &&
+           em__library_find(library, "el_insertstr", &lib->insert) &&
+           em__library_find(library, "history_init", &lib->history_init) &&
+           em__library_find(library, "history_end", &lib->history_end) &&
+           em__library_find(library, "history", &lib->history);
 }
 
 static char *give_prompt(EditLine *edit)

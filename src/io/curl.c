@@ -1,22 +1,15 @@
 /* Opening libcurl, once a process. */
 #include "io/curl.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "core/error.h"
+#include "core/library.h"
 
 static em__curl functions;
 static bool opened;
-
-static bool find(void *library, const char *name, void *function)
-{
-    void *symbol = dlsym(library, name);
-    memcpy(function, &symbol, sizeof symbol);
-    return symbol != NULL;
-}
 
 static void open_library(void)
 {
@@ -27,7 +20,7 @@ static void open_library(void)
     if (!library)
         return;
     bool all = true;
-#define FIND(name) all = find(library, "curl_" #name, &functions.name) && all;
+#define FIND(name) all = em__library_find(library, "curl_" #name, &functions.name) && all;
     EM__CURL_FUNCTIONS(FIND)
 #undef FIND
     opened = all && functions.global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;

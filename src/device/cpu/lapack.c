@@ -1,24 +1,17 @@
 /* Opening LAPACK, once a process, and its routines in four precisions. */
 #include "device/cpu/lapack.h"
 
-#include <dlfcn.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/error.h"
+#include "core/library.h"
 #include "ops/linalg.h"
 
 static em__lapack lapack;
 static bool opened;
-
-static bool find(void *library, const char *name, void *function)
-{
-    void *symbol = dlsym(library, name);
-    memcpy(function, &symbol, sizeof symbol);
-    return symbol != NULL;
-}
 
 /* OpenBLAS would start threads of its own beside the pool's, and round by how many there are. Built without threads, it
  * has no locks either: Debian's libopenblas0-serial mixes up the buffers of concurrent calls. */
@@ -26,9 +19,9 @@ static void tame_openblas(void *library)
 {
     void (*set_threads)(int count);
     int (*kind_of_threads)(void);
-    if (find(library, "openblas_set_num_threads", &set_threads))
+    if (em__library_find(library, "openblas_set_num_threads", &set_threads))
         set_threads(1);
-    if (find(library, "openblas_get_parallel", &kind_of_threads))
+    if (em__library_find(library, "openblas_get_parallel", &kind_of_threads))
         lapack.one_at_a_time = kind_of_threads() == 0;
 }
 
@@ -42,7 +35,7 @@ static void open_library(void)
     if (!library)
         return;
     bool all = true;
-#define FIND(name) all = find(library, "LAPACKE_" #name "_work", &lapack.name) && all;
+#define FIND(name) all = em__library_find(library, "LAPACKE_" #name "_work", &lapack.name) && all;
     EM__LAPACK_FUNCTIONS(FIND)
 #undef FIND
     tame_openblas(library);
