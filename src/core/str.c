@@ -75,3 +75,9 @@ const char *em__str_text(const em__str *str)
 {
     return str->data ? str->data : "";
 }
+
+bool em__ends_with(const char *text, const char *end)
+{
+    const size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}

@@ -27,4 +27,6 @@ void em__str_clear(em__str *str);                         /* keeps the memory */
 void em__str_free(em__str *str);
 const char *em__str_text(const em__str *str); /* "" when empty */
 
+bool em__ends_with(const char *text, const char *end);
+
 #endif

@@ -244,12 +244,10 @@ em_status em_safetensors_open(const char *path, const em_safetensors_options *op
     if (!file)
         return EM_ERROR_OUT_OF_MEMORY;
     atomic_init(&file->references, 1);
-    const char suffix[] = ".index.json";
-    size_t n = strlen(path), m = sizeof suffix - 1;
     em_status status;
     if (em__path_is_dir(path))
         status = open_dir(file, path, mode);
-    else if (n >= m && strcmp(path + n - m, suffix) == 0)
+    else if (em__ends_with(path, ".index.json"))
         status = open_index(file, path, mode);
     else
         status = open_single(file, path, mode);

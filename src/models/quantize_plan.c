@@ -4,15 +4,10 @@
 
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/str.h"
 #include "models/quantize.h"
 
 #define HOW "quantize: "
-
-static bool ends(const char *text, const char *with)
-{
-    const size_t n = strlen(text), m = strlen(with);
-    return n >= m && strcmp(text + n - m, with) == 0;
-}
 
 static em_status check_how(const em_quantization *how)
 {
@@ -39,7 +34,7 @@ static em_status check_how(const em_quantization *how)
 /* As mlx-lm chooses: the weights of linear maps and embeddings, if their rows are whole groups and whole words. */
 static bool eligible(const em_safetensors_tensor *t, const em_quantization *how)
 {
-    return t->dims.rank == 2 && ends(t->name, ".weight") && t->nbytes > 0 &&
+    return t->dims.rank == 2 && em__ends_with(t->name, ".weight") && t->nbytes > 0 &&
            (t->dtype == EM_F32 || t->dtype == EM_F16 || t->dtype == EM_BF16) && t->dims.dims[1] % how->group == 0 &&
            t->dims.dims[1] * how->bits % 32 == 0;
 }
@@ -124,7 +119,7 @@ em_status em__quantize_plan_make(em__quantize_plan *plan, const em_safetensors *
     size_t quantized = 0;
     EM__TRY(check_how(&plan->how));
     for (size_t i = 0; (t = em_safetensors_at(file, i)); i++) {
-        EM__FAIL_IF(ends(t->name, ".scales"), EM_ERROR_UNSUPPORTED,
+        EM__FAIL_IF(em__ends_with(t->name, ".scales"), EM_ERROR_UNSUPPORTED,
                     "%s: tensor %s: the weights are quantized already; quantize what they were made from",
                     path ? path : "checkpoint", t->name);
         if (tied && strcmp(t->name, "lm_head.weight") == 0 && em_safetensors_count(file) > 1)

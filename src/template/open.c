@@ -8,6 +8,7 @@
 
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/str.h"
 #include "io/file.h"
 #include "io/json.h"
 #include "template/chat.h"
@@ -94,12 +95,6 @@ static em_status add_member(em_chat_template *chat, const em__json_doc *doc)
     return add_text(chat, "default", &member, text);
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 /* The text of a special token, which is a string or {"content": ...}; NULL when it is neither. */
 static json_t *token_text(json_t *token)
 {
@@ -123,7 +118,7 @@ static em_status add_tokens(em_chat_template *chat, json_t *object)
     json_t *value;
     json_object_foreach(object, name, value)
     {
-        if (ends_with(name, "_token"))
+        if (em__ends_with(name, "_token"))
             EM__TRY(set_token(chat, name, token_text(value)));
     }
     return EM_OK;
