@@ -10,15 +10,10 @@
 #include "template/run.h"
 #include "template/text.h"
 
-static bool is_name(const em__jstring *name, const char *text)
-{
-    return em__j_same(name->bytes, name->length, text, strlen(text));
-}
-
 static bool is_one_of(const em__jstring *name, const char *const *names)
 {
     for (; *names; names++)
-        if (is_name(name, *names))
+        if (em__j_is(name, *names))
             return true;
     return false;
 }
@@ -54,8 +49,8 @@ static em_status get_property(em__jrun *run, em__jvalue object, const em__jstrin
             *out = *value;
         return EM_OK;
     }
-    if (object.kind == J_TUPLE && object.list->group && (is_name(name, "grouper") || is_name(name, "list"))) {
-        *out = object.list->items[is_name(name, "list")];
+    if (object.kind == J_TUPLE && object.list->group && (em__j_is(name, "grouper") || em__j_is(name, "list"))) {
+        *out = object.list->items[em__j_is(name, "list")];
         return EM_OK;
     }
     *found = false;

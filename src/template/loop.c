@@ -92,27 +92,22 @@ static em_status get_length(em__jrun *run, em__jloop *loop, size_t *length)
     return EM_OK;
 }
 
-static bool is(const em__jstring *name, const char *text)
-{
-    return em__j_same(name->bytes, name->length, text, strlen(text));
-}
-
 static em_status number_attribute(em__jrun *run, em__jloop *loop, const em__jstring *name, em__jvalue *out, bool *found)
 {
     size_t length, turn = loop->turn;
     *found = true;
-    if (is(name, "index"))
+    if (em__j_is(name, "index"))
         *out = em__j_int((int64_t)turn);
-    else if (is(name, "index0"))
+    else if (em__j_is(name, "index0"))
         *out = em__j_int((int64_t)turn - 1);
-    else if (is(name, "depth"))
+    else if (em__j_is(name, "depth"))
         *out = em__j_int(loop->depth0 + 1);
-    else if (is(name, "depth0"))
+    else if (em__j_is(name, "depth0"))
         *out = em__j_int(loop->depth0);
-    else if (is(name, "length") || is(name, "revindex") || is(name, "revindex0")) {
+    else if (em__j_is(name, "length") || em__j_is(name, "revindex") || em__j_is(name, "revindex0")) {
         EM__TRY(get_length(run, loop, &length));
         int64_t left = (int64_t)length - (int64_t)turn;
-        *out = em__j_int(is(name, "length") ? (int64_t)length : is(name, "revindex") ? left + 1 : left);
+        *out = em__j_int(em__j_is(name, "length") ? (int64_t)length : em__j_is(name, "revindex") ? left + 1 : left);
     } else {
         *found = false;
     }
@@ -125,18 +120,18 @@ em_status em__j_loop_attribute(em__jrun *run, em__jloop *loop, const em__jstring
     if (*found)
         return EM_OK;
     *found = true;
-    if (is(name, "first")) {
+    if (em__j_is(name, "first")) {
         *out = em__j_bool(loop->turn == 1);
         return EM_OK;
     }
-    if (is(name, "previtem")) {
+    if (em__j_is(name, "previtem")) {
         *out = loop->previous;
         return loop->turn > 1 ? EM_OK : em__j_undefined(run, "there is no previous item", name, NULL, out);
     }
-    if (is(name, "last") || is(name, "nextitem")) {
+    if (em__j_is(name, "last") || em__j_is(name, "nextitem")) {
         EM__TRY(peek(run, loop));
-        *out = is(name, "last") ? em__j_bool(!loop->has_next) : loop->next;
-        if (loop->has_next || is(name, "last"))
+        *out = em__j_is(name, "last") ? em__j_bool(!loop->has_next) : loop->next;
+        if (loop->has_next || em__j_is(name, "last"))
             return EM_OK;
         return em__j_undefined(run, "there is no next item", name, NULL, out);
     }

@@ -36,6 +36,11 @@ em_status em__j_copy_text(em__jrun *run, const char *text, em__jvalue *out)
     return em__j_copy(run, text, strlen(text), out);
 }
 
+bool em__j_is(const em__jstring *string, const char *text)
+{
+    return em__j_same(string->bytes, string->length, text, strlen(text));
+}
+
 em_status em__j_part(em__jrun *run, const em__jstring *s, size_t start, size_t end, em__jvalue *out)
 {
     size_t length = end - start;

@@ -174,6 +174,9 @@ em_status em__j_borrow(em__jrun *run, const char *bytes, size_t length, em__jval
 em_status em__j_copy(em__jrun *run, const char *bytes, size_t length, em__jvalue *out);
 em_status em__j_copy_text(em__jrun *run, const char *text, em__jvalue *out);
 
+/* Is it this text? */
+bool em__j_is(const em__jstring *string, const char *text);
+
 /* The part from byte `start` to `end` of a string; shares its bytes. */
 em_status em__j_part(em__jrun *run, const em__jstring *s, size_t start, size_t end, em__jvalue *out);
 
