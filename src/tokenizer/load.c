@@ -29,6 +29,16 @@ em_status em__load_type(const json_t *value, const char *where, const char **typ
     return em__tokjson_text(value, where, "type", true, type, &length);
 }
 
+em_status em__load_sequence(em_tokenizer *tok, const json_t *value, const char *where, const char *key,
+                            em_status (*load)(em_tokenizer *tok, const json_t *value, int depth), int depth)
+{
+    const json_t *list = json_object_get(value, key);
+    EM__FAIL_IF(!json_is_array(list), EM_ERROR_FORMAT, "%s: \"%s\" must be a list", where, key);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        EM__TRY(load(tok, json_array_get(list, i), depth + 1));
+    return EM_OK;
+}
+
 em_status em__load_member(em_tokenizer *tok, const json_t *object, const char *where, const char *key, bool required,
                           em__bytes *out)
 {

@@ -14,6 +14,10 @@ em_status em__load_added(em_tokenizer *tok, const json_t *value);
 em_status em__load_post(em_tokenizer *tok, const json_t *value, int depth);
 em_status em__load_decoder(em_tokenizer *tok, const json_t *value, int depth);
 
+/* Each part of the list under `key`, one level deeper. */
+em_status em__load_sequence(em_tokenizer *tok, const json_t *value, const char *where, const char *key,
+                            em_status (*load)(em_tokenizer *tok, const json_t *value, int depth), int depth);
+
 /* "type" of a part. */
 em_status em__load_type(const json_t *value, const char *where, const char **type);
 

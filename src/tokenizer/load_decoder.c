@@ -61,15 +61,6 @@ static em_status load_plain(em_tokenizer *tok, em__decoder *decoder, const json_
     return EM_OK;
 }
 
-static em_status load_sequence(em_tokenizer *tok, const json_t *value, int depth)
-{
-    const json_t *list = json_object_get(value, "decoders");
-    EM__FAIL_IF(!json_is_array(list), EM_ERROR_FORMAT, "decoder Sequence: \"decoders\" must be a list");
-    for (size_t i = 0; i < json_array_size(list); i++)
-        EM__TRY(em__load_decoder(tok, json_array_get(list, i), depth + 1));
-    return EM_OK;
-}
-
 typedef struct loader {
     const char *type;
     em__decoder_kind kind;
@@ -104,7 +95,7 @@ em_status em__load_decoder(em_tokenizer *tok, const json_t *value, int depth)
     EM__TRY(em__load_type(value, "decoder", &type));
     tok->has_decoder = true;
     if (strcmp(type, "Sequence") == 0)
-        return load_sequence(tok, value, depth);
+        return em__load_sequence(tok, value, "decoder Sequence", "decoders", em__load_decoder, depth);
     const loader *found = find_loader(type);
     EM__FAIL_IF(!found, EM_ERROR_UNSUPPORTED, "decoder \"%s\" is not supported", type);
     decoder.kind = found->kind;

@@ -38,15 +38,6 @@ static em_status load_prepend(em_tokenizer *tok, em__norm *norm, const json_t *v
     return em__load_member(tok, value, "normalizer Prepend", "prepend", true, &norm->content);
 }
 
-static em_status load_sequence(em_tokenizer *tok, const json_t *value, int depth)
-{
-    const json_t *list = json_object_get(value, "normalizers");
-    EM__FAIL_IF(!json_is_array(list), EM_ERROR_FORMAT, "normalizer Sequence: \"normalizers\" must be a list");
-    for (size_t i = 0; i < json_array_size(list); i++)
-        EM__TRY(em__load_normalizer(tok, json_array_get(list, i), depth + 1));
-    return EM_OK;
-}
-
 /* The normalizers that take no members. */
 static bool find_plain(const char *type, em__norm_kind *kind)
 {
@@ -80,7 +71,7 @@ em_status em__load_normalizer(em_tokenizer *tok, const json_t *value, int depth)
                 EM_LOAD_DEPTH);
     EM__TRY(em__load_type(value, "normalizer", &type));
     if (strcmp(type, "Sequence") == 0)
-        return load_sequence(tok, value, depth);
+        return em__load_sequence(tok, value, "normalizer Sequence", "normalizers", em__load_normalizer, depth);
     if (strcmp(type, "BertNormalizer") == 0)
         status = load_bert(&norm, value);
     else if (strcmp(type, "Strip") == 0)

@@ -113,15 +113,6 @@ static em_status load_plain(em_tokenizer *tok, em__pre *pre, const json_t *value
     return EM_OK;
 }
 
-static em_status load_sequence(em_tokenizer *tok, const json_t *value, int depth)
-{
-    const json_t *list = json_object_get(value, "pretokenizers");
-    EM__FAIL_IF(!json_is_array(list), EM_ERROR_FORMAT, "pre_tokenizer Sequence: \"pretokenizers\" must be a list");
-    for (size_t i = 0; i < json_array_size(list); i++)
-        EM__TRY(em__load_pretokenizer(tok, json_array_get(list, i), depth + 1));
-    return EM_OK;
-}
-
 typedef em_status (*load_fn)(em_tokenizer *tok, em__pre *pre, const json_t *value);
 
 static load_fn find_loader(const char *type)
@@ -150,7 +141,7 @@ em_status em__load_pretokenizer(em_tokenizer *tok, const json_t *value, int dept
                 EM_LOAD_DEPTH);
     EM__TRY(em__load_type(value, "pre_tokenizer", &type));
     if (strcmp(type, "Sequence") == 0)
-        return load_sequence(tok, value, depth);
+        return em__load_sequence(tok, value, "pre_tokenizer Sequence", "pretokenizers", em__load_pretokenizer, depth);
     load_fn load = find_loader(type);
     EM__FAIL_IF(!load, EM_ERROR_UNSUPPORTED, "pre_tokenizer \"%s\" is not supported", type);
     em_status status = load(tok, &pre, value);
