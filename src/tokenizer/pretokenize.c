@@ -102,3 +102,15 @@ em_status em__split_flags(em__scratch *s, em__piece piece, em__behavior behavior
     }
     return em__split_finish(&splitter, piece.end);
 }
+
+em_status em__split_character(em__scratch *s, em__piece piece, em__behavior behavior, uint32_t character)
+{
+    em__splitter splitter = {.s = s, .behavior = behavior, .from = piece.start};
+    const char *start = s->text.bytes, *at = start + piece.start, *end = start + piece.end;
+    while (at < end) {
+        const char *before = at;
+        if (em__utf8_next(&at) == character)
+            EM__TRY(em__split_match(&splitter, (size_t)(before - start), (size_t)(at - start)));
+    }
+    return em__split_finish(&splitter, piece.end);
+}

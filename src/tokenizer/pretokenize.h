@@ -29,6 +29,9 @@ em_status em__split_finish(em__splitter *splitter, size_t end);
 /* Splits a piece around the characters that have one of `flags`. */
 em_status em__split_flags(em__scratch *s, em__piece piece, em__behavior behavior, unsigned flags);
 
+/* Splits a piece around a character. */
+em_status em__split_character(em__scratch *s, em__piece piece, em__behavior behavior, uint32_t character);
+
 /* Does something with a piece: adds what it becomes to s->split or, in a step that changes text, to s->other. */
 typedef em_status (*em__piece_fn)(em__scratch *s, const em__pre *pre, em__piece piece);
 

@@ -79,14 +79,7 @@ static em_status mark_spaces(em__scratch *s, const em__pre *pre, em__piece piece
 
 static em_status split_marks(em__scratch *s, const em__pre *pre, em__piece piece)
 {
-    em__splitter splitter = {.s = s, .behavior = EM_SPLIT_MERGED_WITH_NEXT, .from = piece.start};
-    const char *start = s->text.bytes, *at = start + piece.start, *end = start + piece.end;
-    while (at < end) {
-        const char *before = at;
-        if (em__utf8_next(&at) == pre->character)
-            EM__TRY(em__split_match(&splitter, (size_t)(before - start), (size_t)(at - start)));
-    }
-    return em__split_finish(&splitter, piece.end);
+    return em__split_character(s, piece, EM_SPLIT_MERGED_WITH_NEXT, pre->character);
 }
 
 em_status em__pretokenize_metaspace(em__scratch *s, const em__pre *pre)
