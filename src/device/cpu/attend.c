@@ -146,7 +146,6 @@ static em_status run_half(em_device *device, const em__call *call)
     em__cpu *cpu = em__cpu_of(device);
     em__call wide = *call;
     em__tensor in[8];
-    const em_dtype half = call->in[0].spec.dtype;
     const widened w = widen(call);
     float *scratch = call->scratch;
     if (em__spec_empty(&call->out.spec))
@@ -157,15 +156,14 @@ static em_status run_half(em_device *device, const em__call *call)
             continue;
         in[i].data = scratch + (i ? w.mask : 0);
         in[i].spec.dtype = EM_F32;
-        em__cast_run(cpu->cast, cpu->pool, half, EM_F32, in[i].data, call->in[i].data,
-                     (size_t)em__spec_size(&in[i].spec));
+        em__cpu_cast(cpu, &call->in[i], &in[i]);
     }
     wide.in = in;
     wide.out.data = scratch + w.out;
+    wide.out.spec.dtype = EM_F32;
     em__attention_args args = dense_args(&wide);
     EM__TRY(em__attention_f32(cpu->attention, cpu->pool, &args));
-    em__cast_run(cpu->cast, cpu->pool, EM_F32, half, call->out.data, wide.out.data,
-                 (size_t)em__spec_size(&call->out.spec));
+    em__cpu_cast(cpu, &wide.out, &call->out);
     return EM_OK;
 }
 

@@ -2,7 +2,6 @@
 #include "device/cpu/conv.h"
 
 #include "core/error.h"
-#include "core/whole.h"
 #include "device/cpu/cpu.h"
 
 /* The f32 kernels of the vector levels: the order of a product's additions is theirs (conv.h). */
@@ -25,11 +24,6 @@ static em_status run_conv(em_device *device, const em__call *call)
     return EM_OK;
 }
 
-static size_t wide_bytes(const em__tensor *t)
-{
-    return em__align64((size_t)em__spec_size(&t->spec) * sizeof(float));
-}
-
 /* The f32 call behind the half one, with input, kernel and result in `memory`, then its scratch. */
 static em__call widened(const em__call *call, em__tensor *in, char *memory)
 {
@@ -39,18 +33,12 @@ static em__call widened(const em__call *call, em__tensor *in, char *memory)
         in[i] = call->in[i];
         in[i].spec.dtype = EM_F32;
         in[i].data = memory;
-        memory = memory ? memory + wide_bytes(&in[i]) : NULL;
+        memory = memory ? memory + em__cpu_wide_bytes(&in[i].spec) : NULL;
     }
     wide.out.spec.dtype = EM_F32;
     wide.out.data = memory;
-    wide.scratch = memory ? memory + wide_bytes(&wide.out) : NULL;
+    wide.scratch = memory ? memory + em__cpu_wide_bytes(&wide.out.spec) : NULL;
     return wide;
-}
-
-static void convert(em__cpu *cpu, const em__tensor *from, const em__tensor *to)
-{
-    em__cast_run(cpu->cast, cpu->pool, from->spec.dtype, to->spec.dtype, to->data, from->data,
-                 (size_t)em__spec_size(&to->spec));
 }
 
 static em_status run_half(em_device *device, const em__call *call)
@@ -58,10 +46,10 @@ static em_status run_half(em_device *device, const em__call *call)
     em__cpu *cpu = em__cpu_of(device);
     em__tensor in[2];
     em__call wide = widened(call, in, call->scratch);
-    convert(cpu, &call->in[0], &in[0]);
-    convert(cpu, &call->in[1], &in[1]);
+    em__cpu_cast(cpu, &call->in[0], &in[0]);
+    em__cpu_cast(cpu, &call->in[1], &in[1]);
     EM__TRY(run_conv(device, &wide));
-    convert(cpu, &wide.out, &call->out);
+    em__cpu_cast(cpu, &wide.out, &call->out);
     return EM_OK;
 }
 
@@ -79,6 +67,7 @@ bool em__cpu_prepare_conv(em__cpu *cpu, const em__call *call, em__plan *plan)
                        .scratch = em__conv_memory(&job),
                        .workers = em__conv_worker_memory(&job)};
     if (half)
-        plan->scratch += wide_bytes(&call->in[0]) + wide_bytes(&call->in[1]) + wide_bytes(&call->out);
+        plan->scratch += em__cpu_wide_bytes(&call->in[0].spec) + em__cpu_wide_bytes(&call->in[1].spec) +
+                         em__cpu_wide_bytes(&call->out.spec);
     return true;
 }

@@ -35,6 +35,12 @@ static inline em__cpu *em__cpu_of(em_device *device)
     return (em__cpu *)device;
 }
 
+/* The elements of `from` as those of `to`'s dtype, both row-major, on the device's pool; one rounding. */
+void em__cpu_cast(em__cpu *cpu, const em__tensor *from, const em__tensor *to);
+
+/* Bytes of so many elements in f32, in whole cache lines. */
+size_t em__cpu_wide_bytes(const em__spec *spec);
+
 /* Each family's say on a call: true when it takes it, with the plan filled. */
 typedef bool (*em__cpu_prepare_fn)(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_map(em__cpu *cpu, const em__call *call, em__plan *plan);

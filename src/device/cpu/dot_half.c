@@ -4,13 +4,7 @@
  */
 #include "core/block.h"
 #include "core/error.h"
-#include "core/whole.h"
 #include "device/cpu/cpu.h"
-
-static size_t wide_bytes(const em__tensor *t)
-{
-    return em__align64((size_t)em__spec_size(&t->spec) * sizeof(float));
-}
 
 /* The f32 call behind the half one: operands and result row-major in `memory`, in that order; without memory only what
  * they look like. */
@@ -22,23 +16,12 @@ static em__call widened(const em__call *call, em__tensor *in, char *memory)
         in[i] = (em__tensor){.data = memory, .spec = call->in[i].spec};
         in[i].spec.dtype = EM_F32;
         em__tensor_contiguous(&in[i]);
-        memory = memory ? memory + wide_bytes(&call->in[i]) : NULL;
+        memory = memory ? memory + em__cpu_wide_bytes(&call->in[i].spec) : NULL;
     }
     wide.out.data = memory;
     wide.out.spec.dtype = EM_F32;
-    wide.scratch = memory ? memory + wide_bytes(&call->out) : NULL;
+    wide.scratch = memory ? memory + em__cpu_wide_bytes(&call->out.spec) : NULL;
     return wide;
-}
-
-static void widen(em__cpu *cpu, const em__tensor *from, const em__tensor *to)
-{
-    em__cast_run(cpu->cast, cpu->pool, from->spec.dtype, EM_F32, to->data, from->data,
-                 (size_t)em__spec_size(&to->spec));
-}
-
-static void narrow(em__cpu *cpu, const em__tensor *from, const em__tensor *to)
-{
-    em__cast_run(cpu->cast, cpu->pool, EM_F32, to->spec.dtype, to->data, from->data, (size_t)em__spec_size(&to->spec));
 }
 
 static em_status run_half(em_device *device, const em__call *call)
@@ -48,11 +31,11 @@ static em_status run_half(em_device *device, const em__call *call)
     em__plan plan = {0};
     em__call wide = widened(call, in, call->scratch);
     em__cpu_prepare_dot(cpu, &wide, &plan);
-    widen(cpu, &call->in[0], &in[0]);
+    em__cpu_cast(cpu, &call->in[0], &in[0]);
     if (!call->packed)
-        widen(cpu, &call->in[1], &in[1]);
+        em__cpu_cast(cpu, &call->in[1], &in[1]);
     EM__TRY(plan.kernel(device, &wide));
-    narrow(cpu, &wide.out, &call->out);
+    em__cpu_cast(cpu, &wide.out, &call->out);
     return EM_OK;
 }
 
@@ -71,7 +54,8 @@ bool em__cpu_prepare_dot_half(em__cpu *cpu, const em__call *call, em__plan *plan
         return false;
     plan->kernel = run_half;
     plan->strided = 0;
-    plan->scratch += wide_bytes(&call->in[0]) + wide_bytes(&call->in[1]) + wide_bytes(&call->out);
+    plan->scratch += em__cpu_wide_bytes(&call->in[0].spec) + em__cpu_wide_bytes(&call->in[1].spec) +
+                     em__cpu_wide_bytes(&call->out.spec);
     return true;
 }
 
@@ -91,13 +75,13 @@ em_status em__cpu_pack_half(em_device *device, const em__call *call, void *to)
     em__tensor in[2];
     if (call->in[0].spec.dtype == EM_F32)
         return em__cpu_pack_mixed(device, call, to);
-    size_t bytes = wide_bytes(&call->in[1]);
+    size_t bytes = em__cpu_wide_bytes(&call->in[1].spec);
     void *memory = em__block_alloc(bytes);
     if (!memory)
         return EM_ERROR_OUT_OF_MEMORY;
     em__call wide = widened(call, in, NULL);
     in[1].data = memory;
-    widen(em__cpu_of(device), &call->in[1], &in[1]);
+    em__cpu_cast(em__cpu_of(device), &call->in[1], &in[1]);
     em_status status = em__cpu_pack(device, &wide, to);
     em__block_free(memory, bytes);
     return status;

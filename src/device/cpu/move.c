@@ -94,9 +94,7 @@ static em_status run_pad(em_device *device, const em__call *call)
 
 static em_status run_cast(em_device *device, const em__call *call)
 {
-    em__cpu *cpu = em__cpu_of(device);
-    em__cast_run(cpu->cast, cpu->pool, call->in[0].spec.dtype, call->out.spec.dtype, call->out.data, call->in[0].data,
-                 (size_t)em__spec_size(&call->out.spec));
+    em__cpu_cast(em__cpu_of(device), &call->in[0], &call->out);
     return EM_OK;
 }
 

@@ -10,7 +10,13 @@
 
 #define MOST_OPERANDS 8
 
-static size_t wide_bytes(const em__spec *spec)
+void em__cpu_cast(em__cpu *cpu, const em__tensor *from, const em__tensor *to)
+{
+    em__cast_run(cpu->cast, cpu->pool, from->spec.dtype, to->spec.dtype, to->data, from->data,
+                 (size_t)em__spec_size(&to->spec));
+}
+
+size_t em__cpu_wide_bytes(const em__spec *spec)
 {
     return em__align64((size_t)em__spec_size(spec) * sizeof(float));
 }
@@ -29,11 +35,11 @@ static size_t widened(const em__call *call, em__tensor *in, char *memory, em__ca
             continue;
         in[i].spec.dtype = EM_F32;
         in[i].data = memory ? memory + used : NULL;
-        used += wide_bytes(&in[i].spec);
+        used += em__cpu_wide_bytes(&in[i].spec);
     }
     wide->out.spec.dtype = EM_F32;
     wide->out.data = memory ? memory + used : NULL;
-    used += wide_bytes(&wide->out.spec);
+    used += em__cpu_wide_bytes(&wide->out.spec);
     wide->scratch = memory ? memory + used : NULL;
     return used;
 }
@@ -49,11 +55,9 @@ static em_status run_narrow(em_device *device, const em__call *call)
         return em__fail(EM_ERROR_INTERNAL, "%s: the f32 kernel is gone", em__op_get(call->op)->name);
     for (int i = 0; i < call->n_in; i++)
         if (in[i].spec.dtype != call->in[i].spec.dtype)
-            em__cast_run(cpu->cast, cpu->pool, call->in[i].spec.dtype, EM_F32, in[i].data, call->in[i].data,
-                         (size_t)em__spec_size(&in[i].spec));
+            em__cpu_cast(cpu, &call->in[i], &in[i]);
     EM__TRY(plan.kernel(device, &wide));
-    em__cast_run(cpu->cast, cpu->pool, EM_F32, call->out.spec.dtype, call->out.data, wide.out.data,
-                 (size_t)em__spec_size(&call->out.spec));
+    em__cpu_cast(cpu, &wide.out, &call->out);
     return EM_OK;
 }
 
