@@ -1,20 +1,12 @@
 /* Portable kernels of the matrix product, and the cascade that replaces them by what the machine has. */
 #include "device/cpu/gemm_kernels.h"
 
-#include <math.h>
 #include <pthread.h>
 #include <string.h>
 
-#define TILE_ROWS 4
+#include "device/cpu/multiply_add.h"
 
-static inline float multiply_add(float a, float b, float c)
-{
-#ifdef __FP_FAST_FMAF
-    return fmaf(a, b, c);
-#else
-    return a * b + c;
-#endif
-}
+#define TILE_ROWS 4
 
 static void row_portable(const em__gemm_tile *t, int row)
 {
@@ -27,7 +19,7 @@ static void row_portable(const em__gemm_tile *t, int row)
         memset(sum, 0, sizeof sum);
         for (int64_t k = from; k < end; k++)
             for (int j = 0; j < EM__GEMM_PANEL; j++)
-                sum[j] = multiply_add(a[k], t->b[k * t->ldb + j], sum[j]);
+                sum[j] = em__multiply_add(a[k], t->b[k * t->ldb + j], sum[j]);
         for (int j = 0; j < t->columns; j++)
             total[j] = from > 0 ? total[j] + sum[j] : t->first ? sum[j] : c[j] + sum[j];
         from = end;

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "device/cpu/multiply_add.h"
 #include "device/cpu/quant.h"
 
 #define ALWAYS static inline __attribute__((always_inline))
@@ -23,15 +24,6 @@ typedef struct v8 {
 typedef struct v4 {
     float v[4];
 } v4;
-
-static inline float multiply_add(float a, float b, float c)
-{
-#ifdef __FP_FAST_FMAF
-    return fmaf(a, b, c);
-#else
-    return a * b + c;
-#endif
-}
 
 ALWAYS v16 v16_set1(float x)
 {
@@ -65,7 +57,7 @@ ALWAYS v16 v16_add(v16 a, v16 b)
 
 ALWAYS v16 v16_fma(v16 a, v16 b, v16 c)
 {
-    EACH c.v[l] = multiply_add(a.v[l], b.v[l], c.v[l]);
+    EACH c.v[l] = em__multiply_add(a.v[l], b.v[l], c.v[l]);
     return c;
 }
 
@@ -181,7 +173,7 @@ ALWAYS v16 q_weights(const em__quant_kind kind, const uint8_t *p, qgroup g)
         else if (kind == EM__QUANT_E4M3)
             w.v[l] = e4m3_value(code) * g.scale;
         else
-            w.v[l] = multiply_add((float)code, g.scale, g.bias);
+            w.v[l] = em__multiply_add((float)code, g.scale, g.bias);
     }
     return w;
 }
