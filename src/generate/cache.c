@@ -11,8 +11,8 @@ enum { FIRST_CAPACITY = 256 };
 
 size_t em__cache_row(const em__cache *cache, size_t i)
 {
-    bool scales = i % em__cache_parts(cache->dtype) >= EM__CACHE_KEY_SCALES;
-    return scales ? sizeof(float) : (size_t)cache->config->head_dim * em_dtype_size(cache->dtype);
+    const em_spec spec = em__cache_spec(cache->config, cache->dtype, i, 1, 1);
+    return (size_t)(spec.dims.rank > 3 ? spec.dims.dims[3] : 1) * em_dtype_size(spec.dtype);
 }
 
 /* Of block i. */

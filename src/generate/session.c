@@ -45,7 +45,7 @@ static void describe(const em_generation *g, char *text)
              (long long)c->head_dim, (long long)c->vocabulary, em_dtype_name(g->cache.dtype), digest);
 }
 
-/* Block i of the cache in a file: what it is called, and its shape with so many rows. */
+/* Block i of the cache in a file: what it is called, and its shape with so many rows of the one sequence. */
 static void name_block(const em_generation *g, size_t i, char *name)
 {
     static const char *const parts[] = {"keys", "values", "key_scales", "value_scales"};
@@ -55,10 +55,11 @@ static void name_block(const em_generation *g, size_t i, char *name)
 
 static em_spec block_spec(const em_generation *g, size_t i, int64_t cached)
 {
-    const em__decoder_config *c = &g->decoder->config;
-    if (i % em__cache_parts(g->cache.dtype) >= EM__CACHE_KEY_SCALES)
-        return (em_spec){EM_F32, em_shape(c->kv_heads, cached)};
-    return (em_spec){g->cache.dtype, em_shape(c->kv_heads, cached, c->head_dim)};
+    em_spec spec = em__cache_spec(&g->decoder->config, g->cache.dtype, i, 1, cached);
+    for (int d = 1; d < spec.dims.rank; d++)
+        spec.dims.dims[d - 1] = spec.dims.dims[d];
+    spec.dims.dims[--spec.dims.rank] = 0;
+    return spec;
 }
 
 typedef struct packing {

@@ -63,6 +63,9 @@ static inline size_t em__cache_parts(em_dtype dtype)
     return dtype == EM_S8 ? EM__CACHE_PARTS : EM__CACHE_KEY_SCALES;
 }
 
+/* Cache `index` of those of all layers, for so many sequences of so many rows. */
+em_spec em__cache_spec(const em__decoder_config *config, em_dtype dtype, size_t index, int64_t sequences, int64_t rows);
+
 /* Steps of one token that the device runs one behind the other, each on the token that the one before chose. */
 enum { EM__AHEAD = 8 };
 

@@ -28,14 +28,19 @@ static em_status trace(em_scope *s, em_array *const *inputs, em_array **outputs,
     return em_scope_status(s);
 }
 
+em_spec em__cache_spec(const em__decoder_config *config, em_dtype dtype, size_t index, int64_t sequences, int64_t rows)
+{
+    if (index % em__cache_parts(dtype) >= EM__CACHE_KEY_SCALES)
+        return (em_spec){EM_F32, em_shape(sequences, config->kv_heads, rows)};
+    return (em_spec){dtype, em_shape(sequences, config->kv_heads, rows, config->head_dim)};
+}
+
 static void list_specs(const em__decoder *d, const em__decoder_task *task, em_spec *specs)
 {
     const em__decoder_config *c = &d->config;
-    const size_t caches = em__decoder_caches(d, task), parts = em__cache_parts(task->cache);
+    const size_t caches = em__decoder_caches(d, task);
     for (size_t i = 0; i < caches; i++)
-        specs[i] = i % parts < EM__CACHE_KEY_SCALES
-                       ? (em_spec){task->cache, em_shape(task->batch, c->kv_heads, task->capacity, c->head_dim)}
-                       : (em_spec){EM_F32, em_shape(task->batch, c->kv_heads, task->capacity)};
+        specs[i] = em__cache_spec(c, task->cache, i, task->batch, task->capacity);
     em_spec *feed = specs + caches;
     feed[EM__FEED_IDS] = (em_spec){EM_S32, em_shape(task->batch, task->tokens)};
     feed[EM__FEED_POSITIONS] = (em_spec){EM_S32, em_shape(task->batch)};
