@@ -5,6 +5,7 @@
 #include "array/array.h"
 #include "core/error.h"
 #include "core/options.h"
+#include "ops/quant.h"
 
 /* Mode, group and bits with the mode's own for 0; false once the scope has an error. */
 static bool scheme(em_scope *scope, const em_quantization *how, int64_t *ints)
@@ -14,9 +15,11 @@ static bool scheme(em_scope *scope, const em_quantization *how, int64_t *ints)
         em__scope_fail(scope);
         return false;
     }
-    ints[0] = (int64_t)q.mode;
-    ints[1] = q.group ? q.group : q.mode == EM_QUANT_AFFINE ? 64 : q.mode == EM_QUANT_NVFP4 ? 16 : 32;
-    ints[2] = q.bits ? q.bits : q.mode == EM_QUANT_MXFP8 ? 8 : 4;
+    em__quant filled = {q.mode, q.group, q.bits};
+    em__quant_fill(&filled);
+    ints[0] = (int64_t)filled.mode;
+    ints[1] = filled.group;
+    ints[2] = filled.bits;
     return true;
 }
 

@@ -15,6 +15,7 @@
 #include "core/options.h"
 #include "core/str.h"
 #include "io/safetensors.h"
+#include "ops/quant.h"
 
 #define BLOCK_BYTES ((size_t)4 << 20) /* of a tensor that are taken at a time */
 #define SHARD_BYTES 5000000000u
@@ -237,8 +238,10 @@ em_status em_checkpoint_quantize(const char *in, const char *out, const em_quant
     EM__TRY(em__options_copy(options, &job.options, sizeof job.options, "em_quantize_options"));
     EM__TRY(em__options_copy(job.options.how, how, sizeof *how, "em_quantization"));
     how->struct_size = sizeof *how;
-    how->group = how->group ? how->group : how->mode == EM_QUANT_AFFINE ? 64 : how->mode == EM_QUANT_NVFP4 ? 16 : 32;
-    how->bits = how->bits ? how->bits : how->mode == EM_QUANT_MXFP8 ? 8 : 4;
+    em__quant filled = {how->mode, how->group, how->bits};
+    em__quant_fill(&filled);
+    how->group = (int)filled.group;
+    how->bits = (int)filled.bits;
     em_status status = quantize_all(&job, in, out, &config);
     if (status == EM_OK && totals) {
         const em_quantize_totals made = totals_of(&job);

@@ -6,29 +6,21 @@
 #include "core/error.h"
 #include "core/str.h"
 #include "models/quantize.h"
+#include "ops/quant.h"
 
 #define HOW "quantize: "
 
 static em_status check_how(const em_quantization *how)
 {
-    const int g = how->group, b = how->bits;
-    bool fits = false;
-    switch (how->mode) {
-    case EM_QUANT_AFFINE:
-        fits = (g == 16 || g == 32 || g == 64 || g == 128) && b >= 2 && b <= 8 && b != 7;
-        EM__FAIL_IF(!fits, EM_ERROR_INVALID_ARGUMENT,
-                    HOW "affine has groups of 16, 32, 64 or 128 and 2, 3, 4, 5, 6 or 8 bits, not a group of %d and %d "
-                        "bits",
-                    g, b);
+    const em__quant q = {how->mode, how->group, how->bits};
+    if (em__quant_group_fits(&q) && em__quant_bits_fit(&q))
         return EM_OK;
-    case EM_QUANT_MXFP4: fits = g == 32 && b == 4; break;
-    case EM_QUANT_MXFP8: fits = g == 32 && b == 8; break;
-    case EM_QUANT_NVFP4: fits = g == 16 && b == 4; break;
-    }
-    EM__FAIL_IF(!fits, EM_ERROR_INVALID_ARGUMENT,
-                HOW "mode %s has one group and one number of bits, not a group of %d and %d bits; leave both out",
-                em_quant_mode_name(how->mode), g, b);
-    return EM_OK;
+    EM__FAIL_IF(how->mode == EM_QUANT_AFFINE, EM_ERROR_INVALID_ARGUMENT,
+                HOW "affine has groups of 16, 32, 64 or 128 and 2, 3, 4, 5, 6 or 8 bits, not a group of %d and %d bits",
+                how->group, how->bits);
+    return em__fail(EM_ERROR_INVALID_ARGUMENT,
+                    HOW "mode %s has one group and one number of bits, not a group of %d and %d bits; leave both out",
+                    em_quant_mode_name(how->mode), how->group, how->bits);
 }
 
 /* As mlx-lm chooses: the weights of linear maps and embeddings, if their rows are whole groups and whole words. */

@@ -4,10 +4,42 @@
 #include "core/error.h"
 #include "ops/quant.h"
 
+/* The group and bits of a mode, of affine those that it has where none are named. */
+static const struct {
+    const char *name;
+    int group, bits;
+} modes[EM__QUANT_MODES] = {
+    [EM_QUANT_AFFINE] = {"affine", 64, 4},
+    [EM_QUANT_MXFP4] = {"mxfp4", 32, 4},
+    [EM_QUANT_MXFP8] = {"mxfp8", 32, 8},
+    [EM_QUANT_NVFP4] = {"nvfp4", 16, 4},
+};
+
 const char *em_quant_mode_name(em_quant_mode mode)
 {
-    static const char *const names[] = {"affine", "mxfp4", "mxfp8", "nvfp4"};
-    return (unsigned)mode < sizeof names / sizeof *names ? names[mode] : "?";
+    return (unsigned)mode < EM__QUANT_MODES ? modes[mode].name : "?";
+}
+
+void em__quant_fill(em__quant *q)
+{
+    if ((unsigned)q->mode >= EM__QUANT_MODES)
+        return;
+    q->group = q->group ? q->group : modes[q->mode].group;
+    q->bits = q->bits ? q->bits : modes[q->mode].bits;
+}
+
+bool em__quant_bits_fit(const em__quant *q)
+{
+    if (q->mode == EM_QUANT_AFFINE)
+        return q->bits >= 2 && q->bits <= 8 && q->bits != 7;
+    return (unsigned)q->mode < EM__QUANT_MODES && q->bits == modes[q->mode].bits;
+}
+
+bool em__quant_group_fits(const em__quant *q)
+{
+    if (q->mode == EM_QUANT_AFFINE)
+        return q->group == 16 || q->group == 32 || q->group == 64 || q->group == 128;
+    return (unsigned)q->mode < EM__QUANT_MODES && q->group == modes[q->mode].group;
 }
 
 static bool is_weight(em_dtype dtype)
@@ -18,21 +50,18 @@ static bool is_weight(em_dtype dtype)
 /* The scheme, or an error that names what is wrong with it. */
 static em_status read_scheme(const em__apply *apply, em__quant *out)
 {
-    static const struct {
-        int64_t group, bits;
-    } fixed[] = {{0, 0}, {32, 4}, {32, 8}, {16, 4}};
     if (apply->n_ints < 3 || apply->ints[0] < EM_QUANT_AFFINE || apply->ints[0] > EM_QUANT_NVFP4)
         return em__infer_fail(apply, "mode %lld does not exist; there are affine 0, mxfp4 1, mxfp8 2, nvfp4 3",
                               apply->n_ints ? (long long)apply->ints[0] : -1);
     *out = em__quant_decode(apply->ints);
     if (out->mode != EM_QUANT_AFFINE) {
-        if (out->group != fixed[out->mode].group || out->bits != fixed[out->mode].bits)
-            return em__infer_fail(apply, "mode %s needs group %lld and bits %lld, not group %lld and bits %lld",
-                                  em_quant_mode_name(out->mode), (long long)fixed[out->mode].group,
-                                  (long long)fixed[out->mode].bits, (long long)out->group, (long long)out->bits);
+        if (!em__quant_group_fits(out) || !em__quant_bits_fit(out))
+            return em__infer_fail(apply, "mode %s needs group %d and bits %d, not group %lld and bits %lld",
+                                  modes[out->mode].name, modes[out->mode].group, modes[out->mode].bits,
+                                  (long long)out->group, (long long)out->bits);
         return EM_OK;
     }
-    if (out->bits < 2 || out->bits > 8 || out->bits == 7)
+    if (!em__quant_bits_fit(out))
         return em__infer_fail(apply, "mode affine has bits 2, 3, 4, 5, 6 or 8, not %lld", (long long)out->bits);
     if (out->group < 1 || out->group > INT32_MAX)
         return em__infer_fail(apply, "group is %lld; it must be 1 or more", (long long)out->group);
@@ -43,7 +72,7 @@ static em_status check_weight(const em__apply *apply, const em__quant *q)
 {
     const em__spec *w = apply->in[0];
     const char *mode = em_quant_mode_name(q->mode);
-    if (q->mode == EM_QUANT_AFFINE && q->group != 16 && q->group != 32 && q->group != 64 && q->group != 128)
+    if (!em__quant_group_fits(q))
         return em__infer_fail(apply, "mode affine has groups of 16, 32, 64 or 128, not %lld", (long long)q->group);
     if (!is_weight(w->dtype))
         return em__infer_fail(apply, "w must be f32, f16 or bf16 (mode %s, group %lld, bits %lld)", mode,

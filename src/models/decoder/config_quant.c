@@ -7,8 +7,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "models/decoder/config.h"
-
-static const em_quant_mode modes[] = {EM_QUANT_AFFINE, EM_QUANT_MXFP4, EM_QUANT_MXFP8, EM_QUANT_NVFP4};
+#include "ops/quant.h"
 
 static bool read_already(const char *key)
 {
@@ -21,30 +20,24 @@ static bool read_already(const char *key)
 
 static em_status read_how(const em__json *at, em_quantization *how)
 {
-    static const struct {
-        int group, bits;
-    } usual[] = {{64, 4}, {32, 4}, {32, 8}, {16, 4}};
     const char *mode = "affine";
     char shown[64];
-    size_t m = 0, count = sizeof modes / sizeof *modes;
+    int m = 0;
     EM__TRY(em__json_opt_string(at, "mode", &mode));
-    while (m < count && strcmp(em_quant_mode_name(modes[m]), mode) != 0)
+    while (m < EM__QUANT_MODES && strcmp(em_quant_mode_name((em_quant_mode)m), mode) != 0)
         m++;
-    if (m == count)
+    if (m == EM__QUANT_MODES)
         return em__json_fail(at, EM_ERROR_UNSUPPORTED,
                              "mode %s is not supported; supported: affine, mxfp4, mxfp8, nvfp4",
                              em__printable(shown, sizeof shown, mode));
-    int64_t group = usual[m].group, bits = usual[m].bits;
-    EM__TRY(em__json_opt_int(at, "group_size", 1, 4096, &group));
-    EM__TRY(em__json_opt_int(at, "bits", 1, 32, &bits));
-    bool fits = modes[m] == EM_QUANT_AFFINE
-                    ? (group == 16 || group == 32 || group == 64 || group == 128) &&
-                          (bits == 2 || bits == 3 || bits == 4 || bits == 5 || bits == 6 || bits == 8)
-                    : group == usual[m].group && bits == usual[m].bits;
-    if (!fits)
+    em__quant q = {.mode = (em_quant_mode)m};
+    em__quant_fill(&q);
+    EM__TRY(em__json_opt_int(at, "group_size", 1, 4096, &q.group));
+    EM__TRY(em__json_opt_int(at, "bits", 1, 32, &q.bits));
+    if (!em__quant_group_fits(&q) || !em__quant_bits_fit(&q))
         return em__json_fail(at, EM_ERROR_UNSUPPORTED, "mode %s with group_size %lld and bits %lld is not supported",
-                             mode, (long long)group, (long long)bits);
-    *how = (em_quantization){sizeof *how, modes[m], (int)group, (int)bits};
+                             mode, (long long)q.group, (long long)q.bits);
+    *how = (em_quantization){sizeof *how, q.mode, (int)q.group, (int)q.bits};
     return EM_OK;
 }
 
