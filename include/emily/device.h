@@ -43,11 +43,12 @@ EM_API em_status em_device_set_threads(em_device *device, int threads);
  * Any thread. */
 EM_API em_status em_device_wait(em_device *device);
 
-/* Fills `stats` with what arrays on the device take: of its own memory, or of the host's (memory.h) where it works on
- * that, as for NULL. Returns whether the memory is its own. Any thread. */
-EM_API bool em_device_get_memory(em_device *device, em_memory_stats *stats);
+/* Whether the device has memory of its own; otherwise, and for NULL, its arrays lie in the host's. Any thread. */
+EM_API bool em_device_has_memory(const em_device *device);
 
-/* As em_memory_set_limit and em_memory_trim, for that memory. */
+/* As em_memory_get_stats, em_memory_set_limit and em_memory_trim (memory.h), for the memory that the device's arrays
+ * lie in. Any thread. */
+EM_API em_status em_device_get_memory(em_device *device, em_memory_stats *stats);
 EM_API void em_device_set_memory_limit(em_device *device, size_t bytes);
 EM_API size_t em_device_trim_memory(em_device *device);
 

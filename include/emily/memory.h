@@ -13,6 +13,7 @@ extern "C" {
 #endif
 
 typedef struct em_memory_stats {
+    size_t struct_size; /* sizeof(em_memory_stats), set by the caller */
     size_t active;      /* bytes in use by arrays, packed weights and program arenas */
     size_t peak;        /* the most that `active` has been since the last reset */
     size_t cached;      /* bytes kept for reuse, not in use */
@@ -20,8 +21,9 @@ typedef struct em_memory_stats {
     size_t allocations; /* blocks handed out since the process began, reused ones included */
 } em_memory_stats;
 
-/* Fills `stats`. Any thread. NULL is ignored. */
-EM_API void em_memory_get_stats(em_memory_stats *stats);
+/* Fills as much of `stats` as its struct_size says. EM_ERROR_INVALID_ARGUMENT for NULL, or a struct_size that is none.
+ * Any thread. */
+EM_API em_status em_memory_get_stats(em_memory_stats *stats);
 
 /* Sets the hard limit in bytes, SIZE_MAX for none. A request that would pass it first gives the cache back, then fails
  * with EM_ERROR_OUT_OF_MEMORY; what is already allocated stays. Any thread. */

@@ -282,9 +282,9 @@ static void print_share(const generating *g, const em_generation_stats *s, const
 /* Where the device has memory of its own: how much of it is in use. */
 static void print_device_memory(const generating *g)
 {
-    em_memory_stats m;
+    em_memory_stats m = {.struct_size = sizeof m};
     em_device *device = cli_session_device(&g->values->session);
-    if (em_device_get_memory(device, &m))
+    if (em_device_has_memory(device) && em_device_get_memory(device, &m) == EM_OK)
         fprintf(stderr, "  %s: %.2f GB in use, %.2f GB at most, %.2f GB kept for reuse\n", em_device_name(device),
                 (double)m.active / 1e9, (double)m.peak / 1e9, (double)m.cached / 1e9);
 }

@@ -105,6 +105,5 @@ static double host_limit(int threads)
 
 double cli_read_limit(em_device *device, int threads)
 {
-    em_memory_stats stats;
-    return em_device_get_memory(device, &stats) ? device_limit(device) : host_limit(threads);
+    return em_device_has_memory(device) ? device_limit(device) : host_limit(threads);
 }

@@ -22,6 +22,7 @@
 
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/options.h"
 #include "core/sanitize.h"
 
 #define CACHED_FROM ((size_t)64 << 10)
@@ -208,13 +209,13 @@ void em__block_free(void *block, size_t size)
         system_free(block, bytes);
 }
 
-void em_memory_get_stats(em_memory_stats *stats)
+em_status em_memory_get_stats(em_memory_stats *stats)
 {
-    if (!stats)
-        return;
+    EM__FAIL_IF(!stats, EM_ERROR_INVALID_ARGUMENT, "memory_get_stats: stats is NULL");
     pthread_mutex_lock(&heap.lock);
-    *stats = heap.stats;
+    const em_memory_stats made = heap.stats;
     pthread_mutex_unlock(&heap.lock);
+    return em__result_give(&made, stats, sizeof made, "em_memory_stats");
 }
 
 void em_memory_set_limit(size_t bytes)

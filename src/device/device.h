@@ -17,7 +17,7 @@
 
 #include "ops/op.h"
 
-#define EM__DEVICE_VERSION 2
+#define EM__DEVICE_VERSION 3
 
 /* Strides count elements; they may be 0 (broadcast) or negative (reversed). */
 typedef struct em__tensor {
@@ -69,7 +69,7 @@ typedef struct em__device_memory {
     em_status (*download)(em_device *device, void *to, const void *from, size_t size); /* waits for it */
     em_status (*copy)(em_device *device, void *to, const void *from, size_t size);
     em_status (*wait)(em_device *device); /* until all is done; the first error of the work since */
-    void (*get_stats)(em_device *device, em_memory_stats *stats);
+    void (*get_stats)(em_device *device, em_memory_stats *stats); /* all of it; struct_size is not looked at */
     void (*set_limit)(em_device *device, size_t bytes);
     size_t (*trim)(em_device *device);
 } em__device_memory;

@@ -2,9 +2,10 @@
 #include "device/device.h"
 
 #include "core/error.h"
+#include "core/options.h"
 #include "device/memory.h"
 
-static const em__device_memory *own_memory(em_device *device)
+static const em__device_memory *own_memory(const em_device *device)
 {
     return device ? device->vtable->memory : NULL;
 }
@@ -15,14 +16,20 @@ em_status em_device_wait(em_device *device)
     return em__memory_wait(device);
 }
 
-bool em_device_get_memory(em_device *device, em_memory_stats *stats)
+bool em_device_has_memory(const em_device *device)
+{
+    return own_memory(device) != NULL;
+}
+
+em_status em_device_get_memory(em_device *device, em_memory_stats *stats)
 {
     const em__device_memory *memory = own_memory(device);
-    if (memory && stats)
-        memory->get_stats(device, stats);
-    else
-        em_memory_get_stats(stats);
-    return memory != NULL;
+    em_memory_stats made = {.struct_size = sizeof made};
+    EM__FAIL_IF(!stats, EM_ERROR_INVALID_ARGUMENT, "device_get_memory: stats is NULL");
+    if (!memory)
+        return em_memory_get_stats(stats);
+    memory->get_stats(device, &made);
+    return em__result_give(&made, stats, sizeof made, "em_memory_stats");
 }
 
 void em_device_set_memory_limit(em_device *device, size_t bytes)

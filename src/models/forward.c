@@ -126,7 +126,7 @@ static em_status time_on_device(em_model *model, const em__task *task, const em_
 static em_status time_runs(em_model *model, const em__batch *batch, size_t runs, double *milliseconds)
 {
     const em__task task = {batch->tokens, batch->segments, EM__NO_POOLING, 0, false};
-    if (em_device_get_memory(model->device, NULL) && model->lane != EM_LANE_EAGER)
+    if (em_device_has_memory(model->device) && model->lane != EM_LANE_EAGER)
         return time_on_device(model, &task, batch, runs, milliseconds);
     size_t size = batch->tokens * (size_t)model->config.sizes[EM__HIDDEN] * sizeof(float);
     float *out = em__block_alloc(size);

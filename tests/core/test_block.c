@@ -10,7 +10,7 @@
 
 static em_memory_stats now(void)
 {
-    em_memory_stats stats;
+    em_memory_stats stats = {.struct_size = sizeof stats};
     em_memory_get_stats(&stats);
     return stats;
 }
@@ -156,7 +156,27 @@ static void impossible_sizes(void **state)
         assert_int_equal(em_last_status(), EM_ERROR_OUT_OF_MEMORY);
     }
     assert_int_equal(now().active, 0);
-    em_memory_get_stats(NULL);
+}
+
+/* A caller that was built against an older header has a shorter struct: what lies behind it is not touched. */
+static void stats_of_the_callers_size(void **state)
+{
+    (void)state;
+    em_memory_stats stats;
+    memset(&stats, 0x5a, sizeof stats);
+    stats.struct_size = offsetof(em_memory_stats, cached);
+    void *block = em__block_alloc(100000);
+    EXPECT_OK(em_memory_get_stats(&stats));
+    em__block_free(block, 100000);
+    assert_true(stats.active >= 100000 && stats.peak >= stats.active);
+    assert_int_equal(stats.struct_size, offsetof(em_memory_stats, cached));
+    for (size_t i = stats.struct_size; i < sizeof stats; i++)
+        assert_int_equal(((const unsigned char *)&stats)[i], 0x5a);
+    stats.struct_size = sizeof stats + 1;
+    EXPECT_ERROR(em_memory_get_stats(&stats), EM_ERROR_INVALID_ARGUMENT, "struct_size");
+    stats.struct_size = 0;
+    EXPECT_ERROR(em_memory_get_stats(&stats), EM_ERROR_INVALID_ARGUMENT, "struct_size");
+    EXPECT_ERROR(em_memory_get_stats(NULL), EM_ERROR_INVALID_ARGUMENT, "NULL");
 }
 
 /* Each thread keeps some blocks, marks them, and checks the marks: no block is ever in two hands. */
@@ -228,6 +248,7 @@ int main(void)
         cmocka_unit_test_setup(peak_and_count, trim_before),
         cmocka_unit_test_setup(limit_holds, trim_before),
         cmocka_unit_test_setup(impossible_sizes, trim_before),
+        cmocka_unit_test_setup(stats_of_the_callers_size, trim_before),
         cmocka_unit_test_setup(many_threads, trim_before),
         cmocka_unit_test_setup(every_allocation_fails_once, trim_before),
     };

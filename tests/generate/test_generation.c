@@ -303,7 +303,7 @@ static void test_turns(void **state)
     em_generation *g = begin(model, (em_generation_options){.max_tokens = 8, .ignore_eos = true, .context = 256});
     uint32_t random = 3;
     int32_t text[200], mine[8], fresh[8];
-    em_memory_stats early = {0}, late;
+    em_memory_stats early = {.struct_size = sizeof early}, late = early;
     (void)state;
     for (int turn = 0; turn < 200; turn++) {
         random = random * 1664525u + 1013904223u;

@@ -291,7 +291,7 @@ static void test_replay_allocates_nothing(void **state)
     for (int i = 0; i < 3; i++) /* a GPU's first runs make room for the caller's memory, and a recording */
         EXPECT_OK(em_run_raw(p, (const void *[]){x}, (void *[]){y, &count}));
     unsigned long before = em__alloc_count();
-    em_memory_stats blocks, after;
+    em_memory_stats blocks = {.struct_size = sizeof blocks}, after = blocks;
     em_memory_get_stats(&blocks);
     for (int i = 0; i < 10; i++)
         EXPECT_OK(em_run_raw(p, (const void *[]){x}, (void *[]){y, &count}));

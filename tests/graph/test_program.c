@@ -172,7 +172,7 @@ static void test_replay_allocates_nothing(void **state)
 static void test_packed_weights_are_shared(void **state)
 {
     (void)state;
-    em_memory_stats one, two, before, after;
+    em_memory_stats one = {.struct_size = sizeof one}, two = one, before = one, after = one;
     em_scope *s = em_scope_new(NULL);
     block k = make_block(s);
     em_memory_get_stats(&before);

@@ -144,5 +144,5 @@ void expect_same_bits(em_dtype dtype, const void *got, const void *want, size_t 
 
 bool default_has_own_memory(void)
 {
-    return em_device_get_memory(em_device_default(), NULL);
+    return em_device_has_memory(em_device_default());
 }

@@ -17,7 +17,7 @@ typedef struct usage {
 
 static usage usage_now(void)
 {
-    em_memory_stats stats;
+    em_memory_stats stats = {.struct_size = sizeof stats};
     em_memory_get_stats(&stats);
     return (usage){.blocks = stats.active, .host = em__alloc_live()};
 }

@@ -55,7 +55,7 @@ static void test_bound(void **state)
 static void test_flat(void **state)
 {
     (void)state;
-    em_memory_stats early, late;
+    em_memory_stats early = {.struct_size = sizeof early}, late = early;
     em_model *model = em_model_open(golden_path("models/bert-mean-gelu"), NULL);
     assert_non_null(model);
     for (size_t i = 0; i < 1000; i++) {

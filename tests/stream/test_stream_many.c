@@ -233,7 +233,7 @@ static void test_threads_share_a_stream(void **state)
 
 static size_t active(void)
 {
-    em_memory_stats stats;
+    em_memory_stats stats = {.struct_size = sizeof stats};
     em_memory_get_stats(&stats);
     return stats.active;
 }
@@ -257,7 +257,7 @@ static void test_memory_is_flat(void **state)
     for (int i = 0; i < 2; i++)
         next(&jobs[i]);
     finish(jobs, 2, 2000);
-    em_memory_stats stats;
+    em_memory_stats stats = {.struct_size = sizeof stats};
     em_memory_get_stats(&stats);
     assert_int_equal(stats.active, before);
     assert_true(stats.peak - before < (size_t)2000 / 4 * ROWS * WIDE * sizeof(float));

@@ -10,7 +10,9 @@ int main(void)
 {
     em_dtype dtype = EM_F32;
     em_memory_stats stats;
-    em_memory_get_stats(&stats);
+    stats.struct_size = sizeof stats;
+    if (em_memory_get_stats(&stats) != EM_OK)
+        return 1;
     if (em_dtype_parse("bfloat16", &dtype) != EM_OK || dtype != EM_BF16 || stats.limit == 0)
         return 1;
     if (em_dtype_parse("float7", &dtype) != EM_ERROR_INVALID_ARGUMENT || !strstr(em_last_error(), "float7"))
