@@ -12,6 +12,7 @@
 
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/options.h"
 #include "io/json.h"
 
 #define SINGLE "model.safetensors"
@@ -237,9 +238,9 @@ em_status em_safetensors_open(const char *path, const em_safetensors_options *op
     if (out)
         *out = NULL;
     EM__FAIL_IF(!path || !out, EM_ERROR_INVALID_ARGUMENT, "safetensors_open: NULL argument");
-    EM__FAIL_IF(options && options->struct_size < sizeof *options, EM_ERROR_INVALID_ARGUMENT,
-                "safetensors_open: options.struct_size is %zu, expected %zu", options->struct_size, sizeof *options);
-    em__map_mode mode = options && options->mode == EM_SAFETENSORS_READ ? EM__MAP_READ : EM__MAP_PAGES;
+    em_safetensors_options how = {0};
+    EM__TRY(em__options_copy(options, &how, sizeof how, "em_safetensors_options"));
+    em__map_mode mode = how.mode == EM_SAFETENSORS_READ ? EM__MAP_READ : EM__MAP_PAGES;
     em_safetensors *file = em__calloc(1, sizeof *file);
     if (!file)
         return EM_ERROR_OUT_OF_MEMORY;

@@ -3,6 +3,7 @@
 
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/options.h"
 #include "tokenizer/pretokenize.h"
 #include "tokenizer/model.h"
 #include "tokenizer/utf8.h"
@@ -128,12 +129,7 @@ static em_status encode_text(const em_tokenizer *tok, em__scratch *s, int sequen
 static em_status read_options(const em_encode_options *given, em_encode_options *options)
 {
     *options = (em_encode_options){0};
-    if (!given)
-        return EM_OK;
-    EM__FAIL_IF(given->struct_size < sizeof(size_t) || given->struct_size > sizeof *options, EM_ERROR_INVALID_ARGUMENT,
-                "tokenizer: options.struct_size is %zu, expected sizeof(em_encode_options) = %zu", given->struct_size,
-                sizeof *options);
-    memcpy(options, given, given->struct_size);
+    EM__TRY(em__options_copy(given, options, sizeof *options, "em_encode_options"));
     EM__FAIL_IF((unsigned)options->truncation > EM_TRUNCATION_GIVEN || (unsigned)options->padding > EM_PADDING_GIVEN ||
                     (unsigned)options->strategy > EM_TRUNCATE_ONLY_SECOND,
                 EM_ERROR_INVALID_ARGUMENT, "tokenizer: options hold an unknown truncation, strategy or padding");

@@ -161,7 +161,15 @@ static void test_environment(void **state)
     assert_int_equal(em__hub_init(&hub, "a/b", NULL), EM_ERROR_INVALID_ARGUMENT);
     assert_error_has("HF_TOKEN: the token has white space");
     em__hub_free(&hub);
+    options.struct_size = offsetof(em_hub_options, token);
+    unsetenv("HF_TOKEN");
+    assert_int_equal(em__hub_init(&hub, "a/b", &options), EM_OK); /* of an older header: fewer options */
+    assert_string_equal(hub.endpoint, "https://x");
+    assert_non_null(hub.token);
+    em__hub_free(&hub);
     options.struct_size = 3;
+    assert_int_equal(em__hub_init(&hub, "a/b", &options), EM_ERROR_INVALID_ARGUMENT);
+    options.struct_size = sizeof options + 1;
     assert_int_equal(em__hub_init(&hub, "a/b", &options), EM_ERROR_INVALID_ARGUMENT);
 }
 

@@ -151,6 +151,21 @@ static void test_nothing_given(void **state)
     assert_int_equal(em_safetensors_open("x", NULL, NULL), EM_ERROR_INVALID_ARGUMENT);
 }
 
+/* A caller built against an older header has fewer options, of a newer one more than are known here. */
+static void test_options_of_the_callers_size(void **state)
+{
+    em_safetensors *file;
+    em_safetensors_options options = {.struct_size = offsetof(em_safetensors_options, mode), .mode = 77};
+    const char *path = st_file(*state, "model.safetensors", two, 12);
+    assert_int_equal(em_safetensors_open(path, &options, &file), EM_OK);
+    em_safetensors_close(&file);
+    options.struct_size = sizeof options + 8;
+    assert_int_equal(em_safetensors_open(path, &options, &file), EM_ERROR_INVALID_ARGUMENT);
+    assert_null(file);
+    options.struct_size = 0;
+    assert_int_equal(em_safetensors_open(path, &options, &file), EM_ERROR_INVALID_ARGUMENT);
+}
+
 static void *json_alloc(size_t size)
 {
     return em__alloc(size);
@@ -190,6 +205,7 @@ int main(void)
         TEMP(test_outlives_close),
         TEMP(test_shards),
         cmocka_unit_test(test_nothing_given),
+        TEMP(test_options_of_the_callers_size),
         TEMP(test_every_allocation_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
