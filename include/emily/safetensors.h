@@ -78,7 +78,8 @@ EM_API size_t em_safetensors_file_count(const em_safetensors *file);
 EM_API const char *em_safetensors_file_path(const em_safetensors *file, size_t index);
 EM_API size_t em_safetensors_bytes(const em_safetensors *file);
 
-/* __metadata__ of the first file: count, entry by index (false past the end), value by key (NULL when absent). */
+/* __metadata__ of the first file: count, entry by index (false past the end; `key` and `value` may be NULL), value by
+ * key (NULL when absent). Strings and all that is asked above are the file's; a NULL file has nothing. */
 EM_API size_t em_safetensors_metadata_count(const em_safetensors *file);
 EM_API bool em_safetensors_metadata_at(const em_safetensors *file, size_t index, const char **key, const char **value);
 EM_API const char *em_safetensors_metadata(const em_safetensors *file, const char *key);

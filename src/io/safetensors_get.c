@@ -56,14 +56,16 @@ bool em_safetensors_metadata_at(const em_safetensors *file, size_t index, const 
 {
     if (index >= em_safetensors_metadata_count(file))
         return false;
-    *key = file->metadata.data[index].key;
-    *value = file->metadata.data[index].value;
+    if (key)
+        *key = file->metadata.data[index].key;
+    if (value)
+        *value = file->metadata.data[index].value;
     return true;
 }
 
 const char *em_safetensors_metadata(const em_safetensors *file, const char *key)
 {
-    for (size_t i = 0; i < em_safetensors_metadata_count(file); i++)
+    for (size_t i = 0; key && i < em_safetensors_metadata_count(file); i++)
         if (strcmp(file->metadata.data[i].key, key) == 0)
             return file->metadata.data[i].value;
     return NULL;

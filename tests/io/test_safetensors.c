@@ -39,6 +39,8 @@ static void test_single(void **state)
         assert_int_equal(b->nbytes, 8);
         assert_string_equal(em_safetensors_metadata(file, "format"), "pt");
         assert_null(em_safetensors_metadata(file, "x"));
+        assert_null(em_safetensors_metadata(file, NULL));
+        assert_true(em_safetensors_metadata_at(file, 0, NULL, NULL));
         assert_int_equal(em_safetensors_metadata_count(file), 1);
         assert_string_equal(em_safetensors_file_path(file, 0), path);
         em__safetensors_will_need(file, b);
