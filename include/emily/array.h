@@ -77,10 +77,11 @@ EM_API void em_array_release(em_array **array);
 
 /* ---- what it is ---- */
 
-EM_API em_dtype em_array_dtype(const em_array *array);
-EM_API em_dims em_array_dims(const em_array *array); /* rank 0 for NULL */
-EM_API size_t em_array_size(const em_array *array);  /* number of elements; 0 for NULL */
-EM_API size_t em_array_bytes(const em_array *array); /* of all elements */
+/* Known before the elements are; nothing is computed. Any thread. */
+EM_API em_dtype em_array_dtype(const em_array *array); /* f32 for NULL */
+EM_API em_dims em_array_dims(const em_array *array);   /* rank 0 for NULL */
+EM_API size_t em_array_size(const em_array *array);    /* number of elements; 0 for NULL */
+EM_API size_t em_array_bytes(const em_array *array);   /* of all elements; 0 for NULL */
 
 /* ---- its elements ---- */
 

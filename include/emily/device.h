@@ -17,24 +17,28 @@ extern "C" {
 
 typedef struct em_device em_device;
 
-/* The device called `name`; NULL with EM_ERROR_NOT_FOUND, naming those that exist, or with EM_ERROR_INVALID_ARGUMENT
- * when EMILY_CPU names no level of instructions. Devices live as long as the process: nothing is to be freed. Any
- * thread. */
+/* The device called `name` (NULL: the default); NULL with EM_ERROR_NOT_FOUND, naming those that exist, or with
+ * EM_ERROR_INVALID_ARGUMENT when EMILY_CPU names no level of instructions. Devices live as long as the process: nothing
+ * is to be freed. Any thread. */
 EM_API em_device *em_device_find(const char *name);
 
 /* EMILY_DEVICE if set, else `cpu`. NULL, with the error set, when EMILY_DEVICE names none, or as em_device_find. */
 EM_API em_device *em_device_default(void);
 
-/* The i-th device; NULL past the last. */
+/* The i-th device; NULL past the last. Any thread. */
 EM_API em_device *em_device_at(size_t index);
 
+/* "cpu", "cuda:1"; "" for NULL. Static. */
 EM_API const char *em_device_name(const em_device *device);
 
-/* One line for people: "AVX-512 (VNNI), 2 threads". */
+/* One line for people into `text`: "AVX-512 (VNNI), 2 threads"; what does not fit `size` bytes with a NUL is cut.
+ * EM_ERROR_INVALID_ARGUMENT for NULL or no room. Any thread. */
 EM_API em_status em_device_describe(em_device *device, char *text, size_t size);
 
-/* How many threads the device uses, and a new number for it (0: as many as the process may use; 256 at most, a warning
- * says so). Results do not depend on it. Waits for work under way. */
+/* How many threads of the processor the device uses (1 where it has no say), and a new number for it (0: as many as the
+ * process may use; 256 at most, a warning says so), which such a device passes over. Results do not depend on it.
+ * Setting waits for work under way, so that it must not be called from within (a hook, say); on failure the old number
+ * stays: EM_ERROR_INVALID_ARGUMENT for NULL or a negative number, EM_ERROR_OUT_OF_MEMORY. Any thread. */
 EM_API int em_device_threads(em_device *device);
 EM_API em_status em_device_set_threads(em_device *device, int threads);
 

@@ -114,7 +114,8 @@ typedef struct em_generation_options {
 } em_generation_options;
 
 /* Sets temperature, top_k, top_p, min_p and repetition_penalty as the checkpoint's generation_config.json recommends:
- * temperature 0 when it does not sample. The rest stays. */
+ * temperature 0 when it does not sample. The rest stays, struct_size too. EM_ERROR_INVALID_ARGUMENT for NULL,
+ * EM_ERROR_UNSUPPORTED for a model that does not generate. */
 EM_API em_status em_generation_recommended(const em_model *model, em_generation_options *options);
 
 /* A generation with `model`, which may be closed before it. NULL on failure, with em_last_error(),
@@ -130,7 +131,8 @@ EM_API em_status em_generation_set_options(em_generation *generation, const em_g
 /* ---- whole answers ---- */
 
 /* Reads the text as it stands (special tokens of the tokenizer's own template are added) and writes to the end.
- * EM_ERROR_CANCELLED after em_generation_cancel; what was written until then stays readable. */
+ * EM_ERROR_CANCELLED after em_generation_cancel; what was written until then stays readable. EM_ERROR_NOT_FOUND: the
+ * checkpoint has no tokenizer; otherwise the errors of em_generation_start. */
 EM_API em_status em_generate(em_generation *generation, const char *prompt);
 
 /* The same from token ids; needs no tokenizer. There is text when em_model_tokenizer or em_generate has read it. */
@@ -174,6 +176,7 @@ EM_API void em_generation_cancel(em_generation *generation);
 
 /* ---- what was written ---- */
 
+/* Of the present or latest call; 0 before the first, and for NULL. */
 EM_API size_t em_generation_sequences(const em_generation *generation);
 
 /* The answer so far: ids, and text ("" without a tokenizer) of which `length` bytes can be shown; while the answer is
@@ -199,6 +202,7 @@ typedef struct em_generation_stats {
     em_dtype cache_dtype;
     size_t guessed, accepted; /* by speculation */
 } em_generation_stats;
+/* EM_ERROR_INVALID_ARGUMENT for NULL, or a struct_size that is none. */
 EM_API em_status em_generation_get_stats(const em_generation *generation, em_generation_stats *stats);
 
 /* Forgets what was read and written; keeps the memory. */
@@ -216,7 +220,9 @@ EM_API em_status em_generation_load(em_generation *generation, const char *path)
 /* ---- scores ---- */
 
 /* log p(ids[i] | ids[0 .. i - 1]) into logprobs[i], for i >= 1; logprobs[0] is 0. n at most the model's context. Used
- * for perplexity: exp(-mean). EM_ERROR_FORMAT where logits are NaN. Any thread. */
+ * for perplexity: exp(-mean). EM_ERROR_INVALID_ARGUMENT for ids outside the vocabulary, or more than the context;
+ * EM_ERROR_UNSUPPORTED for a model that does not generate; EM_ERROR_FORMAT where logits are NaN, and
+ * EM_ERROR_OUT_OF_MEMORY: then logprobs hold anything. Any thread; forwards of one model take turns. */
 EM_API em_status em_model_score(em_model *model, const int32_t *ids, size_t n, float *logprobs);
 
 #ifdef __cplusplus

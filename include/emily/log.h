@@ -35,7 +35,7 @@ EM_API void em_debug_set(unsigned flags);
  * `detail` the op or file it concerned ("" if none). */
 typedef void (*em_telemetry_fn)(const char *name, const char *detail, uint64_t nanoseconds, void *user);
 
-/* Installs the telemetry hook, NULL removes it. Called on the thread that did the work. */
+/* Installs the telemetry hook, NULL removes it. Any thread. It is called on the thread that did the work. */
 EM_API void em_telemetry_set(em_telemetry_fn fn, void *user);
 
 #ifdef __cplusplus

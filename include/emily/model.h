@@ -23,7 +23,7 @@ typedef struct em_model_options {
     em_device *device;  /* NULL: the default */
     em_model_lane lane; /* fuse */
     em_dtype dtype;     /* of weights and arithmetic; EM_PRED (0) means f32 */
-    bool profile;
+    bool profile;       /* keep counts and times per kernel, for em_model_profile */
     /* Leave weights as they lie in the file. Otherwise the first run packs them, large bf16 ones into 3/4 of their
      * bytes: a short answer comes later, every further token sooner, with the same bits. A decoder whose files are
      * larger than this machine's memory is never packed. */
@@ -54,8 +54,13 @@ typedef struct em_embed_options {
 } em_embed_options;
 
 /* One vector a text, in order: f32 [n, width], owned by the caller. The vector of a text does not depend on the others:
- * on `cpu` it has the same bits, on a GPU it is the same but for rounding (docs/cuda.md). NULL on failure; a NaN in a
- * vector is one (EM_ERROR_FORMAT). `options` may be NULL. Any thread; calls on one model take turns. */
+ * on `cpu` it has the same bits, on a GPU it is the same but for rounding (docs/cuda.md). `options` may be NULL. Any
+ * thread; calls on one model take turns.
+ *
+ * NULL on failure, with em_last_error(). EM_ERROR_INVALID_ARGUMENT: an option, which the text names, or NULL texts.
+ * EM_ERROR_NOT_FOUND: there is no prompt of that name. EM_ERROR_UNSUPPORTED: the model generates and has no vectors.
+ * EM_ERROR_FORMAT: a NaN in a vector. EM_ERROR_CANCELLED: progress returned false. EM_ERROR_OUT_OF_MEMORY; those of
+ * em_tokenizer_encode. */
 EM_API em_array *em_embed(em_model *model, const char *const *texts, size_t n, const em_embed_options *options);
 
 /* The same for texts with lengths (they may hold NUL). */
@@ -63,7 +68,9 @@ EM_API em_array *em_embed_n(em_model *model, const char *const *texts, const siz
                             const em_embed_options *options);
 
 /* Forward alone, on token ids: `ids` are packed, sequence i is ids[offsets[i] .. offsets[i + 1] - 1]. Result: f32
- * [offsets[n], hidden], the last hidden state, owned by the caller. Special tokens are the caller's affair. */
+ * [offsets[n], hidden], the last hidden state, owned by the caller. Special tokens are the caller's affair. `type_ids`
+ * may be NULL: all 0. NULL on failure: EM_ERROR_INVALID_ARGUMENT for n 0, offsets that do not ascend from 0, a sequence
+ * longer than the model takes, or an id that it lacks; otherwise as em_embed. Any thread; calls take turns. */
 EM_API em_array *em_model_hidden(em_model *model, const int32_t *ids, const int32_t *type_ids, const int32_t *offsets,
                                  size_t n);
 
@@ -98,10 +105,12 @@ EM_API bool em_model_prompt(const em_model *model, size_t index, const char **na
 EM_API const em_tokenizer *em_model_tokenizer(const em_model *model);
 
 /* Times the forward of `batch` sequences of `tokens` tokens each, `runs` times after warm-up, into `milliseconds`
- * [runs]. Without tokenizer and pooling. */
+ * [runs], each run's own. Without tokenizer and pooling. EM_ERROR_INVALID_ARGUMENT for sizes that the model does not
+ * take, EM_ERROR_UNSUPPORTED for one that generates, EM_ERROR_OUT_OF_MEMORY. Any thread; calls take turns. */
 EM_API em_status em_model_bench(em_model *model, size_t batch, size_t tokens, size_t runs, double *milliseconds);
 
-/* The kernels of the most recent forward (see em_program_describe). */
+/* The kernels of the most recent forward (see em_program_describe). EM_ERROR_INVALID_ARGUMENT when nothing was run yet,
+ * EM_ERROR_UNSUPPORTED in the eager lane, which has no program. Any thread; `emit` must not use the model. */
 EM_API em_status em_model_profile(em_model *model, void (*emit)(const char *line, void *user), void *user);
 
 #ifdef __cplusplus

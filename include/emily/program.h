@@ -46,8 +46,10 @@ typedef struct em_compile_options {
  * they are held, not copied. Called once, during em_compile. */
 typedef em_status (*em_trace_fn)(em_scope *s, em_array *const *inputs, em_array **outputs, void *user);
 
-/* Traces and compiles. `options` may be NULL (fuse lane, default device). NULL on failure, with em_last_error(). The
- * caller frees the program. Any thread. */
+/* Traces and compiles a function of n_inputs inputs, as `inputs` says, and n_outputs >= 1 outputs. `options` may be
+ * NULL (fuse lane, default device). The caller frees the program. NULL on failure, with em_last_error(): what `fn`
+ * failed with, or the first error of its scope; EM_ERROR_INVALID_ARGUMENT for options or specs that can't be, or an
+ * output that was not set; EM_ERROR_OUT_OF_MEMORY. Any thread. */
 EM_API em_program *em_compile(em_trace_fn fn, void *user, const em_spec *inputs, size_t n_inputs, size_t n_outputs,
                               const em_compile_options *options);
 EM_API void em_program_free(em_program *program); /* NULL is fine */
@@ -59,8 +61,8 @@ EM_API void em_program_free(em_program *program); /* NULL is fine */
  * caller waits. Any thread. */
 EM_API em_status em_run_raw(em_program *program, const void *const *inputs, void *const *outputs);
 
-/* Whether output i is donated input i updated in place, as a cache is that the program writes a row of. Only where the
- * two have one shape and dtype and nothing needs the old value. */
+/* Whether output i (false past the last) is donated input i updated in place, as a cache is that the program writes a
+ * row of. Only where the two have one shape and dtype and nothing needs the old value. */
 EM_API bool em_program_updates(const em_program *program, size_t i);
 
 /* Runs on arrays: evaluates the inputs, sets outputs[i] to new arrays that the caller owns; the two lists must not be

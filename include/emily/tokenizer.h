@@ -128,7 +128,8 @@ EM_API void em_tokenizer_free(em_tokenizer *tokenizer);
 /*
  * Encodes `length` bytes of text (NULL only if 0) into `*out`, replacing what it held. `options` may be NULL.
  * On failure `out` holds no tokens (length 0), and may be used again or freed. Any thread, one `out` a thread.
- * EM_ERROR_INVALID_ARGUMENT: a text beyond 1 GiB, options of the wrong size, a stride that does not fit max_length.
+ * EM_ERROR_INVALID_ARGUMENT: a text beyond 1 GiB, options of the wrong size or with a value that no enum has, a stride
+ * that does not fit max_length.
  * EM_ERROR_FORMAT: the text needs the file's unknown token and the vocabulary lacks it. EM_ERROR_OUT_OF_MEMORY.
  */
 EM_API em_status em_tokenizer_encode(const em_tokenizer *tokenizer, const char *text, size_t length,
