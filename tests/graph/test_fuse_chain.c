@@ -141,6 +141,11 @@ static void show(const char *line, void *user)
     print_message("  %s\n", line);
 }
 
+static void count_chains(const char *line, void *user)
+{
+    *(int *)user += strstr(line, "fused_chain") != NULL;
+}
+
 /* The first element with other bits, past the last when there is none; NaN is NaN. */
 static size_t first_difference(em_array *got, em_array *want)
 {
@@ -156,8 +161,10 @@ static size_t first_difference(em_array *got, em_array *want)
     return at;
 }
 
-static void check_chain(em_device *device, const recipe *q)
+/* Returns how many chains the program has. */
+static int check_chain(em_device *device, const recipe *q)
 {
+    int chains = 0;
     em_scope *s = em_scope_new(device);
     em_array *in[INPUTS], *eager[2], *fused[2];
     em_dims dims[INPUTS];
@@ -179,6 +186,7 @@ static void check_chain(em_device *device, const recipe *q)
     em_program *program = em_compile(random_chain, (void *)q, specs, INPUTS, 2, &options);
     if (!program)
         fail_msg("seed %llu: %s", (unsigned long long)q->seed, em_last_error());
+    em_program_describe(program, count_chains, &chains);
     EXPECT_OK(em_run(program, in, fused));
     for (int i = 0; i < 2; i++) {
         size_t at = first_difference(fused[i], eager[i]);
@@ -191,6 +199,7 @@ static void check_chain(em_device *device, const recipe *q)
     }
     em_program_free(program);
     em_scope_free(s);
+    return chains;
 }
 
 static recipe recipe_of(uint64_t seed, bool small)
@@ -207,12 +216,15 @@ static void test_random_chains_on_cpu(void **state)
     (void)state;
     if (default_has_own_memory())
         skip(); /* a GPU's chains may sum in another order than its kernels */
+    int chains = 0;
     for (uint64_t seed = 1; seed <= 300; seed++) {
         recipe q = recipe_of(seed, false);
         if (seed % 100 == 0)
             EXPECT_OK(em_device_set_threads(em_device_default(), (int)(seed / 100)));
-        check_chain(em_device_default(), &q);
+        chains += check_chain(em_device_default(), &q);
     }
+    print_message("%d chains\n", chains);
+    assert_true(chains >= 300); /* equal bits say nothing where nothing was merged */
     EXPECT_OK(em_device_set_threads(em_device_default(), 0));
     recipe q = recipe_of(966, false); /* a wide register once changed its element's size between two tiles */
     check_chain(em_device_default(), &q);
@@ -221,10 +233,13 @@ static void test_random_chains_on_cpu(void **state)
 static void test_random_chains_on_ref(void **state)
 {
     (void)state;
+    int chains = 0;
     for (uint64_t seed = 1; seed <= 60; seed++) {
         recipe q = recipe_of(seed, true);
-        check_chain(em_device_find("ref"), &q);
+        chains += check_chain(em_device_find("ref"), &q);
     }
+    print_message("%d chains\n", chains);
+    assert_true(chains >= 60);
 }
 
 /* A variance in primitives, and a gate that reads its row's mean: one kernel with two reductions. */

@@ -25,7 +25,7 @@ static em_array *weight(em_scope *s, const setting *at, int i)
     return em_cast(s, em_constant(s, EM_F32, at->weights + i * N * K, em_shape(N, K)), at->dtype);
 }
 
-/* Two products of one x, merged and with an epilogue in the fuse lane, and one of an x that lies turned. */
+/* Two products of one x, one with an epilogue, and one of an x that lies turned. */
 static em_status trace(em_scope *s, em_array *const *in, em_array **out, void *user)
 {
     const setting *at = user;
@@ -50,6 +50,13 @@ typedef struct lane_case {
     bool half;
 } lane_case;
 
+static void count_products(const char *line, void *user)
+{
+    int *counts = user;
+    counts[0] += strstr(line, "fused_linear") != NULL;
+    counts[1] += strstr(line, "silu") != NULL && strstr(line, "fused_linear") != NULL;
+}
+
 /* Row-major f32 [rows, 3 N] into `to`. */
 static void run(const setting *at, const lane_case *c, const float *x, float *to)
 {
@@ -59,6 +66,10 @@ static void run(const setting *at, const lane_case *c, const float *x, float *to
     em_program *program = em_compile(trace, (void *)at, specs, 2, 1, &options);
     if (!program)
         fail_msg("%s", em_last_error());
+    int counts[2] = {0};
+    em_program_describe(program, count_products, counts);
+    assert_int_equal(counts[0], c->lane == EM_FUSE ? 2 : 0); /* the third reads what was transposed, as a product */
+    assert_int_equal(counts[1], c->lane == EM_FUSE ? 1 : 0);
     for (int64_t i = 0; i < c->rows * K; i++)
         turned[i % K * c->rows + i / K] = x[i];
     EXPECT_OK(em_run_raw(program, (const void *const[]){x, turned}, (void *const[]){to}));

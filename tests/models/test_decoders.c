@@ -123,6 +123,42 @@ static void check_lanes(decoder_case *c)
         em__free(results[i]);
 }
 
+static void count(const char *line, void *user)
+{
+    (void)line;
+    ++*(int *)user;
+}
+
+/* Calls of the program that reads the first prompt. */
+static int calls_of(const decoder_case *c, em_model_lane lane)
+{
+    bench b;
+    int calls = 0;
+    const int32_t *ids;
+    size_t n = decoder_prompt(c, 0, &ids);
+    float *logits = em__calloc(n * c->vocabulary, sizeof *logits);
+    bench_open(&b, c->dir, lane, 32);
+    forward(&b, ids, n, 0, logits);
+    assert_true(em__decoder_describe(b.decoder, count, &calls));
+    bench_close(&b);
+    em__free(logits);
+    return calls;
+}
+
+/* What the fuse lane has right says nothing where it merged nothing. */
+static void check_merged(decoder_case *c)
+{
+    const int native = calls_of(c, EM_LANE_NATIVE), fused = calls_of(c, EM_LANE_FUSE);
+    print_message("  %-24s %3d calls, %3d when merged\n", c->name, native, fused);
+    assert_true(fused > 0 && fused < native);
+}
+
+static void test_merged(void **state)
+{
+    (void)state;
+    for_all(check_merged);
+}
+
 static void test_lanes(void **state)
 {
     (void)state;
@@ -278,8 +314,9 @@ static void test_rounded(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_lanes),     cmocka_unit_test(test_chunks),
-                                       cmocka_unit_test(test_spellings), cmocka_unit_test(test_threads),
-                                       cmocka_unit_test(test_steps),     cmocka_unit_test(test_rounded)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_lanes),   cmocka_unit_test(test_merged),
+                                       cmocka_unit_test(test_chunks),  cmocka_unit_test(test_spellings),
+                                       cmocka_unit_test(test_threads), cmocka_unit_test(test_steps),
+                                       cmocka_unit_test(test_rounded)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
