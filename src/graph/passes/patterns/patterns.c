@@ -5,8 +5,11 @@
 #include "core/log.h"
 #include "graph/passes/patterns/match.h"
 
-static const char *const names[] = {"sigmoid",    "silu",     "gelu",   "gated",    "softmax",
-                                    "layer_norm", "rms_norm", "rotary", "attention"};
+static const char *const names[EM__PATTERN_COUNT] = {
+    [EM__PATTERN_SIGMOID] = "sigmoid",   [EM__PATTERN_SILU] = "silu",       [EM__PATTERN_GELU] = "gelu",
+    [EM__PATTERN_GATED] = "gated",       [EM__PATTERN_SOFTMAX] = "softmax", [EM__PATTERN_LAYER_NORM] = "layer_norm",
+    [EM__PATTERN_RMS_NORM] = "rms_norm", [EM__PATTERN_ROTARY] = "rotary",   [EM__PATTERN_ATTENTION] = "attention",
+};
 
 const char *em__pattern_name(em__pattern pattern)
 {
