@@ -1,17 +1,12 @@
 /* emily generate: the answer to one prompt, as it is written. */
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "cli/conversation.h"
-#include "cli/input.h"
 #include "cli/limit.h"
 #include "cli/output.h"
+#include "cli/prompt.h"
 #include "cli/sampling.h"
 #include "cli/session.h"
 #include "cli/signals.h"
-#include "core/alloc.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/number.h"
@@ -57,14 +52,12 @@ static const cli_option options[] = {
     {NULL},
 };
 
-typedef EM__VEC(int32_t) id_list;
-
 typedef struct generating {
     const generate_values *values;
     em_model *model;
     em_generation *generation;
     cli_sampling sampling;
-    id_list prompt;
+    cli_ids prompt;
     bool ids;         /* print ids, not text */
     bool stream;      /* print each token as it comes */
     em_status status; /* of what was done with the tokens so far */
@@ -73,88 +66,6 @@ typedef struct generating {
     bool saving;
     double load_seconds;
 } generating;
-
-static int parse_ids(const char *text, id_list *ids)
-{
-    for (const char *at = text; *at;) {
-        char *end;
-        long id = strtol(at, &end, 10);
-        if (end == at || id < 0 || id > INT32_MAX || (*end && *end != ','))
-            return cli_fail(CLI_USAGE, "generate: --prompt-ids is a list of token ids, such as 1,2,3; got `%s`", text);
-        if (em__vec_push(ids, (int32_t)id) != EM_OK)
-            return cli_fail_last();
-        at = *end ? end + 1 : end;
-    }
-    return ids->length ? CLI_OK : cli_fail(CLI_USAGE, "generate: --prompt-ids is empty; it is a list such as 1,2,3");
-}
-
-/* The prompt: the operand, or all of standard input. */
-static int read_prompt(const cli_words *operands, em__str *prompt)
-{
-    if (operands->length > 1 && strcmp(operands->data[1], "-") != 0)
-        return em__str_add_text(prompt, operands->data[1]) == EM_OK ? CLI_OK : cli_fail_last();
-    if (isatty(STDIN_FILENO) && operands->length == 1)
-        cli_note("the prompt is read from the terminal; Ctrl-D ends it");
-    int code = cli_read_all(prompt);
-    if (code != CLI_OK)
-        return code;
-    return prompt->length ? CLI_OK
-                          : cli_fail(CLI_USAGE, "generate: the prompt is empty\n"
-                                                "write it after MODEL, or to standard input");
-}
-
-/* The prompt by the checkpoint's chat template, in its place; *templated is false when it has none. */
-static int render(generating *g, em__str *text, bool *templated)
-{
-    const generate_values *v = g->values;
-    cli_conversation conversation = {0};
-    em_chat_template *chat = NULL;
-    em_chat_options how;
-    em_model_info info = {.struct_size = sizeof info};
-    char *rendered = NULL;
-    size_t length = 0;
-    *templated = false;
-    em_model_get_info(g->model, &info);
-    if (v->raw)
-        return CLI_OK;
-    if (em_chat_template_open(info.path, &chat) != EM_OK)
-        return em_last_status() == EM_ERROR_NOT_FOUND && !v->system && !v->no_think && v->variables.length == 0
-                   ? CLI_OK
-                   : cli_fail_model(info.path);
-    int code = cli_conversation_init(&conversation, "generate", v->system, &v->variables, !v->no_think);
-    if (code == CLI_OK)
-        code = cli_conversation_add(&conversation, "user", text->data, text->length);
-    if (code == CLI_OK)
-        code = cli_conversation_options(&conversation, &how);
-    if (code == CLI_OK && em_chat_template_render(chat, &how, &rendered, &length) != EM_OK)
-        code = cli_fail_last();
-    em__str_clear(text);
-    if (code == CLI_OK && em__str_add(text, rendered, length) != EM_OK)
-        code = cli_fail_last();
-    *templated = code == CLI_OK;
-    em_template_text_free(rendered);
-    cli_conversation_free(&conversation);
-    em_chat_template_free(chat);
-    return code;
-}
-
-static int encode(generating *g, em__str *text)
-{
-    const em_tokenizer *tokenizer = em_model_tokenizer(g->model);
-    em_encode_options how = {.struct_size = sizeof how};
-    em_encoding encoding = {0};
-    if (!tokenizer)
-        return cli_fail_last();
-    int code = render(g, text, &how.no_special);
-    if (code != CLI_OK)
-        return code;
-    if (em_tokenizer_encode(tokenizer, text->data, text->length, &how, &encoding) != EM_OK)
-        code = cli_fail_last();
-    for (size_t i = 0; i < encoding.length && code == CLI_OK; i++)
-        code = em__vec_push(&g->prompt, encoding.ids[i]) == EM_OK ? CLI_OK : cli_fail_last();
-    em_encoding_free(&encoding);
-    return code;
-}
 
 static em_status add_score(em__str *out, const em_token *t)
 {
@@ -312,18 +223,12 @@ static void print_stats(const generating *g)
 static int start(generating *g, const cli_words *operands)
 {
     const generate_values *v = g->values;
-    em__str text = {0};
-    int code;
-    if (v->prompt_ids) {
-        code = operands->length > 1 ? cli_fail(CLI_USAGE, "generate: a prompt does not go with --prompt-ids\n"
-                                                          "leave one of them out")
-                                    : parse_ids(v->prompt_ids, &g->prompt);
-    } else {
-        code = read_prompt(operands, &text);
-        if (code == CLI_OK)
-            code = encode(g, &text);
-        em__str_free(&text);
-    }
+    const cli_prompt prompt = {.ids = v->prompt_ids,
+                               .system = v->system,
+                               .variables = &v->variables,
+                               .raw = v->raw != 0,
+                               .no_think = v->no_think != 0};
+    int code = cli_prompt_read(&prompt, g->model, operands, &g->prompt);
     if (code == CLI_OK)
         code = cli_sampling_init(&g->sampling, "generate", g->model, &v->sampling);
     if (code != CLI_OK)
