@@ -162,6 +162,38 @@ static void test_padding_alone(void **state)
     em_scope_free(s);
 }
 
+/* An axis of a few elements in much padding, its windows and the steps between them long: most places see nothing. */
+static void far_axis(rng *r, bool dilated, trial *t, int d)
+{
+    const uint64_t far = UINT64_C(1) << (5 + rng_below(r, 40));
+    const int64_t size = 1 + (int64_t)rng_below(r, 6);
+    t->dims.dims[d] = size;
+    t->low[d] = (int64_t)rng_below(r, far);
+    t->high[d] = (int64_t)rng_below(r, far);
+    const int64_t padded = size + t->low[d] + t->high[d];
+    const int64_t span = (int64_t)rng_below(r, (uint64_t)padded); /* of a window but for its first element */
+    t->dilations[d] = dilated && rng_below(r, 2) ? 1 + (int64_t)rng_below(r, (uint64_t)span + 1) : 1;
+    t->window[d] = 1 + span / t->dilations[d];
+    t->strides[d] = 1 + padded / (1 + (int64_t)rng_below(r, 40));
+}
+
+static void test_far_windows(void **state)
+{
+    (void)state;
+    rng r = {15};
+    for (int i = 0; i < 400; i++) {
+        trial t = {.op = i % 4, .dtype = i % 8 < 4 ? EM_F32 : EM_S64, .dims = {1 + i % 3}};
+        for (int d = 0; d < t.dims.rank; d++)
+            far_axis(&r, true, &t, d);
+        fill(&r, &t);
+        if (sample_takes())
+            run_trial(&t);
+    }
+    trial t = {0, EM_F32, {2, {3, 1000}}, {1, 1}, {2, 1}, {INT64_C(1) << 60, 1}, {0}, {0}};
+    fill(&r, &t);
+    run_trial(&t);
+}
+
 static em_array *build_scatter(em_scope *s, const trial *t, em_dims places, const void *source)
 {
     em_window_options o = {sizeof o, t->strides, NULL, t->low, t->high, false};
@@ -295,6 +327,24 @@ static void test_planes(void **state)
     }
 }
 
+static void test_far_scatters(void **state)
+{
+    (void)state;
+    static float source[41 * 41];
+    rng r = {16};
+    for (int i = 0; i < 400; i++) {
+        trial t = {.op = i % 4, .dtype = EM_F32, .dims = {1 + i % 2}};
+        em_dims places = {0};
+        for (int d = 0; d < t.dims.rank; d++) {
+            far_axis(&r, false, &t, d);
+            t.window[d] = 1 + (t.window[d] - 1) % t.dims.dims[d];
+        }
+        fill(&r, &t);
+        rng_fill(&r, EM_F32, source, places_of(&t, &places));
+        run_scatter(&t, places, source);
+    }
+}
+
 /* Padding that goes on far behind, or in front of, what there is. */
 static void test_far_padding(void **state)
 {
@@ -322,9 +372,9 @@ static void test_far_padding(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random),        cmocka_unit_test(test_large),
-                                       cmocka_unit_test(test_padding_alone), cmocka_unit_test(test_scatters),
-                                       cmocka_unit_test(test_long_scatters), cmocka_unit_test(test_planes),
-                                       cmocka_unit_test(test_far_padding)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_random),      cmocka_unit_test(test_large),         cmocka_unit_test(test_padding_alone),
+        cmocka_unit_test(test_scatters),    cmocka_unit_test(test_long_scatters), cmocka_unit_test(test_planes),
+        cmocka_unit_test(test_far_padding), cmocka_unit_test(test_far_windows),   cmocka_unit_test(test_far_scatters)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,7 +46,7 @@ static void fill(const job *j, uint8_t *out, int64_t n)
 /* out[0..n) = the rows under place p of the window joined, `in` being row 0 of [n, rest], elements from `from` on. */
 static void join_rows(const job *j, const level *l, int64_t p, uint8_t *out, const uint8_t *in, int64_t from, int64_t n)
 {
-    int64_t size = (int64_t)j->size, start = p * l->stride - l->low, step = l->dilation * l->rest * size;
+    int64_t size = (int64_t)j->size, start = p * l->stride - l->low;
     int64_t t = em__max(0, em__div_up(-start, l->dilation)),
             end = em__min(l->window, em__div_down(l->n - 1 - start, l->dilation) + 1);
     if (t >= end) {
@@ -58,6 +58,7 @@ static void join_rows(const job *j, const level *l, int64_t p, uint8_t *out, con
         memcpy(out, row, (size_t)(n * size));
         return;
     }
+    const int64_t step = l->dilation * l->rest * size; /* two rows are there: it is within the operand */
     j->join(out, row, row + step, (size_t)n, EM__VV);
     for (row += 2 * step, t += 2; t < end; t++, row += step)
         j->join(out, out, row, (size_t)n, EM__VV);
@@ -76,8 +77,10 @@ static void join_line(const job *j, const level *l, int64_t from, int64_t n, uin
         int64_t low = em__max(0, em__div_up(-at, l->stride)),
                 high = em__min(n, em__div_down(l->n - 1 - at, l->stride) + 1);
         bool all = low == 0 && high == n;
-        if (low >= high)
+        if (low >= high) { /* between the elements of two places: on to the next one's first */
+            t = em__div_up(-(low - 1) * l->stride - first, l->dilation) - 1;
             continue;
+        }
         const uint8_t *x = in + (at + low * l->stride) * size;
         if (!begun && !all)
             fill(j, out, n);

@@ -17,7 +17,7 @@
 
 #include "core/cpu.h"
 
-#define EM__SCATTER_SIDE 8          /* of a window, and the step along a row, at most */
+#define EM__SCATTER_SIDE 8          /* of a window, and its steps, at most */
 #define EM__SCATTER_BAND 8          /* rows of windows done at a time */
 #define EM__SCATTER_WIDTH (1 << 27) /* of a row, at most */
 #define EM__SCATTER_LANES 16        /* windows in a vector, at most */

@@ -10,7 +10,8 @@ static int64_t whole(int64_t n)
 bool em__scatter_describe(em__scatter_plane *p)
 {
     const int64_t step = p->step[1], low = p->low[1], taps = p->window[1], width = p->dims[1];
-    if (p->window[0] > EM__SCATTER_SIDE || taps > EM__SCATTER_SIDE || step > EM__SCATTER_SIDE)
+    if (p->window[0] > EM__SCATTER_SIDE || taps > EM__SCATTER_SIDE || step > EM__SCATTER_SIDE ||
+        p->step[0] > EM__SCATTER_SIDE) /* a band of rows far apart would take memory for all between them */
         return false;
     if (width < taps || width > EM__SCATTER_WIDTH)
         return false;
