@@ -21,7 +21,7 @@
 
 typedef struct operands {
     em_array *line, *square, *bytes, *wide, *table, *updates, *rows, *columns, *places, *along, *image, *pooled, *inner,
-        *zero, *start;
+        *zero, *none, *start;
 } operands;
 
 static unsigned seed = 1;
@@ -74,6 +74,7 @@ static void make(em_scope *s, operands *o)
     o->pooled = normal(s, em_shape(8, 64, 28, 28));
     o->inner = normal(s, em_shape(8, 64, 27, 27));
     o->zero = em_scalar(s, EM_F32, 0);
+    o->none = em_scalar(s, EM_U8, 0);
     o->start = em_scalar(s, EM_S64, 17);
     em_eval(s, o->bytes);
     em_eval(s, o->wide);
@@ -112,7 +113,7 @@ static em_array *apply(em_scope *s, const char *op, const operands *o)
     CASE("concat_f32", em_concatenate(s, pair, 2, 1));
     CASE("concat_u8", em_concatenate(s, bytes, 2, 1));
     CASE("pad_f32", em_pad(s, o->square, o->zero, low, low, NULL));
-    CASE("pad_u8", em_pad(s, o->bytes, o->zero, low, low, NULL));
+    CASE("pad_u8", em_pad(s, o->bytes, o->none, low, low, NULL));
 #undef CASE
     return NULL;
 }
