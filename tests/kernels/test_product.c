@@ -125,6 +125,19 @@ static void test_long(void **state)
     }
 }
 
+/* Rows of A that are whole pages apart: in a buffer of its own they are not. */
+static void test_pages(void **state)
+{
+    (void)state;
+    rng r = {33};
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++) {
+        const int64_t k = 4096 / (int64_t)em_dtype_size(dtypes[i]);
+        run_case(&r, dtypes[i], 1, 15, 67, k);
+        run_case(&r, dtypes[i], k > 1000 ? 1 : 2, 8, 64, k);
+    }
+    run_case(&r, EM_F64, 1, 9, 65, 1024);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -156,6 +169,7 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random), cmocka_unit_test(test_long)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random), cmocka_unit_test(test_long),
+                                       cmocka_unit_test(test_pages)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -12,10 +12,12 @@
 #include "device/cpu/gemm_small.h"
 #include "device/cpu/product_pack.h"
 
-#define BLOCK EM__PRODUCT_CHUNK /* steps of depth at a time: of a panel and of a tile they stay in the first cache */
+#define BLOCK (4 * EM__PRODUCT_CHUNK) /* steps of depth at a time: C is read and written once in so many */
 #define BLOCK_ROWS 112
 #define MOST_ROWS 16 /* of any tile */
 #define MOST_COLUMNS 32
+#define PAGE 4096
+#define LINE 64
 
 typedef struct plan {
     const em__product *product;
@@ -25,7 +27,8 @@ typedef struct plan {
     bool complex, copies_a;
     size_t size; /* bytes of the kind's element */
     int64_t count, steps, columns, panels;
-    int64_t block; /* steps of depth at a time */
+    int64_t copy_row; /* of A's copies, in elements of the kind */
+    int64_t block;    /* steps of depth at a time */
     char *a, *b;
     em__gemm_cut cut;
 } plan;
@@ -55,6 +58,13 @@ bool em__product_takes(em_dtype dtype)
     return kind_of(dtype, &kind);
 }
 
+/* A's rows are so far apart that those of a tile fall on the same lines of the first cache, and are read often. */
+static bool falls_together(const em__product *product)
+{
+    return product->a.row != 0 && product->m >= MOST_ROWS / 2 && product->n >= 2 * MOST_COLUMNS &&
+           (size_t)product->a.row * em_dtype_size(product->dtype) % PAGE == 0;
+}
+
 static plan make_plan(const em__product *product, em__cpu_level level)
 {
     plan p = {.product = product, .count = 1, .steps = product->k, .columns = product->n};
@@ -68,7 +78,10 @@ static plan make_plan(const em__product *product, em__cpu_level level)
     }
     if (p.kind == EM__PRODUCT_PAIRS)
         p.steps = (p.steps + 1) / 2;
-    p.copies_a = p.kind == EM__PRODUCT_PAIRS || (product->a.depth != 1 && product->k > 1);
+    p.copies_a = p.kind == EM__PRODUCT_PAIRS || (product->a.depth != 1 && product->k > 1) || falls_together(product);
+    p.copy_row = p.steps;
+    if ((size_t)p.steps * p.size % PAGE == 0)
+        p.copy_row += LINE / (int64_t)p.size;
     p.panels = em__div_up(p.columns, p.kernel->columns);
     p.block = p.kind == EM__PRODUCT_PAIRS ? (p.steps > 1 ? p.steps : 1) : BLOCK;
     for (int i = 0; i < product->rank; i++)
@@ -81,7 +94,8 @@ static bool sizes(const plan *p, size_t *a, size_t *b)
 {
     const size_t step = p->size * (size_t)p->steps;
     size_t rows, columns;
-    if (em__mul_overflows((size_t)p->count, (size_t)p->product->m, &rows) || em__mul_overflows(rows, step, a) ||
+    if (em__mul_overflows((size_t)p->count, (size_t)p->product->m, &rows) ||
+        em__mul_overflows(rows, p->size * (size_t)p->copy_row, a) ||
         em__mul_overflows((size_t)p->count, (size_t)(p->panels * p->kernel->columns), &columns) ||
         em__mul_overflows(columns, step, b))
         return false;
@@ -128,10 +142,11 @@ static void copy_rows(void *context, int64_t index, int worker)
                                .row = p->product->a.row,
                                .depth = p->product->a.depth,
                                .rows = (int)em__min(p->product->m - row, COPY_ROWS),
-                               .k = p->product->k};
+                               .k = p->product->k,
+                               .copy_row = p->copy_row};
     piece.src += row * piece.row * (int64_t)em_dtype_size(p->product->dtype);
     em__product_copy_rows(p->product->dtype, &piece,
-                          p->a + (size_t)((index / blocks * p->product->m + row) * p->steps) * p->size);
+                          p->a + (size_t)((index / blocks * p->product->m + row) * p->copy_row) * p->size);
 }
 
 typedef struct task {
@@ -206,8 +221,8 @@ static void run_task(void *context, int64_t index, int worker)
     t.rows = em__gemm_part(product->m, p->cut.row_blocks, block + 1) - t.row;
     t.panel = em__gemm_part(p->panels, p->cut.column_blocks, column);
     t.panel_end = em__gemm_part(p->panels, p->cut.column_blocks, column + 1);
-    t.a = p->copies_a ? p->a + (size_t)(at * product->m * p->steps) * p->size : side_at(p, &product->a, at);
-    t.lda = p->copies_a ? p->steps : product->a.row * (p->complex ? 2 : 1);
+    t.a = p->copies_a ? p->a + (size_t)(at * product->m * p->copy_row) * p->size : side_at(p, &product->a, at);
+    t.lda = p->copies_a ? p->copy_row : product->a.row * (p->complex ? 2 : 1);
     t.b = p->b + (size_t)(at * p->panels * p->steps * p->kernel->columns) * p->size;
     t.c = (char *)product->c + (size_t)(at * product->m * product->n) * em_dtype_size(product->dtype);
     if (p->kind == EM__PRODUCT_PAIRS)

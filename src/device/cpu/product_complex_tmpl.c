@@ -3,13 +3,16 @@ static void FUNCTION(pack)(const em__product_piece *p, ELEM *dst)
 {
     const ELEM *src = (const ELEM *)(const void *)p->src;
     for (int64_t k = 0; k < p->k; k++, dst += 2 * p->width) {
-        memset(dst, 0, 2 * (size_t)p->width * sizeof *dst);
-        for (int j = 0; j < p->rows; j++) {
-            const ELEM *x = src + 2 * (k * p->depth + j * p->row);
-            dst[2 * j] = x[0];
-            dst[2 * j + 1] = x[1];
-            dst[p->width + 2 * j] = -x[1];
-            dst[p->width + 2 * j + 1] = x[0];
+        ELEM *turned = dst + p->width;
+        const ELEM *from = src + 2 * k * p->depth;
+        if (p->row == 1)
+            memcpy(dst, from, 2 * (size_t)p->rows * sizeof *dst);
+        for (int j = 0; j < p->rows && p->row != 1; j++)
+            memcpy(dst + 2 * j, from + 2 * j * p->row, 2 * sizeof *dst);
+        memset(dst + 2 * p->rows, 0, ((size_t)p->width - 2 * (size_t)p->rows) * sizeof *dst);
+        for (int j = 0; j < p->width; j += 2) {
+            turned[j] = -dst[j + 1];
+            turned[j + 1] = dst[j];
         }
     }
 }
@@ -17,9 +20,13 @@ static void FUNCTION(pack)(const em__product_piece *p, ELEM *dst)
 static void FUNCTION(copy)(const em__product_piece *p, ELEM *dst)
 {
     const ELEM *src = (const ELEM *)(const void *)p->src;
-    for (int r = 0; r < p->rows; r++)
-        for (int64_t k = 0; k < p->k; k++, dst += 2)
-            memcpy(dst, src + 2 * (r * p->row + k * p->depth), 2 * sizeof *dst);
+    for (int r = 0; r < p->rows; r++, dst += p->copy_row) {
+        const ELEM *from = src + 2 * r * p->row;
+        if (p->depth == 1)
+            memcpy(dst, from, 2 * (size_t)p->k * sizeof *dst);
+        for (int64_t k = 0; k < p->k && p->depth != 1; k++)
+            memcpy(dst + 2 * k, from + 2 * k * p->depth, 2 * sizeof *dst);
+    }
 }
 
 #undef ELEM

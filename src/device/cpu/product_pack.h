@@ -12,14 +12,15 @@ typedef struct em__product_piece {
     int64_t row, depth;
     int rows;
     int64_t k;
-    int width; /* of a panel, in elements of the kind */
+    int width;        /* of a panel, in elements of the kind */
+    int64_t copy_row; /* from a row of a copy to the next, in elements of the kind */
 } em__product_piece;
 
 /* [steps][width], absent rows 0. A complex row becomes two columns, and two steps an element: (re, im) over
  * (-im, re). */
 void em__product_pack_panel(em_dtype dtype, const em__product_piece *piece, void *dst);
 
-/* [rows][steps]: a complex element is two, narrow integers go two into one. */
+/* [rows][copy_row], steps of each: a complex element is two, narrow integers go two into one. */
 void em__product_copy_rows(em_dtype dtype, const em__product_piece *piece, void *dst);
 
 /* n sums of 32 bits as elements of a narrow dtype, from element `at` of `dst`. */

@@ -19,11 +19,13 @@ static void FUNCTION(pack)(const em__product_piece *p, ELEM *dst)
 static void FUNCTION(copy)(const em__product_piece *p, ELEM *dst)
 {
     const ELEM *src = (const ELEM *)(const void *)p->src;
-    for (int64_t k = 0; k < p->k; k += TURN) {
+    for (int r = 0; r < p->rows && p->depth == 1; r++)
+        memcpy(dst + r * p->copy_row, src + r * p->row, (size_t)p->k * sizeof *dst);
+    for (int64_t k = 0; k < p->k && p->depth != 1; k += TURN) {
         const int64_t end = p->k - k < TURN ? p->k : k + TURN;
         for (int r = 0; r < p->rows; r++)
             for (int64_t i = k; i < end; i++)
-                dst[r * p->k + i] = src[r * p->row + i * p->depth];
+                dst[r * p->copy_row + i] = src[r * p->row + i * p->depth];
     }
 }
 

@@ -22,7 +22,7 @@ static void FUNCTION(copy)(const em__product_piece *p, uint32_t *dst)
     const ELEM *src = (const ELEM *)(const void *)p->src;
     for (int r = 0; r < p->rows; r++)
         for (int64_t k = 0; k < p->k; k += 2)
-            *dst++ = FUNCTION(pair)(p, src + r * p->row, k);
+            dst[r * p->copy_row + k / 2] = FUNCTION(pair)(p, src + r * p->row, k);
 }
 
 #undef ELEM
