@@ -137,9 +137,52 @@ static void test_special(void **state)
         {2, 1, 3, 4, false, 2, {9, 70}, {3, 3}, {1, 2}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
         {2, 1, 2, 1, false, 1, {300}, {130}, {1}, {0}, {0}, {1}, {1}},
         {1, 2, 250, 1, false, 2, {2, 20}, {2, 3}, {1, 1}, {0, 0}, {0, 0}, {1, 1}, {1, 1}},
+        /* few pixels: of one image, of several, of groups of channels and of images, of one axis */
+        {1, 50, 70, 1, false, 2, {7, 7}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
+        {1, 512, 40, 1, false, 2, {7, 7}, {1, 1}, {1, 1}, {0, 0}, {0, 0}, {1, 1}, {1, 1}},
+        {3, 20, 33, 2, false, 2, {5, 7}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
+        {2, 16, 48, 2, true, 2, {9, 9}, {3, 3}, {2, 2}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
+        {2, 130, 64, 1, false, 1, {1}, {1}, {1}, {0}, {0}, {1}, {1}},
+        {1, 9, 96, 1, false, 1, {150}, {3}, {1}, {0}, {-10}, {1}, {1}},
     };
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         run_shape(&r, &shapes[i]);
+}
+
+/* Few pixels go another way: an image by itself has the bits that it has among others. */
+static void test_images(void **state)
+{
+    (void)state;
+    enum { CHANNELS = 60, OUTPUTS = 40, PIXELS = 49, IMAGES = 8 };
+    rng r = {43};
+    rng_fill(&r, EM_F32, operands[0], IMAGES * CHANNELS * PIXELS);
+    rng_fill(&r, EM_F32, operands[1], OUTPUTS * CHANNELS * 9);
+    const shape all = {IMAGES, CHANNELS, OUTPUTS, 1, false, 2, {7, 7}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}};
+    for (int64_t i = -1; i < IMAGES; i++) {
+        shape s = all;
+        em__call call;
+        em__tensor in[2];
+        int64_t ints[17];
+        s.n = i < 0 ? IMAGES : 1;
+        describe(&s, &call, in, ints);
+        call.out.spec = (em__spec){EM_F32, 4, {s.n, OUTPUTS, 7, 7}};
+        em__conv_job job;
+        assert_true(em__conv_describe(&call, &job));
+        assert_int_equal(em__conv_is_turned(&job, s.n * PIXELS), i >= 0);
+        job.kernels = em__conv_kernels_get(levels_best());
+        job.gemm = em__gemm_kernels_get(levels_best());
+        job.pool = pools[1];
+        job.input = operands[0] + (i < 0 ? 0 : i) * CHANNELS * PIXELS;
+        job.weights = operands[1];
+        job.out = i < 0 ? want : got;
+        const size_t memory = em__conv_memory(&job);
+        void *scratch = em__block_alloc(memory);
+        EXPECT_OK(em__pool_reserve(pools[1], em__conv_worker_memory(&job)));
+        em__conv_run(&job, scratch);
+        em__block_free(scratch, memory);
+        if (i >= 0)
+            EXPECT_SAME_BITS(EM_F32, got, want + i * OUTPUTS * PIXELS, OUTPUTS * PIXELS);
+    }
 }
 
 static int set_up(void **state)
@@ -169,6 +212,7 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random), cmocka_unit_test(test_special)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random), cmocka_unit_test(test_special),
+                                       cmocka_unit_test(test_images)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

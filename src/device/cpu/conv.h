@@ -15,6 +15,7 @@
 #define EM_DEVICE_CPU_CONV_H
 
 #include "device/cpu/gemm.h"
+#include "device/cpu/gemm_cut.h"
 #include "device/device.h"
 
 #define EM__CONV_AXES 3
@@ -43,6 +44,7 @@ typedef struct em__conv_job {
     int64_t some;          /* images (of each group) staged at a time */
     const float *input, *weights;
     float *out, *stage;
+    float *rows;    /* of a turned product: what its pixels see */
     int64_t *reach; /* [depth]: from a staged pixel's place under tap 0 of channel 0 to its place under each tap */
 } em__conv_job;
 
@@ -68,11 +70,35 @@ void em__conv_stage_plane(const em__conv_job *job, const float *from, float *to)
 /* Convolutions of one channel a group (depthwise): plane by plane, each staged in the worker's scratch. */
 void em__conv_depth_run(const em__conv_job *job);
 
+#define EM__CONV_BLOCK_DEPTH (3 * EM__GEMM_CHUNK)
+
+/* Images (of each group) whose pixels are one product's columns. */
+typedef struct em__conv_images {
+    const em__conv_job *job;
+    int64_t first, count;
+    int64_t pixels, panels; /* of all of them: a panel may hold the end of one and the beginning of the next */
+    em__gemm_cut cut;
+} em__conv_images;
+
 /* Neighbouring floats of the staged image that become neighbouring columns of a panel. */
 typedef struct em__conv_run_of {
     int64_t offset;
     int column, count;
 } em__conv_run_of;
+
+/* The runs of a panel's pixels: they break where a row of the output or an image ends. Returns how many. */
+int em__conv_find_runs(const em__conv_images *images, int64_t panel, em__conv_run_of *runs);
+
+/* Where the images of a group begin. */
+const float *em__conv_group_base(const em__conv_images *images, int64_t group);
+
+/* The result under an output channel (of all groups) and a pixel of the images. */
+float *em__conv_result_at(const em__conv_images *images, int64_t output, int64_t pixel);
+
+/* Few pixels make the rows of their product instead of its columns: conv_turned.c. The memory is for job->rows. */
+bool em__conv_is_turned(const em__conv_job *job, int64_t pixels);
+size_t em__conv_turned_memory(const em__conv_job *job);
+void em__conv_turned_run(em__conv_images *images);
 
 /* The kernels of a level. */
 typedef struct em__conv_kernels {
@@ -80,6 +106,9 @@ typedef struct em__conv_kernels {
      * 0. */
     void (*pack)(float *dst, const float *base, const int64_t *reach, int64_t k, const em__conv_run_of *runs,
                  int n_runs);
+
+    /* A row between zeros: dst[0 .. length) = 0, but dst[first .. end) = src[0 ..]; 0 <= first <= end <= length */
+    void (*pad_row)(float *dst, int64_t length, const float *src, int64_t first, int64_t end);
 
     /* dst[i] = src[2 * i] */
     void (*every_second)(float *dst, const float *src, int64_t n);

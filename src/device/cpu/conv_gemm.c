@@ -12,9 +12,10 @@
 #include "device/cpu/gemm_kernels.h"
 
 #define PANEL EM__GEMM_PANEL
-#define GROUP 4
-#define BLOCK_DEPTH (3 * EM__GEMM_CHUNK)
-#define BLOCK_ROWS 224
+#define GROUP 8
+#define BLOCK_DEPTH EM__CONV_BLOCK_DEPTH
+#define BLOCK_ROWS 512 /* of a task: the more, the seldomer its panels are gathered again */
+#define COPY_ROWS 224  /* of one that copies its weights: they stay in the second cache */
 #define COPY_LD (BLOCK_DEPTH + 16)
 #define PAGE 4096
 #define STAGE_BYTES ((size_t)8 << 20) /* of images staged at a time, unless one is larger */
@@ -36,26 +37,20 @@ static size_t stage_bytes(em__conv_job *job)
 size_t em__conv_memory(const em__conv_job *job)
 {
     em__conv_job copy = *job;
-    return stage_bytes(&copy) + em__align64((size_t)job->depth * sizeof(int64_t));
+    const size_t staged = stage_bytes(&copy); /* sets how many images at a time */
+    return staged + em__align64((size_t)job->depth * sizeof(int64_t)) + em__conv_turned_memory(&copy);
 }
 
 size_t em__conv_worker_memory(const em__conv_job *job)
 {
     if (job->depthwise)
         return job->staged ? (size_t)job->plane * sizeof(float) : 0;
-    const int64_t copy = copies_weights(job) ? BLOCK_ROWS * COPY_LD : 0;
+    const int64_t copy = copies_weights(job) ? COPY_ROWS * COPY_LD : 0;
     return (size_t)(GROUP * (BLOCK_DEPTH + BLOCK_ROWS) * PANEL + copy) * sizeof(float);
 }
 
-typedef struct gemm_job {
-    const em__conv_job *job;
-    int64_t first, count;   /* images (of each group) at work */
-    int64_t pixels, panels; /* of all of them: a panel may hold the end of one and the beginning of the next */
-    em__gemm_cut cut;
-} gemm_job;
-
 typedef struct gemm_task {
-    const gemm_job *gemm;
+    const em__conv_images *gemm;
     int64_t group, row, rows; /* rows within the group */
     float *packed;
     float *parts; /* [GROUP][BLOCK_ROWS][PANEL] */
@@ -63,65 +58,17 @@ typedef struct gemm_task {
     bool copies;
 } gemm_task;
 
-/* Floats from one image of a group to its next, where panels are gathered from. */
-static int64_t image_pitch(const em__conv_job *job)
-{
-    const int64_t image = job->channels * job->plane;
-    return job->staged || job->batch_groups ? image : image * job->groups;
-}
-
-/* Where the images at work of a group begin. */
-static const float *group_base(const gemm_job *gemm, int64_t group)
-{
-    const em__conv_job *job = gemm->job;
-    const int64_t image = job->channels * job->plane;
-    if (job->staged)
-        return job->stage + group * gemm->count * image;
-    const int64_t at = job->batch_groups ? group * job->images + gemm->first : gemm->first * job->groups + group;
-    return job->input + at * image;
-}
-
-/* The runs of a panel's pixels: they break where a row of the output or an image ends. */
-static int find_runs(const gemm_job *gemm, int64_t panel, em__conv_run_of *runs)
-{
-    const em__conv_job *job = gemm->job;
-    const em__conv_axis *z = &job->axis[0], *y = &job->axis[1], *x = &job->axis[2];
-    const int64_t pixel = panel * PANEL, pitch = image_pitch(job);
-    const int columns = (int)em__min(gemm->pixels - pixel, PANEL);
-    int n = 0;
-    for (int column = 0; column < columns;) {
-        const int64_t at_x = (pixel + column) % x->out, row = (pixel + column) / x->out;
-        const int64_t at_z = row / y->out;
-        const int64_t offset = at_z / z->out * pitch + at_z % z->out * z->pitch + row % y->out * y->pitch + at_x;
-        const int count = (int)em__min(x->out - at_x, columns - column);
-        if (n > 0 && runs[n - 1].offset + runs[n - 1].count == offset)
-            runs[n - 1].count += count;
-        else
-            runs[n++] = (em__conv_run_of){offset, column, count};
-        column += count;
-    }
-    return n;
-}
-
 /* True when the panel's columns belong to one image. */
-static bool is_whole(const gemm_job *gemm, int64_t panel)
+static bool is_whole(const em__conv_images *gemm, int64_t panel)
 {
     const int64_t pixel = panel * PANEL, last = em__min(pixel + PANEL, gemm->pixels) - 1;
     return pixel / gemm->job->pixels == last / gemm->job->pixels;
 }
 
-/* The result under an output channel (of all groups) and a pixel of the images at work. */
-static float *result_at(const gemm_job *gemm, int64_t output, int64_t pixel)
-{
-    const em__conv_job *job = gemm->job;
-    const int64_t image = gemm->first + pixel / job->pixels, outputs = job->outputs * job->groups;
-    return job->out + (image * outputs + output) * job->pixels + pixel % job->pixels;
-}
-
 /* Panels [panel, panel_end) of the task: those that hold two images are gathered in task->parts. */
 static void multiply(const gemm_task *task, int64_t k0, int64_t k, int64_t panel, int64_t panel_end)
 {
-    const gemm_job *gemm = task->gemm;
+    const em__conv_images *gemm = task->gemm;
     const em__conv_job *job = gemm->job;
     const int64_t tiles = em__div_up(task->rows, job->gemm->tile_rows);
     em__gemm_tile tile = {.ldb = PANEL, .k = k, .first = k0 == 0};
@@ -134,7 +81,8 @@ static void multiply(const gemm_task *task, int64_t k0, int64_t k, int64_t panel
         for (int64_t p = panel; p < panel_end; p++) {
             const bool whole = is_whole(gemm, p);
             tile.b = task->packed + (p - panel) * BLOCK_DEPTH * PANEL;
-            tile.c = whole ? result_at(gemm, row, p * PANEL) : task->parts + ((p - panel) * BLOCK_ROWS + from) * PANEL;
+            tile.c = whole ? em__conv_result_at(gemm, row, p * PANEL)
+                           : task->parts + ((p - panel) * BLOCK_ROWS + from) * PANEL;
             tile.ldc = whole ? job->pixels : PANEL;
             tile.columns = (int)em__min(gemm->pixels - p * PANEL, PANEL);
             tile.prefetch = (const char *)tile.b;
@@ -146,13 +94,13 @@ static void multiply(const gemm_task *task, int64_t k0, int64_t k, int64_t panel
 /* A finished panel of several images goes where they are. */
 static void hand_out(const gemm_task *task, int64_t panel, const float *parts)
 {
-    const gemm_job *gemm = task->gemm;
+    const em__conv_images *gemm = task->gemm;
     const em__conv_job *job = gemm->job;
     const int64_t end = em__min((panel + 1) * PANEL, gemm->pixels);
     for (int64_t pixel = panel * PANEL; pixel < end;) {
         const int64_t count = em__min(job->pixels - pixel % job->pixels, end - pixel);
         for (int64_t r = 0; r < task->rows; r++)
-            memcpy(result_at(gemm, task->group * job->outputs + task->row + r, pixel),
+            memcpy(em__conv_result_at(gemm, task->group * job->outputs + task->row + r, pixel),
                    parts + r * PANEL + pixel % PANEL, (size_t)count * sizeof *parts);
         pixel += count;
     }
@@ -169,18 +117,18 @@ static void copy_weights(const gemm_task *task, int64_t k0, int64_t k)
 /* Panels [panel, end) through the whole depth. */
 static void run_group(const gemm_task *task, int64_t panel, int64_t end)
 {
-    const gemm_job *gemm = task->gemm;
+    const em__conv_images *gemm = task->gemm;
     const em__conv_job *job = gemm->job;
     em__conv_run_of runs[GROUP][PANEL];
     int n_runs[GROUP];
     for (int64_t p = panel; p < end; p++)
-        n_runs[p - panel] = find_runs(gemm, p, runs[p - panel]);
+        n_runs[p - panel] = em__conv_find_runs(gemm, p, runs[p - panel]);
     for (int64_t k0 = 0; k0 < job->depth; k0 += BLOCK_DEPTH) {
         const int64_t k = em__min(job->depth - k0, BLOCK_DEPTH);
         if (task->copies)
             copy_weights(task, k0, k);
         for (int64_t p = panel; p < end; p++)
-            job->kernels->pack(task->packed + (p - panel) * BLOCK_DEPTH * PANEL, group_base(gemm, task->group),
+            job->kernels->pack(task->packed + (p - panel) * BLOCK_DEPTH * PANEL, em__conv_group_base(gemm, task->group),
                                job->reach + k0, k, runs[p - panel], n_runs[p - panel]);
         multiply(task, k0, k, panel, end);
     }
@@ -191,7 +139,7 @@ static void run_group(const gemm_task *task, int64_t panel, int64_t end)
 
 static void run_task(void *context, int64_t index, int worker)
 {
-    const gemm_job *gemm = context;
+    const em__conv_images *gemm = context;
     const em__conv_job *job = gemm->job;
     const int64_t per_group = gemm->cut.row_blocks * gemm->cut.column_blocks, in_group = index % per_group;
     const int64_t block = in_group / gemm->cut.column_blocks, column = in_group % gemm->cut.column_blocks;
@@ -208,13 +156,18 @@ static void run_task(void *context, int64_t index, int worker)
 
 static void run_images(const em__conv_job *job, int64_t first, int64_t count)
 {
-    gemm_job gemm = {.job = job, .first = first, .count = count, .pixels = count * job->pixels};
+    em__conv_images gemm = {.job = job, .first = first, .count = count, .pixels = count * job->pixels};
     gemm.panels = em__div_up(gemm.pixels, PANEL);
+    if (em__conv_is_turned(job, gemm.pixels)) {
+        em__conv_turned_run(&gemm);
+        return;
+    }
+    const int64_t pieces = job->staged ? 2 + 2 * PANEL / job->axis[2].out : 1; /* that a panel is gathered from */
     const em__gemm_costs costs = {.tile_rows = job->gemm->tile_rows,
                                   .per_row = 2 * job->depth,
                                   .per_tile = 80,
-                                  .per_panel = 12 * job->depth,
-                                  .most_rows = BLOCK_ROWS};
+                                  .per_panel = 12 * pieces * job->depth,
+                                  .most_rows = copies_weights(job) ? COPY_ROWS : BLOCK_ROWS};
     const int64_t threads = em__div_up(em__pool_size(job->pool), job->groups);
     gemm.cut = em__gemm_choose_cut(&costs, job->outputs, gemm.panels, threads);
     em__pool_run(job->pool, run_task, &gemm, job->groups * gemm.cut.row_blocks * gemm.cut.column_blocks);
@@ -225,6 +178,7 @@ void em__conv_run(em__conv_job *job, void *scratch)
     const size_t staged = stage_bytes(job);
     job->stage = scratch;
     job->reach = (int64_t *)(void *)((char *)scratch + staged);
+    job->rows = (float *)(void *)((char *)job->reach + em__align64((size_t)job->depth * sizeof(int64_t)));
     em__conv_find_reach(job);
     if (job->depthwise) {
         em__conv_depth_run(job);

@@ -51,6 +51,7 @@ void FILL(em__conv_kernels *kernels)
     kernels->depth_row = depth_row;
 #ifdef HAVE_PACK
     kernels->pack = pack;
+    kernels->pad_row = pad_row;
     kernels->every_second = every_second;
 #endif
 }

@@ -18,6 +18,13 @@ static void pack(float *dst, const float *base, const int64_t *reach, int64_t k,
     }
 }
 
+static void pad_row(float *dst, int64_t length, const float *src, int64_t first, int64_t end)
+{
+    memset(dst, 0, (size_t)first * sizeof *dst);
+    memcpy(dst + first, src, (size_t)(end - first) * sizeof *dst);
+    memset(dst + end, 0, (size_t)(length - end) * sizeof *dst);
+}
+
 static void every_second(float *dst, const float *src, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)

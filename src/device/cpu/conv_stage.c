@@ -126,23 +126,25 @@ static void stage_dilated(const em__conv_axis *axis, float *dst, const float *sr
 /* A staged row from the input's row `src`; NULL: zeros. */
 static void stage_row(const em__conv_job *job, const em__conv_axis *axis, float *dst, const float *src)
 {
+    if (!src) {
+        memset(dst, 0, (size_t)(axis->slots * axis->length) * sizeof *dst);
+        return;
+    }
     for (int64_t slot = 0; slot < axis->slots; slot++, dst += axis->length) {
         const int64_t phase = phase_of(axis, slot), stride = axis->stride;
         int64_t first, end;
-        if (!src) {
-            memset(dst, 0, (size_t)axis->length * sizeof *dst);
-            continue;
-        }
         if (axis->input_dilation > 1) {
             stage_dilated(axis, dst, src, phase);
             continue;
         }
         span(axis, phase, &first, &end);
-        memset(dst, 0, (size_t)first * sizeof *dst);
         const float *from = src + (first * stride + phase - axis->low);
-        if (stride == 1)
-            memcpy(dst + first, from, (size_t)(end - first) * sizeof *dst);
-        else if (stride == 2)
+        if (stride == 1) {
+            job->kernels->pad_row(dst, axis->length, from, first, end);
+            continue;
+        }
+        memset(dst, 0, (size_t)first * sizeof *dst);
+        if (stride == 2)
             job->kernels->every_second(dst + first, from, end - first);
         else
             for (int64_t q = first; q < end; q++)
@@ -151,10 +153,12 @@ static void stage_row(const em__conv_job *job, const em__conv_axis *axis, float 
     }
 }
 
-/* The input's index at staged position `at` of the axis, -1 on padding. */
-static int64_t source_index(const em__conv_axis *axis, int64_t at)
+/* The input's index at position q of a phase, -1 on padding. */
+static int64_t source_index(const em__conv_axis *axis, int64_t phase, int64_t q)
 {
-    const int64_t x = at % axis->length * axis->stride + phase_of(axis, at / axis->length) - axis->low;
+    const int64_t x = q * axis->stride + phase - axis->low;
+    if (axis->input_dilation == 1) /* divisions cost more than a short row */
+        return x >= 0 && x < axis->in ? x : -1;
     const bool there = x >= 0 && x % axis->input_dilation == 0 && x / axis->input_dilation < axis->in;
     return there ? x / axis->input_dilation : -1;
 }
@@ -164,17 +168,25 @@ typedef struct stage_job {
     int64_t first, count;
 } stage_job;
 
-void em__conv_stage_plane(const em__conv_job *job, const float *from, float *to)
+/* Of one place on the first axis, -1 on padding: its rows. */
+static void stage_slice(const em__conv_job *job, const float *from, float *to, int64_t at_z)
 {
-    const em__conv_axis *z = &job->axis[0], *y = &job->axis[1], *x = &job->axis[2];
-    for (int64_t i = 0; i < z->slots * z->length; i++) {
-        const int64_t at_z = source_index(z, i);
-        for (int64_t j = 0; j < y->slots * y->length; j++) {
-            const int64_t at_y = source_index(y, j);
-            const bool padding = at_z < 0 || at_y < 0;
-            stage_row(job, x, to + i * z->pitch + j * y->pitch, padding ? NULL : from + (at_z * y->in + at_y) * x->in);
+    const em__conv_axis *y = &job->axis[1], *x = &job->axis[2];
+    for (int64_t slot = 0; slot < y->slots; slot++) {
+        const int64_t phase = phase_of(y, slot);
+        for (int64_t i = 0; i < y->length; i++, to += y->pitch) {
+            const int64_t at_y = at_z < 0 ? -1 : source_index(y, phase, i);
+            stage_row(job, x, to, at_y < 0 ? NULL : from + (at_z * y->in + at_y) * x->in);
         }
     }
+}
+
+void em__conv_stage_plane(const em__conv_job *job, const float *from, float *to)
+{
+    const em__conv_axis *z = &job->axis[0];
+    for (int64_t slot = 0; slot < z->slots; slot++)
+        for (int64_t i = 0; i < z->length; i++, to += z->pitch)
+            stage_slice(job, from, to, source_index(z, phase_of(z, slot), i));
 }
 
 /* Channel planes in the order of the staged images: [group][image][channel]. */

@@ -3,6 +3,8 @@
 
 #include "device/cpu/conv.h"
 
+#define AHEAD 27 /* taps whose place is asked for before their turn: the channels behind lie where no one foresees */
+
 /* The runs that reach into 16 columns, as loads of a whole vector of which only the mask's lanes are read. */
 typedef struct half_panel {
     int n;
@@ -34,6 +36,9 @@ static inline __attribute__((always_inline)) void pack_half(float *dst, const fl
 {
     for (int64_t i = 0; i < k; i++) {
         __m512 x = _mm512_setzero_ps();
+        const int64_t ahead = reach[i + AHEAD < k ? i + AHEAD : k - 1];
+        for (int r = 0; r < n; r++)
+            _mm_prefetch((const char *)lane(base, ahead + half->offset[r]), _MM_HINT_T0);
         for (int r = 0; r < n; r++)
             x = _mm512_mask_loadu_ps(x, half->mask[r], lane(base, reach[i] + half->offset[r]));
         _mm512_store_ps(dst + i * EM__GEMM_PANEL, x);
@@ -71,6 +76,23 @@ static void pack(float *dst, const float *base, const int64_t *reach, int64_t k,
     find_half(&right, 16, runs, n_runs);
     pack_any(dst, base, reach, k, &left);
     pack_any(dst + 16, base, reach, k, &right);
+}
+
+static int lanes_before(int64_t n)
+{
+    return n < 0 ? 0 : n < 16 ? (int)n : 16;
+}
+
+static void pad_row(float *dst, int64_t length, const float *src, int64_t first, int64_t end)
+{
+    for (int64_t i = 0; i < length; i += 16) {
+        const uint32_t there = (1u << lanes_before(end - i)) - (1u << lanes_before(first - i));
+        const __m512 x = _mm512_maskz_loadu_ps((__mmask16)there, lane(src, i - first));
+        if (length - i < 16)
+            _mm512_mask_storeu_ps(dst + i, vf_first((int)(length - i)), x);
+        else
+            _mm512_storeu_ps(dst + i, x);
+    }
 }
 
 static void every_second(float *dst, const float *src, int64_t n)
