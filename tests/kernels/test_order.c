@@ -100,6 +100,10 @@ static void patterns(void **state)
     for (size_t i = 0; i < MOST; i++)
         ((float *)memory)[i] = -(float)(i / 3) * (float)(i % 2);
     compare(EM_F32, em_shape(MOST), 0, 33);
+    compare(EM_F32, em_shape(3, 9000), 1, 100);
+    for (size_t i = 0; i < MOST; i++) /* a few join at a time, and tie with those in order */
+        ((float *)memory)[i] = (float)((i * 2654435761u >> 7) % (i + 50));
+    compare(EM_F32, em_shape(3, 9000), 1, 100);
     memset(memory, 0, MOST * sizeof *memory);
     compare(EM_F64, em_shape(70000), 0, 10);
 }
@@ -147,9 +151,10 @@ static void keys(void **state)
     (void)state;
     static float values[N];
     static uint32_t a[N], b[N];
-    static int32_t at[N];
+    static int32_t at[N], other[N];
     em__order first, k;
     rng r = {77};
+    fill(EM_U64, N, 78);
     rng_fill_edges(&r, EM_F32, values, N);
     em__order_init(&first, EM__CPU_PORTABLE);
     for (int level = 0; level <= (int)levels_best(); level++) {
@@ -167,6 +172,11 @@ static void keys(void **state)
                 if (a[i] < a[7])
                     assert_int_equal(at[next++], i);
             assert_int_equal(found, next);
+            assert_int_equal(k.below32(a, N, UINT32_MAX, at), first.below32(a, N, UINT32_MAX, other));
+            assert_memory_equal(at, other, sizeof at);
+            found = k.below64(memory, N, memory[9], at);
+            assert_int_equal(first.below64(memory, N, memory[9], other), found);
+            assert_memory_equal(at, other, (size_t)found * sizeof *at);
             if (kind == EM__KEY_FLOAT)
                 continue;
             k.decode32(b, a, N, (em__key_kind)kind, 0);

@@ -29,7 +29,7 @@ typedef struct em__order {
     /* Sorts each column of keys [n][lanes], 64-byte aligned. */
     void (*network32)(uint32_t *keys, int64_t n);
     void (*network64)(uint64_t *keys, int64_t n);
-    /* Indices of the keys below `limit`, ascending; how many. */
+    /* Indices of the keys below `limit`, ascending; how many. `at` has room for n, of which more may be written. */
     int64_t (*below32)(const uint32_t *keys, int64_t n, uint32_t limit, int32_t *at);
     int64_t (*below64)(const uint64_t *keys, int64_t n, uint64_t limit, int32_t *at);
     int lanes32, lanes64;

@@ -13,6 +13,7 @@
 #define BLOCK 4096                   /* elements that are compared at a time */
 #define FEW 32                       /* up to this k the list is kept in order by insertion */
 #define RANGE ((int64_t)1 << 16)     /* elements of a range, at least */
+#define JOINED 96                    /* so many are put in order by insertion, and joined with those that are */
 #define SORTED 16                    /* a short row up to so many times k is sorted */
 #define MOST_RANGES 64               /* of a row */
 #define SHORT_ROW ((int64_t)1 << 17) /* up to which a row is one range */
@@ -22,6 +23,7 @@ typedef struct list {
     uint64_t *keys;
     int64_t *at;
     int64_t count, room;
+    int64_t ordered; /* the first so many are in order */
 } list;
 
 typedef struct selection {
@@ -40,36 +42,58 @@ static size_t sorting_bytes(int64_t room)
     return 5 * em__align64((size_t)room * 8) + em__align64(em__radix_counters(room, 1));
 }
 
+/* Puts an entry where the list, in order from `low` on, has its place `i` or one before: behind its equals. */
+static void put(list *l, int64_t low, int64_t i, uint64_t key, int64_t at)
+{
+    for (; i > low && l->keys[i - 1] > key; i--) {
+        l->keys[i] = l->keys[i - 1];
+        l->at[i] = l->at[i - 1];
+    }
+    l->keys[i] = key;
+    l->at[i] = at;
+}
+
+/* The first k of a list of which all but a few are in order, into keys and at. */
+static void join(list *l, int64_t k, uint64_t *keys, int64_t *at)
+{
+    for (int64_t i = l->ordered + 1; i < l->count; i++)
+        put(l, l->ordered, i, l->keys[i], l->at[i]);
+    for (int64_t i = 0, a = 0, b = l->ordered; i < k; i++) {
+        const bool first = b == l->count || (a < l->ordered && l->keys[a] <= l->keys[b]);
+        const int64_t from = first ? a++ : b++;
+        keys[i] = l->keys[from];
+        at[i] = l->at[from];
+    }
+}
+
 /* The list's first k, in order. `scratch`: sorting_bytes. */
 static void keep_best(list *l, int64_t k, char *scratch)
 {
     size_t column = em__align64((size_t)l->room * 8);
     uint64_t vary = 0, *keys = (uint64_t *)(void *)scratch;
     int64_t *at = (int64_t *)(void *)(scratch + column), *order = (int64_t *)(void *)(scratch + 4 * column);
-    for (int64_t i = 1; i < l->count; i++)
-        vary |= l->keys[i] ^ l->keys[0];
-    em__radix_argsort64(NULL, l->keys, (uint64_t *)(void *)(scratch + 2 * column), order, l->count, vary,
-                        scratch + 5 * column);
     k = k < l->count ? k : l->count;
-    for (int64_t i = 0; i < k; i++) {
-        keys[i] = l->keys[order[i]];
-        at[i] = l->at[order[i]];
+    if (l->count - l->ordered <= JOINED) {
+        join(l, k, keys, at);
+    } else {
+        for (int64_t i = 1; i < l->count; i++)
+            vary |= l->keys[i] ^ l->keys[0];
+        em__radix_argsort64(NULL, l->keys, (uint64_t *)(void *)(scratch + 2 * column), order, l->count, vary,
+                            scratch + 5 * column);
+        for (int64_t i = 0; i < k; i++) {
+            keys[i] = l->keys[order[i]];
+            at[i] = l->at[order[i]];
+        }
     }
     memcpy(l->keys, keys, (size_t)k * sizeof *keys);
     memcpy(l->at, at, (size_t)k * sizeof *at);
-    l->count = k;
+    l->count = l->ordered = k;
 }
 
 /* Into an ordered list of at most k: behind its equals. */
 static void insert(list *l, int64_t k, uint64_t key, int64_t at)
 {
-    int64_t i = l->count < k ? l->count++ : k - 1;
-    for (; i > 0 && l->keys[i - 1] > key; i--) {
-        l->keys[i] = l->keys[i - 1];
-        l->at[i] = l->at[i - 1];
-    }
-    l->keys[i] = key;
-    l->at[i] = at;
+    put(l, 0, l->count < k ? l->count++ : k - 1, key, at);
 }
 
 /* Scratch of one range: a block's keys and hits, the list, and what keep_best needs. */
@@ -102,7 +126,7 @@ static void select_range(const em__order_job *job, const char *row, int64_t from
     char *keys = scratch, *hits = keys + BLOCK * 8, *own = hits + BLOCK * 4;
     size_t column = em__align64((size_t)list_room(k) * 8);
     int64_t block = 64; /* the first ones are short: they set a limit for the others */
-    *l = (list){(uint64_t *)(void *)own, (int64_t *)(void *)(own + column), 0, list_room(k)};
+    *l = (list){(uint64_t *)(void *)own, (int64_t *)(void *)(own + column), 0, list_room(k), 0};
     for (int64_t i = 0; i < n; i += block, block = block < BLOCK ? 2 * block : BLOCK) {
         int64_t count = n - i < block ? n - i : block, found = count;
         int32_t *at = (int32_t *)(void *)hits;
@@ -116,7 +140,7 @@ static void select_range(const em__order_job *job, const char *row, int64_t from
                               : job->kernels->below32((uint32_t *)(void *)keys, count, (uint32_t)limit, at);
         for (int64_t j = 0; j < found; j++)
             add(job, l, k, keys, all ? j : at[j], from + i + (all ? j : at[j]));
-        if (all && k > FEW && l->count >= k)
+        if (k > FEW && l->count >= k + (all ? 0 : k / 2)) /* the sooner cut back, the fewer join */
             keep_best(l, k, own + 2 * column);
     }
     if (k > FEW)
@@ -176,7 +200,7 @@ static void long_row(selection *s, int64_t r, char *scratch)
     s->keys = (uint64_t *)(void *)(scratch + MOST_RANGES * 8);
     s->at = (int64_t *)(void *)((char *)s->keys + column);
     em__pool_run(pool, range_chunk, s, s->ranges);
-    list all = {s->keys, s->at, 0, s->ranges * s->k};
+    list all = {s->keys, s->at, 0, s->ranges * s->k, 0};
     for (int64_t i = 0; i < s->ranges; i++) {
         memmove(all.keys + all.count, s->keys + i * s->k, (size_t)s->counts[i] * sizeof *s->keys);
         memmove(all.at + all.count, s->at + i * s->k, (size_t)s->counts[i] * sizeof *s->at);
