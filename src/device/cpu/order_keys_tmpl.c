@@ -73,19 +73,30 @@ static bool N(encode)(KEY *keys, const KEY *bits, int64_t n, em__key_kind kind, 
     }
 }
 
+static inline __attribute__((always_inline)) N(keys) N(decode_vector)(N(keys) x, em__key_kind kind, KEY flip)
+{
+    x ^= flip;
+    if (kind == EM__KEY_FLOAT)
+        x ^= ~(N(keys))((N(signs))x >> (BITS - 1)) | TOP;
+    else if (kind == EM__KEY_SIGNED)
+        x ^= TOP;
+    return x;
+}
+
 static void N(decode)(KEY *bits, const KEY *keys, int64_t n, em__key_kind kind, KEY flip)
 {
-    for (int64_t i = 0; i < n; i += LANES) {
-        N(keys) x = {0};
-        size_t size = n - i < LANES ? (size_t)(n - i) * sizeof *keys : sizeof x;
-        memcpy(&x, keys + i, size);
-        x ^= flip;
-        if (kind == EM__KEY_FLOAT)
-            x ^= ~(N(keys))((N(signs))x >> (BITS - 1)) | TOP;
-        else if (kind == EM__KEY_SIGNED)
-            x ^= TOP;
-        memcpy(bits + i, &x, size);
+    N(keys) x = {0};
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) { /* of a size that is known: a copy of any would pass through memory */
+        memcpy(&x, keys + i, sizeof x);
+        x = N(decode_vector)(x, kind, flip);
+        memcpy(bits + i, &x, sizeof x);
     }
+    if (i == n)
+        return;
+    memcpy(&x, keys + i, (size_t)(n - i) * sizeof *keys);
+    x = N(decode_vector)(x, kind, flip);
+    memcpy(bits + i, &x, (size_t)(n - i) * sizeof *keys);
 }
 
 /* Batcher's merge exchange (Knuth, TAOCP 3, 5.2.2, algorithm M), for any n. */
