@@ -1,7 +1,7 @@
 /*
  * Products with quantized weights: for few rows of x the rate at which the weight's bytes are read, and its share of
  * the rate at which they can be read at all, measured before it; for many rows the rate of multiply-adds, and its share
- * of the dense product's. Weights lie in as many copies as exceed the caches. Use: kernels_quant [threads] [level]
+ * of the dense product's, also with rounding to bf16 ("rounded"). Weights lie in as many copies as exceed the caches. Use: kernels_quant [threads] [level]
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,7 +144,7 @@ static double dense_rate(const em__quant_product *p)
 }
 
 static void bench(const em__quant_kernels *kernels, em__quant scheme, int64_t m, int64_t k, int64_t n, em_dtype dtype,
-                  bool transpose)
+                  bool transpose, bool may_round)
 {
     size_t memory, scratch;
     const bool affine = scheme.mode == EM_QUANT_AFFINE;
@@ -158,7 +158,10 @@ static void bench(const em__quant_kernels *kernels, em__quant scheme, int64_t m,
                            .transpose = transpose,
                            .x_dtype = dtype,
                            .y_dtype = dtype,
+                           .may_round = may_round,
                            .scale_dtype = affine ? dtype : EM_U8};
+    if (may_round && !em__quant_round_takes(&p))
+        return;
     if (!em__quant_needs(&p, &memory, &scratch) || em__pool_reserve(pool, scratch) != EM_OK)
         exit(1);
     weights w = make_weights(&p);
@@ -172,7 +175,11 @@ static void bench(const em__quant_kernels *kernels, em__quant scheme, int64_t m,
     const double read_rate = m <= 16 ? measure_read(w.data, w.bytes * (size_t)w.copies) : 1;
     double cold = time_product(&p, &w, w.copies), warm = w.copies > 1 ? time_product(&p, &w, 1) : cold;
     printf("%s %d g%-3d %-4s %s m %3d k %4d n %4d: %8.1f us", em_quant_mode_name(scheme.mode), (int)scheme.bits,
-           (int)scheme.group, em_dtype_name(dtype), transpose ? "wT" : "w ", (int)m, (int)k, (int)n, cold * 1e6);
+           (int)scheme.group, em_dtype_name(dtype),
+           may_round   ? "rounded"
+           : transpose ? "wT"
+                       : "w ",
+           (int)m, (int)k, (int)n, cold * 1e6);
     if (m <= 16)
         printf(", %5.1f GB/s, %3.0f %% of reading them at %4.1f (%5.1f GB/s cached)\n", (double)w.bytes / cold * 1e-9,
                100 * (double)w.bytes / cold / read_rate, read_rate * 1e-9, (double)w.bytes / warm * 1e-9);
@@ -244,14 +251,15 @@ int main(int argc, char **argv)
     for (int i = 0; i < 2; i++) {
         for (int d = 0; d < 2; d++)
             for (int t = 1; t >= 0; t--)
-                bench(kernels, four, 1, shapes[i][0], shapes[i][1], d ? EM_BF16 : EM_F32, t);
+                bench(kernels, four, 1, shapes[i][0], shapes[i][1], d ? EM_BF16 : EM_F32, t, false);
         for (int64_t m = 2; m <= 16; m *= 2)
-            bench(kernels, four, m, shapes[i][0], shapes[i][1], EM_F32, true);
+            bench(kernels, four, m, shapes[i][0], shapes[i][1], EM_F32, true, false);
         for (int t = 1; t >= 0; t--)
-            bench(kernels, four, 512, shapes[i][0], shapes[i][1], EM_F32, t);
+            bench(kernels, four, 512, shapes[i][0], shapes[i][1], EM_F32, t, false);
+        bench(kernels, four, 512, shapes[i][0], shapes[i][1], EM_F32, true, true);
     }
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
-        bench(kernels, schemes[i], 1, 4096, 4096, EM_BF16, true);
+        bench(kernels, schemes[i], 1, 4096, 4096, EM_BF16, true, false);
     for (int d = 0; d < 2; d++) {
         bench_coding(kernels, four, d ? EM_BF16 : EM_F32);
         for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)

@@ -29,8 +29,8 @@ typedef struct em_model_options {
      * larger than this machine's memory is never packed. */
     bool raw_weights;
     bool exact; /* f32 stays f32 in products. Otherwise a generation in the fuse lane rounds activations to bf16 where
-                 * they meet bf16 weights in forwards of 64 new tokens and more; a GPU of 16 and more, and what 4-bit
-                 * weights stand for too (em_compile_options.half_products) */
+                 * they meet bf16 or quantized weights, and what codes stand for, in forwards of 64 new tokens and more;
+                 * a GPU of 16 and more (em_compile_options.half_products) */
 } em_model_options;
 
 /* Opens a directory, a Hugging Face cache entry or a hub name (never downloads: `em_hub_pull` does). Weights are

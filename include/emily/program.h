@@ -35,10 +35,10 @@ typedef struct em_compile_options {
     bool keep_ir;      /* keep the graph as traced, and so all captured arrays, to encode or print it (ir.h) */
     size_t donated;    /* inputs 0 .. donated - 1 are given up: a run may overwrite them */
     bool raw_weights;  /* read constant weights where they lie: no time and memory for a layout that runs faster */
-    /* A product of f32 with bf16 weights may round its f32 operand to bf16; the sums stay f32. The processor does so
-     * for 64 rows and more, nearly twice as fast where it multiplies bf16 (AVX512-BF16 without AMX; no change
-     * elsewhere); a GPU for any, and it also rounds to bf16 what affine codes stand for. Of EM_FUSE alone: EM_NATIVE,
-     * whose bits are eager's, takes no notice. */
+    /* A product of f32 with bf16 or quantized weights may round its f32 operand, and what codes stand for, to bf16; the
+     * sums stay f32. The processor does so for 64 rows and more where it multiplies bf16, nearly twice as fast
+     * (AVX512-BF16; bf16 weights without AMX alone); a GPU for any rows, with bf16 and affine codes. Of EM_FUSE alone:
+     * EM_NATIVE, whose bits are eager's, takes no notice. */
     bool half_products;
 } em_compile_options;
 

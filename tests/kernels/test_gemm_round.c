@@ -75,7 +75,7 @@ static void run(const product *p, em__pool *pool)
     assert_non_null(rounded);
     memset(rounded, 0xff, bytes); /* NaN: what was not written must not count */
     em__round_rows(kernels, pool, &p->args, rounded);
-    EXPECT_OK(em__round_run(kernels, pool, &p->args, rounded));
+    EXPECT_OK(em__round_run(kernels, pool, &p->args, rounded, NULL));
     em__block_free(rounded, bytes);
 }
 

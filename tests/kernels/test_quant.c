@@ -292,6 +292,90 @@ static void extreme_rows(void **state)
         }
 }
 
+/* Row `row` of w [n, k] in f32. */
+static void decode_row(const operands *o, int64_t row, float *to)
+{
+    const em__quant_product *p = &o->p;
+    const int64_t groups = p->k / p->scheme.group, at = row * groups;
+    float scales[64], biases[64];
+    assert_true(groups <= 64);
+    em__quant_kernels_get(EM__CPU_PORTABLE)
+        ->expand[em__quant_kind_of(&p->scheme)](to, (const uint8_t *)p->codes + row * p->k * p->scheme.bits / 8,
+                                                em__quant_scales(p, p->scales, at, groups, scales),
+                                                em__quant_scales(p, p->biases, at, groups, biases), groups,
+                                                p->scheme.group / EM__QUANT_STEP);
+}
+
+static double as_bf16(float x)
+{
+    return em__bf16_to_f32(em__f32_to_bf16(x));
+}
+
+/* Against sums in double of both sides rounded to bf16. */
+static void expect_rounded(const operands *o)
+{
+    const int64_t k = o->p.k, n = o->p.n;
+    const float *x = o->x, *y = o->y;
+    float *w = malloc((size_t)k * sizeof *w);
+    for (int64_t j = 0; j < n; j++) {
+        decode_row(o, j, w);
+        for (int64_t i = 0; i < o->p.m; i++) {
+            double want = 0, sum = 0;
+            for (int64_t at = 0; at < k; at++) {
+                const double term = as_bf16(x[i * k + at]) * as_bf16(w[at]);
+                want += term;
+                sum += fabs(term);
+            }
+            if (!(fabs((double)y[i * n + j] - want) <= 4e-6 * sum))
+                fail_msg("%s, group %d, bits %d, m %d n %d k %d: (%d, %d) is %.9g, expected %.9g",
+                         em_quant_mode_name(o->p.scheme.mode), (int)o->p.scheme.group, (int)o->p.scheme.bits,
+                         (int)o->p.m, (int)n, (int)k, (int)i, (int)j, (double)y[i * n + j], want);
+        }
+    }
+    free(w);
+}
+
+static void check_rounded(rng *r, em__quant scheme, const int64_t *mnk, em_dtype scale)
+{
+    operands o = make(r, scheme, true, mnk, EM_F32, scale);
+    float *want = by_ref(&o), *first = malloc(o.y_bytes);
+    o.p.may_round = true;
+    for (int level = 0; level <= (int)levels_best(); level++) {
+        run(&o, em__quant_kernels_get((em__cpu_level)level), pools[1]);
+        if (!em__quant_round_takes(&o.p)) {
+            expect_product(&o, want, em__cpu_level_name((em__cpu_level)level));
+            continue;
+        }
+        expect_rounded(&o);
+        memcpy(first, o.y, o.y_bytes);
+        run(&o, em__quant_kernels_get((em__cpu_level)level), pools[0]);
+        EXPECT_SAME_BITS(EM_F32, o.y, first, (size_t)(o.p.m * o.p.n));
+        o.p.m = 64;
+        run(&o, em__quant_kernels_get((em__cpu_level)level), pools[1]);
+        EXPECT_SAME_BITS(EM_F32, o.y, first, (size_t)(o.p.m * o.p.n));
+        o.p.m = mnk[0];
+    }
+    free(first);
+    free(want);
+    drop(&o);
+}
+
+/* What may be rounded to bf16 is where there are rows enough and kernels for it; elsewhere nothing changes. */
+static void rounded_ones(void **state)
+{
+    (void)state;
+    static const int64_t others[] = {1, 15, 16, 33, 70};
+    static const em_dtype dtypes[] = {EM_BF16, EM_F32, EM_F16};
+    rng r = {7};
+    for (size_t s = 0; s < SCHEMES; s++)
+        for (int i = 0; i < 5; i++)
+            check_rounded(&r, schemes[s], (int64_t[]){64 + 3 * i, others[i], least_row(&schemes[s]) * (1 + i % 3)},
+                          dtypes[i % 3]);
+    check_rounded(&r, schemes[2], (int64_t[]){63, 20, 128}, EM_BF16);
+    check_rounded(&r, schemes[2], (int64_t[]){100, 300, 1152}, EM_BF16);
+    check_rounded(&r, schemes[10], (int64_t[]){130, 150, 544}, EM_F32);
+}
+
 /* A weight, its codes by a level and by ref, and what both say that the codes stand for. */
 static void check_coding(const em__quant *q, em_dtype dtype, int level, em__pool *pool, const void *w, int64_t rows,
                          int64_t length)
@@ -383,6 +467,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_scheme),         cmocka_unit_test(every_dtype),  cmocka_unit_test(large_ones),
         cmocka_unit_test(rows_are_independent), cmocka_unit_test(extreme_rows), cmocka_unit_test(coding_is_refs),
+        cmocka_unit_test(rounded_ones),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

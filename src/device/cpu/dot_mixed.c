@@ -15,7 +15,6 @@
 #include "device/cpu/gemm_round.h"
 
 #define MOST_WEIGHTS 8
-#define ROUNDED_ROWS 64 /* as em_compile_options says */
 
 /* A smaller weight stays as it is: it will be met in a cache. */
 static atomic_size_t least_packed = (size_t)1 << 20;
@@ -124,7 +123,7 @@ static em_status run_all(em_device *device, const em__call *call, const em__roun
             EM__TRY(place(device, &m.w[i], w, m.x.bytes ? (char *)call->scratch + m.x.bytes : call->scratch, &data));
             args.half = (em__gemm_half){data, w->spec.dtype, m.w[i].as.row_stride, m.w[i].as.depth_stride, false};
         }
-        EM__TRY(rounding ? em__round_run(rounding, cpu->pool, &args, rounded)
+        EM__TRY(rounding ? em__round_run(rounding, cpu->pool, &args, rounded, NULL)
                          : em__gemm_half_run(em__gemm_kernels_get(cpu->level), cpu->pool, &args));
         args.c += args.n;
         args.bias = args.bias ? args.bias + args.n : NULL;
@@ -145,7 +144,7 @@ static em_status run_rounded(em_device *device, const em__call *call)
 
 static bool may_round(const em__cpu *cpu, const em__call *call, const mixed *m)
 {
-    if (!call->half_products || m->x.as.rows < ROUNDED_ROWS || !em__round_kernels_get(cpu->level))
+    if (!call->half_products || m->x.as.rows < EM__ROUND_ROWS || !em__round_kernels_get(cpu->level))
         return false;
     for (int i = 0; i < m->weights; i++) {
         if (weight_at(call, i)->spec.dtype != EM_BF16 || m->w[i].as.depth_stride != 1)
@@ -205,7 +204,7 @@ bool em__cpu_prepare_dot_mixed(em__cpu *cpu, const em__call *call, em__plan *pla
     if (may_round(cpu, call, &m)) {
         plan->kernel = run_rounded;
         plan->scratch += em__round_bytes(m.x.as.rows, m.x.as.depth);
-        plan->workers = em__round_scratch_bytes();
+        plan->workers = em__round_scratch_bytes(NULL);
     }
     plan->strided = ~(uint64_t)0; /* but bias and residual must be row-major */
     for (int i = 2; call->op == EM__OP_FUSED_LINEAR && i < em__linear_weight(call->ints, 1); i++)

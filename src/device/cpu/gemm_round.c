@@ -37,9 +37,9 @@ size_t em__round_bytes(int64_t m, int64_t k)
     return (size_t)m * (size_t)em__round_stride(k) * sizeof(uint16_t);
 }
 
-size_t em__round_scratch_bytes(void)
+size_t em__round_scratch_bytes(const em__round_weight *weight)
 {
-    return (size_t)GROUP * 2 * HALF * sizeof(uint16_t);
+    return (size_t)GROUP * 2 * HALF * sizeof(uint16_t) + (weight ? weight->room : 0);
 }
 
 typedef struct rounding {
@@ -68,6 +68,7 @@ typedef struct round_plan {
     const em__round_kernels *kernels;
     em__pool *pool;
     const em__gemm_args *args;
+    const em__round_weight *weight; /* or NULL */
     const uint16_t *a;
     int64_t lda, panels;
     em__gemm_cut cut;
@@ -95,14 +96,19 @@ static void unpack(const round_block *block, int64_t column, uint16_t *dst)
 static void make_panels(const round_block *block)
 {
     const em__gemm_args *args = block->plan->args;
+    const em__round_weight *weight = block->plan->weight;
     const int64_t end = em__min(block->panel_end * EM__GEMM_PANEL, args->n);
     uint16_t *dst = block->b;
-    for (int64_t j = block->panel * EM__GEMM_PANEL; j < end; j += EM__ROUND_COLUMNS, dst += HALF)
-        if (args->half.packed)
+    for (int64_t j = block->panel * EM__GEMM_PANEL; j < end; j += EM__ROUND_COLUMNS, dst += HALF) {
+        const int columns = (int)em__min(end - j, EM__ROUND_COLUMNS);
+        if (weight)
+            weight->make(weight->w, dst, j, columns, block->k0, block->depth, block->b + GROUP * 2 * HALF);
+        else if (args->half.packed)
             unpack(block, j, dst);
         else
-            block->plan->kernels->turn(dst, args->half.data + j * args->half.row + block->k0, args->half.row,
-                                       (int)em__min(end - j, EM__ROUND_COLUMNS), block->depth);
+            block->plan->kernels->turn(dst, args->half.data + j * args->half.row + block->k0, args->half.row, columns,
+                                       block->depth);
+    }
 }
 
 static void fetch_packed(const round_block *block, int64_t index, int64_t parts)
@@ -123,15 +129,19 @@ static void fetch_next(const round_block *block, int64_t tile, int64_t panel)
     const int64_t column = block->then_panel * EM__GEMM_PANEL, group = block->panel_end - block->panel;
     if (column >= args->n || args->k == 0)
         return;
-    if (args->half.packed) {
-        fetch_packed(block, tile * group + panel - block->panel, block->tiles * group);
-        return;
+    const em__round_weight *weight = block->plan->weight;
+    const int64_t columns = em__min(args->n - column, GROUP * EM__GEMM_PANEL);
+    const int64_t depth = em__min(args->k - block->then_k, EM__ROUND_DEPTH);
+    const int64_t index = tile * group + panel - block->panel, parts = block->tiles * group;
+    if (weight) {
+        weight->fetch(weight->w, column, columns, block->then_k, depth, index, parts);
+    } else if (args->half.packed) {
+        fetch_packed(block, index, parts);
+    } else {
+        const uint16_t *at = args->half.data + column * args->half.row + block->then_k;
+        em__gemm_fetch((const char *)at, args->half.row * (int64_t)sizeof *at, columns, depth * (int64_t)sizeof *at,
+                       index, parts);
     }
-    const uint16_t *at = args->half.data + column * args->half.row + block->then_k;
-    em__gemm_fetch((const char *)at, args->half.row * (int64_t)sizeof *at,
-                   em__min(args->n - column, GROUP * EM__GEMM_PANEL),
-                   em__min(args->k - block->then_k, EM__ROUND_DEPTH) * (int64_t)sizeof *at,
-                   tile * group + panel - block->panel, block->tiles * group);
 }
 
 static void run_tile(const round_block *block, int64_t row, int64_t rows, int64_t panel)
@@ -212,7 +222,7 @@ static void run_task(void *context, int64_t index, int worker)
 }
 
 em_status em__round_run(const em__round_kernels *kernels, em__pool *pool, const em__gemm_args *args,
-                        const uint16_t *rounded)
+                        const uint16_t *rounded, const em__round_weight *weight)
 {
     if (args->m <= 0 || args->n <= 0)
         return EM_OK;
@@ -221,10 +231,10 @@ em_status em__round_run(const em__round_kernels *kernels, em__pool *pool, const 
                                   .per_tile = 80,
                                   .per_panel = 8 * args->k,
                                   .most_rows = BLOCK_ROWS};
-    round_plan plan = {kernels, pool, args, rounded, em__round_stride(args->k), 0, {0}};
+    round_plan plan = {kernels, pool, args, weight, rounded, em__round_stride(args->k), 0, {0}};
     plan.panels = em__div_up(args->n, EM__GEMM_PANEL);
     plan.cut = em__gemm_choose_cut(&costs, args->m, plan.panels, em__pool_size(pool));
-    EM__TRY(em__pool_reserve(pool, em__round_scratch_bytes()));
+    EM__TRY(em__pool_reserve(pool, em__round_scratch_bytes(weight)));
     em__pool_run(pool, run_task, &plan, plan.cut.row_blocks * plan.cut.column_blocks);
     return EM_OK;
 }

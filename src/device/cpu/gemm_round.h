@@ -20,6 +20,7 @@
 
 #include "device/cpu/gemm.h"
 
+#define EM__ROUND_ROWS 64    /* from which on rounding pays, as em_compile_options says */
 #define EM__ROUND_DEPTH 512  /* k of a block: a tile of A of that depth stays in L1 while it meets a group of panels */
 #define EM__ROUND_COLUMNS 16 /* of half a panel: what a vector of 16 pairs takes */
 
@@ -50,20 +51,33 @@ typedef struct em__round_kernels {
 /* Those of the level on this machine; NULL when it has none or has something better. Any thread. */
 const em__round_kernels *em__round_kernels_get(em__cpu_level level);
 
+/* A weight that is none of the halves of em__gemm_args. */
+typedef struct em__round_weight {
+    const void *w;
+    size_t room; /* bytes that `make` may write to, 64-byte aligned */
+    /* Half a panel, as `turn` lays it: columns [column, column + columns), up to 16, over `depth` of k from `from` on,
+     * a multiple of EM__ROUND_DEPTH. */
+    void (*make)(const void *w, uint16_t *dst, int64_t column, int columns, int64_t from, int64_t depth, void *room);
+    /* em__gemm_fetch of what `columns` of them are made of. */
+    void (*fetch)(const void *w, int64_t column, int64_t columns, int64_t from, int64_t depth, int64_t index,
+                  int64_t parts);
+} em__round_weight;
+
 /* Elements from one row of a rounded A to the next, and bytes of m rows, a multiple of 64. */
 int64_t em__round_stride(int64_t k);
 size_t em__round_bytes(int64_t m, int64_t k);
 
-/* Worker scratch that em__round_run wants. */
-size_t em__round_scratch_bytes(void);
+/* Worker scratch that em__round_run wants; `weight` may be NULL. */
+size_t em__round_scratch_bytes(const em__round_weight *weight);
 
 /* Rounds A of the arguments into `to`, 64-byte aligned. */
 void em__round_rows(const em__round_kernels *kernels, em__pool *pool, const em__gemm_args *args, uint16_t *to);
 
-/* The product of a rounded A with `half`, bf16 whose depth is 1, packed or not; the arguments' a, lda and b are not
- * looked at. Fails only with EM_ERROR_OUT_OF_MEMORY, when the scratch cannot be reserved. */
+/* The product of a rounded A with `weight` or, where that is NULL, with `half`, bf16 whose depth is 1, packed or not;
+ * the arguments' a, lda and b are not looked at. Fails only with EM_ERROR_OUT_OF_MEMORY, when the scratch cannot be
+ * reserved. */
 em_status em__round_run(const em__round_kernels *kernels, em__pool *pool, const em__gemm_args *args,
-                        const uint16_t *rounded);
+                        const uint16_t *rounded, const em__round_weight *weight);
 
 /* Levels' own parts. */
 const em__round_kernels *em__round_kernels_bf16(void);

@@ -96,6 +96,8 @@ bool em__quant_needs(const em__quant_product *p, size_t *memory, size_t *scratch
     if (p->scheme.group % EM__QUANT_STEP || p->scheme.group > EM__QUANT_CHUNK ||
         em__mul_overflows(p->m, p->k, &elements) || elements > INT64_MAX / 64)
         return false;
+    if (em__quant_round_takes(p))
+        return em__quant_round_needs(p, memory, scratch);
     if (em__quant_planes_takes(p))
         return em__quant_planes_needs(p, memory, scratch);
     if (!p->transpose) {
@@ -281,6 +283,10 @@ void em__quant_run(const em__quant_product *p)
 {
     if (p->m == 0 || p->n == 0)
         return;
+    if (em__quant_round_takes(p)) {
+        em__quant_round_run(p);
+        return;
+    }
     if (em__quant_planes_takes(p)) {
         em__quant_planes_run(p);
         return;

@@ -14,6 +14,9 @@
  * Four-bit codes with w [n, k] are met in whole numbers instead where the processor has the instructions; see
  * quant_planes.h.
  *
+ * Many rows of x that may be rounded meet w [n, k] as bf16: a weight of f32 as above is rounded once for all of them
+ * (quant_round.c), and the product is that of gemm_round.h.
+ *
  * With w [k, n] (groups along n) the order is that of the dense product (gemm.h): chains of EM__GEMM_CHUNK in ascending
  * k, a lane for each column.
  */
@@ -142,7 +145,8 @@ typedef struct em__quant_product {
     em_dtype scale_dtype;
     void *y; /* [m, n] */
     em_dtype y_dtype;
-    void *memory; /* as em__quant_needs says, 64-byte aligned */
+    bool may_round; /* x to bf16, and what codes stand for: em_compile_options.half_products */
+    void *memory;   /* as em__quant_needs says, 64-byte aligned */
 } em__quant_product;
 
 /* Whether the kernels take such a scheme, and what the product needs: bytes of memory, and of each worker's scratch. */
@@ -154,6 +158,11 @@ void em__quant_run(const em__quant_product *product);
 /* The part of it for w [k, n]. */
 void em__quant_columns_needs(const em__quant_product *product, size_t *memory, size_t *scratch);
 void em__quant_columns_run(const em__quant_product *product);
+
+/* The part of it for many rows that may be rounded; whether the product is made there. */
+bool em__quant_round_takes(const em__quant_product *product);
+bool em__quant_round_needs(const em__quant_product *product, size_t *memory, size_t *scratch);
+void em__quant_round_run(const em__quant_product *product);
 
 /* An array and its coded form, both row-major: a sequence of groups. */
 typedef struct em__quant_coding {

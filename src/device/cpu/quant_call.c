@@ -20,6 +20,7 @@ static em__quant_product product_of(em__cpu *cpu, const em__call *call)
                            .scale_dtype = call->in[2].spec.dtype,
                            .y = call->out.data,
                            .y_dtype = call->out.spec.dtype,
+                           .may_round = call->half_products,
                            .memory = call->scratch};
     p.biases = call->n_in > 3 ? call->in[3].data : NULL;
     p.k = x->spec.dims[rank - 1];

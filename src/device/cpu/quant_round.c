@@ -1,0 +1,105 @@
+/*
+ * Products of many rows of x, rounded to bf16, with what codes stand for, rounded to bf16 too (gemm_round.h). Half a
+ * panel of the weight is decoded for a block of k, once for all rows of x that a task has.
+ */
+#include "core/alloc.h"
+#include "device/cpu/gemm_cut.h"
+#include "device/cpu/gemm_kernels.h"
+#include "device/cpu/gemm_round.h"
+#include "device/cpu/quant.h"
+
+#define ROWS EM__ROUND_COLUMNS /* of w, which are columns of half a panel */
+#define DEPTH EM__ROUND_DEPTH
+#define STRIDE (DEPTH + 32) /* of rounded rows, so that they do not fall on the same cache lines */
+#define GROUPS (DEPTH / EM__QUANT_STEP)
+
+typedef struct coded {
+    const em__quant_product *p;
+    const em__round_kernels *kernels;
+    em__quant_kind kind;
+    int64_t groups, row_bytes; /* of a row of w */
+} coded;
+
+/* What half a panel is made in. */
+typedef struct own_room {
+    float scales[GROUPS], biases[GROUPS];
+    float row[DEPTH];
+    uint16_t rounded[ROWS * STRIDE];
+} own_room;
+
+/* At level AMX, too: kernels of codes stop at AVX512. */
+static const em__round_kernels *rounding(const em__quant_product *p)
+{
+    return em__round_kernels_get(p->kernels->level);
+}
+
+bool em__quant_round_takes(const em__quant_product *p)
+{
+    return p->may_round && p->m >= EM__ROUND_ROWS && p->transpose && p->k > 0 && p->x_dtype == EM_F32 &&
+           p->y_dtype == EM_F32 && DEPTH % p->scheme.group == 0 && rounding(p);
+}
+
+/* `depth` weights of a row of w from `from` on. */
+static void decode_row(const coded *c, int64_t row, int64_t from, int64_t depth, own_room *room)
+{
+    const em__quant_product *p = c->p;
+    const int64_t group = p->scheme.group, count = depth / group, at = row * c->groups + from / group;
+    const uint8_t *codes = (const uint8_t *)p->codes + row * c->row_bytes + from * p->scheme.bits / 8;
+    p->kernels->expand[c->kind](room->row, codes, em__quant_scales(p, p->scales, at, count, room->scales),
+                                em__quant_scales(p, p->biases, at, count, room->biases), count, group / EM__QUANT_STEP);
+}
+
+static void make(const void *w, uint16_t *dst, int64_t column, int columns, int64_t from, int64_t depth, void *memory)
+{
+    const coded *c = w;
+    own_room *room = memory;
+    for (int r = 0; r < columns; r++) {
+        decode_row(c, column + r, from, depth, room);
+        c->kernels->round(room->rounded + r * STRIDE, room->row, depth);
+    }
+    c->kernels->turn(dst, room->rounded, STRIDE, columns, depth);
+}
+
+static void fetch(const void *w, int64_t column, int64_t columns, int64_t from, int64_t depth, int64_t index,
+                  int64_t parts)
+{
+    const coded *c = w;
+    const em__quant_product *p = c->p;
+    const int64_t scale_bytes = c->groups * (int64_t)em_dtype_size(p->scale_dtype);
+    em__gemm_fetch((const char *)p->codes + column * c->row_bytes + from * p->scheme.bits / 8, c->row_bytes, columns,
+                   depth * p->scheme.bits / 8, index, parts);
+    if (from)
+        return;
+    em__gemm_fetch((const char *)p->scales + column * scale_bytes, 0, 1, columns * scale_bytes, index, parts);
+    if (p->biases)
+        em__gemm_fetch((const char *)p->biases + column * scale_bytes, 0, 1, columns * scale_bytes, index, parts);
+}
+
+static em__round_weight weight_of(const coded *c)
+{
+    return (em__round_weight){c, sizeof(own_room), make, fetch};
+}
+
+bool em__quant_round_needs(const em__quant_product *p, size_t *memory, size_t *scratch)
+{
+    const em__round_weight weight = weight_of(NULL);
+    int64_t elements;
+    if (em__mul_overflows(p->m, p->k + 2 * DEPTH, &elements) || elements > INT64_MAX / 64)
+        return false;
+    *memory = em__round_bytes(p->m, p->k);
+    *scratch = em__round_scratch_bytes(&weight);
+    return true;
+}
+
+void em__quant_round_run(const em__quant_product *p)
+{
+    const coded c = {.p = p,
+                     .kernels = rounding(p),
+                     .kind = em__quant_kind_of(&p->scheme),
+                     .groups = p->k / p->scheme.group,
+                     .row_bytes = p->k / 32 * 4 * p->scheme.bits + p->k % 32 * p->scheme.bits / 8};
+    const em__gemm_args args = {.m = p->m, .n = p->n, .k = p->k, .a = p->x, .lda = p->k, .c = p->y, .ldc = p->n};
+    const em__round_weight weight = weight_of(&c);
+    em__round_rows(c.kernels, p->pool, &args, p->memory);
+    em__round_run(c.kernels, p->pool, &args, p->memory, &weight);
+}
