@@ -1,7 +1,8 @@
 /*
  * Products with quantized weights: for few rows of x the rate at which the weight's bytes are read, and its share of
  * the rate at which they can be read at all, measured before it; for many rows the rate of multiply-adds, and its share
- * of the dense product's, also with rounding to bf16 ("rounded"). Weights lie in as many copies as exceed the caches. Use: kernels_quant [threads] [level]
+ * of the dense product's, also with rounding to bf16 ("rounded"). Weights lie in as many copies as exceed the caches.
+ * Use: kernels_quant [threads] [level]
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "core/float16.h"
 #include "device/cpu/attention.h"
 
 static const int thread_counts[] = {1, 2, 3, 5};
@@ -127,6 +128,8 @@ static double score(const em__attention_args *a, int64_t b, int64_t h, int64_t i
     return sum;
 }
 
+static double most = 4e-6; /* error of an element */
+
 static void check_row(const em__attention_args *a, int64_t b, int64_t h, int64_t i, const char *what)
 {
     int64_t begin = a->offsets ? a->offsets[b] : 0, dense = a->offsets ? 0 : b, kv = h / (a->heads / a->kv_heads);
@@ -147,7 +150,7 @@ static void check_row(const em__attention_args *a, int64_t b, int64_t h, int64_t
         for (int64_t j = 0; j < keys; j++)
             want += total > 0 ? s[j] / total * v[j * a->v.token + d] : 0;
         double got = ((const float *)a->out)[dense * a->out_batch + (begin + i) * a->out_token + h * a->out_head + d];
-        if (!(fabs(got - want) <= 4e-6))
+        if (!(fabs(got - want) <= most))
             fail_msg("%s: sequence %d head %d query %d of %d, %d keys, element %d: %.9g, expected %.9g", what, (int)b,
                      (int)h, (int)i, (int)queries, (int)keys, (int)d, got, want);
     }
@@ -202,6 +205,70 @@ static void test_values(void **state)
         check(level, 1, 70, 20, 1, 1, 32, 32, CAUSAL);
         check(level, 1, 5, 0, 2, 2, 8, 8, 0);
     }
+}
+
+/* The problem's numbers become those of bf16; its keys and values lie so in `kv`, to which the result refers. */
+static em__attention_args rounded(problem *p, int64_t count, int64_t queries, uint16_t *kv)
+{
+    em__attention_args args = p->args;
+    for (int64_t i = 0; i < count; i++)
+        p->kv[i] = em__bf16_to_f32(kv[i] = em__f32_to_bf16(p->kv[i]));
+    for (int64_t i = 0; i < queries; i++)
+        p->q[i] = em__bf16_to_f32(em__f32_to_bf16(p->q[i]));
+    args.cache = EM_BF16;
+    args.may_round = true;
+    args.k.data = kv;
+    args.v.data = kv + ((const float *)p->args.v.data - p->kv);
+    return args;
+}
+
+/* Dense sequences of `queries` and `keys` with rounding, against double; then each alone, on other threads. */
+static void check_rounded(em__cpu_level level, int64_t queries, int64_t keys, int kv_heads, int dim, int vdim,
+                          int flags)
+{
+    enum { BATCH = 2 };
+    char what[80];
+    snprintf(what, sizeof what, "rounded, %s, flags %d, dims %d %d", em__cpu_level_name(level), flags, dim, vdim);
+    problem p = problem_new(BATCH, queries, keys, 2, kv_heads, dim, vdim, flags);
+    const int64_t count = BATCH * p.args.k.batch, per = queries * p.args.out_token;
+    uint16_t *kv = malloc((size_t)count * sizeof *kv + 1);
+    em__attention_args args = rounded(&p, count, BATCH * p.args.q.batch, kv);
+    assert_int_equal(em__attention_f32(level_or_null(level), pools[next_random() % 4], &args), EM_OK);
+    check_values(&p.args, what);
+    float *first = malloc((size_t)(BATCH * per) * sizeof *first + 1);
+    memcpy(first, p.out, (size_t)(BATCH * per) * sizeof *first);
+    for (int64_t b = 0; b < BATCH; b++) {
+        args.batch = 1;
+        args.q.data = p.q + b * args.q.batch;
+        args.k.data = kv + b * args.k.batch;
+        args.v.data = kv + kv_heads * dim + b * args.v.batch;
+        args.mask.data = p.args.mask.data ? p.mask + b * args.mask.batch : NULL;
+        args.allowed.data = p.args.allowed.data ? p.allowed + b * args.allowed.batch : NULL;
+        assert_int_equal(em__attention_f32(level_or_null(level), pools[b], &args), EM_OK);
+        assert_memory_equal(p.out, first + b * per, (size_t)per * sizeof *first);
+    }
+    free(first);
+    free(kv);
+    problem_free(&p);
+}
+
+/* Weights of the softmax are rounded to 2^-9 of themselves, and values are below 2. */
+static void test_rounded(void **state)
+{
+    (void)state;
+    most = 0x1p-8;
+    for (int level = 0; level < EM__CPU_LEVEL_COUNT; level++) {
+        if (!level_or_null(level))
+            continue;
+        for (int i = 0; i < 20; i++)
+            check_rounded(level, 64 + next_random() % 30, 1 + next_random() % 100, 1 + i % 2,
+                          1 + (int)(next_random() % 70), 1 + (int)(next_random() % 70), (int)(next_random() % 32));
+        check_rounded(level, 64, 64, 2, 128, 128, CAUSAL);
+        check_rounded(level, 180, 700, 1, 128, 64, CAUSAL);
+        check_rounded(level, 600, 600, 2, 64, 100, CAUSAL | SINKS);
+        check_rounded(level, 70, 1030, 2, 33, 31, MASK);
+    }
+    most = 4e-6;
 }
 
 static bool same_bits(const float *x, const float *y, int64_t count)
@@ -305,10 +372,8 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),
-        cmocka_unit_test(test_bits),
-        cmocka_unit_test(test_masked_rows),
-        cmocka_unit_test(test_nan),
+        cmocka_unit_test(test_values),      cmocka_unit_test(test_rounded), cmocka_unit_test(test_bits),
+        cmocka_unit_test(test_masked_rows), cmocka_unit_test(test_nan),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -94,6 +94,7 @@ static em__attention_args dense_args(const em__call *call)
     args.causal = call->ints[0] != 0;
     args.window = call->ints[2];
     args.softcap = (float)call->floats[1];
+    args.may_round = call->half_products;
     int next = 3;
     if (call->ints[1] & 1) {
         em__spec scores = q->spec;

@@ -5,6 +5,7 @@
  * A task is one head of one sequence, or a run of its queries when there are few heads. It takes up to PART_ROWS
  * queries at a time through all blocks of BLOCK_KEYS keys: k and v of the block are widened if they are halves and
  * packed into panels, as weights of a product are; then per tile of rows: scores = q k', softmax, output += scores v.
+ * With rounding the panels are those of gemm_round.h, made of the cache as it lies; they fit where those of f32 would.
  */
 #include "device/cpu/attention.h"
 
@@ -14,12 +15,14 @@
 #include "core/error.h"
 #include "core/whole.h"
 #include "device/cpu/attention_kernels.h"
+#include "device/cpu/gemm_round.h"
 
 #define BLOCK_KEYS 512
 #define PART_ROWS 168
 #define PANEL EM__GEMM_PANEL
 #define SCORE_PAD 16 /* keeps rows of scores off the same cache lines */
 #define PAGE 4096
+#define HALF EM__ROUND_COLUMNS
 
 /* The layout of a worker's scratch, in floats from its start. */
 typedef struct attention_layout {
@@ -31,6 +34,7 @@ typedef struct attention_layout {
 
 typedef struct attention_plan {
     const em__attention_kernels *kernels;
+    const em__round_kernels *rounding; /* or NULL */
     em__pool *pool;
     const em__attention_args *args;
     attention_layout layout;
@@ -101,9 +105,40 @@ static const float *in_f32(const attention_head *head, const char *data, int64_t
     return head->wide;
 }
 
+/* Elements of a key or a query that is rounded. */
+static int64_t even_dim(const em__attention_args *args)
+{
+    return em__round_up(args->head_dim, 2);
+}
+
+static uint16_t *halves(float *at)
+{
+    return (uint16_t *)(void *)at;
+}
+
+/* Keys as columns of panels, values as rows of them; where there are none they are zeros. */
+static void pack_rounded(const attention_head *head, int64_t block, int64_t n)
+{
+    const attention_plan *plan = head->plan;
+    const em__attention_args *args = plan->args;
+    const uint16_t *k = (const uint16_t *)(const void *)head->k + block * args->k.token;
+    const uint16_t *v = (const uint16_t *)(const void *)head->v + block * args->v.token;
+    for (int64_t j = 0; j < em__round_up(n, PANEL); j += HALF)
+        plan->rounding->turn(halves(head->packed_keys) + j * even_dim(args), k + j * args->k.token, args->k.token,
+                             (int)em__max(0, em__min(HALF, n - j)), args->head_dim);
+    for (int64_t j = 0; j < plan->layout.value_panels * PANEL; j += HALF)
+        plan->rounding->pair(halves(head->packed_values) + j * plan->layout.block_keys, v + j, args->v.token,
+                             (int)em__max(0, em__min(HALF, args->value_dim - j)), n);
+}
+
 static void pack_block(attention_head *head, int64_t block, int64_t n)
 {
     const attention_plan *plan = head->plan;
+    head->packed_block = block;
+    if (plan->rounding) {
+        pack_rounded(head, block, n);
+        return;
+    }
     const em__attention_args *args = plan->args;
     const em__gemm_kernels *gemm = plan->kernels->gemm;
     const int64_t size = (int64_t)em_dtype_size(args->cache);
@@ -120,7 +155,29 @@ static void pack_block(attention_head *head, int64_t block, int64_t n)
             gemm->pack_columns(head->packed_values + p * PANEL * plan->layout.block_keys + j * PANEL, from + p * PANEL,
                                token, (int)em__min(PANEL, args->value_dim - p * PANEL), rows, false);
     }
-    head->packed_block = block;
+}
+
+static void score_rounded(const attention_head *head, int64_t query, int rows, int64_t n)
+{
+    const attention_plan *plan = head->plan;
+    const em__attention_args *args = plan->args;
+    const int64_t dim = even_dim(args);
+    em__round_tile tile = {.a = halves(head->query),
+                           .lda = em__round_up(dim, 2 * SCORE_PAD) + 2 * SCORE_PAD,
+                           .half = HALF * dim,
+                           .ldc = plan->layout.score_stride,
+                           .pairs = dim / 2,
+                           .rows = rows,
+                           .columns = PANEL,
+                           .first = true};
+    for (int r = 0; r < rows; r++)
+        plan->rounding->round(halves(head->query) + r * tile.lda, head->q + (query + r) * args->q.token,
+                              args->head_dim);
+    for (int64_t j = 0; j < n; j += PANEL) {
+        tile.b = halves(head->packed_keys) + j * dim;
+        tile.c = head->scores + j;
+        plan->rounding->tile(&tile);
+    }
 }
 
 /* Raw scores of `rows` queries from `query` on against the first n packed keys, rounded up to whole panels. */
@@ -128,6 +185,10 @@ static void score_tile(const attention_head *head, int64_t query, int rows, int6
 {
     const attention_plan *plan = head->plan;
     const em__attention_args *args = plan->args;
+    if (plan->rounding) {
+        score_rounded(head, query, rows, n);
+        return;
+    }
     em__gemm_tile tile = {.a = head->q + query * args->q.token,
                           .lda = args->q.token,
                           .ldb = PANEL,
@@ -169,9 +230,35 @@ static void softmax_tile(const attention_head *head, int64_t query, int64_t row,
     }
 }
 
+/* The rows of scores are rounded where they lie: a row moves to the front half of its room. */
+static void value_rounded(const attention_head *head, int64_t row, int rows, int64_t n, bool first)
+{
+    const attention_layout *layout = &head->plan->layout;
+    const em__round_kernels *rounding = head->plan->rounding;
+    em__round_tile tile = {.a = halves(head->scores),
+                           .lda = 2 * layout->score_stride,
+                           .half = HALF * layout->block_keys,
+                           .ldc = layout->out_stride,
+                           .pairs = (n + 1) / 2,
+                           .rows = rows,
+                           .columns = PANEL,
+                           .first = first};
+    for (int r = 0; r < rows; r++)
+        rounding->round(halves(head->scores + r * layout->score_stride), head->scores + r * layout->score_stride, n);
+    for (int64_t p = 0; p < layout->value_panels; p++) {
+        tile.b = halves(head->packed_values) + p * PANEL * layout->block_keys;
+        tile.c = head->sums + row * layout->out_stride + p * PANEL;
+        rounding->tile(&tile);
+    }
+}
+
 static void value_tile(const attention_head *head, int64_t row, int rows, int64_t n, bool first)
 {
     const attention_layout *layout = &head->plan->layout;
+    if (head->plan->rounding) {
+        value_rounded(head, row, rows, n, first);
+        return;
+    }
     em__gemm_tile tile = {.a = head->scores,
                           .lda = layout->score_stride,
                           .ldb = PANEL,
@@ -285,6 +372,15 @@ static int64_t choose_part_rows(const attention_plan *plan, int64_t heads, int64
     return em__max(2 * rows, em__round_up(longest / ((wanted + heads - 1) / heads), rows));
 }
 
+/* At level AMX, too: the tiles there are for weights that were packed. */
+static const em__round_kernels *choose_rounding(const em__attention_kernels *kernels, const em__attention_args *args)
+{
+    const em__cpu_level level = em__gemm_kernels_level(kernels->gemm);
+    if (!args->may_round || args->cache != EM_BF16 || args->queries < EM__ROUND_ROWS)
+        return NULL;
+    return em__round_kernels_get(level > EM__CPU_AVX512 ? EM__CPU_AVX512 : level);
+}
+
 em_status em__attention_f32(const em__attention_kernels *kernels, em__pool *pool, const em__attention_args *args)
 {
     const int64_t longest = longest_sequence(args, args->queries);
@@ -292,6 +388,7 @@ em_status em__attention_f32(const em__attention_kernels *kernels, em__pool *pool
     if (heads <= 0 || longest <= 0 || args->value_dim <= 0)
         return EM_OK;
     attention_plan plan = {.kernels = kernels, .pool = pool, .args = args, .layout = make_layout(kernels, args)};
+    plan.rounding = choose_rounding(kernels, args);
     EM__TRY(em__pool_reserve(pool, (size_t)plan.layout.total * sizeof(float)));
     plan.part_rows = choose_part_rows(&plan, heads, longest);
     plan.parts = (longest + plan.part_rows - 1) / plan.part_rows;

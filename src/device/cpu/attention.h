@@ -10,6 +10,9 @@
  * sequences, or the thread count. AVX2 and AVX-512 give the same bits. Scores are kept for one block of keys at a time;
  * the softmax runs along the blocks with a running maximum and sum.
  *
+ * Where the processor multiplies bf16 and the caller lets it (may_round), 64 queries and more meet a cache of bf16 as
+ * bf16: q and exp(score - maximum) are rounded, scores and sums stay f32. What is said of rows holds there, too.
+ *
  * A row whose keys are all excluded (by `allowed`, by causality, or by a mask of -inf) is zero; a row whose mask is one
  * very negative finite number everywhere is the average that arithmetic says. NaN travels into the rows that see it.
  */
@@ -73,6 +76,7 @@ typedef struct em__attention_args {
     float softcap;      /* 0 for none; scores become softcap * tanh(score / softcap) before a mask */
     const float *sinks; /* [heads]: a score that takes part in each row's sum and has no value; or NULL */
     em__attention_scales k_scales, v_scales; /* when dense */
+    bool may_round; /* queries and weights of the softmax to bf16, where many of them meet keys and values of bf16 */
 } em__attention_args;
 
 /* Worker scratch that em__attention_f32 uses for these sizes. Reserving it beforehand makes the call free of

@@ -154,6 +154,7 @@ static void run_tile(const round_block *block, int64_t row, int64_t rows, int64_
         .a = plan->a + row * plan->lda + block->k0,
         .lda = plan->lda,
         .b = block->b + (panel - block->panel) * 2 * HALF,
+        .half = HALF,
         .c = args->c + row * args->ldc + column,
         .ldc = args->ldc,
         .pairs = em__div_up(block->depth, 2),

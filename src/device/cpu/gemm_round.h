@@ -28,7 +28,8 @@
 typedef struct em__round_tile {
     const uint16_t *a; /* pairs of k side by side, the last filled with a zero */
     int64_t lda;
-    const uint16_t *b; /* two halves of a panel, EM__ROUND_DEPTH * EM__ROUND_COLUMNS apart: [pairs][16 columns][2] */
+    const uint16_t *b; /* two halves of a panel, `half` elements apart: [pairs][16 columns][2] */
+    int64_t half;
     float *c;
     int64_t ldc;
     int64_t pairs;
@@ -46,6 +47,8 @@ typedef struct em__round_kernels {
     void (*round)(uint16_t *dst, const float *src, int64_t k); /* with the zero behind an odd k */
     /* Half a panel from up to 16 columns that are rows of their own, `row` apart; zeros where there are none. */
     void (*turn)(uint16_t *dst, const uint16_t *src, int64_t row, int columns, int64_t k);
+    /* The same from k rows of that many columns, `row` apart. */
+    void (*pair)(uint16_t *dst, const uint16_t *src, int64_t row, int columns, int64_t k);
 } em__round_kernels;
 
 /* Those of the level on this machine; NULL when it has none or has something better. Any thread. */

@@ -50,7 +50,7 @@ ALWAYS void tile_body(const em__round_tile *t, const int rows, const bool wide)
         sum[r][0] = sum[r][1] = _mm512_setzero_ps();
     }
     for (int64_t k = 0; k < 2 * t->pairs; k += 2, b += 2 * EM__ROUND_COLUMNS) {
-        const __m512bh b0 = vector(b), b1 = wide ? vector(b + EM__ROUND_DEPTH * EM__ROUND_COLUMNS) : b0;
+        const __m512bh b0 = vector(b), b1 = wide ? vector(b + t->half) : b0;
         UNROLL_ROWS
         {
             const __m512bh x = pair(&a[r / 3][k + (r % 3) * lda]);
@@ -132,8 +132,21 @@ static void turn_bf16(uint16_t *dst, const uint16_t *src, int64_t row, int colum
     }
 }
 
+static void pair_bf16(uint16_t *dst, const uint16_t *src, int64_t row, int columns, int64_t k)
+{
+    const __mmask16 mask = (__mmask16)((1u << columns) - 1);
+    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                                           21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    for (int64_t i = 0; i < k; i += 2, dst += 2 * EM__ROUND_COLUMNS) {
+        const __m256i even = _mm256_maskz_loadu_epi16(mask, src + i * row);
+        const __m256i odd = i + 1 < k ? _mm256_maskz_loadu_epi16(mask, src + (i + 1) * row) : _mm256_setzero_si256();
+        const __m512i both = _mm512_inserti64x4(_mm512_castsi256_si512(even), odd, 1);
+        _mm512_store_si512((void *)dst, _mm512_permutexvar_epi16(order, both));
+    }
+}
+
 const em__round_kernels *em__round_kernels_bf16(void)
 {
-    static const em__round_kernels kernels = {TILE_ROWS, tile_bf16, round_bf16, turn_bf16};
+    static const em__round_kernels kernels = {TILE_ROWS, tile_bf16, round_bf16, turn_bf16, pair_bf16};
     return &kernels;
 }
