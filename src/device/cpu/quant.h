@@ -107,6 +107,11 @@ typedef struct em__quant_kernels {
     void (*expand[EM__QUANT_KINDS])(float *to, const uint8_t *codes, const float *scales, const float *biases,
                                     int64_t groups, int64_t group_steps);
 
+    /* Affine codes of 4 bits as half a panel of gemm_round.h: `depth` elements of 16 rows, whole groups of 32, 64 or
+     * 128; scales and biases are [groups][16]. NULL where the level has none. */
+    void (*panel_bf16)(uint16_t *to, const uint8_t *const *rows, const float *scales, const float *biases,
+                       int64_t depth, int64_t group);
+
     /* Scales of one byte. */
     void (*scale_e8m0)(float *to, const uint8_t *from, int64_t count);
     void (*scale_e4m3)(float *to, const uint8_t *from, int64_t count);
@@ -197,6 +202,8 @@ void em__quant_store(const em__quant_product *product, int64_t row, int64_t colu
 void em__quant_fill_portable(em__quant_kernels *kernels);
 void em__quant_fill_avx2(em__quant_kernels *kernels);
 void em__quant_fill_avx512(em__quant_kernels *kernels);
+void em__quant_panel_bf16(uint16_t *to, const uint8_t *const *rows, const float *scales, const float *biases,
+                          int64_t depth, int64_t group);
 
 static inline int em__quant_bits(em__quant_kind kind)
 {

@@ -7,6 +7,7 @@
 #include "device/cpu/gemm_kernels.h"
 #include "device/cpu/gemm_round.h"
 #include "device/cpu/quant.h"
+#include "device/cpu/quant_planes.h"
 
 #define ROWS EM__ROUND_COLUMNS /* of w, which are columns of half a panel */
 #define DEPTH EM__ROUND_DEPTH
@@ -18,11 +19,13 @@ typedef struct coded {
     const em__round_kernels *kernels;
     em__quant_kind kind;
     int64_t groups, row_bytes; /* of a row of w */
+    bool turned;               /* whether there is a kernel for 16 rows */
 } coded;
 
-/* What half a panel is made in. */
+/* What half a panel is made in: row by row, or with scales and biases of all rows side by side. */
 typedef struct own_room {
-    float scales[GROUPS], biases[GROUPS];
+    _Alignas(64) float scales[GROUPS * ROWS];
+    float biases[GROUPS * ROWS];
     float row[DEPTH];
     uint16_t rounded[ROWS * STRIDE];
 } own_room;
@@ -49,15 +52,49 @@ static void decode_row(const coded *c, int64_t row, int64_t from, int64_t depth,
                                 em__quant_scales(p, p->biases, at, count, room->biases), count, group / EM__QUANT_STEP);
 }
 
-static void make(const void *w, uint16_t *dst, int64_t column, int columns, int64_t from, int64_t depth, void *memory)
+static void make_by_rows(const coded *c, uint16_t *dst, int64_t column, int columns, int64_t from, int64_t depth,
+                         own_room *room)
 {
-    const coded *c = w;
-    own_room *room = memory;
     for (int r = 0; r < columns; r++) {
         decode_row(c, column + r, from, depth, room);
         c->kernels->round(room->rounded + r * STRIDE, room->row, depth);
     }
     c->kernels->turn(dst, room->rounded, STRIDE, columns, depth);
+}
+
+/* Scales or biases of `groups` groups of rows as columns. */
+static void turn_scales(const coded *c, const void *from, int64_t column, int columns, int64_t group, int64_t groups,
+                        float *to)
+{
+    const em_dtype dtype = c->p->scale_dtype;
+    const uint8_t *rows[ROWS];
+    for (int r = 0; r < ROWS; r++) {
+        const int64_t row = column + (r < columns ? r : columns - 1);
+        rows[r] = (const uint8_t *)from + (row * c->groups + group) * (int64_t)em_dtype_size(dtype);
+    }
+    c->p->kernels->planes->columns(to, rows, groups,
+                                   dtype == EM_F32    ? EM__PLANES_F32
+                                   : dtype == EM_BF16 ? EM__PLANES_BF16
+                                                      : EM__PLANES_F16);
+}
+
+/* Rows that are not there repeat the last one: no column of C is made of them. */
+static void make(const void *w, uint16_t *dst, int64_t column, int columns, int64_t from, int64_t depth, void *memory)
+{
+    const coded *c = w;
+    const em__quant_product *p = c->p;
+    own_room *room = memory;
+    const uint8_t *rows[ROWS];
+    if (!c->turned) {
+        make_by_rows(c, dst, column, columns, from, depth, room);
+        return;
+    }
+    const int64_t group = from / p->scheme.group, groups = depth / p->scheme.group;
+    for (int r = 0; r < ROWS; r++)
+        rows[r] = (const uint8_t *)p->codes + (column + (r < columns ? r : columns - 1)) * c->row_bytes + from / 2;
+    turn_scales(c, p->scales, column, columns, group, groups, room->scales);
+    turn_scales(c, p->biases, column, columns, group, groups, room->biases);
+    p->kernels->panel_bf16(dst, rows, room->scales, room->biases, depth, p->scheme.group);
 }
 
 static void fetch(const void *w, int64_t column, int64_t columns, int64_t from, int64_t depth, int64_t index,
@@ -73,6 +110,12 @@ static void fetch(const void *w, int64_t column, int64_t columns, int64_t from, 
     em__gemm_fetch((const char *)p->scales + column * scale_bytes, 0, 1, columns * scale_bytes, index, parts);
     if (p->biases)
         em__gemm_fetch((const char *)p->biases + column * scale_bytes, 0, 1, columns * scale_bytes, index, parts);
+}
+
+static bool turns(const em__quant_product *p)
+{
+    return p->kernels->panel_bf16 && p->kernels->planes && em__quant_kind_of(&p->scheme) == EM__QUANT_U4 &&
+           (p->scheme.group == 32 || p->scheme.group == 64 || p->scheme.group == 128);
 }
 
 static em__round_weight weight_of(const coded *c)
@@ -97,6 +140,7 @@ void em__quant_round_run(const em__quant_product *p)
                      .kernels = rounding(p),
                      .kind = em__quant_kind_of(&p->scheme),
                      .groups = p->k / p->scheme.group,
+                     .turned = turns(p),
                      .row_bytes = p->k / 32 * 4 * p->scheme.bits + p->k % 32 * p->scheme.bits / 8};
     const em__gemm_args args = {.m = p->m, .n = p->n, .k = p->k, .a = p->x, .lda = p->k, .c = p->y, .ldc = p->n};
     const em__round_weight weight = weight_of(&c);

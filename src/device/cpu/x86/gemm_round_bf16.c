@@ -103,10 +103,16 @@ static void tile_bf16(const em__round_tile *tile)
     tiles[tile->rows - 1](tile);
 }
 
+/* Whole vectors by themselves: a store of some halves takes as long as many of them. */
 static void round_bf16(uint16_t *dst, const float *src, int64_t k)
 {
     const int64_t even = (k + 1) / 2 * 2;
-    for (int64_t i = 0; i < even; i += 16) {
+    int64_t i = 0;
+    for (; i + 32 <= k; i += 32) {
+        const __m512bh halves = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(src + i + 16), _mm512_loadu_ps(src + i));
+        _mm512_storeu_si512(dst + i, (__m512i)halves);
+    }
+    for (; i < even; i += 16) {
         const __mmask16 from = k - i < 16 ? (__mmask16)((1u << (k - i)) - 1) : (__mmask16)~0u;
         const __mmask16 to = even - i < 16 ? (__mmask16)((1u << (even - i)) - 1) : (__mmask16)~0u;
         const __m256bh halves = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(from, src + i));
