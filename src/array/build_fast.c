@@ -76,17 +76,29 @@ static em_array *batched_matmul(em_scope *scope, em_array *a, em_array *b)
     return em_dot_general(scope, a, EM_AXES(-1), lead, b, EM_AXES(-2), lead);
 }
 
+/* Said in terms of the call: underneath it is a dot_general, whose message speaks of axes. */
+static em_status check_matmul(const em_array *a, const em_array *b)
+{
+    const int ra = a->spec.rank, rb = b->spec.rank;
+    char left[EM__SPEC_TEXT], right[EM__SPEC_TEXT];
+    EM__FAIL_IF(ra == 0 || rb == 0, EM_ERROR_INVALID_ARGUMENT,
+                "matmul: operands have ranks %d and %d; rank 1 or more is needed", ra, rb);
+    const int64_t inner = a->spec.dims[ra - 1], other = b->spec.dims[rb > 1 ? rb - 2 : 0];
+    EM__FAIL_IF(inner != other, EM_ERROR_INVALID_ARGUMENT,
+                "matmul: %s times %s: rows of the first have %lld elements, columns of the second %lld; transpose one?",
+                em__spec_print(&a->spec, left, sizeof left), em__spec_print(&b->spec, right, sizeof right),
+                (long long)inner, (long long)other);
+    return EM_OK;
+}
+
 em_array *em_matmul(em_scope *scope, em_array *a, em_array *b)
 {
     em_array *in[] = {a, b};
     const em_axes none = {0};
     if (!em__scope_ok(scope, in, 2, "matmul"))
         return NULL;
-    if (a->spec.rank == 0 || b->spec.rank == 0) {
-        em__fail(EM_ERROR_INVALID_ARGUMENT, "matmul: operands have ranks %d and %d; rank 1 or more is needed",
-                 a->spec.rank, b->spec.rank);
+    if (check_matmul(a, b) != EM_OK)
         return em__scope_fail(scope);
-    }
     if (b->spec.rank == 1)
         return em_dot_general(scope, a, EM_AXES(-1), none, b, EM_AXES(0), none);
     if (a->spec.rank == 1 && b->spec.rank > 2)

@@ -155,6 +155,8 @@ static void test_hostile_operands(void **state)
     REFUSED("bias [n]", em_linear(s, x, x, x));
     REFUSED("weight must be [n, k]", em_linear(s, x, scalar, NULL));
     REFUSED("rank 1 or more", em_matmul(s, x, scalar));
+    REFUSED("matmul: f32[2, 3] times f32[2, 3]: rows of the first have 3 elements, columns of the second 2",
+            em_matmul(s, em_iota(s, EM_F32, em_shape(2, 3), 0), em_iota(s, EM_F32, em_shape(2, 3), 0)));
     REFUSED("bias must have 3", em_layer_norm(s, x, NULL, scalar, 1e-5));
     REFUSED("weight must have 3", em_layer_norm(s, x, x, NULL, 1e-5));
     REFUSED("axis", em_layer_norm(s, scalar, NULL, NULL, 1e-5));
