@@ -68,6 +68,13 @@ static bool is_text_name(const char *name)
     return name[0] != '.' && dot && (strcmp(dot, ".txt") == 0 || strcmp(dot, ".md") == 0);
 }
 
+/* What a directory holds beside files, a pipe or another directory, is no passage; a link to nowhere is an error. */
+static bool is_passages(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) != 0 || S_ISREG(info.st_mode);
+}
+
 typedef EM__VEC(char *) owned_words;
 
 static int list_directory(const char *path, owned_words *found)
@@ -82,7 +89,9 @@ static int list_directory(const char *path, owned_words *found)
         if (!is_text_name(entry->d_name))
             continue;
         char *name = em__format("%s%s%s", path, slash, entry->d_name);
-        if (!name || em__vec_push(found, name) != EM_OK) {
+        if (name && !is_passages(name)) {
+            em__free(name);
+        } else if (!name || em__vec_push(found, name) != EM_OK) {
             em__free(name);
             code = cli_fail_last();
         }
