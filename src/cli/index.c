@@ -7,6 +7,7 @@
 
 #include "cli/signals.h"
 #include "core/str.h"
+#include "models/model.h"
 
 #define FORMAT "emily search index 1"
 
@@ -74,6 +75,17 @@ static bool is_consistent(const cli_index *index)
     return true;
 }
 
+/* Vectors that are no numbers would rank last, as if they were there. */
+static int check_vectors(cli_index *index, const char *path)
+{
+    if (!em__has_nan(index->vectors, index->n * index->width))
+        return CLI_OK;
+    cli_index_close(index);
+    cli_fail(CLI_FORMAT, "%s: the index holds vectors with NaN", path);
+    cli_hint("remove it: it is made again when the corpus is named");
+    return CLI_FORMAT;
+}
+
 int cli_index_open(cli_index *index, const char *path)
 {
     *index = (cli_index){0};
@@ -83,7 +95,7 @@ int cli_index_open(cli_index *index, const char *path)
         const char *hash = em_safetensors_metadata(index->file, "corpus");
         if (format && strcmp(format, FORMAT) == 0 && hash && take_tensors(index) && is_consistent(index)) {
             index->hash = strtoull(hash, NULL, 16);
-            return CLI_OK;
+            return check_vectors(index, path);
         }
     } else if (status != EM_ERROR_FORMAT) {
         return cli_fail_last();
