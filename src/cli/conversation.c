@@ -74,6 +74,12 @@ void cli_conversation_free(cli_conversation *c)
 
 int cli_conversation_add(cli_conversation *c, const char *role, const char *text, size_t length)
 {
+    const char *nul = memchr(text, 0, length);
+    if (nul) {
+        cli_fail(CLI_FAILURE, "the %s's text has a NUL byte, at %zu", role, (size_t)(nul - text));
+        cli_hint("is it a text? `tr -d '\\0'` takes them out");
+        return CLI_FAILURE;
+    }
     json_t *content = json_stringn(text, length);
     if (!content) {
         cli_fail(CLI_FAILURE, "the %s's text is not UTF-8", role);
