@@ -108,6 +108,8 @@ static int describe_files(const char *name, const char *path, const char *reason
     cli_fail_text(code, reason);
     if (file && !values->tensors)
         cli_hint("`emily info %s --tensors` lists its tensors", name);
+    else if (!file && code == CLI_NOT_FOUND)
+        cli_hint("a model is a folder with config.json and *.safetensors; `emily pull ORG/NAME` downloads one");
     em_safetensors_close(&file);
     em__free(architecture);
     return code;
