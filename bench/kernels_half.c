@@ -2,7 +2,8 @@
  * Products with bf16 weights read in place: time, the share of what the same threads read from memory at best and of
  * the multiply-add peak of a tile, both measured between the rounds, and the speed against packed f32 weights (from 8
  * rows on). Weights are as many different ones as exceed the caches.
- * Use: kernels_half [threads] [level] [f16 | bf16 | f32] [rows]
+ * Use: kernels_half [threads] [level] [f16 | bf16 | f32 | packed] [rows]; packed weights are bf16 in 12 bits, and the
+ * bytes are those of their memory.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,8 @@ typedef struct bench {
     em__pool *pool;
     char *weights;
     em_dtype dtype;
-    bool far;
+    float *laid;
+    bool packed, far;
     words sink[256];
 } bench;
 
@@ -57,15 +59,50 @@ static double read_seconds(bench *b)
     return best;
 }
 
+/* Of one weight. */
+static int64_t weight_bytes(const bench *b, int64_t n, int64_t k)
+{
+    return b->packed ? (int64_t)em__bf12_bytes(n, k) : n * k * (int64_t)em_dtype_size(b->dtype);
+}
+
+static void fill_weights(bench *b, int64_t n, int64_t k)
+{
+    uint16_t *to = (uint16_t *)(void *)b->weights;
+    const int64_t bytes = weight_bytes(b, n, k);
+    if (!b->packed) {
+        for (int64_t i = 0; i < BYTES / 2; i++)
+            to[i] = (uint16_t)(0x3c00 + i % 97);
+        return;
+    }
+    uint16_t *one = em__block_alloc((size_t)(n * k) * sizeof *one);
+    if (!one)
+        exit(1);
+    for (int64_t i = 0; i < n * k; i++)
+        one[i] = (uint16_t)(0x3c00 + i % 97);
+    for (int64_t at = 0; at + bytes <= BYTES; at += bytes)
+        if (!em__bf12_pack(b->kernels, b->pool, b->weights + at, one, n, k, k))
+            exit(1);
+    em__block_free(one, (size_t)(n * k) * sizeof *one);
+}
+
+/* As every product begins. */
+static void lay(const bench *b, em__gemm_args *args)
+{
+    if (b->laid)
+        em__gemm_lay(b->kernels, args, b->laid);
+    args->laid = b->laid;
+}
+
 /* One after the other: all weights with m rows. Seconds of one product. */
 static double half_seconds(bench *b, em__gemm_args *args)
 {
-    const int64_t bytes = args->n * args->k * (int64_t)em_dtype_size(b->dtype), copies = BYTES / bytes;
+    const int64_t bytes = weight_bytes(b, args->n, args->k), copies = BYTES / bytes;
     double start = now();
     int64_t runs = 0;
     do {
         const char *w = b->weights + runs % copies * bytes;
-        args->half = (em__gemm_half){(const uint16_t *)(const void *)w, b->dtype, args->k, 1};
+        lay(b, args);
+        args->half = (em__gemm_half){(const uint16_t *)(const void *)w, b->dtype, args->k, 1, b->packed};
         if (b->dtype == EM_F32)
             em__gemm_thin_run(b->kernels, b->pool, args, EM__B_F32, w, args->k);
         else if (em__gemm_half_run(b->kernels, b->pool, args) != EM_OK)
@@ -102,6 +139,9 @@ static void run(bench *b, int64_t m, int64_t n, int64_t k)
     for (int64_t i = 0; i < n * k; i++)
         wide[i] = (float)(i % 5);
     em__gemm_f32_pack(b->kernels, b->pool, packed, wide, n, k, k, 1);
+    fill_weights(b, n, k);
+    const size_t laid_bytes = b->packed ? em__gemm_laid_bytes(b->kernels, m, k) : 0;
+    b->laid = em__block_alloc(laid_bytes);
     em__gemm_args args = {.m = m, .n = n, .k = k, .a = a, .lda = k, .c = c, .ldc = n};
     double best = 1e9, limit = 1e9, f32 = 1e9;
     for (int round = 0; round < ROUNDS; round++) {
@@ -111,7 +151,7 @@ static void run(bench *b, int64_t m, int64_t n, int64_t k)
         limit = read < limit ? read : limit;
         f32 = other < f32 ? other : f32;
     }
-    const double bytes = (double)(n * k) * (double)em_dtype_size(b->dtype), read = (double)BYTES / limit;
+    const double bytes = (double)weight_bytes(b, n, k), read = (double)BYTES / limit;
     printf("m %4ld n %6ld k %5ld: %9.1f us %6.1f GB/s, %5.1f %% of %5.1f GB/s; %6.1f GFLOP/s", (long)m, (long)n,
            (long)k, best * 1e6, bytes / best * 1e-9, 100 * bytes / best / read, read * 1e-9,
            2.0 * (double)m * (double)n * (double)k / best * 1e-9);
@@ -119,6 +159,7 @@ static void run(bench *b, int64_t m, int64_t n, int64_t k)
         printf(", %5.1f %% of packed f32", 100 * f32 / best);
     printf("\n");
     em__block_free(a, (size_t)(m * k) * 4), em__block_free(c, (size_t)(m * n) * 4);
+    em__block_free(b->laid, laid_bytes);
     em__block_free(packed, packed_bytes), em__block_free(wide, (size_t)(n * k) * 4);
 }
 
@@ -131,22 +172,21 @@ int main(int argc, char **argv)
         if (strcmp(argv[2], em__cpu_level_name(i)) == 0)
             level = i;
     b.dtype = argc > 3 && !strcmp(argv[3], "f16") ? EM_F16 : argc > 3 && !strcmp(argv[3], "f32") ? EM_F32 : EM_BF16;
+    b.packed = argc > 3 && !strcmp(argv[3], "packed");
     if ((argc > 1 && !em__parse_i64(argv[1], &threads)) || (argc > 4 && !em__parse_i64(argv[4], &only)))
         return 2;
     b.weights = em__block_alloc((size_t)BYTES);
     if (!b.weights || em__pool_new((int)threads, &b.pool) != EM_OK)
         return 1;
-    for (int64_t i = 0; i < BYTES / 2; i++)
-        ((uint16_t *)(void *)b.weights)[i] = (uint16_t)(0x3c00 + i % 97);
     b.kernels = em__gemm_kernels_get(level);
-    printf("%s, %s, %d threads\n", em_dtype_name(b.dtype), em__cpu_level_name(em__gemm_kernels_level(b.kernels)),
-           em__pool_size(b.pool));
-    static const int64_t rows[] = {1, 4, 8, 64, 512};
+    printf("%s, %s, %d threads\n", b.packed ? "packed" : em_dtype_name(b.dtype),
+           em__cpu_level_name(em__gemm_kernels_level(b.kernels)), em__pool_size(b.pool));
+    static const int64_t rows[] = {1, 2, 4, 8, 16, 64, 512};
     static const int64_t shapes[][2] = {{1024, 1024}, {3072, 1024}, {1024, 3072}, {151936, 1024}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         for (size_t j = 0; j < sizeof shapes / sizeof *shapes; j++)
             if ((!only || rows[i] == only) && shapes[j][0] * shapes[j][1] * (int64_t)em_dtype_size(b.dtype) <= BYTES &&
-                (rows[i] <= 8 || (shapes[j][0] < 10000 && b.dtype != EM_F32)))
+                (rows[i] <= 16 || (shapes[j][0] < 10000 && b.dtype != EM_F32)))
                 run(&b, rows[i], shapes[j][0], shapes[j][1]);
     em__pool_free(b.pool);
     em__block_free(b.weights, (size_t)BYTES);
