@@ -104,6 +104,17 @@ static void check_products(rng *r, const em__gemm_kernels *kernels, const weight
         EXPECT_OK(em__gemm_half_run(kernels, pools[rng_below(r, 4)], &args));
     }
     EXPECT_SAME_BITS(EM_F32, c[1], c[0], (size_t)(m * w->n));
+    const size_t bytes = em__gemm_laid_bytes(kernels, m, w->k);
+    if (bytes) {
+        float *laid = em__block_alloc(bytes);
+        assert_non_null(laid);
+        em__gemm_lay(kernels, &args, laid);
+        args.laid = laid;
+        memset(c[1], 0, (size_t)(m * w->n) * sizeof *a);
+        EXPECT_OK(em__gemm_half_run(kernels, pools[rng_below(r, 4)], &args));
+        EXPECT_SAME_BITS(EM_F32, c[1], c[0], (size_t)(m * w->n));
+        em__block_free(laid, bytes);
+    }
     free(a), free(bias), free(c[0]), free(c[1]);
 }
 
@@ -127,7 +138,7 @@ static void test_elements(void **state)
 
 static void test_products(void **state)
 {
-    static const int64_t rows[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 33};
+    static const int64_t rows[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 33, 50, 64, 65};
     static const int fills[] = {USUAL, ZEROS, SUBNORMALS};
     rng r = {6};
     (void)state;

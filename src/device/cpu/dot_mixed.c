@@ -35,6 +35,7 @@ typedef struct mixed {
     side x, w[MOST_WEIGHTS];
     int weights;
     size_t copied; /* bytes of x's copy and the largest of a weight */
+    size_t laid;   /* bytes of x as packed weights want it */
 } mixed;
 
 static side describe_side(const em__tensor *t, const int64_t *contract, int n_contract, bool rows_only)
@@ -63,6 +64,8 @@ static mixed describe(const em__call *call)
         m.copied = m.w[i].bytes > m.copied ? m.w[i].bytes : m.copied;
     }
     m.copied += m.x.bytes;
+    if (call->packed)
+        m.laid = em__gemm_laid_bytes(em__gemm_kernels_get(em__cpu_get()->level), m.x.as.rows, m.x.as.depth);
     return m;
 }
 
@@ -111,6 +114,11 @@ static em_status run_all(em_device *device, const em__call *call, const em__roun
     em__gemm_args args = common_args(cpu, call, &m);
     EM__TRY(place(device, &m.x, &call->in[0], call->scratch, &data));
     args.a = data;
+    if (m.laid && !rounding) {
+        float *laid = (float *)(void *)((char *)call->scratch + m.copied);
+        em__gemm_lay(em__gemm_kernels_get(cpu->level), &args, laid);
+        args.laid = laid;
+    }
     if (rounding)
         em__round_rows(rounding, cpu->pool, &args, rounded);
     for (int i = 0; i < m.weights; i++) {
@@ -199,7 +207,7 @@ bool em__cpu_prepare_dot_mixed(em__cpu *cpu, const em__call *call, em__plan *pla
         return false;
     const mixed m = describe(call);
     plan->kernel = run_mixed;
-    plan->scratch = m.copied;
+    plan->scratch = m.copied + m.laid;
     plan->workers = em__gemm_half_scratch_bytes(em__gemm_kernels_get(em__cpu_get()->level), m.x.as.depth);
     if (may_round(cpu, call, &m)) {
         plan->kernel = run_rounded;

@@ -343,7 +343,7 @@ em_status em__gemm_half_run(const em__gemm_kernels *kernels, em__pool *pool, con
     const int kind = args->half.packed ? EM__B_PACKED : args->half.dtype == EM_BF16 ? EM__B_BF16 : EM__B_F16;
     if (args->m <= 0 || args->n <= 0)
         return EM_OK;
-    if (args->half.depth == 1 && em__gemm_is_thin(kernels, args)) {
+    if (args->half.depth == 1 && (args->laid || em__gemm_is_thin(kernels, args))) {
         em__gemm_thin_run(kernels, pool, args, kind, args->half.data, args->half.row);
         return EM_OK;
     }

@@ -56,6 +56,7 @@ typedef struct em__gemm_args {
     int64_t lda;        /* elements from one row of A to the next; its rows are contiguous */
     const float *b;     /* packed */
     em__gemm_half half; /* in place of b, for em__gemm_half_run alone */
+    const float *laid;  /* A as em__gemm_lay left it, or NULL; for a packed half */
     float *c;           /* overlaps no input */
     int64_t ldc;
     const float *bias;              /* [n], or NULL */
@@ -84,6 +85,11 @@ em_status em__gemm_f32(const em__gemm_kernels *kernels, em__pool *pool, const em
  * and a `half` whose depth is not 1 have those of level AVX512. `pool` is needed. */
 em_status em__gemm_half_run(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args);
 size_t em__gemm_half_scratch_bytes(const em__gemm_kernels *kernels, int64_t k);
+
+/* What makes a product of few rows with packed halves faster, for the same bits: A laid out for them, in so many bytes
+ * of memory. 0: it would not. */
+size_t em__gemm_laid_bytes(const em__gemm_kernels *kernels, int64_t m, int64_t k);
+void em__gemm_lay(const em__gemm_kernels *kernels, const em__gemm_args *args, float *to);
 
 #define EM__GEMM_BATCH_RANK 8
 

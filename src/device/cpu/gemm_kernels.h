@@ -20,10 +20,10 @@ enum { EM__B_BF16, EM__B_F16, EM__HALF_KINDS, EM__B_F32 = EM__HALF_KINDS, EM__B_
 typedef struct em__gemm_thin {
     const char *b; /* column j at b + j * stride, k elements */
     int64_t stride;
-    int columns; /* 1..EM__THIN_COLUMNS */
-    const float *a;
+    int columns;    /* 1..EM__THIN_COLUMNS */
+    const float *a; /* of bf12_thin laid out as [k][rows] */
     int64_t lda;
-    int rows; /* 1..em__gemm_kernels.thin_rows */
+    int rows; /* 1..em__gemm_kernels.thin_rows, or packed_rows */
     int64_t k;
     float *c; /* [rows][EM__THIN_COLUMNS], all of it written */
 } em__gemm_thin;
@@ -82,8 +82,12 @@ struct em__gemm_kernels {
     void (*bf12_unpack)(uint16_t *dst, int64_t step, const uint8_t *block, const em__bf12_head *head);
     void (*bf12_widen)(float *dst, const uint16_t *turned);
 
-    /* thin of the group's columns: of *thin, b, stride and columns are not looked at. NULL without thin_rows. */
+    /* thin of the group's columns: of *thin, b, stride, columns and lda are not looked at. Lay turns rows into what it
+     * reads; k is a multiple of EM__BF12_DEPTH, and up to 64 bytes behind the last element are written. */
+    int packed_rows; /* 0: there are none of these */
+    int packed_most; /* of A's rows: with more it is faster to widen the weight for all of them */
     void (*bf12_thin)(const em__gemm_thin *thin, const em__bf12 *w, int64_t group);
+    void (*bf12_lay)(float *dst, const float *a, int64_t lda, int rows, int64_t k);
 };
 
 /* em__gemm_f32 inside a loop of the pool, whose scratch holds em__gemm_scratch_bytes() at least: runs inline. */

@@ -5,7 +5,7 @@
  *   ivec, BYTES (of one), LOAD_I(p), STORE_I(p, v), TABLE(p) 16 bytes in each 16-byte lane, SHUFFLE(table, v),
  *   SET8(x), AND, OR, MAX16, MIN16 (unsigned), MIN8, SUB8, LEFT16(v, n), RIGHT16(v, n), LOW8(a, b), HIGH8(a, b) that
  *   unpack bytes, AS_VEC(v), PACK16(a, b), KEEP(v, w) v where w is not zero, OTHER(a, b) a bit for each byte that
- *   differs
+ *   differs; PACKED_ROWS (of A that meet a block side by side, 4 or 16), PACKED_MOST
  */
 #include "device/cpu/gemm_packed.h"
 
@@ -158,23 +158,21 @@ ALWAYS const uint16_t *open_block(const em__bf12 *w, int64_t index, uint16_t *ro
 }
 
 /* sum += two elements of k. */
-ALWAYS void meet_vector(vec sum[ROWS][GROUPS], const float *a, int64_t lda, vec v, int g, const int rows)
+ALWAYS void meet_vector(vec sum[PACKED_ROWS][GROUPS], const float *a, vec v, int g, const int rows)
 {
     const vec low = LOW(v), high = HIGH(v);
-    UNROLL_ROWS sum[r][g] = FMA(SET1(a[r * lda]), low, sum[r][g]);
-    UNROLL_ROWS sum[r][g] = FMA(SET1(a[r * lda + 1]), high, sum[r][g]);
+    UNROLL_ROWS sum[r][g] = FMA(SET1(a[r]), low, sum[r][g]);
+    UNROLL_ROWS sum[r][g] = FMA(SET1(a[rows + r]), high, sum[r][g]);
 }
 
 /* Vector i of an open block. */
-ALWAYS void meet_turned(vec sum[ROWS][GROUPS], const float *a, int64_t lda, const uint16_t *turned, int i,
-                        const int rows)
+ALWAYS void meet_turned(vec sum[PACKED_ROWS][GROUPS], const float *a, const uint16_t *turned, int i, const int rows)
 {
-    UNROLL_GROUPS meet_vector(sum, a + 2 * i, lda, LOAD(HALF(turned, i, g)), g, rows);
+    UNROLL_GROUPS meet_vector(sum, a + 2 * i * rows, LOAD(HALF(turned, i, g)), g, rows);
 }
 
 /* A unit without odd elements. */
-ALWAYS void meet_unit(vec sum[ROWS][GROUPS], const float *a, int64_t lda, const uint8_t *unit, ivec table,
-                      const int rows)
+ALWAYS void meet_unit(vec sum[PACKED_ROWS][GROUPS], const float *a, const uint8_t *unit, ivec table, const int rows)
 {
     call_ahead(unit);
     UNROLL_GROUPS
@@ -183,11 +181,11 @@ ALWAYS void meet_unit(vec sum[ROWS][GROUPS], const float *a, int64_t lda, const 
         unpack_unit(v, unit, table, g);
 #pragma GCC unroll 4
         for (int i = 0; i < 4; i++)
-            meet_vector(sum, a + 2 * i, lda, AS_VEC(v[i]), g, rows);
+            meet_vector(sum, a + 2 * i * rows, AS_VEC(v[i]), g, rows);
     }
 }
 
-ALWAYS void clear(vec sum[ROWS][GROUPS], const int rows)
+ALWAYS void clear(vec sum[PACKED_ROWS][GROUPS], const int rows)
 {
     UNROLL_ROWS
     {
@@ -196,8 +194,8 @@ ALWAYS void clear(vec sum[ROWS][GROUPS], const int rows)
 }
 
 /* Two blocks that follow each other. */
-ALWAYS void meet_pair(vec sum[ROWS][GROUPS], vec other[ROWS][GROUPS], const em__gemm_thin *t, const em__bf12 *w,
-                      int64_t index, const float *a, const int rows)
+ALWAYS void meet_pair(vec sum[PACKED_ROWS][GROUPS], vec other[PACKED_ROWS][GROUPS], const em__bf12 *w, int64_t index,
+                      const float *a, const int rows)
 {
     const em__bf12_head *head = em__bf12_head_at(w, index);
     clear(sum, rows);
@@ -207,37 +205,51 @@ ALWAYS void meet_pair(vec sum[ROWS][GROUPS], vec other[ROWS][GROUPS], const em__
         const uint8_t *block = em__bf12_block_at(w, index);
         UNROLL_UNITS
         {
-            meet_unit(sum, a + 8 * u, t->lda, block + u * EM__BF12_UNIT, one, rows);
-            meet_unit(other, a + EM__BF12_DEPTH + 8 * u, t->lda, block + EM__BF12_BYTES + u * EM__BF12_UNIT, two, rows);
+            meet_unit(sum, a + 8 * u * rows, block + u * EM__BF12_UNIT, one, rows);
+            meet_unit(other, a + (EM__BF12_DEPTH + 8 * u) * rows, block + EM__BF12_BYTES + u * EM__BF12_UNIT, two,
+                      rows);
         }
         return;
     }
     _Alignas(64) uint16_t room[2][ELEMENTS];
     const uint16_t *one = open_block(w, index, room[0]), *two = open_block(w, index + 1, room[1]);
     for (int i = 0; i < EM__BF12_VECTORS; i++) {
-        meet_turned(sum, a, t->lda, one, i, rows);
-        meet_turned(other, a + EM__BF12_DEPTH, t->lda, two, i, rows);
+        meet_turned(sum, a, one, i, rows);
+        meet_turned(other, a + EM__BF12_DEPTH * rows, two, i, rows);
     }
+}
+
+/* One block. */
+ALWAYS void meet_block(vec sum[PACKED_ROWS][GROUPS], const em__bf12 *w, int64_t index, const float *a, const int rows)
+{
+    const em__bf12_head *head = em__bf12_head_at(w, index);
+    clear(sum, rows);
+    if (!head->odd) {
+        const ivec table = table_of(head);
+        const uint8_t *block = em__bf12_block_at(w, index);
+        UNROLL_UNITS meet_unit(sum, a + 8 * u * rows, block + u * EM__BF12_UNIT, table, rows);
+        return;
+    }
+    _Alignas(64) uint16_t room[ELEMENTS];
+    const uint16_t *turned = open_block(w, index, room);
+    for (int i = 0; i < EM__BF12_VECTORS; i++)
+        meet_turned(sum, a, turned, i, rows);
 }
 
 ALWAYS void packed_body(const em__gemm_thin *t, const em__bf12 *w, int64_t group, const int rows)
 {
-    vec total[ROWS][GROUPS], sum[ROWS][GROUPS];
+    vec total[PACKED_ROWS][GROUPS], sum[PACKED_ROWS][GROUPS];
     const int64_t first = group * w->chunks;
     int64_t chunk = 0;
     clear(total, rows);
     for (; rows <= PAIRED && chunk + 2 <= w->chunks; chunk += 2) {
-        vec other[ROWS][GROUPS];
-        meet_pair(sum, other, t, w, first + chunk, t->a + chunk * EM__BF12_DEPTH, rows);
+        vec other[PACKED_ROWS][GROUPS];
+        meet_pair(sum, other, w, first + chunk, t->a + chunk * EM__BF12_DEPTH * rows, rows);
         add_chunk(total, sum, chunk > 0, rows);
         add_chunk(total, other, true, rows);
     }
     for (; chunk < w->chunks; chunk++) {
-        _Alignas(64) uint16_t room[ELEMENTS];
-        const uint16_t *block = open_block(w, first + chunk, room);
-        clear(sum, rows);
-        for (int i = 0; i < EM__BF12_VECTORS; i++)
-            meet_turned(sum, t->a + chunk * EM__BF12_DEPTH, t->lda, block, i, rows);
+        meet_block(sum, w, first + chunk, t->a + chunk * EM__BF12_DEPTH * rows, rows);
         add_chunk(total, sum, chunk > 0, rows);
     }
     UNROLL_ROWS
@@ -251,21 +263,31 @@ ALWAYS void packed_body(const em__gemm_thin *t, const em__bf12 *w, int64_t group
     {                                                                                                                  \
         packed_body(t, w, group, rows);                                                                                \
     }
-PACKED(1)
-PACKED(2)
-PACKED(3)
-PACKED(4)
-#if ROWS > 4
-PACKED(5)
-PACKED(6)
-PACKED(7)
-PACKED(8)
+#define FOUR(x) x(1) x(2) x(3) x(4)
+#define SIXTEEN(x) FOUR(x) x(5) x(6) x(7) x(8) x(9) x(10) x(11) x(12) x(13) x(14) x(15) x(16)
+#if PACKED_ROWS == 16
+#define EACH SIXTEEN
+#else
+#define EACH FOUR
 #endif
+#define BODY(rows) packed_##rows,
+EACH(PACKED)
 
 static void bf12_thin(const em__gemm_thin *t, const em__bf12 *w, int64_t group)
 {
-    static void (*const bodies[ROWS])(const em__gemm_thin *, const em__bf12 *, int64_t) = {LIST(packed)};
+    static void (*const bodies[PACKED_ROWS])(const em__gemm_thin *, const em__bf12 *, int64_t) = {EACH(BODY)};
     bodies[t->rows - 1](t, w, group);
+}
+
+/* What a store writes beyond its rows the next one writes over. */
+static void bf12_lay(float *dst, const float *a, int64_t lda, int rows, int64_t k)
+{
+    for (int64_t from = 0; from < k; from += LANES) {
+        vec v[LANES];
+        UNROLL_LANES v[i] = LOAD(a + (i < rows ? i : 0) * lda + from);
+        TURN(v);
+        UNROLL_LANES STORE(dst + (from + i) * rows, v[i]);
+    }
 }
 
 static void fill_packed(em__gemm_kernels *kernels)
@@ -274,5 +296,8 @@ static void fill_packed(em__gemm_kernels *kernels)
     kernels->bf12_pack = bf12_pack;
     kernels->bf12_unpack = bf12_unpack;
     kernels->bf12_widen = bf12_widen;
+    kernels->packed_rows = PACKED_ROWS;
+    kernels->packed_most = PACKED_MOST;
     kernels->bf12_thin = bf12_thin;
+    kernels->bf12_lay = bf12_lay;
 }

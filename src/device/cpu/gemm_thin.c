@@ -8,7 +8,7 @@
 #include "device/cpu/gemm_cut.h"
 #include "device/cpu/gemm_kernels.h"
 
-#define MOST_ROWS 14                    /* of any level's tile */
+#define MOST_ROWS 16                    /* of any level's tile, or that meet a packed weight at a time */
 #define TASK_BYTES ((int64_t)512 << 10) /* of B */
 #define TASKS 2                         /* of a thread at least */
 #define COLUMNS EM__THIN_COLUMNS
@@ -31,6 +31,27 @@ static void put(const thin_job *job, int64_t row, int rows, int64_t first, int64
             job->args->c[(row + r) * job->args->ldc + first + j * step] = c[r * ldc + j];
 }
 
+/* In how many parts A's rows meet a packed weight. */
+static int64_t passes(const em__gemm_kernels *kernels, int64_t m)
+{
+    return em__div_up(m, kernels->packed_rows);
+}
+
+/* A group of a packed weight: what the first rows met is in a cache for the others. */
+static void run_packed(const thin_job *job, int64_t first, int64_t step, int columns)
+{
+    const em__gemm_args *args = job->args;
+    const int64_t parts = passes(job->kernels, args->m);
+    _Alignas(64) float c[MOST_ROWS * COLUMNS];
+    for (int64_t i = 0; i < parts; i++) {
+        const int64_t row = em__gemm_part(args->m, parts, i), rows = em__gemm_part(args->m, parts, i + 1) - row;
+        const em__gemm_thin thin = {
+            .a = args->m == 1 ? args->a : args->laid + row * args->k, .rows = (int)rows, .k = args->k, .c = c};
+        job->kernels->bf12_thin(&thin, (const void *)job->b, first / COLUMNS);
+        put(job, row, thin.rows, first, step, columns, c, COLUMNS);
+    }
+}
+
 /* Straight from memory. */
 static void run_direct(const thin_job *job, int64_t first, int64_t step, int columns)
 {
@@ -44,10 +65,7 @@ static void run_direct(const thin_job *job, int64_t first, int64_t step, int col
                                 .rows = (int)args->m,
                                 .k = args->k,
                                 .c = c};
-    if (job->kind == EM__B_PACKED)
-        job->kernels->bf12_thin(&thin, (const void *)job->b, first / COLUMNS);
-    else
-        job->kernels->thin[job->kind](&thin);
+    job->kernels->thin[job->kind](&thin);
     put(job, 0, thin.rows, first, step, columns, c, COLUMNS);
 }
 
@@ -118,16 +136,23 @@ static void finish_rows(const thin_job *job, int64_t from, int64_t columns)
     }
 }
 
+static bool is_direct(const thin_job *job)
+{
+    if (job->kind == EM__B_PACKED)
+        return job->args->laid || (job->args->m == 1 && job->kernels->packed_rows);
+    return job->args->m <= job->kernels->thin_rows;
+}
+
 static void run_task(void *context, int64_t index, int worker)
 {
     const thin_job *job = context;
     (void)worker;
     const int64_t from = index * job->each, columns = em__min(job->args->n - from, job->each);
-    const bool direct = job->args->m <= job->kernels->thin_rows;
-    void (*const run)(const thin_job *, int64_t, int64_t, int) = direct ? run_direct : run_panel;
+    const bool packed = job->kind == EM__B_PACKED; /* its columns lie in groups */
+    const bool direct = is_direct(job);
+    void (*const run)(const thin_job *, int64_t, int64_t, int) = !direct ? run_panel : packed ? run_packed : run_direct;
     const int streams = direct ? COLUMNS : EM__GEMM_PANEL;
     const int64_t whole = columns / streams * streams;
-    const bool packed = job->kind == EM__B_PACKED; /* its columns lie in groups */
     for (int64_t i = 0; i < whole / streams; i++)
         run(job, from + (packed ? i * streams : i), packed ? 1 : whole / streams, streams);
     if (columns > whole)
@@ -138,6 +163,22 @@ static void run_task(void *context, int64_t index, int worker)
 bool em__gemm_is_thin(const em__gemm_kernels *kernels, const em__gemm_args *args)
 {
     return args->m <= (kernels->split ? kernels->thin_rows : kernels->tile_rows);
+}
+
+/* Matrix units sum in an order of their own, which their driver has more rows for. */
+size_t em__gemm_laid_bytes(const em__gemm_kernels *kernels, int64_t m, int64_t k)
+{
+    const int64_t most = kernels->split ? kernels->thin_rows : kernels->packed_most;
+    return m > 1 && m <= most ? ((size_t)(m * k) * sizeof(float) + 2 * 64 - 1) / 64 * 64 : 0;
+}
+
+void em__gemm_lay(const em__gemm_kernels *kernels, const em__gemm_args *args, float *to)
+{
+    const int64_t parts = passes(kernels, args->m);
+    for (int64_t i = 0; i < parts; i++) {
+        const int64_t row = em__gemm_part(args->m, parts, i), rows = em__gemm_part(args->m, parts, i + 1) - row;
+        kernels->bf12_lay(to + row * args->k, args->a + row * args->lda, args->lda, (int)rows, args->k);
+    }
 }
 
 /* Columns of a task: enough bytes to be worth a task, and some tasks for each thread. */

@@ -17,7 +17,7 @@
 #define AHEAD 1024 /* bytes */
 #define ALWAYS static inline __attribute__((always_inline))
 #define UNROLL_LANES _Pragma("GCC unroll 16") for (int i = 0; i < LANES; i++)
-#define UNROLL_ROWS _Pragma("GCC unroll 8") for (int r = 0; r < rows; r++)
+#define UNROLL_ROWS _Pragma("GCC unroll 16") for (int r = 0; r < rows; r++)
 #define UNROLL_GROUPS _Pragma("GCC unroll 2") for (int g = 0; g < GROUPS; g++)
 
 static inline int step_of(int kind)
@@ -109,7 +109,7 @@ ALWAYS void run_chunk(vec sum[ROWS][GROUPS], const em__gemm_thin *t, const char 
 }
 
 /* total = total + sum, or sum if nothing was before. */
-ALWAYS void add_chunk(vec total[ROWS][GROUPS], vec sum[ROWS][GROUPS], bool begun, const int rows)
+ALWAYS void add_chunk(vec total[][GROUPS], vec sum[][GROUPS], bool begun, const int rows)
 {
     UNROLL_ROWS
     {

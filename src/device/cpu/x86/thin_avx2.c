@@ -23,6 +23,8 @@
 
 #define ivec __m256i
 #define BYTES 32
+#define PACKED_ROWS 4
+#define PACKED_MOST 8
 #define LOAD_I(p) _mm256_loadu_si256((const void *)(p))
 #define STORE_I(p, v) _mm256_storeu_si256((void *)(p), v)
 #define TABLE(p) _mm256_broadcastsi128_si256(_mm_load_si128((const void *)(p)))

@@ -23,6 +23,8 @@
 
 #define ivec __m512i
 #define BYTES 64
+#define PACKED_ROWS 16
+#define PACKED_MOST 64
 #define LOAD_I(p) _mm512_loadu_si512((const void *)(p))
 #define STORE_I(p, v) _mm512_storeu_si512((void *)(p), v)
 #define TABLE(p) _mm512_broadcast_i32x4(_mm_load_si128((const void *)(p)))
