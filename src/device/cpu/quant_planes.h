@@ -9,9 +9,11 @@
  * numbers are rounded to 2^-22 of its largest power of two at worst (x_bits), which for groups of 64 is 4 times the
  * rounding of f32 and 1/16000 of that of bf16. A group of x with an infinity or NaN makes its row of y NaN.
  *
- * Order of elements: a block is EM__PLANES_BLOCK elements of k, EM__PLANES_WORDS words of codes. A block of x is, for
- * each plane from the high one, the elements of even index and then those of odd index. A panel of w is EM__PLANES_ROWS
- * rows: for each word of their codes, the four even elements of each row, then the four odd ones, a byte each.
+ * Order of elements: a block is EM__PLANES_BLOCK elements of k, EM__PLANES_WORDS words of codes. One or two rows of x
+ * lie by themselves: of a block, for each plane from the high one, the elements of even index and then those of odd
+ * index. More are cut into tiles of up to EM__PLANES_TILE: of a word, for each row and plane of it, the four elements
+ * of even index and the four of odd index, so that a tile is read from end to end. Codes are met as they lie, a panel
+ * of EM__PLANES_ROWS rows at a time; a tile turns them in registers.
  */
 #ifndef EM_DEVICE_CPU_QUANT_PLANES_H
 #define EM_DEVICE_CPU_QUANT_PLANES_H
@@ -27,19 +29,23 @@
 #define EM__PLANES 3
 #define EM__PLANES_X_BYTES (EM__PLANES * EM__PLANES_BLOCK)
 #define EM__PLANES_ROWS 16
-#define EM__PLANES_W_BYTES (EM__PLANES_ROWS * EM__PLANES_BLOCK)
-#define EM__PLANES_TILE 8 /* rows of x that a tile takes at most */
+#define EM__PLANES_DOT 2                 /* rows of x that lie by themselves */
+#define EM__PLANES_TILE 8                /* rows of x that a tile takes at most; at least 3 */
+#define EM__PLANES_CELL (EM__PLANES * 8) /* bytes of a row in a word of a tile */
 
 /* How scales are stored. */
 typedef enum em__planes_scale { EM__PLANES_F32, EM__PLANES_BF16, EM__PLANES_F16, EM__PLANES_E8M0 } em__planes_scale;
 
-/* A row of x, or the first of several that lie `ld` groups and `ld_bytes` apart. */
+/* A row of x, or the first of several. */
 typedef struct em__planes_x {
-    int8_t *planes;       /* whole blocks, zeros at the end */
-    float *scale;         /* [groups] 2^e; of e2m1 half of it; NaN where the group is not finite */
-    float *sum;           /* [groups] of x */
-    int32_t *middle;      /* [groups] the sum of the whole numbers times the codes' middle */
-    int64_t ld, ld_bytes; /* between rows */
+    int8_t *planes;
+    /* Of each group: 2^e, of e2m1 half of it, NaN where the group is not finite; the sum of x; and less the sum of the
+     * whole numbers times the codes' middle. */
+    float *scale, *sum;
+    int32_t *middle;
+    int64_t ld, ld_bytes; /* from a row's groups and planes to the next row's */
+    int64_t step;         /* between groups */
+    int64_t word;         /* bytes between words of a tile; 0: the row lies by itself, whole blocks, zeros at the end */
 } em__planes_x;
 
 /* What of a scheme the kernels need. */
@@ -50,26 +56,15 @@ typedef struct em__planes_scheme {
     bool e2m1;
 } em__planes_scheme;
 
-/* Whole groups of one panel against m rows of x. */
-typedef struct em__planes_tile {
-    const uint8_t *w;             /* panel, from the first group's block */
-    const float *scales, *biases; /* [groups][EM__PLANES_ROWS]; biases are NULL in e2m1 */
-    em__planes_x x;
-    int64_t groups;
-    int group, m; /* elements of a group; rows */
-    float *c;     /* [m][EM__PLANES_ROWS], rows ldc apart */
-    int64_t ldc;
-    bool first; /* c begins with +0 */
-} em__planes_tile;
-
 /* EM__PLANES_ROWS rows of codes against m rows of x, all groups of them. */
 typedef struct em__planes_dot {
     const uint8_t *codes;
     int64_t row[EM__PLANES_ROWS]; /* where the rows begin */
-    /* As many bytes as the rows have are fetched from here meanwhile; of scales and biases `ahead_step` a block. */
+    /* As many bytes as the rows have are fetched from here meanwhile, unless it is NULL; of scales and biases
+     * `ahead_step` a block. */
     const uint8_t *ahead, *ahead_scales[2];
     int64_t ahead_step;
-    const float *scales, *biases; /* as a tile's: without biases the codes are e2m1 */
+    const float *scales, *biases; /* [groups][EM__PLANES_ROWS]; without biases the codes are e2m1 */
     em__planes_x x;
     int64_t groups;
     int group, m;
@@ -80,13 +75,11 @@ typedef struct em__planes_dot {
 struct em__planes_kernels {
     /* One row of x, `groups` whole groups. */
     void (*split)(const em__planes_x *to, const float *x, int64_t groups, const em__planes_scheme *scheme);
-    /* EM__PLANES_ROWS rows of codes, `bytes` of each, as a panel of whole blocks; what lies `ahead` bytes further is
-     * fetched meanwhile. */
-    void (*panel)(uint8_t *to, const uint8_t *const *rows, int64_t bytes, int64_t ahead, bool e2m1);
     /* EM__PLANES_ROWS rows of scales or biases as columns of f32. */
     void (*columns)(float *to, const uint8_t *const *rows, int64_t count, em__planes_scale as);
-    void (*tile)(const em__planes_tile *tile);
+    /* Up to EM__PLANES_DOT rows by themselves, and a tile of them. */
     void (*dot)(const em__planes_dot *dot);
+    void (*tile)(const em__planes_dot *dot);
 };
 
 /* Whether the product is made here, and what it needs; see em__quant_needs. */

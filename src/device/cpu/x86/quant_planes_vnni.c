@@ -25,15 +25,20 @@ ALWAYS float split_scale(uint32_t largest, int x_bits)
     return value * scale > limit ? scale * 0.5f : scale;
 }
 
-/* The bytes of 16 numbers to 8 bytes of even and 8 of odd index in each plane. */
-ALWAYS void put_planes(int8_t *to, __m512i x)
+/* The bytes of 16 numbers: in each 16 of a plane from the high one, 8 of even and 8 of odd index. */
+ALWAYS __m512i planes_of(__m512i x)
 {
     const __m512i apart = _mm512_broadcast_i32x4(_mm_setr_epi8(2, 10, 6, 14, 1, 9, 5, 13, 0, 8, 4, 12, 3, 7, 11, 15));
     const __m512i gather = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     const __m512i halves = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
     const __m512i middle = _mm512_set1_epi32(0x808080);
-    __m512i t = _mm512_xor_si512(_mm512_add_epi32(x, middle), middle);
-    t = _mm512_shuffle_epi8(_mm512_permutexvar_epi32(gather, _mm512_shuffle_epi8(t, apart)), halves);
+    const __m512i t = _mm512_xor_si512(_mm512_add_epi32(x, middle), middle);
+    return _mm512_shuffle_epi8(_mm512_permutexvar_epi32(gather, _mm512_shuffle_epi8(t, apart)), halves);
+}
+
+/* Of a row by itself. */
+ALWAYS void put_planes(int8_t *to, __m512i t)
+{
     const __m128i planes[EM__PLANES] = {_mm512_castsi512_si128(t), _mm512_extracti32x4_epi32(t, 1),
                                         _mm512_extracti32x4_epi32(t, 2)};
     for (int p = 0; p < EM__PLANES; p++) {
@@ -41,6 +46,15 @@ ALWAYS void put_planes(int8_t *to, __m512i x)
         _mm_storeh_pd((double *)(void *)(to + p * EM__PLANES_BLOCK + EM__PLANES_BLOCK / 2),
                       _mm_castsi128_pd(planes[p]));
     }
+}
+
+/* Of a tile: two words. */
+ALWAYS void put_words(int8_t *to, int64_t word, __m512i t)
+{
+    const __m512i w = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 2, 4, 6, 8, 10, 0, 0, 1, 3, 5, 7, 9, 11, 0, 0), t);
+    const __mmask8 cell = (1 << EM__PLANES_CELL / 4) - 1;
+    _mm256_mask_storeu_epi32(to, cell, _mm512_castsi512_si256(w));
+    _mm256_mask_storeu_epi32(to + word, cell, _mm512_extracti64x4_epi64(w, 1));
 }
 
 static void split(const em__planes_x *to, const float *x, int64_t groups, const em__planes_scheme *scheme)
@@ -57,13 +71,17 @@ static void split(const em__planes_x *to, const float *x, int64_t groups, const 
             const __m512i whole =
                 _mm512_maskz_cvtps_epi32(finite, _mm512_mul_ps(_mm512_loadu_ps(x + i), _mm512_set1_ps(scale)));
             sum = _mm512_add_epi32(sum, whole);
-            put_planes(to->planes + at / EM__PLANES_BLOCK * EM__PLANES_X_BYTES + at % EM__PLANES_BLOCK / 2, whole);
+            if (to->word)
+                put_words(to->planes + at / 8 * to->word, to->word, planes_of(whole));
+            else
+                put_planes(to->planes + at / EM__PLANES_BLOCK * EM__PLANES_X_BYTES + at % EM__PLANES_BLOCK / 2,
+                           planes_of(whole));
         }
         const int32_t total = _mm512_reduce_add_epi32(sum);
         const float back = finite ? 1 / scale : __builtin_nanf("");
-        to->scale[g] = scheme->e2m1 ? back * 0.5f : back;
-        to->sum[g] = (float)total * back;
-        to->middle[g] = (int32_t)((uint32_t)total * (uint32_t)scheme->middle);
+        to->scale[g * to->step] = scheme->e2m1 ? back * 0.5f : back;
+        to->sum[g * to->step] = (float)total * back;
+        to->middle[g * to->step] = (int32_t)(0 - (uint32_t)total * (uint32_t)scheme->middle);
     }
 }
 
@@ -93,51 +111,6 @@ ALWAYS __m512i e2m1_codes(__m512i nibbles)
 {
     return _mm512_shuffle_epi8(
         _mm512_broadcast_i32x4(_mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0)), nibbles);
-}
-
-ALWAYS void panel_block(uint8_t *to, const uint8_t *const *rows, int64_t at, const bool e2m1)
-{
-    const __m512i low = _mm512_set1_epi8(15);
-    for (int part = 0; part < 4; part++) {
-        __m512i words[4];
-        four_words(words, rows, at + 16 * part);
-        for (int i = 0; i < 4; i++) {
-            __m512i even = _mm512_and_si512(words[i], low);
-            __m512i odd = _mm512_and_si512(_mm512_srli_epi32(words[i], 4), low);
-            if (e2m1) {
-                even = e2m1_codes(even);
-                odd = e2m1_codes(odd);
-            }
-            _mm512_store_si512(to + part * 512 + i * 128, even);
-            _mm512_store_si512(to + part * 512 + i * 128 + 64, odd);
-        }
-    }
-}
-
-ALWAYS void panel_of(uint8_t *to, const uint8_t *const *rows, int64_t bytes, int64_t ahead, const bool e2m1)
-{
-    int64_t at = 0;
-    for (; at + 64 <= bytes; at += 64) {
-        for (int r = 0; r < EM__PLANES_ROWS; r++)
-            __builtin_prefetch(rows[r] + at + ahead, 0, 2);
-        panel_block(to, rows, at, e2m1);
-        to += EM__PLANES_W_BYTES;
-    }
-    if (at < bytes) {
-        uint8_t rest[EM__PLANES_ROWS][64] = {{0}};
-        const uint8_t *those[EM__PLANES_ROWS];
-        for (int r = 0; r < EM__PLANES_ROWS; r++)
-            those[r] = memcpy(rest[r], rows[r] + at, (size_t)(bytes - at));
-        panel_block(to, those, 0, e2m1);
-    }
-}
-
-static void panel(uint8_t *to, const uint8_t *const *rows, int64_t bytes, int64_t ahead, bool e2m1)
-{
-    if (e2m1)
-        panel_of(to, rows, bytes, ahead, true);
-    else
-        panel_of(to, rows, bytes, ahead, false);
 }
 
 /* Scale `part` of those in a word. */
@@ -224,12 +197,11 @@ ALWAYS void fold_block(__m512i *to, const __m512i *four, const int words)
         to[0] = _mm512_add_epi32(to[0], to[1]);
 }
 
-/* A group's whole sums, scaled, on top of c. */
+/* A group's whole sums, the middle's among them, scaled, on top of c. */
 ALWAYS __m512 add_group(__m512 c, __m512i sums, const em__planes_x *x, int64_t at, const float *scales,
                         const float *biases)
 {
-    const __m512 scale = _mm512_load_ps(scales);
-    const __m512 q = _mm512_cvtepi32_ps(_mm512_sub_epi32(sums, _mm512_set1_epi32(x->middle[at])));
+    const __m512 scale = _mm512_load_ps(scales), q = _mm512_cvtepi32_ps(sums);
     c = _mm512_fmadd_ps(q, _mm512_mul_ps(scale, _mm512_set1_ps(x->scale[at])), c);
     if (biases)
         c = _mm512_fmadd_ps(_mm512_fmadd_ps(scale, _mm512_set1_ps(8), _mm512_load_ps(biases)),
@@ -293,9 +265,10 @@ ALWAYS void dot_step(const em__planes_dot *d, int64_t block, const int words, co
         _Pragma("GCC unroll 4") for (int g = 0; g < in_block; g++)
         {
             const int64_t group = block * in_block + g;
+            const __m512i middle = _mm512_set1_epi32(d->x.middle[i * d->x.ld + (whole || g < left ? group : 0)]);
             if (whole || g < left)
-                c = add_group(c, to[g], &d->x, i * d->x.ld + group, d->scales + group * EM__PLANES_ROWS,
-                              e2m1 ? NULL : d->biases + group * EM__PLANES_ROWS);
+                c = add_group(c, _mm512_add_epi32(to[g], middle), &d->x, i * d->x.ld + group,
+                              d->scales + group * EM__PLANES_ROWS, e2m1 ? NULL : d->biases + group * EM__PLANES_ROWS);
         }
         _mm512_storeu_ps(d->c + i * d->ldc, c);
     }
@@ -348,77 +321,99 @@ ALWAYS __m512i broadcast(const int8_t *p)
     return _mm512_set1_epi32(word);
 }
 
-/* A group's sums of m rows in whole numbers, high plane first. */
-ALWAYS void group_sums(__m512i *sums, const uint8_t *w, const int8_t *x, int64_t ld, const int m, const int words)
+/* A group's sums of a tile in whole numbers: the planes by themselves, with the middle in the last one; */
+ALWAYS void begin_sums(__m512i sum[EM__PLANES_TILE][EM__PLANES], const int32_t *middle, const int m)
 {
-    __m512i sum[EM__PLANES_TILE][EM__PLANES], other[EM__PLANES_TILE][EM__PLANES];
-    const bool two = m < 3; /* chains enough to hide an addition's time */
-    EACH_ROW EACH_PLANE sum[i][p] = other[i][p] = _mm512_setzero_si512();
-    _Pragma("GCC unroll 16") for (int j = 0; j < words; j++)
-    {
-        const __m512i even = _mm512_load_si512(w + j * 128), odd = _mm512_load_si512(w + j * 128 + 64);
-        EACH_ROW EACH_PLANE
-        {
-            const int8_t *at = x + i * ld + p * EM__PLANES_BLOCK + 4 * j;
-            sum[i][p] = _mm512_dpbusd_epi32(sum[i][p], even, broadcast(at));
-            if (two)
-                other[i][p] = _mm512_dpbusd_epi32(other[i][p], odd, broadcast(at + EM__PLANES_BLOCK / 2));
-            else
-                sum[i][p] = _mm512_dpbusd_epi32(sum[i][p], odd, broadcast(at + EM__PLANES_BLOCK / 2));
-        }
-    }
     EACH_ROW
     {
-        if (two)
-            EACH_PLANE sum[i][p] = _mm512_add_epi32(sum[i][p], other[i][p]);
+        sum[i][0] = sum[i][1] = _mm512_setzero_si512();
+        sum[i][2] = _mm512_set1_epi32(middle[i]);
+    }
+}
+
+/* ... a word more, */
+ALWAYS void add_word(__m512i sum[EM__PLANES_TILE][EM__PLANES], __m512i even, __m512i odd, const int8_t *x, const int m)
+{
+    EACH_ROW EACH_PLANE sum[i][p] = _mm512_dpbusd_epi32(sum[i][p], even, broadcast(x + i * EM__PLANES_CELL + p * 8));
+    EACH_ROW EACH_PLANE sum[i][p] = _mm512_dpbusd_epi32(sum[i][p], odd, broadcast(x + i * EM__PLANES_CELL + p * 8 + 4));
+}
+
+/* ... and all planes, scaled, on top of c. */
+ALWAYS void end_sums(__m512 *c, __m512i sum[EM__PLANES_TILE][EM__PLANES], const em__planes_x *x, int64_t group,
+                     const float *scales, const float *biases, const int m)
+{
+    EACH_ROW
+    {
         const __m512i high = _mm512_add_epi32(_mm512_slli_epi32(sum[i][0], 8), sum[i][1]);
-        sums[i] = _mm512_add_epi32(_mm512_slli_epi32(high, 8), sum[i][2]);
+        const __m512i whole = _mm512_add_epi32(_mm512_slli_epi32(high, 8), sum[i][2]);
+        c[i] = add_group(c[i], whole, x, group * m + i, scales, biases);
     }
 }
 
-ALWAYS void tile_body(const em__planes_tile *t, const int m, const int words)
+ALWAYS void fetch_ahead(const em__planes_dot *d, int64_t part, const bool e2m1)
 {
+    if (!d->ahead)
+        return;
+    for (int line = 0; line < 4; line++)
+        __builtin_prefetch(d->ahead + part * 256 + line * 64, 0, 3);
+    for (int i = 0; part % 4 == 0 && i < (e2m1 ? 1 : 2); i++)
+        for (int64_t at = 0; at < d->ahead_step; at += 64)
+            __builtin_prefetch(d->ahead_scales[i] + part / 4 * d->ahead_step + at, 0, 2);
+}
+
+/* Codes are turned in registers four words at a time, which is a part. */
+ALWAYS void tile_body(const em__planes_dot *d, const int m, const bool e2m1)
+{
+    const int parts = d->group / 32;
+    const int8_t *x = d->x.planes;
+    const __m512i low = _mm512_set1_epi8(15);
+    const uint8_t *rows[EM__PLANES_ROWS];
     __m512 c[EM__PLANES_TILE];
-    EACH_ROW c[i] = t->first ? _mm512_setzero_ps() : _mm512_loadu_ps(t->c + i * t->ldc);
-    for (int64_t g = 0; g < t->groups; g++) {
-        const int64_t word = g * words;
-        const int8_t *x = t->x.planes + word / EM__PLANES_WORDS * EM__PLANES_X_BYTES + word % EM__PLANES_WORDS * 4;
-        __m512i sums[EM__PLANES_TILE];
-        group_sums(sums, t->w + word * 128, x, t->x.ld_bytes, m, words);
-        EACH_ROW
-        {
-            c[i] = add_group(c[i], sums[i], &t->x, i * t->x.ld + g, t->scales + g * EM__PLANES_ROWS,
-                             t->biases ? t->biases + g * EM__PLANES_ROWS : NULL);
+    for (int r = 0; r < EM__PLANES_ROWS; r++)
+        rows[r] = d->codes + d->row[r];
+    EACH_ROW c[i] = _mm512_setzero_ps();
+    for (int64_t g = 0; g < d->groups; g++) {
+        __m512i sum[EM__PLANES_TILE][EM__PLANES], words[4];
+        begin_sums(sum, d->x.middle + g * m, m);
+        for (int64_t part = g * parts; part < (g + 1) * parts; part++) {
+            fetch_ahead(d, part, e2m1);
+            four_words(words, rows, part * 16);
+            _Pragma("GCC unroll 4") for (int j = 0; j < 4; j++)
+            {
+                const __m512i even = _mm512_and_si512(words[j], low);
+                const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(words[j], 4), low);
+                add_word(sum, e2m1 ? e2m1_codes(even) : even, e2m1 ? e2m1_codes(odd) : odd, x, m);
+                x += m * EM__PLANES_CELL;
+            }
         }
+        end_sums(c, sum, &d->x, g, d->scales + g * EM__PLANES_ROWS, e2m1 ? NULL : d->biases + g * EM__PLANES_ROWS, m);
     }
-    EACH_ROW _mm512_storeu_ps(t->c + i * t->ldc, c[i]);
+    EACH_ROW _mm512_storeu_ps(d->c + i * d->ldc, c[i]);
 }
 
-ALWAYS void tile_rows(const em__planes_tile *t, const int m)
-{
-    switch (t->group) {
-    case 32: tile_body(t, m, 4); return;
-    case 64: tile_body(t, m, 8); return;
-    default: tile_body(t, m, 16); return;
+#define OF_ROWS(rows)                                                                                                  \
+    static void tile_##rows(const em__planes_dot *d)                                                                   \
+    {                                                                                                                  \
+        if (d->biases)                                                                                                 \
+            tile_body(d, rows, false);                                                                                 \
+        else                                                                                                           \
+            tile_body(d, rows, true);                                                                                  \
     }
-}
+OF_ROWS(3)
+OF_ROWS(4)
+OF_ROWS(5)
+OF_ROWS(6)
+OF_ROWS(7)
+OF_ROWS(8)
 
-static void tile(const em__planes_tile *t)
+static void tile(const em__planes_dot *d)
 {
-    switch (t->m) {
-    case 1: tile_rows(t, 1); return;
-    case 2: tile_rows(t, 2); return;
-    case 3: tile_rows(t, 3); return;
-    case 4: tile_rows(t, 4); return;
-    case 5: tile_rows(t, 5); return;
-    case 6: tile_rows(t, 6); return;
-    case 7: tile_rows(t, 7); return;
-    default: tile_rows(t, 8); return;
-    }
+    static void (*const of[])(const em__planes_dot *) = {tile_3, tile_4, tile_5, tile_6, tile_7, tile_8};
+    of[d->m - 3](d);
 }
 
 const em__planes_kernels *em__quant_planes_vnni(void)
 {
-    static const em__planes_kernels kernels = {split, panel, columns, tile, dot};
+    static const em__planes_kernels kernels = {split, columns, dot, tile};
     return &kernels;
 }
