@@ -21,7 +21,8 @@ static int no_memory(void)
 /* What begins as an object, a list or a text in quotes is meant as one; all else that is no JSON is a text. */
 static int check_json(const char *command, const char *word, int name, const char *value, const json_error_t *error)
 {
-    if (!strchr("{[\"", value[strspn(value, " \t\n")]))
+    const char first = value[strspn(value, " \t\n")];
+    if (!first || !strchr("{[\"", first))
         return CLI_OK;
     cli_fail(CLI_USAGE, "%s: --var %.*s: not valid JSON, line %d column %d: %s", command, name, word, error->line,
              error->column, error->text);
