@@ -5,7 +5,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "core/alloc.h"
 #include "core/error.h"
+#include "core/str.h"
+#include "models/decoder/decoder.h"
 #include "models/model.h"
 
 typedef float four __attribute__((vector_size(16)));
@@ -54,8 +57,28 @@ static int64_t first_32(const void *data, size_t n)
     return -1;
 }
 
-static int64_t first_bad(const em_safetensors_tensor *t)
+/* Scales that are powers of two: 0xff is none. Of nvfp4 every byte is a number. */
+static bool has_powers(const em_model *model, const em_safetensors_tensor *t)
 {
+    const size_t length = strlen(t->name), suffix = strlen(".scales");
+    if (t->dtype != EM_U8 || !model->decoder || !em__ends_with(t->name, ".scales"))
+        return false;
+    char *name = em__strndup(t->name, length - suffix);
+    const em_quantization *how = name ? em__decoder_quantization(&model->decoder->config, name) : NULL;
+    em__free(name);
+    return how && (how->mode == EM_QUANT_MXFP4 || how->mode == EM_QUANT_MXFP8);
+}
+
+static int64_t first_8(const void *data, size_t n)
+{
+    const char *at = memchr(data, 0xff, n);
+    return at ? at - (const char *)data : -1;
+}
+
+static int64_t first_bad(const em_model *model, const em_safetensors_tensor *t)
+{
+    if (has_powers(model, t))
+        return first_8(t->data, t->nbytes);
     switch (t->dtype) {
     case EM_F16: return first_16(t->data, t->nbytes / 2, 0x7c00);
     case EM_BF16: return first_16(t->data, t->nbytes / 2, 0x7f80);
@@ -68,13 +91,14 @@ em_status em__model_fail_nan(const em_model *model, const char *what)
 {
     const em_safetensors_tensor *t;
     for (size_t i = 0; (t = em_safetensors_at(model->file, i)); i++) {
-        const int64_t at = first_bad(t);
+        const int64_t at = first_bad(model, t);
         EM__FAIL_IF(at >= 0, EM_ERROR_FORMAT,
                     "%s NaN: %s: tensor %s holds NaN or infinity, first at element %lld; the file is damaged or was "
                     "made so: fetch it again, or convert it again",
                     what, model->path, t->name, (long long)at);
     }
     return em__fail(EM_ERROR_FORMAT,
-                    "%s NaN, though all weights of %s are numbers; EMILY_DEBUG=nan names the op that made the first",
+                    "%s NaN, though no f16, bf16 or f32 weight of %s is NaN or infinite; EMILY_DEBUG=nan names the op "
+                    "that made the first",
                     what, model->path);
 }
