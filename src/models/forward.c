@@ -77,6 +77,8 @@ em_array *em_model_hidden(em_model *model, const int32_t *ids, const int32_t *ty
         const em__task task = {batch.tokens, batch.segments, EM__NO_POOLING, 0, false};
         result = em__result_new(batch.tokens, (size_t)model->config.sizes[EM__HIDDEN], &out);
         status = result ? em__model_run(model, &task, &batch, out) : em_last_status();
+        if (status == EM_OK && em__has_nan(out, batch.tokens * (size_t)model->config.sizes[EM__HIDDEN]))
+            status = em__model_fail_nan(model, "hidden: the result is");
     }
     em__batch_free(&batch);
     if (status != EM_OK)

@@ -186,12 +186,34 @@ static void test_dense(void **state)
     expect_open_error(EM_ERROR_FORMAT, "linear.weight has shape [20, 48], config.json asks for [21, 48]");
 }
 
+static size_t spoil_query(em_safetensors_tensor *tensors, size_t n)
+{
+    static char bytes[1 << 16]; /* the first element's bits are those of NaN */
+    em_safetensors_tensor *t = find(tensors, n, QUERY);
+    assert_true(t->nbytes <= sizeof bytes);
+    memset(memcpy(bytes, t->data, t->nbytes), 0xff, sizeof(float));
+    t->data = bytes;
+    return n;
+}
+
+/* What a model gives must be numbers, also where the caller has the ids. */
+static void test_nan(void **state)
+{
+    (void)state;
+    rewrite(spoil_query);
+    em_model *model = em_model_open(dir, NULL);
+    assert_non_null(model);
+    assert_null(em_model_hidden(model, (const int32_t[]){2, 5, 3}, NULL, (const int32_t[]){0, 3}, 1));
+    EXPECT_ERROR(em_last_status(), EM_ERROR_FORMAT, "tensor " QUERY " holds NaN or infinity, first at element 0");
+    em_model_close(&model);
+}
+
 #define TEST(fn) cmocka_unit_test_setup(fn, fresh)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_missing),          TEST(test_shape),   TEST(test_rank),  TEST(test_dtype),
-        TEST(test_config_disagrees), TEST(test_surplus), TEST(test_files), TEST(test_dense)};
+        TEST(test_missing), TEST(test_shape), TEST(test_rank),  TEST(test_dtype), TEST(test_config_disagrees),
+        TEST(test_surplus), TEST(test_files), TEST(test_dense), TEST(test_nan)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
