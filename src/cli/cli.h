@@ -102,6 +102,12 @@ int cli_fail_text(int code, const char *text);
 /* Fails with the library's last error and the exit code of its status. */
 int cli_fail_last(void);
 
+/* The same where the text may name `path`, in which a semicolon is just that. */
+int cli_fail_last_of(const char *path);
+
+/* What stands behind the path in the text; all of it where the path is not named. */
+const char *cli_behind(const char *text, const char *path);
+
 /* The same with errno: "<what>: No such file or directory". */
 int cli_fail_errno(const char *what);
 

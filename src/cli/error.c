@@ -94,22 +94,45 @@ int cli_exit_code(em_status status)
     return CLI_FAILURE;
 }
 
-int cli_fail_text(int code, const char *text)
+const char *cli_behind(const char *text, const char *path)
+{
+    size_t length = strlen(path);
+    while (length > 0 && path[length - 1] == '/')
+        length--;
+    for (const char *at = text; length > 0 && (at = strchr(at, *path)); at++)
+        if (strncmp(at, path, length) == 0)
+            return at + length;
+    return text;
+}
+
+/* `whole` bytes at the beginning stay on their line. */
+static int fail_lines(int code, const char *text, size_t whole)
 {
     char lines[2048];
-    snprintf(lines, sizeof lines, "%s", text);
-    for (char *at = lines; (at = strstr(at, "; "));) {
+    const int length = snprintf(lines, sizeof lines, "%s", text);
+    for (char *at = lines + whole; whole < (size_t)length && whole < sizeof lines && (at = strstr(at, "; "));) {
         *at = '\n';
         memmove(at + 1, at + 2, strlen(at + 2) + 1);
     }
     return cli_fail(code, "%s", lines);
 }
 
+int cli_fail_text(int code, const char *text)
+{
+    return fail_lines(code, text, 0);
+}
+
+int cli_fail_last_of(const char *path)
+{
+    const em_status status = em_last_status();
+    const char *text = *em_last_error() ? em_last_error() : em_status_text(status);
+    return fail_lines(status == EM_OK ? CLI_FAILURE : cli_exit_code(status), text,
+                      (size_t)(cli_behind(text, path) - text));
+}
+
 int cli_fail_last(void)
 {
-    em_status status = em_last_status();
-    const char *text = em_last_error();
-    return cli_fail_text(status == EM_OK ? CLI_FAILURE : cli_exit_code(status), *text ? text : em_status_text(status));
+    return cli_fail_last_of("");
 }
 
 int cli_fail_errno(const char *what)

@@ -21,9 +21,9 @@ static bool has_header(const char *name)
 int cli_fail_model(const char *name)
 {
     const em_status status = em_last_status();
-    const char *text = em_last_error();
-    const bool told = strstr(text, "; ") != NULL, settings = strstr(text, ".json: ") && !strstr(text, "tensor");
-    const int code = cli_fail_last();
+    const char *text = cli_behind(em_last_error(), name), *json = strstr(text, ".json: ");
+    const bool told = strstr(text, "; ") != NULL, settings = json && !strstr(json, "tensor ");
+    const int code = cli_fail_last_of(name);
     if (told)
         return code;
     if (status == EM_ERROR_FORMAT && settings)
