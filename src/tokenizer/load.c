@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -247,34 +246,50 @@ em_status em_tokenizer_parse(const char *json, size_t length, em_tokenizer **tok
 #define FETCH "fetch tokenizer.json from where the model came from"
 
 /* Opens a regular file; a pipe by mistake must fail on its type, not hang. */
-static em_status open_file(const char *path, FILE **file, size_t *length)
+static em_status open_file(const char *path, int *fd)
+{
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    EM__FAIL_IF(*fd < 0 && (errno == ENOENT || errno == ENOTDIR), EM_ERROR_NOT_FOUND, "%s: no such file; " FETCH, path);
+    EM__FAIL_IF(*fd < 0, EM_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
+    return EM_OK;
+}
+
+static em_status check_regular(int fd, const char *path, size_t *length)
 {
     struct stat info;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    EM__FAIL_IF(fd < 0 && (errno == ENOENT || errno == ENOTDIR), EM_ERROR_NOT_FOUND, "%s: no such file; " FETCH, path);
-    EM__FAIL_IF(fd < 0, EM_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
-    const bool known = fstat(fd, &info) == 0;
-    *file = known && S_ISREG(info.st_mode) ? fdopen(fd, "rb") : NULL;
-    if (*file) {
-        *length = (size_t)info.st_size;
-        return EM_OK;
+    EM__FAIL_IF(fstat(fd, &info) != 0, EM_ERROR_IO, "%s: cannot stat: %s", path, strerror(errno));
+    EM__FAIL_IF(!S_ISREG(info.st_mode), EM_ERROR_IO, "%s: is %s, expected a regular file; " FETCH, path,
+                S_ISDIR(info.st_mode) ? "a directory" : "a device, socket or pipe");
+    *length = (size_t)info.st_size;
+    return EM_OK;
+}
+
+static em_status read_all(int fd, const char *path, char *data, size_t length)
+{
+    for (size_t done = 0; done < length;) {
+        const ssize_t n = read(fd, data + done, length - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        EM__FAIL_IF(n < 0, EM_ERROR_IO, "%s: cannot read: %s", path, strerror(errno));
+        EM__FAIL_IF(n == 0, EM_ERROR_IO, "%s: it is shorter than its size says", path);
+        done += (size_t)n;
     }
-    close(fd);
-    return em__fail(EM_ERROR_IO, "%s: is %s, expected a regular file; " FETCH, path,
-                    known && S_ISDIR(info.st_mode) ? "a directory" : "a device, socket or pipe");
+    return EM_OK;
 }
 
 static em_status read_file(const char *path, char **data, size_t *length)
 {
-    FILE *file;
-    EM__TRY(open_file(path, &file, length));
-    *data = em__alloc(*length + 1);
-    em_status status = *data ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
-    if (*data && fread(*data, 1, *length, file) != *length) {
-        status = em__fail(EM_ERROR_IO, "%s: it is shorter than its size says, or cannot be read", path);
+    int fd;
+    EM__TRY(open_file(path, &fd));
+    em_status status = check_regular(fd, path, length);
+    *data = status == EM_OK ? em__alloc(*length + 1) : NULL;
+    if (status == EM_OK)
+        status = *data ? read_all(fd, path, *data, *length) : EM_ERROR_OUT_OF_MEMORY;
+    if (status != EM_OK) {
         em__free(*data);
+        *data = NULL;
     }
-    fclose(file);
+    close(fd);
     return status;
 }
 

@@ -1,4 +1,6 @@
 /* Failing allocations, a megabyte without a space, many threads: over the recorded files of each kind. */
+#include <dlfcn.h>
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include <cmocka.h>
@@ -194,6 +197,36 @@ static void an_encoding_serves_tokenizers_in_turn(void **state)
     em_tokenizer_free(second);
 }
 
+/* The system's fstat, which fails while `refuse` is set; a C library may have the name for a macro alone. */
+static bool refuse, refused;
+
+int fstat(int fd, struct stat *info)
+{
+    int (*next)(int, struct stat *);
+    if (refuse) {
+        refused = true;
+        errno = ENOMEM;
+        return -1;
+    }
+    *(void **)&next = dlsym(RTLD_NEXT, "fstat");
+    return next ? next(fd, info) : -1;
+}
+
+/* A regular file that cannot be looked at is not called a device. */
+static void a_file_that_cannot_be_looked_at(void **state)
+{
+    (void)state;
+    em_tokenizer *tokenizer = NULL;
+    refuse = true;
+    const em_status status = em_tokenizer_open(EM_TEST_DIR "/golden/models/bert-plain/tokenizer.json", &tokenizer);
+    refuse = false;
+    em_tokenizer_free(tokenizer);
+    if (!refused)
+        skip();
+    assert_int_equal(status, EM_ERROR_IO);
+    assert_non_null(strstr(em_last_error(), "tokenizer.json: cannot stat: "));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +235,7 @@ int main(void)
         cmocka_unit_test(a_loop_allocates_nothing),
         cmocka_unit_test(many_threads_share_a_tokenizer),
         cmocka_unit_test(an_encoding_serves_tokenizers_in_turn),
+        cmocka_unit_test(a_file_that_cannot_be_looked_at),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
