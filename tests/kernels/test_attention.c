@@ -16,6 +16,7 @@
 
 #include "core/float16.h"
 #include "device/cpu/attention.h"
+#include "device/cpu/gemm_round.h"
 
 static const int thread_counts[] = {1, 2, 3, 5};
 static em__pool *pools[4];
@@ -252,6 +253,36 @@ static void check_rounded(em__cpu_level level, int64_t queries, int64_t keys, in
     problem_free(&p);
 }
 
+/* Results with and without rounding differ where the level has kernels for it; and where values from some key on are
+ * infinite, no more rows see them. */
+static void check_unseen(em__cpu_level level)
+{
+    enum { N = 64, DIM = 16 };
+    problem p = problem_new(1, N, N, 2, 2, DIM, DIM, CAUSAL);
+    const int64_t count = p.args.k.batch, size = N * p.args.out_token;
+    uint16_t *kv = malloc((size_t)count * sizeof *kv);
+    float *exact = malloc((size_t)size * sizeof *exact);
+    em__attention_args args = rounded(&p, count, p.args.q.batch, kv);
+    uint16_t *values = kv + ((const float *)p.args.v.data - p.kv);
+    for (int64_t key = N; key > 0; key--) {
+        for (int64_t d = 0; d < DIM && key < N; d++)
+            values[key * args.v.token + d] = em__f32_to_bf16(INFINITY);
+        args.may_round = false;
+        assert_int_equal(em__attention_f32(level_or_null(level), pools[1], &args), EM_OK);
+        memcpy(exact, p.out, (size_t)size * sizeof *exact);
+        args.may_round = true;
+        assert_int_equal(em__attention_f32(level_or_null(level), pools[1], &args), EM_OK);
+        if (key == N)
+            assert_int_equal(memcmp(exact, p.out, (size_t)size * sizeof *exact) != 0,
+                             em__round_kernels_get(level > EM__CPU_AVX512 ? EM__CPU_AVX512 : level) != NULL);
+        for (int64_t i = 0; i < size; i++)
+            assert_true(!isfinite(exact[i]) || isfinite(p.out[i]));
+    }
+    free(exact);
+    free(kv);
+    problem_free(&p);
+}
+
 /* Weights of the softmax are rounded to 2^-9 of themselves, and values are below 2. */
 static void test_rounded(void **state)
 {
@@ -263,6 +294,7 @@ static void test_rounded(void **state)
         for (int i = 0; i < 20; i++)
             check_rounded(level, 64 + next_random() % 30, 1 + next_random() % 100, 1 + i % 2,
                           1 + (int)(next_random() % 70), 1 + (int)(next_random() % 70), (int)(next_random() % 32));
+        check_unseen(level);
         check_rounded(level, 64, 64, 2, 128, 128, CAUSAL);
         check_rounded(level, 180, 700, 1, 128, 64, CAUSAL);
         check_rounded(level, 600, 600, 2, 64, 100, CAUSAL | SINKS);

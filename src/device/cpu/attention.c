@@ -230,7 +230,19 @@ static void softmax_tile(const attention_head *head, int64_t query, int64_t row,
     }
 }
 
-/* The rows of scores are rounded where they lie: a row moves to the front half of its room. */
+/* The values of `key`, a pair's second, become those of `with`, and those its own. */
+static void swap_values(uint16_t *panel, int64_t half, int64_t key, uint16_t with[PANEL])
+{
+    for (int i = 0; i < PANEL; i++) {
+        uint16_t *value = panel + i / HALF * half + key / 2 * 2 * HALF + i % HALF * 2 + 1;
+        const uint16_t own = *value;
+        *value = with[i];
+        with[i] = own;
+    }
+}
+
+/* The rows of scores are rounded where they lie: a row moves to the front half of its room. Of an odd n the last pair's
+ * second value is one that no row sees; it gives way to zero, since zero times what it may be is no zero. */
 static void value_rounded(const attention_head *head, int64_t row, int rows, int64_t n, bool first)
 {
     const attention_layout *layout = &head->plan->layout;
@@ -246,9 +258,14 @@ static void value_rounded(const attention_head *head, int64_t row, int rows, int
     for (int r = 0; r < rows; r++)
         rounding->round(halves(head->scores + r * layout->score_stride), head->scores + r * layout->score_stride, n);
     for (int64_t p = 0; p < layout->value_panels; p++) {
-        tile.b = halves(head->packed_values) + p * PANEL * layout->block_keys;
+        uint16_t *panel = halves(head->packed_values) + p * PANEL * layout->block_keys, unseen[PANEL] = {0};
+        tile.b = panel;
         tile.c = head->sums + row * layout->out_stride + p * PANEL;
+        if (n % 2)
+            swap_values(panel, tile.half, n, unseen);
         rounding->tile(&tile);
+        if (n % 2)
+            swap_values(panel, tile.half, n, unseen);
     }
 }
 

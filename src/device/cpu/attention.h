@@ -7,8 +7,9 @@
  * or dense with a batch stride. Query head h reads key/value head h / (heads / kv_heads).
  *
  * A row's result depends on its own query, its own sequence and its own mask alone: not on the other rows, the other
- * sequences, or the thread count. AVX2 and AVX-512 give the same bits. Scores are kept for one block of keys at a time;
- * the softmax runs along the blocks with a running maximum and sum.
+ * sequences, or the thread count. (But an infinity or NaN among the values that some rows of a tile see makes NaN of
+ * its other rows, which multiply it by zero.) AVX2 and AVX-512 give the same bits. Scores are
+ * kept for one block of keys at a time; the softmax runs along the blocks with a running maximum and sum.
  *
  * Where the processor multiplies bf16 and the caller lets it (may_round), 64 queries and more meet a cache of bf16 as
  * bf16: q and exp(score - maximum) are rounded, scores and sums stay f32. What is said of rows holds there, too.
