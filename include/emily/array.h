@@ -94,7 +94,7 @@ EM_API em_status em_array_eval(em_array *array);
  * failure, or for a NULL array: em_last_error() has the first cause. Any thread. */
 EM_API const void *em_array_data(em_array *array);
 
-/* sum(a[i] * b[i]), accumulated in double. */
+/* sum(a[i] * b[i]), accumulated in double; NaN when one is NULL and n is not 0. Any thread. */
 EM_API double em_dot_f32(const float *a, const float *b, size_t n);
 
 #ifdef __cplusplus

@@ -1,6 +1,7 @@
 /* References, arrays over memory. */
 #include "array/array.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/alloc.h"
@@ -257,6 +258,8 @@ double em_dot_f32(const float *a, const float *b, size_t n)
 {
     double sum[4] = {0};
     size_t i = 0;
+    if (n > 0 && (!a || !b)) /* the elements of an array that failed */
+        return NAN;
     for (; i + 4 <= n; i += 4)
         for (int j = 0; j < 4; j++)
             sum[j] += (double)a[i + (size_t)j] * (double)b[i + (size_t)j];

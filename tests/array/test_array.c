@@ -1,4 +1,5 @@
 /* Arrays over memory: lifetime, alignment, empties, references across threads, data of strided arrays. */
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -82,6 +83,9 @@ static void test_empty_arrays_have_data(void **state)
 static void test_null_is_answered(void **state)
 {
     (void)state;
+    const float one[] = {1};
+    assert_true(isnan(em_dot_f32(NULL, one, 1)) && isnan(em_dot_f32(one, NULL, 1)));
+    assert_true(em_dot_f32(NULL, NULL, 0) == 0);
     assert_int_equal(em_array_size(NULL), 0);
     assert_int_equal(em_array_bytes(NULL), 0);
     assert_int_equal(em_array_dims(NULL).rank, 0);
