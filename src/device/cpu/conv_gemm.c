@@ -3,11 +3,11 @@
  * panels. GROUP panels at a time, depth goes block by block: they are gathered into the worker's scratch, where they
  * stay in the second cache while every tile of channels meets them.
  */
-#include "core/whole.h"
 #include "device/cpu/conv.h"
 
 #include <string.h>
 
+#include "core/whole.h"
 #include "device/cpu/gemm_cut.h"
 #include "device/cpu/gemm_kernels.h"
 

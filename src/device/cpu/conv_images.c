@@ -1,6 +1,7 @@
 /* Where the pixels of the images at work lie (conv.h): under the taps, and in the result. */
-#include "core/whole.h"
 #include "device/cpu/conv.h"
+
+#include "core/whole.h"
 
 #define PANEL EM__GEMM_PANEL
 

@@ -3,8 +3,9 @@
  * values under all taps are gathered first; columns are output channels, whose weights are packed a block of depth at a
  * time. Each output is the same chain of multiply-adds.
  */
-#include "core/whole.h"
 #include "device/cpu/conv.h"
+
+#include "core/whole.h"
 #include "device/cpu/copy.h"
 #include "device/cpu/gemm_cut.h"
 #include "device/cpu/gemm_kernels.h"

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "core/whole.h"
+
 /* Where a line of `length` elements begins. */
 static int64_t offset(const em__fft_job *job, int64_t line, int64_t length)
 {
@@ -11,7 +13,6 @@ static int64_t offset(const em__fft_job *job, int64_t line, int64_t length)
 
 #define N(name) name##_f32
 #define REAL float
-#include "core/whole.h"
 #include "device/cpu/fourier_lines_tmpl.c"
 
 #define N(name) name##_f64

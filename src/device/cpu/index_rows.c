@@ -6,10 +6,11 @@
  * Scratch: per row the number of its first update, -1 for none; per update that of the next one of its row; and, unless
  * the index as it lies is a row's number, the numbers themselves.
  */
-#include "core/whole.h"
 #include "device/cpu/index.h"
 
 #include <string.h>
+
+#include "core/whole.h"
 
 #define LEAST_ROW 64      /* bytes of a row */
 #define LEAST_ROWS 256    /* of the result */
