@@ -1,5 +1,5 @@
 #!/bin/sh
-# demo.sh: what Emily does, in a minute: the small model of models/primer chats, and a real checkpoint answers searches
+# demo.sh: what Emily does: the small model of models/primer chats, and a real checkpoint answers searches
 # over the sentences of examples/data. That one comes from get-model.sh; BUILD names the build folder.
 set -eu
 cd "$(dirname "$0")/.."
@@ -13,14 +13,10 @@ else
     bold= plain=
 fi
 
-# The command as a person would type it, with `emily` and a short name for the model, then what it says.
+# The command as a person types it in this folder, then what it says.
 show() {
-    printf '\n%s$ emily' "$bold"
+    printf '\n%s$ %s' "$bold" "$emily"
     for word in "$@"; do
-        case $word in
-        "$model") word=all-MiniLM-L6-v2 ;;
-        "$build"/*) word=${word#"$build"/} ;;
-        esac
         case $word in
         *[!A-Za-z0-9_./=-]*) printf ' "%s"' "$word" ;;
         *) printf ' %s' "$word" ;;
@@ -32,7 +28,7 @@ show() {
 
 # A conversation: each line is asked, and stands before its answer.
 chat() {
-    printf '\n%s$ emily chat %s%s\n' "$bold" "$1" "$plain"
+    printf '\n%s$ %s chat %s%s\n' "$bold" "$emily" "$1" "$plain"
     cat >"$build/demo.asked"
     "$emily" chat "$1" <"$build/demo.asked" >"$build/demo.told"
     sed "s/^/> /" "$build/demo.asked" | paste -d '\n' - "$build/demo.told"
