@@ -15,10 +15,22 @@
 /* O_NONBLOCK: opening a pipe by mistake must fail on its type, not hang. */
 #define OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK)
 
+/* Nothing has that name, or it is a link to nothing, such as one of a cache whose blobs were pruned. */
+static em_status fail_missing(const char *path)
+{
+    char target[PATH_MAX];
+    const ssize_t n = readlink(path, target, sizeof target - 1);
+    if (n < 0)
+        return em__fail(EM_ERROR_NOT_FOUND, "%s: no such file", path);
+    target[n] = '\0';
+    return em__fail(EM_ERROR_IO, "%s: is a link to %s, which is not there; %s", path, target,
+                    strstr(target, "../blobs/") ? "`emily pull` fetches it again" : "fetch the file again");
+}
+
 static em_status fail_open(const char *path, int error)
 {
     if (error == ENOENT || error == ENOTDIR)
-        return em__fail(EM_ERROR_NOT_FOUND, "%s: no such file", path);
+        return fail_missing(path);
     return em__fail(EM_ERROR_IO, "%s: cannot open: %s", path, strerror(error));
 }
 
@@ -162,6 +174,12 @@ bool em__path_is_file(const char *path)
 {
     struct stat st;
     return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+bool em__path_exists(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
 char *em__path_join(const char *dir, const char *name)

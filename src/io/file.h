@@ -19,7 +19,8 @@
 
 #include <emily/status.h>
 
-/* Opens for reading; the caller closes `*fd`. EM_ERROR_NOT_FOUND when there is no such file. */
+/* Opens for reading; the caller closes `*fd`. EM_ERROR_NOT_FOUND when there is no such file; EM_ERROR_IO for a
+ * link to nowhere: something was meant to be there. */
 em_status em__file_open(const char *path, int *fd, size_t *size);
 em_status em__file_open_inside(const char *dir, const char *name, int *fd, size_t *size);
 
@@ -52,6 +53,8 @@ void em__map_release_pages(const em__map *map, size_t offset, size_t length);
 
 bool em__path_is_dir(const char *path);
 bool em__path_is_file(const char *path);
+/* Anything of that name, also what em__file_open refuses: an optional file is absent only when nothing has its name. */
+bool em__path_exists(const char *path);
 char *em__path_join(const char *dir, const char *name); /* em__free; NULL when memory runs out */
 em_status em__dir_make(const char *path);               /* with its parents; an existing directory is fine */
 

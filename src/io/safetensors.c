@@ -187,9 +187,9 @@ static em_status open_dir(em_safetensors *file, const char *dir, em__map_mode mo
     char *pickle = em__path_join(dir, "pytorch_model.bin");
     em_status status = EM_ERROR_OUT_OF_MEMORY;
     if (single && index && pickle) {
-        if (em__path_is_file(single))
+        if (em__path_exists(single))
             status = open_single(file, single, mode);
-        else if (em__path_is_file(index))
+        else if (em__path_exists(index))
             status = open_index(file, index, mode);
         else
             status =

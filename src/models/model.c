@@ -95,7 +95,7 @@ static em_status is_decoder(const em_model *model, bool *is)
     if (!path)
         return EM_ERROR_OUT_OF_MEMORY;
     *is = false;
-    em_status status = em__path_is_file(path) ? em__decoder_config_is(path, is) : EM_OK;
+    em_status status = em__path_exists(path) ? em__decoder_config_is(path, is) : EM_OK;
     em__free(path);
     return status;
 }

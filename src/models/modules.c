@@ -97,7 +97,7 @@ static em_status check_normalize(const char *dir)
     char *path = em__path_join(dir, "config.json");
     if (!path)
         return EM_ERROR_OUT_OF_MEMORY;
-    if (em__path_is_file(path)) {
+    if (em__path_exists(path)) {
         status = em__json_load(path, EM__JSON_CAP, &doc);
         em__json root = em__json_root(&doc);
         if (status == EM_OK)
@@ -187,7 +187,7 @@ static em_status read_modules(const char *dir, em__modules *m)
     char *path = em__path_join(dir, "modules.json");
     em_status status = path ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
     m->include_prompt = true;
-    if (path && em__path_is_file(path)) {
+    if (path && em__path_exists(path)) {
         status = em__json_load(path, EM__JSON_CAP, &doc);
         em__json root = em__json_root(&doc);
         if (status == EM_OK)

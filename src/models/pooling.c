@@ -114,7 +114,7 @@ static em_status read_if_there(const char *dir, const char *name, em__modules *m
     char *path = em__path_join(dir, name);
     if (!path)
         return EM_ERROR_OUT_OF_MEMORY;
-    *there = em__path_is_file(path);
+    *there = em__path_exists(path);
     if (*there) {
         status = em__json_load(path, EM__JSON_CAP, &doc);
         em__json root = em__json_root(&doc);

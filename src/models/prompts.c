@@ -53,7 +53,7 @@ em_status em__prompts_read(const char *dir, em__modules *modules)
     char *path = em__path_join(dir, "config_sentence_transformers.json");
     if (!path)
         return EM_ERROR_OUT_OF_MEMORY;
-    if (em__path_is_file(path)) {
+    if (em__path_exists(path)) {
         status = em__json_load(path, EM__JSON_CAP, &doc);
         em__json root = em__json_root(&doc);
         if (status == EM_OK)

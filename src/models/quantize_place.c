@@ -161,7 +161,8 @@ static em_status copy_file(const em__quantize_place *place, const char *name)
     size_t size = 0;
     struct stat st;
     em_status status = from && to ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
-    if (status == EM_OK && stat(from, &st) == 0 && S_ISREG(st.st_mode) && (uintmax_t)st.st_size <= COPY_CAP) {
+    const bool known = status == EM_OK && stat(from, &st) == 0;
+    if (status == EM_OK && (!known || (S_ISREG(st.st_mode) && (uintmax_t)st.st_size <= COPY_CAP))) {
         status = em__file_read(from, COPY_CAP, &text, &size);
         if (status == EM_OK)
             status = em__file_write(to, text, size);

@@ -32,7 +32,7 @@ static em_status read_jinja(em_chat_template *chat, const char *name, const char
     char *text = NULL, *path = em__path_join(chat->dir, relative);
     size_t length;
     em_status status = path ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
-    if (path && em__path_is_file(path)) {
+    if (path && em__path_exists(path)) {
         status = em__file_read(path, TEMPLATE_CAP, &text, &length);
         if (status == EM_OK)
             status = add_source(chat, name, path, text, length);
@@ -160,7 +160,7 @@ static em_status read_json(em_chat_template *chat, const char *name, bool tokens
     em__json_doc doc = {0};
     char *path = em__path_join(chat->dir, name);
     em_status status = path ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
-    if (path && em__path_is_file(path)) {
+    if (path && em__path_exists(path)) {
         status = em__json_load(path, EM__JSON_CAP, &doc);
         if (status == EM_OK)
             status = read_members(chat, &doc, tokens, source);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -245,11 +246,24 @@ em_status em_tokenizer_parse(const char *json, size_t length, em_tokenizer **tok
 
 #define FETCH "fetch tokenizer.json from where the model came from"
 
+/* Nothing has that name, or it is a link to nothing. */
+static em_status fail_missing(const char *path)
+{
+    char target[PATH_MAX];
+    const ssize_t n = readlink(path, target, sizeof target - 1);
+    if (n < 0)
+        return em__fail(EM_ERROR_NOT_FOUND, "%s: no such file; " FETCH, path);
+    target[n] = '\0';
+    return em__fail(EM_ERROR_IO, "%s: is a link to %s, which is not there; %s", path, target,
+                    strstr(target, "../blobs/") ? "`emily pull` fetches it again" : FETCH);
+}
+
 /* Opens a regular file; a pipe by mistake must fail on its type, not hang. */
 static em_status open_file(const char *path, int *fd)
 {
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    EM__FAIL_IF(*fd < 0 && (errno == ENOENT || errno == ENOTDIR), EM_ERROR_NOT_FOUND, "%s: no such file; " FETCH, path);
+    if (*fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+        return fail_missing(path);
     EM__FAIL_IF(*fd < 0, EM_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
     return EM_OK;
 }

@@ -27,6 +27,11 @@ static void test_read_and_cap(void **state)
     assert_error_has("no such file");
     assert_int_equal(em__file_read(*state, 4, &text, &size), EM_ERROR_IO);
     assert_error_has("a directory");
+    assert_int_equal(symlink("../blobs/gone", temp_path(*state, "link")), 0);
+    assert_int_equal(em__file_read(temp_path(*state, "link"), 4, &text, &size), EM_ERROR_IO);
+    assert_error_has("is a link to ../blobs/gone, which is not there");
+    assert_true(em__path_exists(temp_path(*state, "link")) && em__path_exists(*state));
+    assert_false(em__path_exists(temp_path(*state, "b")) || em__path_exists(temp_path(*state, "a/b")));
     mkfifo(temp_path(*state, "pipe"), 0600);
     assert_int_equal(em__file_read(temp_path(*state, "pipe"), 4, &text, &size), EM_ERROR_IO);
 }

@@ -233,7 +233,7 @@ static em_status read_file(const char *dir, const char *name, bool optional, em_
     char *path = em__path_join(dir, name);
     if (!path)
         return EM_ERROR_OUT_OF_MEMORY;
-    if (!optional || em__path_is_file(path)) {
+    if (!optional || em__path_exists(path)) {
         status = em__json_load(path, EM__JSON_CAP, &doc);
         em__json root = em__json_root(&doc);
         if (status == EM_OK)
