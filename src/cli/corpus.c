@@ -2,6 +2,7 @@
 #include "cli/corpus.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -68,11 +69,16 @@ static bool is_text_name(const char *name)
     return name[0] != '.' && dot && (strcmp(dot, ".txt") == 0 || strcmp(dot, ".md") == 0);
 }
 
-/* What a directory holds beside files, a pipe or another directory, is no passage; a link to nowhere is an error. */
+/* What a directory holds beside files, a pipe or another directory, is no passage; a note tells of a link to none. */
 static bool is_passages(const char *path)
 {
     struct stat info;
-    return stat(path, &info) != 0 || S_ISREG(info.st_mode);
+    if (stat(path, &info) == 0)
+        return S_ISREG(info.st_mode);
+    if (errno != ENOENT && errno != ELOOP)
+        return true; /* opening it says why */
+    cli_note("%s: passed over, it is a link to nothing", path);
+    return false;
 }
 
 typedef EM__VEC(char *) owned_words;
