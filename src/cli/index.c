@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <emily/array.h>
+
 #include "cli/signals.h"
 #include "core/str.h"
-#include "models/model.h"
 
 #define FORMAT "emily search index 1"
 
@@ -62,6 +63,13 @@ static bool take_tensors(cli_index *index)
     return true;
 }
 
+/* Lines count from 1 and upwards in a file, and no file has 2^48 of them. */
+static bool is_line(const cli_index *index, size_t i)
+{
+    const bool follows = i > 0 && index->files[i] == index->files[i - 1];
+    return index->lines[i] > (follows ? index->lines[i - 1] : 0) && index->lines[i] >> 48 == 0;
+}
+
 static bool is_consistent(const cli_index *index)
 {
     size_t names = 0;
@@ -70,18 +78,31 @@ static bool is_consistent(const cli_index *index)
     if (names == 0 || index->names[index->names_bytes - 1] != '\0' || index->ends[index->n - 1] != index->text_bytes)
         return false;
     for (size_t i = 0; i < index->n; i++)
-        if (index->files[i] >= names || index->ends[i] < (i ? index->ends[i - 1] : 0))
+        if (index->files[i] >= names || index->ends[i] < (i ? index->ends[i - 1] : 0) || !is_line(index, i))
             return false;
     return true;
 }
 
-/* Vectors that are no numbers would rank last, as if they were there. */
+/* Why the vector cannot be one of an embedded text, which is of unit length, or of zeros; NULL: it can. Half precision
+ * keeps the square within 0.01. */
+static const char *wrong_vector(const float *vector, size_t width)
+{
+    const double square = em_dot_f32(vector, vector, width);
+    if (square == 0 || (square > 0.98 && square < 1.02))
+        return NULL;
+    return square != square ? "NaN" : "a length that is not 1";
+}
+
+/* Vectors that are no numbers would rank last, as if they were there, and long ones first. Costs what a query does. */
 static int check_vectors(cli_index *index, const char *path)
 {
-    if (!em__has_nan(index->vectors, index->n * index->width))
+    const char *wrong = wrong_vector(index->probe, index->width);
+    for (size_t i = 0; i < index->n && !wrong; i++)
+        wrong = wrong_vector(index->vectors + i * index->width, index->width);
+    if (!wrong)
         return CLI_OK;
     cli_index_close(index);
-    cli_fail(CLI_FORMAT, "%s: the index holds vectors with NaN", path);
+    cli_fail(CLI_FORMAT, "%s: the index holds vectors with %s", path, wrong);
     cli_hint("remove it: it is made again when the corpus is named");
     return CLI_FORMAT;
 }
