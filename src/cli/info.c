@@ -5,6 +5,7 @@
 
 #include "cli/output.h"
 #include "core/number.h"
+#include "models/model.h"
 
 static const char *const pool_names[] = {"mean", "first token", "max", "last token", "mean (square root)", "weighted"};
 static const char *const pool_words[] = {"mean", "cls", "max", "last", "mean-sqrt", "weighted"};
@@ -101,6 +102,16 @@ static em_status human_decoder(em__str *out, const cli_facts *f)
     return status == EM_OK ? em__str_addf(out, "\n  can: %s\n  %s\n", m->can, f->device) : status;
 }
 
+/* How vectors are pooled: several ways are concatenated. */
+static em_status add_pools(em__str *out, const em_model *model, const char *const *names, const char *between)
+{
+    const em__modules *m = &model->modules;
+    em_status status = EM_OK;
+    for (int i = 0; i < m->n_pools && status == EM_OK; i++)
+        status = em__str_addf(out, "%s%s", i ? between : "", names[m->pools[i]]);
+    return status;
+}
+
 static em_status human_model(em__str *out, const cli_facts *f)
 {
     const em_model_info *m = &f->model;
@@ -109,8 +120,9 @@ static em_status human_model(em__str *out, const cli_facts *f)
     em_status status = em__str_addf(out, "  %d layers, %d wide, %d heads, %d positions; sentence vectors: ", m->layers,
                                     m->hidden, m->heads, m->positions);
     if (status == EM_OK)
-        status =
-            em__str_addf(out, "%s pooled, %s", pool_names[m->pooling], m->normalize ? "unit length" : "not normalized");
+        status = add_pools(out, f->handle, pool_names, " + ");
+    if (status == EM_OK)
+        status = em__str_addf(out, " pooled, %s", m->normalize ? "unit length" : "not normalized");
     if (status == EM_OK && m->width != m->hidden)
         status = em__str_addf(out, ", %d wide", m->width);
     if (status == EM_OK)
@@ -207,8 +219,11 @@ static em_status json_model(em__str *out, const cli_facts *f)
         status = em__str_addf(out, ",\"kv_heads\":%d,\"head_dim\":%d,\"bits\":%d,\"group\":%d", m->kv_heads,
                               m->head_dim, m->quantized_bits, m->quantized_group);
     else if (status == EM_OK)
-        status = em__str_addf(out, ",\"pooling\":\"%s\",\"normalize\":%s,\"width\":%d", pool_words[m->pooling],
-                              m->normalize ? "true" : "false", m->width);
+        status = em__str_add_text(out, ",\"pooling\":\"");
+    if (status == EM_OK && !generates(m))
+        status = add_pools(out, f->handle, pool_words, "+");
+    if (status == EM_OK && !generates(m))
+        status = em__str_addf(out, "\",\"normalize\":%s,\"width\":%d", m->normalize ? "true" : "false", m->width);
     if (status == EM_OK && !generates(m))
         status = json_prompts(out, f->handle);
     if (status == EM_OK)
