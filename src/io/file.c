@@ -164,6 +164,14 @@ fail:
     return status;
 }
 
+em_status em__file_check_pointer(const char *path, const void *bytes, size_t size)
+{
+    static const char pointer[] = "version https://git-lfs";
+    EM__FAIL_IF(size >= sizeof pointer && memcmp(bytes, pointer, sizeof pointer - 1) == 0, EM_ERROR_FORMAT,
+                "%s: is a pointer of Git LFS, not the file; `git lfs pull` fetches it", path);
+    return EM_OK;
+}
+
 bool em__path_is_dir(const char *path)
 {
     struct stat st;

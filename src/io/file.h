@@ -30,6 +30,9 @@ bool em__is_basename(const char *name);
 /* The whole of a file of at most `cap` bytes, with a NUL after it. Free `*text` with em__free. */
 em_status em__file_read(const char *path, size_t cap, char **text, size_t *size);
 
+/* EM_ERROR_FORMAT where a file's bytes are what Git LFS leaves in its place until it is fetched. */
+em_status em__file_check_pointer(const char *path, const void *bytes, size_t size);
+
 typedef enum em__map_mode {
     EM__MAP_PAGES, /* mmap: no copy; the file must not shrink while it is mapped (the process would get SIGBUS) */
     EM__MAP_READ   /* read into memory: for network disks and files that others may truncate */

@@ -186,9 +186,7 @@ static em_status find_header(const em__shard *shard, span *json, span *bytes)
     EM__FAIL_IF(size < 8, EM_ERROR_FORMAT,
                 "%s: is %zu bytes long, expected a safetensors file: it begins with 8 bytes of length", shard->path,
                 size);
-    static const char pointer[] = "version https://git-lfs";
-    EM__FAIL_IF(size >= sizeof pointer && memcmp(data, pointer, sizeof pointer - 1) == 0, EM_ERROR_FORMAT,
-                "%s: is a pointer of Git LFS, not the file; `git lfs pull` fetches it", shard->path);
+    EM__TRY(em__file_check_pointer(shard->path, data, size));
     uint64_t length = 0;
     for (int i = 7; i >= 0; i--)
         length = length << 8 | data[i];

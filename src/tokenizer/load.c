@@ -1,16 +1,13 @@
 /* Opening tokenizer.json: its top level, truncation, padding, and the helpers that all parts share. */
 #include "tokenizer/load.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "core/alloc.h"
 #include "core/error.h"
+#include "io/file.h"
 #include "tokenizer/unicode.h"
 #include "tokenizer/utf8.h"
 
@@ -246,82 +243,26 @@ em_status em_tokenizer_parse(const char *json, size_t length, em_tokenizer **tok
 
 #define FETCH "fetch tokenizer.json from where the model came from"
 
-/* Nothing has that name, or it is a link to nothing. */
-static em_status fail_missing(const char *path)
-{
-    char target[PATH_MAX];
-    const ssize_t n = readlink(path, target, sizeof target - 1);
-    if (n < 0)
-        return em__fail(EM_ERROR_NOT_FOUND, "%s: no such file; " FETCH, path);
-    target[n] = '\0';
-    return em__fail(EM_ERROR_IO, "%s: is a link to %s, which is not there; %s", path, target,
-                    strstr(target, "../blobs/") ? "`emily pull` fetches it again" : FETCH);
-}
-
-/* Opens a regular file; a pipe by mistake must fail on its type, not hang. */
-static em_status open_file(const char *path, int *fd)
-{
-    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (*fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-        return fail_missing(path);
-    EM__FAIL_IF(*fd < 0, EM_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
-    return EM_OK;
-}
-
-static em_status check_regular(int fd, const char *path, size_t *length)
-{
-    struct stat info;
-    EM__FAIL_IF(fstat(fd, &info) != 0, EM_ERROR_IO, "%s: cannot stat: %s", path, strerror(errno));
-    EM__FAIL_IF(!S_ISREG(info.st_mode), EM_ERROR_IO, "%s: is %s, expected a regular file; " FETCH, path,
-                S_ISDIR(info.st_mode) ? "a directory" : "a device, socket or pipe");
-    *length = (size_t)info.st_size;
-    return EM_OK;
-}
-
-static em_status read_all(int fd, const char *path, char *data, size_t length)
-{
-    for (size_t done = 0; done < length;) {
-        const ssize_t n = read(fd, data + done, length - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        EM__FAIL_IF(n < 0, EM_ERROR_IO, "%s: cannot read: %s", path, strerror(errno));
-        EM__FAIL_IF(n == 0, EM_ERROR_IO, "%s: it is shorter than its size says", path);
-        done += (size_t)n;
-    }
-    return EM_OK;
-}
-
+/* Of a name that nothing has, and of what is no file, the error also says what to do. */
 static em_status read_file(const char *path, char **data, size_t *length)
 {
-    int fd;
-    EM__TRY(open_file(path, &fd));
-    em_status status = check_regular(fd, path, length);
-    *data = status == EM_OK ? em__alloc(*length + 1) : NULL;
-    if (status == EM_OK)
-        status = *data ? read_all(fd, path, *data, *length) : EM_ERROR_OUT_OF_MEMORY;
-    if (status != EM_OK) {
-        em__free(*data);
-        *data = NULL;
-    }
-    close(fd);
+    struct stat info;
+    const em_status status = em__file_read(path, SIZE_MAX - 1, data, length);
+    if (status == EM_ERROR_NOT_FOUND || (status == EM_ERROR_IO && stat(path, &info) == 0 && !S_ISREG(info.st_mode)))
+        return em__fail(status, "%s; " FETCH, em_last_error());
     return status;
 }
 
 static em_status parse_file(const char *path, const char *data, size_t length, em_tokenizer **tokenizer)
 {
-    static const char pointer[] = "version https://git-lfs";
     EM__FAIL_IF(length == 0, EM_ERROR_FORMAT, "%s: the file is empty; " FETCH, path);
-    EM__FAIL_IF(length >= sizeof pointer && memcmp(data, pointer, sizeof pointer - 1) == 0, EM_ERROR_FORMAT,
-                "%s: is a pointer of Git LFS, not the file; `git lfs pull` fetches it", path);
+    EM__TRY(em__file_check_pointer(path, data, length));
     const em_status status = em_tokenizer_parse(data, length, tokenizer);
-    const bool broken = status == EM_ERROR_FORMAT, new = status == EM_ERROR_UNSUPPORTED;
-    char *text = broken || new ? em__strdup(em_last_error()) : NULL;
-    if (!text)
-        return em__context(status, "%s", path);
-    em__fail(status, "%s: %s; %s", path, text,
-             broken ? "the file is damaged, or no tokenizer.json" : "this version cannot tokenize for the model");
-    em__free(text);
-    return status;
+    if (status == EM_ERROR_FORMAT)
+        return em__fail(status, "%s: %s; the file is damaged, or no tokenizer.json", path, em_last_error());
+    if (status == EM_ERROR_UNSUPPORTED)
+        return em__fail(status, "%s: %s; this version cannot tokenize for the model", path, em_last_error());
+    return em__context(status, "%s", path);
 }
 
 em_status em_tokenizer_open(const char *path, em_tokenizer **tokenizer)
