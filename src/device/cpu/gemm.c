@@ -297,12 +297,7 @@ static void run_plan(gemm_plan *plan)
     plan->cut = choose_cut(plan);
     const int64_t tasks = plan->cut.row_blocks * plan->cut.column_blocks;
     plan->follow = !plan->pool || tasks > em__pool_size(plan->pool);
-    if (plan->pool) {
-        em__pool_run(plan->pool, run_task, plan, tasks);
-    } else {
-        for (int64_t i = 0; i < tasks; i++)
-            run_task(plan, i, 0);
-    }
+    em__pool_run(plan->pool, run_task, plan, tasks);
 }
 
 static gemm_plan make_plan(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args)
@@ -420,11 +415,5 @@ void em__gemm_f32_pack(const em__gemm_kernels *kernels, em__pool *pool, float *d
     const size_t bytes = em__gemm_f32_packed_bytes(kernels, n, k);
     pack_job job = {kernels, dst, src, n, k, stride_n, stride_k, false};
     job.past = bytes >= (stride_k == 1 ? PAST_WEIGHT : PAST_MATRIX);
-    int64_t panels = em__div_up(n, EM__GEMM_PANEL);
-    if (pool) {
-        em__pool_run(pool, pack_panel, &job, panels);
-    } else {
-        for (int64_t i = 0; i < panels; i++)
-            pack_panel(&job, i, 0);
-    }
+    em__pool_run(pool, pack_panel, &job, em__div_up(n, EM__GEMM_PANEL));
 }

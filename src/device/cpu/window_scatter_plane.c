@@ -4,7 +4,7 @@
 
 static int64_t whole(int64_t n)
 {
-    return (n + EM__SCATTER_LANES - 1) / EM__SCATTER_LANES * EM__SCATTER_LANES;
+    return em__round_up(n, EM__SCATTER_LANES);
 }
 
 bool em__scatter_describe(em__scatter_plane *p)
@@ -16,7 +16,7 @@ bool em__scatter_describe(em__scatter_plane *p)
     if (width < taps || width > EM__SCATTER_WIDTH)
         return false;
     p->before = whole(em__max(-em__div_down(-low, step), 0)); /* so that most of what is read is aligned */
-    p->span = whole(em__max(p->places[1] + em__div_down(taps - 1 - low, step), (width + step - 1) / step)) + p->before;
+    p->span = whole(em__max(p->places[1] + em__div_down(taps - 1 - low, step), em__div_up(width, step))) + p->before;
     p->band = (em__min(EM__SCATTER_BAND, p->places[0]) - 1) * p->step[0] + p->window[0];
     for (int64_t c = 0; c < taps; c++) {
         const int64_t by = em__div_down(c - low, step), phase = c - low - by * step;
