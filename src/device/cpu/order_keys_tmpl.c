@@ -73,30 +73,26 @@ static bool N(encode)(KEY *keys, const KEY *bits, int64_t n, em__key_kind kind, 
     }
 }
 
-static inline __attribute__((always_inline)) N(keys) N(decode_vector)(N(keys) x, em__key_kind kind, KEY flip)
+static inline __attribute__((always_inline)) void N(decode_step)(KEY *bits, const KEY *keys, size_t bytes,
+                                                                 em__key_kind kind, KEY flip)
 {
+    N(keys) x = {0};
+    memcpy(&x, keys, bytes);
     x ^= flip;
     if (kind == EM__KEY_FLOAT)
         x ^= ~(N(keys))((N(signs))x >> (BITS - 1)) | TOP;
     else if (kind == EM__KEY_SIGNED)
         x ^= TOP;
-    return x;
+    memcpy(bits, &x, bytes);
 }
 
 static void N(decode)(KEY *bits, const KEY *keys, int64_t n, em__key_kind kind, KEY flip)
 {
-    N(keys) x = {0};
     int64_t i = 0;
-    for (; i + LANES <= n; i += LANES) { /* of a size that is known: a copy of any would pass through memory */
-        memcpy(&x, keys + i, sizeof x);
-        x = N(decode_vector)(x, kind, flip);
-        memcpy(bits + i, &x, sizeof x);
-    }
-    if (i == n)
-        return;
-    memcpy(&x, keys + i, (size_t)(n - i) * sizeof *keys);
-    x = N(decode_vector)(x, kind, flip);
-    memcpy(bits + i, &x, (size_t)(n - i) * sizeof *keys);
+    for (; i + LANES <= n; i += LANES) /* of a size that is known: a copy of any would pass through memory */
+        N(decode_step)(bits + i, keys + i, sizeof(N(keys)), kind, flip);
+    if (i < n)
+        N(decode_step)(bits + i, keys + i, (size_t)(n - i) * sizeof *keys, kind, flip);
 }
 
 /* Batcher's merge exchange (Knuth, TAOCP 3, 5.2.2, algorithm M), for any n. */

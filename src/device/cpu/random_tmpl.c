@@ -63,50 +63,40 @@ typedef uint64_t pairs __attribute__((vector_size(4 * LANES)));
 typedef float floats __attribute__((vector_size(4 * LANES)));
 typedef double doubles __attribute__((vector_size(4 * LANES)));
 
-/* A fraction's bits with the exponent of 1 are a number in [1, 2). The last vector is apart: a copy of a size that is
- * not known passes through memory by pieces. */
-static inline floats f32_vector(words x)
+/* Steps of a vector, or of its first `bytes`. The last one of a loop is apart: a copy of a size that is not known
+ * passes through memory by pieces. A fraction's bits with the exponent of 1 are a number in [1, 2). */
+static inline __attribute__((always_inline)) void f32_step(uint32_t *at, size_t bytes)
 {
-    return (floats)(x >> 9 | 0x3F800000u) - 1.0f;
+    words x = {0};
+    memcpy(&x, at, bytes);
+    const floats y = (floats)(x >> 9 | 0x3F800000u) - 1.0f;
+    memcpy(at, &y, bytes);
 }
 
 static void to_f32(uint32_t *at, int64_t n)
 {
-    words x = {0};
-    floats y;
     int64_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        memcpy(&x, at + i, sizeof x);
-        y = f32_vector(x);
-        memcpy(at + i, &y, sizeof y);
-    }
-    if (i == n)
-        return;
-    memcpy(&x, at + i, (size_t)(n - i) * sizeof *at);
-    y = f32_vector(x);
-    memcpy(at + i, &y, (size_t)(n - i) * sizeof *at);
+    for (; i + LANES <= n; i += LANES)
+        f32_step(at + i, sizeof(words));
+    if (i < n)
+        f32_step(at + i, (size_t)(n - i) * sizeof *at);
 }
 
-static inline doubles f64_vector(pairs x)
+static inline __attribute__((always_inline)) void f64_step(uint64_t *at, size_t bytes)
 {
-    return (doubles)(x >> 12 | 0x3FF0000000000000u) - 1.0;
+    pairs x = {0};
+    memcpy(&x, at, bytes);
+    const doubles y = (doubles)(x >> 12 | 0x3FF0000000000000u) - 1.0;
+    memcpy(at, &y, bytes);
 }
 
 static void to_f64(uint64_t *at, int64_t n)
 {
-    pairs x = {0};
-    doubles y;
     int64_t i = 0;
-    for (; i + LANES / 2 <= n; i += LANES / 2) {
-        memcpy(&x, at + i, sizeof x);
-        y = f64_vector(x);
-        memcpy(at + i, &y, sizeof y);
-    }
-    if (i == n)
-        return;
-    memcpy(&x, at + i, (size_t)(n - i) * sizeof *at);
-    y = f64_vector(x);
-    memcpy(at + i, &y, (size_t)(n - i) * sizeof *at);
+    for (; i + LANES / 2 <= n; i += LANES / 2)
+        f64_step(at + i, sizeof(pairs));
+    if (i < n)
+        f64_step(at + i, (size_t)(n - i) * sizeof *at);
 }
 
 /* x modulo span, x below 2^32: a quotient by the reciprocal is right or one too small. */
@@ -121,35 +111,30 @@ typedef struct range {
     uint32_t first, factor;
 } range;
 
-static inline __attribute__((always_inline)) pairs range_vector(pairs x, pairs y, const range *r)
+static inline __attribute__((always_inline)) void range_step(const uint32_t *upper, uint32_t *lower, size_t bytes,
+                                                             const range *r)
 {
     const uint64_t low = UINT32_MAX;
-    pairs half[2];
+    pairs x = {0}, y = {0}, half[2];
+    memcpy(&x, upper, bytes);
+    memcpy(&y, lower, bytes);
     for (int k = 0; k < 2; k++) { /* the even words, the odd ones */
         const pairs a = remainder_of(k ? x >> 32 : x & low, r->span, r->reciprocal);
         const pairs b = remainder_of(k ? y >> 32 : y & low, r->span, r->reciprocal);
         half[k] = (remainder_of((a * r->factor + b) & low, r->span, r->reciprocal) + r->first) & low;
     }
-    return half[0] | half[1] << 32;
+    y = half[0] | half[1] << 32;
+    memcpy(lower, &y, bytes);
 }
 
 static void to_range(const uint32_t *upper, uint32_t *lower, int64_t n, uint32_t first, uint32_t span, uint32_t factor)
 {
     const range r = {span, span > 1 ? ((uint64_t)1 << 32) / span : UINT32_MAX, first, factor};
-    pairs x = {0}, y = {0};
     int64_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        memcpy(&x, upper + i, sizeof x);
-        memcpy(&y, lower + i, sizeof y);
-        y = range_vector(x, y, &r);
-        memcpy(lower + i, &y, sizeof y);
-    }
-    if (i == n)
-        return;
-    memcpy(&x, upper + i, (size_t)(n - i) * sizeof *upper);
-    memcpy(&y, lower + i, (size_t)(n - i) * sizeof *lower);
-    y = range_vector(x, y, &r);
-    memcpy(lower + i, &y, (size_t)(n - i) * sizeof *lower);
+    for (; i + LANES <= n; i += LANES)
+        range_step(upper + i, lower + i, sizeof(words), &r);
+    if (i < n)
+        range_step(upper + i, lower + i, (size_t)(n - i) * sizeof *lower, &r);
 }
 
 const em__threefry THREEFRY = {run, to_f32, to_f64, to_range};
