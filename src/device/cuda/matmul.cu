@@ -18,21 +18,20 @@ typedef struct tile {
     int slots, slot_bytes, scale_bytes; /* of codes, matmul_codes.cuh: bytes of all, and of one of scales. Else 0 */
 } tile;
 
+/* What a shape says of itself, without kernels. */
+template <typename S> static tile tile_of_shape(int step, int ends, int ends_divided)
+{
+    return {{NULL, NULL},   {NULL, NULL}, S::ROWS, S::COLUMNS, S::RESIDENT, S::THREADS,
+            S::STAGE_BYTES, S::SUM_BYTES, step,    ends,       ends_divided};
+}
+
 template <int WARPGROUPS, int COLUMNS, int RESIDENT> static tile tile_of(int step, int ends, int ends_divided)
 {
     typedef shape<__nv_bfloat16, WARPGROUPS, COLUMNS, RESIDENT> S;
-    return {{matmul_kernel<S, 0>, matmul_kernel<shape<__half, WARPGROUPS, COLUMNS, RESIDENT>, 0>},
-            {NULL, NULL},
-            S::ROWS,
-            S::COLUMNS,
-            S::RESIDENT,
-            S::THREADS,
-            S::STAGE_BYTES,
-            S::SUM_BYTES,
-            step,
-            ends,
-            ends_divided,
-            false};
+    tile t = tile_of_shape<S>(step, ends, ends_divided);
+    t.kernel[0] = matmul_kernel<S, 0>;
+    t.kernel[1] = matmul_kernel<shape<__half, WARPGROUPS, COLUMNS, RESIDENT>, 0>;
+    return t;
 }
 
 /* One that has whole heads. */
@@ -49,7 +48,8 @@ template <int WARPGROUPS, int COLUMNS, int RESIDENT> static tile tile_of_heads(i
 template <int COLUMNS, bool HEADS> static tile tile_of_turns(int step, int ends)
 {
     typedef turn_shape<__nv_bfloat16, COLUMNS> S;
-    tile t = {{NULL, NULL}, {NULL, NULL}, S::ROWS, S::COLUMNS, 1, S::THREADS, S::STAGE_BYTES, 0, step, ends, 0, true};
+    tile t = tile_of_shape<S>(step, ends, 0);
+    t.turns = true;
     if constexpr (HEADS) {
         t.heads[0] = turns_kernel<S, 64>;
         t.heads[1] = turns_kernel<S, 128>;
@@ -64,21 +64,11 @@ template <int WARPGROUPS, int COLUMNS, int RESIDENT, int MAKERS>
 static tile tile_of_codes(int step, int ends, int ends_divided)
 {
     typedef code_shape<WARPGROUPS, COLUMNS, RESIDENT, MAKERS> S;
-    tile t = {{codes_kernel<S, 0>, NULL},
-              {NULL, NULL},
-              S::ROWS,
-              S::COLUMNS,
-              RESIDENT,
-              S::THREADS,
-              S::STAGE_BYTES,
-              S::SUM_BYTES,
-              step,
-              ends,
-              ends_divided,
-              false,
-              S::SLOTS,
-              S::SLOTS * S::CODE_BYTES,
-              2 * S::SCALE_BYTES};
+    tile t = tile_of_shape<S>(step, ends, ends_divided);
+    t.kernel[0] = codes_kernel<S, 0>;
+    t.slots = S::SLOTS;
+    t.slot_bytes = S::SLOTS * S::CODE_BYTES;
+    t.scale_bytes = 2 * S::SCALE_BYTES;
     if constexpr (COLUMNS == 128) {
         t.heads[0] = codes_kernel<S, 64>;
         t.heads[1] = codes_kernel<S, 128>;
