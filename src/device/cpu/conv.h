@@ -14,6 +14,8 @@
 #ifndef EM_DEVICE_CPU_CONV_H
 #define EM_DEVICE_CPU_CONV_H
 
+#include <stdatomic.h>
+
 #include "device/cpu/gemm.h"
 #include "device/cpu/gemm_cut.h"
 #include "device/device.h"
@@ -40,6 +42,7 @@ typedef struct em__conv_job {
     int64_t depth, pixels; /* channels x taps; of one output image */
     int64_t plane;         /* staged floats of one channel */
     bool depthwise;        /* by em__conv_depth_run */
+    bool winograd;         /* by em__conv_winograd_run */
     bool staged;           /* otherwise the input is read in place */
     int64_t some;          /* images (of each group) staged at a time */
     const float *input, *weights;
@@ -100,6 +103,25 @@ bool em__conv_is_turned(const em__conv_job *job, int64_t pixels);
 size_t em__conv_turned_memory(const em__conv_job *job);
 void em__conv_turned_run(em__conv_images *images);
 
+/* Three taps over many channels take fewer multiplications: conv_winograd.c. The way depends on the channels and on one
+ * image's shape, so that an image has the same bits among others. */
+bool em__conv_is_winograd(const em__conv_job *job);
+size_t em__conv_winograd_memory(const em__conv_job *job);
+size_t em__conv_winograd_worker_memory(const em__conv_job *job);
+
+/* Sets strange[image] where a sum was not finite: that image is to be made by products instead, whose infinities and
+ * NaNs reach no other pixels than they should. */
+void em__conv_winograd_run(const em__conv_job *job, void *memory, atomic_bool *strange);
+
+/* A row of tiles. */
+typedef struct em__conv_tiles {
+    int64_t n;
+    int64_t step; /* floats from a point to the next, */
+    int64_t row;  /* and from a pixel to the one below */
+    bool both;    /* over two axes, otherwise over the last one */
+    int stride;   /* 1 or 2 */
+} em__conv_tiles;
+
 /* The kernels of a level. */
 typedef struct em__conv_kernels {
     /* Depth [0, k) of a panel: dst[k][EM__GEMM_PANEL], its runs at base + reach[k] + offset; columns without a run are
@@ -116,6 +138,21 @@ typedef struct em__conv_kernels {
     /* out[x] = sum over taps t of weights[t] * src[reach[t] + x], in one chain of fused multiply-adds from 0 */
     void (*depth_row)(float *out, const float *src, const float *weights, const int64_t *reach, int64_t taps,
                       int64_t n);
+
+    /* Winograd's steps (conv_winograd.c), all of lines of EM__GEMM_PANEL channels. From pixels [y][x] to tile i's point
+     * p at to[i * pitch + p * step], of the first `channels` (a multiple of 16). */
+    void (*winograd_input)(const em__conv_tiles *tiles, float *to, int64_t pitch, const float *from, int channels);
+
+    /* From taps [channel][tap], for n channels, to value u at to[u * step + channel * EM__GEMM_PANEL]. */
+    void (*winograd_weights)(const em__conv_tiles *tiles, float *to, const float *from);
+
+    /* From sums at from[p * step + i * EM__GEMM_PANEL] to pixels [y][x]. False when one of them is not finite, or might
+     * not be. */
+    bool (*winograd_output)(const em__conv_tiles *tiles, float *to, const float *from);
+
+    /* The first `columns` of n lines, each to a row of its own: to[column * stride + i] = from[i * EM__GEMM_PANEL +
+     * column]. */
+    void (*turn_lines)(float *to, int64_t stride, const float *from, int columns, int64_t n);
 } em__conv_kernels;
 
 /* The kernels of a level, or of the best one this machine and this build have below it. Any thread, no cost. */

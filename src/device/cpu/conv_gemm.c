@@ -34,11 +34,24 @@ static size_t stage_bytes(em__conv_job *job)
     return job->staged && !job->depthwise ? em__align64(image * (size_t)job->some) : 0;
 }
 
+/* Of what Winograd's way tells about its images. */
+static size_t strange_bytes(const em__conv_job *job)
+{
+    return em__align64((size_t)job->images * sizeof(atomic_bool));
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 size_t em__conv_memory(const em__conv_job *job)
 {
     em__conv_job copy = *job;
+    copy.images = job->winograd ? 1 : job->images;
     const size_t staged = stage_bytes(&copy); /* sets how many images at a time */
-    return staged + em__align64((size_t)job->depth * sizeof(int64_t)) + em__conv_turned_memory(&copy);
+    const size_t product = staged + em__align64((size_t)job->depth * sizeof(int64_t)) + em__conv_turned_memory(&copy);
+    return job->winograd ? strange_bytes(job) + larger(product, em__conv_winograd_memory(job)) : product;
 }
 
 size_t em__conv_worker_memory(const em__conv_job *job)
@@ -46,7 +59,8 @@ size_t em__conv_worker_memory(const em__conv_job *job)
     if (job->depthwise)
         return job->staged ? (size_t)job->plane * sizeof(float) : 0;
     const int64_t copy = copies_weights(job) ? COPY_ROWS * COPY_LD : 0;
-    return (size_t)(GROUP * (BLOCK_DEPTH + BLOCK_ROWS) * PANEL + copy) * sizeof(float);
+    const size_t product = (size_t)(GROUP * (BLOCK_DEPTH + BLOCK_ROWS) * PANEL + copy) * sizeof(float);
+    return job->winograd ? larger(product, em__conv_winograd_worker_memory(job)) : product;
 }
 
 typedef struct gemm_task {
@@ -173,7 +187,8 @@ static void run_images(const em__conv_job *job, int64_t first, int64_t count)
     em__pool_run(job->pool, run_task, &gemm, job->groups * gemm.cut.row_blocks * gemm.cut.column_blocks);
 }
 
-void em__conv_run(em__conv_job *job, void *scratch)
+/* By products alone. */
+static void run_products(em__conv_job *job, void *scratch)
 {
     const size_t staged = stage_bytes(job);
     job->stage = scratch;
@@ -189,5 +204,26 @@ void em__conv_run(em__conv_job *job, void *scratch)
         if (job->staged)
             em__conv_stage(job, first, count);
         run_images(job, first, count);
+    }
+}
+
+void em__conv_run(em__conv_job *job, void *scratch)
+{
+    if (!job->winograd) {
+        run_products(job, scratch);
+        return;
+    }
+    atomic_bool *strange = scratch;
+    void *rest = (char *)scratch + strange_bytes(job);
+    for (int64_t i = 0; i < job->images; i++)
+        atomic_init(&strange[i], false);
+    em__conv_winograd_run(job, rest, strange);
+    for (int64_t i = 0; i < job->images; i++) {
+        em__conv_job one = *job;
+        one.images = 1;
+        one.input += i * job->channels * job->axis[1].in * job->axis[2].in;
+        one.out += i * job->outputs * job->pixels;
+        if (atomic_load(&strange[i]))
+            run_products(&one, rest);
     }
 }

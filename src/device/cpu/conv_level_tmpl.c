@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "device/cpu/conv.h"
+#include "device/cpu/conv_winograd_tmpl.c"
 
 #define BLOCK 4 /* vectors of one row at a time: their chains of multiply-adds overlap */
 
@@ -49,9 +50,13 @@ static void depth_row(float *out, const float *src, const float *weights, const 
 void FILL(em__conv_kernels *kernels)
 {
     kernels->depth_row = depth_row;
+    kernels->winograd_input = winograd_input;
+    kernels->winograd_weights = winograd_weights;
+    kernels->winograd_output = winograd_output;
 #ifdef HAVE_PACK
     kernels->pack = pack;
     kernels->pad_row = pad_row;
     kernels->every_second = every_second;
+    kernels->turn_lines = turn_lines;
 #endif
 }

@@ -5,6 +5,7 @@
 #include "device/cpu/vecmath_portable.h"
 
 #include "device/cpu/conv.h"
+#include "device/cpu/copy.h"
 
 static void pack(float *dst, const float *base, const int64_t *reach, int64_t k, const em__conv_run_of *runs,
                  int n_runs)
@@ -29,6 +30,11 @@ static void every_second(float *dst, const float *src, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
         dst[i] = src[2 * i];
+}
+
+static void turn_lines(float *to, int64_t stride, const float *from, int columns, int64_t n)
+{
+    em__copy_get()->transpose[2](to, stride, from, EM__GEMM_PANEL, (size_t)columns, (size_t)n, false);
 }
 
 #define HAVE_PACK

@@ -99,6 +99,7 @@ bool em__conv_describe(const em__call *call, em__conv_job *job)
     /* One chain is what a product gives over a single chunk. */
     job->depthwise = job->channels == 1 && job->depth <= EM__GEMM_CHUNK;
     job->staged = !plain;
+    job->winograd = !em__spec_empty(out) && em__conv_is_winograd(job);
     return !em__spec_empty(out) && job->depth > 0;
 }
 

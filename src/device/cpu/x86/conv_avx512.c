@@ -2,6 +2,7 @@
 #include "device/cpu/vecmath_avx512.h"
 
 #include "device/cpu/conv.h"
+#include "device/cpu/transpose_avx512.h"
 
 #define AHEAD 27 /* taps whose place is asked for before their turn: the channels behind lie where no one foresees */
 
@@ -105,6 +106,24 @@ static void every_second(float *dst, const float *src, int64_t n)
         const __m512 b = _mm512_maskz_loadu_ps((__mmask16)(mask >> 16), src + 2 * i + 16);
         _mm512_mask_storeu_ps(dst + i, vf_first((int)((left + 1) / 2)), _mm512_permutex2var_ps(a, even, b));
     }
+}
+
+static void turn_lines(float *to, int64_t stride, const float *from, int columns, int64_t n)
+{
+    for (int j = 0; j < columns; j += 16)
+        for (int64_t i = 0; i < n; i += 16) {
+            const int lines = n - i < 16 ? (int)(n - i) : 16, rows = columns - j < 16 ? columns - j : 16;
+            const float *at = from + i * EM__GEMM_PANEL + j;
+            __m512 r[16];
+#pragma GCC unroll 16
+            for (int k = 0; k < 16; k++)
+                r[k] = k < lines ? _mm512_loadu_ps(at + k * EM__GEMM_PANEL) : _mm512_setzero_ps();
+            em__transpose_16(r);
+#pragma GCC unroll 16
+            for (int k = 0; k < 16; k++)
+                if (k < rows)
+                    _mm512_mask_storeu_ps(to + (j + k) * stride + i, vf_first(lines), r[k]);
+        }
 }
 
 #define HAVE_PACK
