@@ -162,6 +162,8 @@ static int do_retry(chatting *c, const char *argument)
         return CLI_OK;
     }
     c->sampling.options.seed++;
+    if (c->sampling.options.temperature == 0)
+        cli_note("at temperature 0 the answer stays the same");
     if (em_generation_set_options(c->generation, &c->sampling.options) != EM_OK)
         return cli_fail_last();
     json_t *old = json_incref(json_array_get(c->conversation.messages, json_array_size(c->conversation.messages) - 1));

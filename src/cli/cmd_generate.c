@@ -238,6 +238,8 @@ static int start(generating *g, const cli_words *operands)
     o->logits = v->logits != NULL;
     o->logprobs = v->logprobs > 0;
     o->top_logprobs = (int)v->logprobs;
+    if (v->answers > 1 && o->temperature == 0)
+        cli_note("at temperature 0 all answers are the same");
     o->show_special = v->special != 0;
     o->on_token = on_token;
     o->user = g;

@@ -1,6 +1,6 @@
 /*
- * See rules.h. An option that is in a command's table applies to it; this table says where it does not. Options that
- * only do nothing, such as --top-k with temperature 0, are fine: what they ask for holds.
+ * See rules.h. An option that is in a command's table applies to it; this table says where it does not. What only does
+ * nothing with the value of another, such as --top-k at temperature 0, is noted where that value is known (sampling.c).
  */
 #include "cli/rules.h"
 

@@ -6,6 +6,7 @@
 
 #include "core/alloc.h"
 #include "core/number.h"
+#include "core/str.h"
 
 static void take(const cli_real *real, float *value)
 {
@@ -60,6 +61,30 @@ static int take_cache(cli_sampling *s, const char *command, const char *name)
     return CLI_USAGE;
 }
 
+/* What only the draws would see does nothing where the most likely token is taken. Values that ask for nothing anyway
+ * are passed over: scripts give them to switch a choice off. */
+static int note_needless(const cli_sampling_values *v, const em_generation_options *o)
+{
+    const struct {
+        const char *name;
+        bool given;
+    } all[] = {{"--top-k", v->top_k.given && v->top_k.value > 0},
+               {"--top-p", v->top_p.given && v->top_p.value != 1},
+               {"--min-p", v->min_p.given && v->min_p.value != 0},
+               {"--seed", v->seed.given}};
+    em__str names = {0};
+    em_status status = EM_OK;
+    size_t count = 0;
+    for (size_t i = 0; o->temperature == 0 && i < sizeof all / sizeof *all && status == EM_OK; i++)
+        if (all[i].given)
+            status = em__str_addf(&names, "%s%s", count++ ? ", " : "", all[i].name);
+    if (count && status == EM_OK)
+        cli_note("%s %s no effect: at temperature 0%s the most likely token is taken", em__str_text(&names),
+                 count > 1 ? "have" : "has", v->temperature.given ? "" : ", as this model recommends,");
+    em__str_free(&names);
+    return status == EM_OK ? CLI_OK : cli_fail_last();
+}
+
 int cli_sampling_init(cli_sampling *s, const char *command, const em_model *model, const cli_sampling_values *v)
 {
     *s = (cli_sampling){.options = {.struct_size = sizeof s->options}};
@@ -84,7 +109,9 @@ int cli_sampling_init(cli_sampling *s, const char *command, const em_model *mode
     o->prefill_chunk = v->chunk;
     o->speculate = v->speculate;
     int code = take_cache(s, command, v->cache);
-    return code == CLI_OK ? take_biases(s, command, &v->bias) : code;
+    if (code == CLI_OK)
+        code = take_biases(s, command, &v->bias);
+    return code == CLI_OK ? note_needless(v, o) : code;
 }
 
 void cli_sampling_free(cli_sampling *s)
