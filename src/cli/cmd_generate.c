@@ -106,12 +106,16 @@ static bool on_token(const em_token *t, void *user)
     return fflush(stdout) == 0;
 }
 
+/* A prompt that is refused, say for being longer than the context, is no fault of the command line. */
 static int write_answer(generating *g)
 {
     const em_prompt prompt = {g->prompt.data, g->prompt.length};
     bool going = true;
-    if (em_generation_start(g->generation, &prompt, 1) != EM_OK)
-        return cli_fail_last();
+    const em_status status = em_generation_start(g->generation, &prompt, 1);
+    if (status != EM_OK) {
+        const int code = cli_fail_last();
+        return status == EM_ERROR_INVALID_ARGUMENT ? CLI_FAILURE : code;
+    }
     while (going) {
         if (em_generation_step(g->generation, &going) != EM_OK)
             return cli_fail_last();
@@ -234,12 +238,12 @@ static int start(generating *g, const cli_words *operands)
     if (code != CLI_OK)
         return code;
     em_generation_options *o = &g->sampling.options;
+    if (v->answers > 1 && o->temperature == 0)
+        cli_note("at temperature 0 all answers are the same");
     o->sequences = v->answers;
     o->logits = v->logits != NULL;
     o->logprobs = v->logprobs > 0;
     o->top_logprobs = (int)v->logprobs;
-    if (v->answers > 1 && o->temperature == 0)
-        cli_note("at temperature 0 all answers are the same");
     o->show_special = v->special != 0;
     o->on_token = on_token;
     o->user = g;

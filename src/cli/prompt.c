@@ -23,6 +23,19 @@ static int parse_ids(const char *text, cli_ids *ids)
     return ids->length ? CLI_OK : cli_fail(CLI_USAGE, "generate: --prompt-ids is empty; it is a list such as 1,2,3");
 }
 
+/* That the model has all of them. */
+static int check_ids(const em_model *model, const cli_ids *ids)
+{
+    em_model_info info = {.struct_size = sizeof info};
+    if (em_model_get_info(model, &info) != EM_OK)
+        return cli_fail_last();
+    for (size_t i = 0; i < ids->length; i++)
+        if (info.vocabulary > 0 && ids->data[i] >= info.vocabulary)
+            return cli_fail(CLI_USAGE, "generate: --prompt-ids: %d is no token, the vocabulary has %d", ids->data[i],
+                            info.vocabulary);
+    return CLI_OK;
+}
+
 /* The prompt: the operand, or all of standard input. */
 static int read_prompt(const cli_words *operands, em__str *prompt)
 {
@@ -93,10 +106,12 @@ static int encode(const cli_prompt *how, const em_model *model, em__str *text, c
 int cli_prompt_read(const cli_prompt *how, const em_model *model, const cli_words *operands, cli_ids *ids)
 {
     em__str text = {0};
-    if (how->ids)
-        return operands->length > 1 ? cli_fail(CLI_USAGE, "generate: a prompt does not go with --prompt-ids\n"
-                                                          "leave one of them out")
-                                    : parse_ids(how->ids, ids);
+    if (how->ids && operands->length > 1)
+        return cli_fail(CLI_USAGE, "generate: a prompt does not go with --prompt-ids\nleave one of them out");
+    if (how->ids) {
+        const int parsed = parse_ids(how->ids, ids);
+        return parsed == CLI_OK ? check_ids(model, ids) : parsed;
+    }
     int code = read_prompt(operands, &text);
     if (code == CLI_OK)
         code = encode(how, model, &text, ids);
