@@ -111,11 +111,17 @@ static int measure(em_model *model, const char *bytes, size_t size, const perple
 static int read_text(const char *path, char **text, size_t *size)
 {
     em__str input = {0};
-    if (strcmp(path, "-") != 0)
-        return em__file_read(path, MOST_BYTES, text, size) == EM_OK ? CLI_OK : cli_fail_last();
-    int code = cli_read_all(&input);
-    *text = input.data;
-    *size = input.length;
+    const bool file = strcmp(path, "-") != 0;
+    int code = CLI_OK;
+    if (file && em__file_read(path, MOST_BYTES, text, size) != EM_OK)
+        return cli_fail_last();
+    if (!file) {
+        code = cli_read_all(&input);
+        *text = input.data;
+        *size = input.length;
+    }
+    if (code == CLI_OK && *size > 0)
+        cli_ill_check_lines(file ? path : "standard input", *text, *size);
     return code;
 }
 

@@ -54,6 +54,7 @@ static int add_file(cli_corpus *corpus, const char *path, uint32_t file)
             break;
         code = add_line(corpus, text, length, file, line);
     }
+        cli_ill_check(&corpus->ill, path, "line", line, text, length);
     cli_reader_close(&reader);
     return got == CLI_READ_ERROR ? CLI_FAILURE : code;
 }
@@ -152,3 +153,4 @@ void cli_corpus_free(cli_corpus *corpus)
     em__vec_free(&corpus->lines);
     em__vec_free(&corpus->files);
 }
+    cli_ill_end(corpus->ill, corpus->ends.length);

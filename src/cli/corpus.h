@@ -23,6 +23,7 @@ typedef struct cli_corpus {
 /* Reads files; of a directory, its *.txt and *.md. CLI_OK, or an exit code after a message: a corpus without passages
  * is a failure. Free with cli_corpus_free in either case. */
 int cli_corpus_read(cli_corpus *corpus, const cli_words *paths);
+    size_t ill;    /* passages that are not UTF-8 */
 void cli_corpus_free(cli_corpus *corpus);
 
 #endif

@@ -4,6 +4,36 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "tokenizer/utf8.h"
+
+static void note_ill(const char *name, const char *unit, uint64_t number)
+{
+    cli_note("%s%s%s %llu is not UTF-8: what is ill-formed is read as U+FFFD\n"
+             "`iconv -f LATIN1 -t UTF-8` makes texts of another encoding so",
+             name ? name : "", name ? ": " : "", unit, (unsigned long long)number);
+}
+
+void cli_ill_check(size_t *ill, const char *name, const char *unit, uint64_t number, const char *text, size_t length)
+{
+    if (em__utf8_valid(text, length) < length && (*ill)++ == 0)
+        note_ill(name, unit, number);
+}
+
+void cli_ill_check_lines(const char *name, const char *text, size_t length)
+{
+    const size_t valid = em__utf8_valid(text, length);
+    uint64_t line = 1;
+    for (size_t i = 0; i < valid; i++)
+        line += text[i] == '\n';
+    if (valid < length)
+        note_ill(name, "line", line);
+}
+
+void cli_ill_end(size_t ill, size_t texts)
+{
+    if (ill > 1)
+        cli_note("%zu of %zu texts are not UTF-8", ill, texts);
+}
 
 int cli_source_open(cli_source *source, const char *command, const cli_words *operands, size_t first, const char *file,
                     bool null)
@@ -42,6 +72,8 @@ int cli_source_open(cli_source *source, const char *command, const cli_words *op
 
 void cli_source_close(cli_source *source)
 {
+    cli_ill_end(source->ill, source->taken);
+    source->ill = 0;
     cli_reader_close(&source->reader);
 }
 
@@ -58,7 +90,8 @@ static int fill_from_reader(cli_source *source, cli_batch *batch)
         }
         if (cli_batch_add(batch, text, length) != EM_OK)
             return cli_fail_last();
-        source->taken++;
+        cli_ill_check(&source->ill, source->reader.name, source->reader.delimiter ? "line" : "text", ++source->taken,
+                      text, length);
     }
     return CLI_OK;
 }
@@ -74,6 +107,7 @@ int cli_source_fill(cli_source *source, cli_batch *batch)
         const char *text = source->operands->data[source->first + source->taken++];
         if (cli_batch_add(batch, text, strlen(text)) != EM_OK)
             return cli_fail_last();
+        cli_ill_check(&source->ill, NULL, "text", source->taken, text, strlen(text));
     }
     if (code == CLI_OK && cli_batch_point(batch) != EM_OK)
         return cli_fail_last();

@@ -38,6 +38,15 @@ int cli_read_all(em__str *text);
  * none is there yet. CLI_READ_ERROR comes after a message. */
 cli_read cli_reader_next(cli_reader *reader, bool wait, const char **text, size_t *length);
 
+/* Text `number` (from 1; `unit` is "line" or "text") of `name` (NULL: the command line) is looked at: the first that is
+ * not UTF-8 is told of when it comes, for what is ill-formed in it is read as U+FFFD. `*ill` counts them; the end says
+ * how many there were. */
+void cli_ill_check(size_t *ill, const char *name, const char *unit, uint64_t number, const char *text, size_t length);
+void cli_ill_end(size_t ill, size_t texts);
+
+/* The same of one text of many lines. */
+void cli_ill_check_lines(const char *name, const char *text, size_t length);
+
 typedef struct cli_batch {
     em__str bytes;
     EM__VEC(size_t) ends; /* of text i in bytes */
@@ -48,6 +57,7 @@ typedef struct cli_batch {
 typedef struct cli_source {
     const cli_words *operands; /* the texts are operands first .. length - 1; NULL: the reader has them */
     size_t first, taken;
+    size_t ill; /* of those taken: not UTF-8 */
     cli_reader reader;
     size_t most_texts, most_bytes; /* of a batch */
 } cli_source;
@@ -56,7 +66,7 @@ typedef struct cli_source {
  * standard input too, and among several an error. Usage errors are reported for `command`. */
 int cli_source_open(cli_source *source, const char *command, const cli_words *operands, size_t first, const char *file,
                     bool null);
-void cli_source_close(cli_source *source);
+void cli_source_close(cli_source *source); /* says how many of the texts were not UTF-8 */
 
 /* Replaces the batch's texts by the next ones; none at the end. CLI_OK, or an exit code after a message. */
 int cli_source_fill(cli_source *source, cli_batch *batch);

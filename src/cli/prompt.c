@@ -95,6 +95,7 @@ static int encode(const cli_prompt *how, const em_model *model, em__str *text, c
     int code = render(how, model, text, &options.no_special);
     if (code != CLI_OK)
         return code;
+    cli_ill_check_lines("the prompt", text->data, text->length);
     if (em_tokenizer_encode(tokenizer, text->data, text->length, &options, &encoding) != EM_OK)
         code = cli_fail_last();
     for (size_t i = 0; i < encoding.length && code == CLI_OK; i++)
