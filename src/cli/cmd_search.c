@@ -4,6 +4,7 @@
  */
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/index.h"
 #include "cli/input.h"
@@ -122,6 +123,34 @@ static bool same_model(const search_job *job, const cli_index *index)
     return index->width == job->width && em_dot_f32(index->probe, job->probe, job->width) > SAME_MODEL;
 }
 
+/* The passages of an index that is asked without its corpus are those of when it was made. */
+static void note_changes(const cli_index *index, const char *path)
+{
+    const char *first = NULL;
+    const size_t changed = cli_index_changed(index, &first);
+    char more[48] = "";
+    if (changed > 1)
+        snprintf(more, sizeof more, " and %zu more", changed - 1);
+    if (changed > 0)
+        cli_note("%s%s changed since %s was made\nname the corpus before the query to embed it again", first, more,
+                 path);
+}
+
+/* The corpus, read just now, is that of the index; if its files look other than they did, say after a copy, they are
+ * remembered so. Where the index cannot be written the answer is right all the same. */
+static void keep_stamps(const search_job *job, const cli_index *saved)
+{
+    if (cli_index_has_stamps(saved, &job->corpus) || access(job->values->index, W_OK) != 0)
+        return;
+    cli_index fresh = *saved;
+    fresh.paths = em__str_text(&job->corpus.paths);
+    fresh.paths_bytes = job->corpus.paths.length;
+    fresh.stamps = job->corpus.stamps.data;
+    fresh.n_paths = job->corpus.stamps.length;
+    if (cli_index_write(&fresh, job->values->index, job->model_name) != EM_OK)
+        em_clear_error();
+}
+
 /* The saved index, when it fits; job->index.file stays NULL when it has to be made again. */
 static int try_saved(search_job *job)
 {
@@ -134,6 +163,10 @@ static int try_saved(search_job *job)
         return code;
     bool model = same_model(job, &saved), corpus = !job->paths.length || saved.hash == job->corpus.hash;
     if (model && corpus) {
+        if (job->paths.length)
+            keep_stamps(job, &saved);
+        else
+            note_changes(&saved, path);
         job->index = saved;
         return CLI_OK;
     }
@@ -174,8 +207,10 @@ static int prepare(search_job *job)
     job->index.width = job->width;
     job->index.probe = job->probe;
     code = embed_passages(job);
-    return code == CLI_OK && job->values->index ? cli_index_save(&job->index, job->values->index, job->model_name)
-                                                : code;
+    if (code == CLI_OK && job->values->index &&
+        cli_index_write(&job->index, job->values->index, job->model_name) != EM_OK)
+        code = cli_fail_last();
+    return code;
 }
 
 static int answer(search_job *job, const char *query, size_t length)
@@ -287,7 +322,8 @@ const cli_command cli_search = {
     .notes =
         "CORPUS is a text file with a passage a line (blank lines are skipped), or a directory of *.txt and *.md.\n"
         "QUERY - reads queries from standard input. The number before a passage is the cosine similarity.\n"
-        "An index is made again when the corpus or the model changed; without a query it is only made.\n",
+        "An index is made again when the corpus or the model changed; without a query it is only made. Asked without\n"
+        "CORPUS, a note says when the files that it was made of changed.\n",
     .options = options,
     .least = 1,
     .most = SIZE_MAX,

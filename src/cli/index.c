@@ -23,6 +23,10 @@ void cli_index_view(cli_index *index, const cli_corpus *corpus)
         .ends = corpus->ends.data,
         .lines = corpus->lines.data,
         .files = corpus->files.data,
+        .paths = em__str_text(&corpus->paths),
+        .paths_bytes = corpus->paths.length,
+        .stamps = corpus->stamps.data,
+        .n_paths = corpus->stamps.length,
         .hash = corpus->hash,
     };
 }
@@ -32,6 +36,27 @@ static const em_safetensors_tensor *tensor(const em_safetensors *file, const cha
 {
     const em_safetensors_tensor *t = em_safetensors_find(file, name);
     return t && t->dtype == dtype && t->dims.rank == rank ? t : NULL;
+}
+
+static size_t count_names(const char *names, size_t bytes)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < bytes; i++)
+        count += names[i] == '\0';
+    return bytes > 0 && names[bytes - 1] == '\0' ? count : 0;
+}
+
+/* What tells of changes is no part of the index proper: where it is odd it is as if it were not there. */
+static void take_stamps(cli_index *index)
+{
+    const em_safetensors_tensor *paths = tensor(index->file, "paths", EM_U8, 1);
+    const em_safetensors_tensor *stamps = tensor(index->file, "stamps", EM_U64, 1);
+    if (!paths || !stamps || count_names(paths->data, paths->nbytes) != (size_t)stamps->dims.dims[0])
+        return;
+    index->paths = paths->data;
+    index->paths_bytes = paths->nbytes;
+    index->stamps = stamps->data;
+    index->n_paths = (size_t)stamps->dims.dims[0];
 }
 
 static bool take_tensors(cli_index *index)
@@ -72,10 +97,8 @@ static bool is_line(const cli_index *index, size_t i)
 
 static bool is_consistent(const cli_index *index)
 {
-    size_t names = 0;
-    for (size_t i = 0; i < index->names_bytes; i++)
-        names += index->names[i] == '\0';
-    if (names == 0 || index->names[index->names_bytes - 1] != '\0' || index->ends[index->n - 1] != index->text_bytes)
+    const size_t names = count_names(index->names, index->names_bytes);
+    if (names == 0 || index->ends[index->n - 1] != index->text_bytes)
         return false;
     for (size_t i = 0; i < index->n; i++)
         if (index->files[i] >= names || index->ends[i] < (i ? index->ends[i - 1] : 0) || !is_line(index, i))
@@ -116,6 +139,7 @@ int cli_index_open(cli_index *index, const char *path)
         const char *hash = em_safetensors_metadata(index->file, "corpus");
         if (format && strcmp(format, FORMAT) == 0 && hash && take_tensors(index) && is_consistent(index)) {
             index->hash = strtoull(hash, NULL, 16);
+            take_stamps(index);
             return check_vectors(index, path);
         }
     } else if (status != EM_ERROR_FORMAT) {
@@ -127,7 +151,7 @@ int cli_index_open(cli_index *index, const char *path)
     return CLI_FORMAT;
 }
 
-int cli_index_save(const cli_index *index, const char *path, const char *model)
+em_status cli_index_write(const cli_index *index, const char *path, const char *model)
 {
     int64_t n = (int64_t)index->n, width = (int64_t)index->width;
     em_safetensors_tensor tensors[] = {
@@ -138,6 +162,8 @@ int cli_index_save(const cli_index *index, const char *path, const char *model)
         {"ends", EM_U64, em_shape(n), index->ends, index->n * 8},
         {"lines", EM_U64, em_shape(n), index->lines, index->n * 8},
         {"files", EM_U32, em_shape(n), index->files, index->n * 4},
+        {"paths", EM_U8, em_shape((int64_t)index->paths_bytes), index->paths, index->paths_bytes},
+        {"stamps", EM_U64, em_shape((int64_t)index->n_paths), index->stamps, index->n_paths * 8},
     };
     char hash[24];
     snprintf(hash, sizeof hash, "%016" PRIx64, index->hash);
@@ -145,7 +171,32 @@ int cli_index_save(const cli_index *index, const char *path, const char *model)
     cli_signals_hold(true);
     em_status status = em_safetensors_write(path, tensors, sizeof tensors / sizeof *tensors, entries, 3);
     cli_signals_hold(false);
-    return status == EM_OK ? CLI_OK : cli_fail_last();
+    return status;
+}
+
+bool cli_index_has_stamps(const cli_index *index, const cli_corpus *corpus)
+{
+    return index->n_paths == corpus->stamps.length && index->paths_bytes == corpus->paths.length &&
+           memcmp(index->paths, em__str_text(&corpus->paths), index->paths_bytes) == 0 &&
+           memcmp(index->stamps, corpus->stamps.data, index->n_paths * sizeof *index->stamps) == 0;
+}
+
+size_t cli_index_changed(const cli_index *index, const char **first)
+{
+    size_t changed = 0, gone = 0;
+    const char *path = index->paths, *first_gone = NULL;
+    for (size_t i = 0; i < index->n_paths; i++, path += strlen(path) + 1) {
+        const uint64_t stamp = cli_corpus_stamp(path);
+        if (index->stamps[i] == 0 || stamp == index->stamps[i])
+            continue;
+        if (stamp == 0 && gone++ == 0)
+            first_gone = path;
+        else if (stamp != 0 && changed++ == 0)
+            *first = path;
+    }
+    if (changed == 0)
+        *first = first_gone;
+    return gone == index->n_paths ? 0 : changed + gone;
 }
 
 void cli_index_close(cli_index *index)

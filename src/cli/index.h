@@ -3,7 +3,8 @@
  *
  * The file holds vectors f32 [n, width], text u8, ends u64 [n], lines u64 [n], files u32 [n], names u8, and probe f32
  * [width]: the vector of a fixed text. A model's identity is what it answers, so a probe that comes out alike says that
- * the vectors fit the model, its pooling and the prompt.
+ * the vectors fit the model, its pooling and the prompt. The corpus' paths u8 and stamps u64 [paths] (corpus.h) tell
+ * whether it changed since, without reading it; a file may lack them.
  */
 #ifndef EMILY_CLI_INDEX_H
 #define EMILY_CLI_INDEX_H
@@ -19,8 +20,11 @@ typedef struct cli_index {
     size_t text_bytes, names_bytes;
     const uint64_t *ends, *lines;
     const uint32_t *files;
-    uint64_t hash;        /* of the corpus */
-    em_safetensors *file; /* keeps all of the above when it came from a file; NULL: others do */
+    const char *paths;
+    const uint64_t *stamps;
+    size_t n_paths, paths_bytes; /* 0: not known */
+    uint64_t hash;               /* of the corpus */
+    em_safetensors *file;        /* keeps all of the above when it came from a file; NULL: others do */
 } cli_index;
 
 /* A view of a corpus; vectors and probe are still NULL. */
@@ -29,8 +33,15 @@ void cli_index_view(cli_index *index, const cli_corpus *corpus);
 /* Opens an index file, checking all of it. CLI_OK, or an exit code after a message. */
 int cli_index_open(cli_index *index, const char *path);
 
-/* Writes the file, whole or not at all; `model` is a name for people. */
-int cli_index_save(const cli_index *index, const char *path, const char *model);
+/* Writes the file, whole or not at all; `model` is a name for people. The library has the error. */
+em_status cli_index_write(const cli_index *index, const char *path, const char *model);
+
+/* Whether the stamps are those of a corpus that was read. */
+bool cli_index_has_stamps(const cli_index *index, const cli_corpus *corpus);
+
+/* How many of the corpus' paths are not as they were, and the first. What is gone counts only while others are there:
+ * an index may be kept without its corpus. */
+size_t cli_index_changed(const cli_index *index, const char **first);
 
 void cli_index_close(cli_index *index);
 
