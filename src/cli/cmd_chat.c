@@ -126,7 +126,8 @@ static int do_help(chatting *c, const char *argument)
     puts("/new            begin again\n"
          "/retry          another answer to the last message (with --temperature above 0)\n"
          "/undo           forget the last message and its answer\n"
-         "/system TEXT    begin again with TEXT as what the model is told\n"
+         "/system         show what the model is told before the conversation\n"
+         "/system TEXT    begin again with TEXT as that; - is nothing\n"
          "/save FILE      keep the conversation's messages as JSON\n"
          "/load FILE      go on with messages kept before\n"
          "/stats          tokens a second after each answer, or not\n"
@@ -161,9 +162,9 @@ static int do_retry(chatting *c, const char *argument)
         cli_note("there is nothing to answer again");
         return CLI_OK;
     }
-    c->sampling.options.seed++;
     if (c->sampling.options.temperature == 0)
         cli_note("at temperature 0 the answer stays the same");
+    c->sampling.options.seed++;
     if (em_generation_set_options(c->generation, &c->sampling.options) != EM_OK)
         return cli_fail_last();
     json_t *old = json_incref(json_array_get(c->conversation.messages, json_array_size(c->conversation.messages) - 1));
@@ -176,10 +177,20 @@ static int do_retry(chatting *c, const char *argument)
     return code == NOT_ANSWERED ? CLI_OK : code;
 }
 
+/* Alone it only shows: a conversation is not lost to a line sent too early. */
 static int do_system(chatting *c, const char *argument)
 {
+    const bool clear = strcmp(argument, "-") == 0;
+    if (!*argument) {
+        const char *text = cli_conversation_system(&c->conversation);
+        puts(text ? text : "nothing is told to the model before the conversation");
+        return CLI_OK;
+    }
     json_array_clear(c->conversation.messages);
-    return *argument ? cli_conversation_add(&c->conversation, "system", argument, strlen(argument)) : CLI_OK;
+    int code = clear ? CLI_OK : cli_conversation_add(&c->conversation, "system", argument, strlen(argument));
+    if (code == CLI_OK)
+        puts(clear ? "begun again; the model is told nothing before" : "begun again, with this before");
+    return code;
 }
 
 static int do_save(chatting *c, const char *argument)

@@ -97,6 +97,11 @@ static bool is_system(const cli_conversation *c, size_t index)
     return role && strcmp(role, "system") == 0;
 }
 
+const char *cli_conversation_system(const cli_conversation *c)
+{
+    return is_system(c, 0) ? json_string_value(json_object_get(json_array_get(c->messages, 0), "content")) : NULL;
+}
+
 void cli_conversation_clear(cli_conversation *c)
 {
     while (json_array_size(c->messages) > (is_system(c, 0) ? 1 : 0))

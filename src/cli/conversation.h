@@ -23,6 +23,9 @@ void cli_conversation_free(cli_conversation *conversation);
 
 int cli_conversation_add(cli_conversation *conversation, const char *role, const char *text, size_t length);
 
+/* The text of the system's message; NULL when the conversation has none. */
+const char *cli_conversation_system(const cli_conversation *conversation);
+
 /* Forgets all but the system's message. */
 void cli_conversation_clear(cli_conversation *conversation);
 
