@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <emily/hub.h>
+#include <emily/template.h>
 
 #include "cli/bench.h"
 #include "cli/info.h"
@@ -115,12 +116,23 @@ static int describe_files(const char *name, const char *path, const char *reason
     return code;
 }
 
-/* A decoder's tokenizer is read late: why it cannot be, owned by the caller; NULL when it can, or there is none. */
-static char *read_tokenizer(cli_facts *facts, const em_model *model, int *code)
+/* Whether the chat template of a model that generates, if it has one, can be read. */
+static bool has_good_template(const cli_facts *facts)
 {
-    if (em_model_tokenizer(model) || em_last_status() == EM_ERROR_NOT_FOUND)
+    em_chat_template *chat = NULL;
+    const em_status status = facts->model.width == 0 ? em_chat_template_open(facts->path, &chat) : EM_OK;
+    em_chat_template_free(chat);
+    return status == EM_OK || status == EM_ERROR_NOT_FOUND;
+}
+
+/* What a decoder reads late, tokenizer and chat template: why one cannot be read, owned by the caller; NULL when they
+ * can, or are not there. */
+static char *read_rest(cli_facts *facts, const em_model *model, int *code)
+{
+    if (!em_model_tokenizer(model) && em_last_status() != EM_ERROR_NOT_FOUND)
+        facts->model.can = "generate from token ids";
+    else if (has_good_template(facts))
         return NULL;
-    facts->model.can = "generate from token ids";
     *code = cli_exit_code(em_last_status());
     return em__strdup(em_last_error());
 }
@@ -130,7 +142,7 @@ static int describe_open(const char *name, em_model *model, const info_values *v
     cli_facts facts = {.name = name, .path = name};
     em_safetensors *file = NULL;
     int code = describe_model(&facts, model, values), broken = CLI_OK;
-    char *reason = code == CLI_OK ? read_tokenizer(&facts, model, &broken) : NULL;
+    char *reason = code == CLI_OK ? read_rest(&facts, model, &broken) : NULL;
     if (code == CLI_OK && values->tensors && em_safetensors_open(facts.path, NULL, &file) != EM_OK)
         code = cli_fail_last();
     facts.file = file;

@@ -179,7 +179,10 @@ static em_status abilities(const char *dir, const char **can)
     em__free(path);
     em_status status = em_chat_template_open(dir, &chat);
     em_chat_template_free(chat);
-    *can = !tokenizer ? "generate from token ids" : status == EM_OK ? "generate, chat, tokenize" : "generate, tokenize";
+    *can = !tokenizer                     ? "generate from token ids"
+           : status == EM_OK              ? "generate, chat, tokenize"
+           : status == EM_ERROR_NOT_FOUND ? "generate, tokenize"
+                                          : "generate from raw text, tokenize"; /* a broken one is no absent one */
     return status == EM_ERROR_OUT_OF_MEMORY ? status : EM_OK;
 }
 
