@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "core/whole.h"
+#include "device/cpu/cpu.h"
 #include "device/cpu/elementwise.h"
 
 #define CHUNK 32768       /* elements that one worker takes at a time */
@@ -102,4 +104,15 @@ void em__cast_run(const em__cast *kernels, em__pool *pool, em_dtype from, em_dty
     }
     j.stream = bytes >= em__cpu_get()->l3;
     em__pool_run(pool, run_chunk, &j, (int64_t)((n + CHUNK - 1) / CHUNK));
+}
+
+void em__cpu_cast(em__cpu *cpu, const em__tensor *from, const em__tensor *to)
+{
+    em__cast_run(cpu->cast, cpu->pool, from->spec.dtype, to->spec.dtype, to->data, from->data,
+                 (size_t)em__spec_size(&to->spec));
+}
+
+size_t em__cpu_wide_bytes(const em__spec *spec)
+{
+    return em__align64((size_t)em__spec_size(spec) * sizeof(float));
 }

@@ -10,17 +10,6 @@
 
 #define MOST_OPERANDS 8
 
-void em__cpu_cast(em__cpu *cpu, const em__tensor *from, const em__tensor *to)
-{
-    em__cast_run(cpu->cast, cpu->pool, from->spec.dtype, to->spec.dtype, to->data, from->data,
-                 (size_t)em__spec_size(&to->spec));
-}
-
-size_t em__cpu_wide_bytes(const em__spec *spec)
-{
-    return em__align64((size_t)em__spec_size(spec) * sizeof(float));
-}
-
 /* The f32 call behind the narrow one, its own scratch last; without memory only what it looks like. Returns the bytes
  * of operands and result. */
 static size_t widened(const em__call *call, em__tensor *in, char *memory, em__call *wide)
