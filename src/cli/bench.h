@@ -14,9 +14,6 @@ typedef struct cli_bench_decoder {
     em_device *device; /* that the model was opened on */
 } cli_bench_decoder;
 
-/* Sorts times, the shortest first. */
-void cli_bench_sort(double *times, size_t n);
-
 /* "on cpu: AVX-512, 2 threads" and a newline. */
 void cli_bench_device(em_device *device);
 

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "cli/bench.h"
+#include "cli/times.h"
 #include "core/alloc.h"
 #include "core/log.h"
 
@@ -16,12 +17,6 @@ typedef struct decoder_bench {
     double prefill[CLI_BENCH_MOST_RUNS], decode[CLI_BENCH_MOST_RUNS]; /* tokens a second */
     size_t warm_ups;                                                  /* runs before them */
 } decoder_bench;
-
-static double median(double *values, size_t n)
-{
-    cli_bench_sort(values, n);
-    return (values[(n - 1) / 2] + values[n / 2]) / 2;
-}
 
 /* Resident memory in MB, as the system counts it; 0 where it does not say. */
 static double resident_mb(void)
@@ -78,7 +73,7 @@ static em_status measure(decoder_bench *b)
 
 static void print_rates(decoder_bench *b, const em_model_info *info, double load_ms)
 {
-    double prefill = median(b->prefill, b->how.runs), decode = median(b->decode, b->how.runs);
+    double prefill = cli_median(b->prefill, b->how.runs), decode = cli_median(b->decode, b->how.runs);
     if (b->how.json) {
         printf(
             "{\"prefill_tok_s\":%.2f,\"decode_tok_s\":%.2f,\"load_ms\":%.1f,\"rss_mb\":%.0f,\"prefill\":%zu,\"decode\":"

@@ -6,6 +6,7 @@
 #include "cli/progress.h"
 #include "cli/rules.h"
 #include "cli/session.h"
+#include "cli/times.h"
 #include "core/alloc.h"
 #include "core/log.h"
 #include "core/str.h"
@@ -74,17 +75,6 @@ static int parse_shapes(const char *text, shape_list *shapes)
     }
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-void cli_bench_sort(double *times, size_t n)
-{
-    qsort(times, n, sizeof *times, by_value);
-}
-
 /* Multiplications and additions of an encoder's matrix products; 0 when the sizes are not known. */
 static double flops(const em_model_info *info, shape s)
 {
@@ -92,9 +82,9 @@ static double flops(const em_model_info *info, shape s)
     return (double)s.batch * tokens * info->layers * (8 * h * h + 4 * h * inner + 4 * h * tokens);
 }
 
-static void print_row(const em_model_info *info, shape s, const double *sorted, size_t runs, const bench_values *values)
+static void print_row(const em_model_info *info, shape s, double *times, size_t runs, const bench_values *values)
 {
-    double best = sorted[0], median = (sorted[(runs - 1) / 2] + sorted[runs / 2]) / 2;
+    const double median = cli_median(times, runs), best = times[0];
     char name[48];
     snprintf(name, sizeof name, "%zux%zu", s.batch, s.tokens);
     if (values->json)
@@ -128,7 +118,6 @@ static int bench_shape(em_model *model, const em_model_info *info, shape s, cons
         return code;
     if (em_model_bench(model, s.batch, s.tokens, runs, times) != EM_OK)
         return cli_fail_last();
-    cli_bench_sort(times, runs);
     cli_progress_hide();
     print_row(info, s, times, runs, values);
     return CLI_OK;

@@ -8,10 +8,10 @@
 #include <emily/hub.h>
 #include <emily/template.h>
 
-#include "cli/bench.h"
 #include "cli/info.h"
 #include "cli/output.h"
 #include "cli/session.h"
+#include "cli/times.h"
 #include "core/alloc.h"
 #include "io/json.h"
 
@@ -76,10 +76,8 @@ static int describe_model(cli_facts *facts, em_model *model, const info_values *
     facts->dtype = em_dtype_name(facts->model.dtype);
     describe_device(facts, values);
     size_t tokens = facts->model.positions > 0 && facts->model.positions < 16 ? (size_t)facts->model.positions : 16;
-    if (facts->model.width > 0 && tokens == 16 && em_model_bench(model, 1, tokens, RUNS, times) == EM_OK) {
-        cli_bench_sort(times, RUNS);
-        facts->milliseconds = times[RUNS / 2];
-    }
+    if (facts->model.width > 0 && tokens == 16 && em_model_bench(model, 1, tokens, RUNS, times) == EM_OK)
+        facts->milliseconds = cli_median(times, RUNS);
     return CLI_OK;
 }
 
