@@ -92,7 +92,9 @@ typedef struct em_model_info {
     bool plain; /* there is no modules.json: mean pooled, as sentence-transformers does then */
     int width;  /* of a sentence vector */
     size_t prompts;
-    const char *can; /* "embed, search, tokenize" */
+    const char *can;         /* "embed, search, tokenize" */
+    const em_pool *poolings; /* all ways of pooling, `pooling` first: vectors are these, one behind the other */
+    size_t n_poolings;       /* of a model that generates 0 */
 } em_model_info;
 /* Fills as much of `info` as its struct_size says; EM_ERROR_INVALID_ARGUMENT when that was not set. */
 EM_API em_status em_model_get_info(const em_model *model, em_model_info *info);

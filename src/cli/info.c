@@ -5,7 +5,6 @@
 
 #include "cli/output.h"
 #include "core/number.h"
-#include "models/model.h"
 
 static const char *const pool_names[] = {"mean", "first token", "max", "last token", "mean (square root)", "weighted"};
 static const char *const pool_words[] = {"mean", "cls", "max", "last", "mean-sqrt", "weighted"};
@@ -103,12 +102,11 @@ static em_status human_decoder(em__str *out, const cli_facts *f)
 }
 
 /* How vectors are pooled: several ways are concatenated. */
-static em_status add_pools(em__str *out, const em_model *model, const char *const *names, const char *between)
+static em_status add_pools(em__str *out, const em_model_info *m, const char *const *names, const char *between)
 {
-    const em__modules *m = &model->modules;
     em_status status = EM_OK;
-    for (int i = 0; i < m->n_pools && status == EM_OK; i++)
-        status = em__str_addf(out, "%s%s", i ? between : "", names[m->pools[i]]);
+    for (size_t i = 0; i < m->n_poolings && status == EM_OK; i++)
+        status = em__str_addf(out, "%s%s", i ? between : "", names[m->poolings[i]]);
     return status;
 }
 
@@ -120,7 +118,7 @@ static em_status human_model(em__str *out, const cli_facts *f)
     em_status status = em__str_addf(out, "  %d layers, %d wide, %d heads, %d positions; sentence vectors: ", m->layers,
                                     m->hidden, m->heads, m->positions);
     if (status == EM_OK)
-        status = add_pools(out, f->handle, pool_names, " + ");
+        status = add_pools(out, m, pool_names, " + ");
     if (status == EM_OK)
         status = em__str_addf(out, " pooled, %s", m->normalize ? "unit length" : "not normalized");
     if (status == EM_OK && m->width != m->hidden)
@@ -221,7 +219,7 @@ static em_status json_model(em__str *out, const cli_facts *f)
     else if (status == EM_OK)
         status = em__str_add_text(out, ",\"pooling\":\"");
     if (status == EM_OK && !generates(m))
-        status = add_pools(out, f->handle, pool_words, "+");
+        status = add_pools(out, m, pool_words, "+");
     if (status == EM_OK && !generates(m))
         status = em__str_addf(out, "\",\"normalize\":%s,\"width\":%d", m->normalize ? "true" : "false", m->width);
     if (status == EM_OK && !generates(m))

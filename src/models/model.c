@@ -230,6 +230,8 @@ static void describe_encoder(em_model *model)
     info->kv_heads = info->heads;
     info->head_dim = info->hidden / info->heads;
     info->pooling = m->pools[0];
+    info->poolings = m->pools;
+    info->n_poolings = (size_t)m->n_pools;
     info->normalize = m->n_stages > 0 && !m->stages[m->n_stages - 1].dir;
     info->plain = m->plain;
     info->width = (int)model->width;

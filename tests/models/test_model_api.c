@@ -247,6 +247,21 @@ static void test_info(void **state)
     assert_true(is_default);
     assert_false(em_model_prompt(model, 2, &name, &text, NULL));
     assert_non_null(em_model_tokenizer(model));
+    assert_int_equal(info.n_poolings, 1);
+    assert_int_equal(info.poolings[0], EM_POOL_CLS);
+}
+
+/* Vectors of several ways of pooling are as many times as wide. */
+static void test_ways_of_pooling(void **state)
+{
+    (void)state;
+    em_model_info info = {.struct_size = sizeof info};
+    em_model *several = em_model_open(golden_path("models/bert-concat-pooling"), NULL);
+    EXPECT_OK(em_model_get_info(several, &info));
+    assert_true(info.n_poolings > 1);
+    assert_int_equal(info.poolings[0], info.pooling);
+    assert_int_equal(info.width, (int)info.n_poolings * info.hidden);
+    em_model_close(&several);
 }
 
 /* Vectors outlive their model. */
@@ -263,9 +278,17 @@ static void test_outlives(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(test_null),      TEST(test_options), TEST(test_none),  TEST(test_progress), TEST(test_pooling_and_length),
-        TEST(test_lengths),   TEST(test_hidden),  TEST(test_bench), TEST(test_info),     TEST(test_outlives),
-        TEST(test_older_info)};
+    const struct CMUnitTest tests[] = {TEST(test_null),
+                                       TEST(test_options),
+                                       TEST(test_none),
+                                       TEST(test_progress),
+                                       TEST(test_pooling_and_length),
+                                       TEST(test_ways_of_pooling),
+                                       TEST(test_lengths),
+                                       TEST(test_hidden),
+                                       TEST(test_bench),
+                                       TEST(test_info),
+                                       TEST(test_outlives),
+                                       TEST(test_older_info)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
