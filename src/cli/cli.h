@@ -96,17 +96,16 @@ void cli_note(const char *format, ...) EM_PRINTF(1, 2);
 /* The exit code of a status. */
 int cli_exit_code(em_status status);
 
-/* Fails with a text of the library: what follows a semicolon in it, by habit the next step, goes to its own line. */
-int cli_fail_text(int code, const char *text);
-
-/* Fails with the library's last error and the exit code of its status. */
+/* Fails with the library's last error and the exit code of its status. The next step goes to its own line. */
 int cli_fail_last(void);
 
-/* The same where the text may name `path`, in which a semicolon is just that. */
-int cli_fail_last_of(const char *path);
+/* The same of what was given to a model, a prompt or messages: that it cannot be taken, say for its length, is a
+ * failure and no fault of the command line. */
+int cli_fail_given(void);
 
-/* What stands behind the path in the text; all of it where the path is not named. */
-const char *cli_behind(const char *text, const char *path);
+/* The same later: `text` is what em_last_error() was, `next` what this was: where the next step begins; 0: nowhere. */
+int cli_fail_text(int code, const char *text, size_t next);
+size_t cli_last_next(void);
 
 /* The same with errno: "<what>: No such file or directory". */
 int cli_fail_errno(const char *what);

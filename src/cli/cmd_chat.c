@@ -70,15 +70,14 @@ static void print_stats(const chatting *c)
 enum { MOST_BYTES = 256 << 20 }; /* of a file of messages */
 enum { NOT_ANSWERED = -2 };      /* not an exit code: Ctrl-C came before the first word */
 
-/* A message that is refused, say for a full context, is no fault of the command line. */
 static int fail_answer(const chatting *c, em_status status)
 {
-    const int code = cli_fail_last();
+    const int code = cli_fail_given();
     if (status != EM_ERROR_INVALID_ARGUMENT)
         return code;
     if (cli_line_person(c->line) && json_array_size(c->conversation.messages) > 1)
         cli_hint("/new begins again");
-    return CLI_FAILURE;
+    return code;
 }
 
 /* Answers the conversation as it stands. Unless it is CLI_OK, nothing was added to it. */

@@ -106,16 +106,12 @@ static bool on_token(const em_token *t, void *user)
     return fflush(stdout) == 0;
 }
 
-/* A prompt that is refused, say for being longer than the context, is no fault of the command line. */
 static int write_answer(generating *g)
 {
     const em_prompt prompt = {g->prompt.data, g->prompt.length};
     bool going = true;
-    const em_status status = em_generation_start(g->generation, &prompt, 1);
-    if (status != EM_OK) {
-        const int code = cli_fail_last();
-        return status == EM_ERROR_INVALID_ARGUMENT ? CLI_FAILURE : code;
-    }
+    if (em_generation_start(g->generation, &prompt, 1) != EM_OK)
+        return cli_fail_given();
     while (going) {
         if (em_generation_step(g->generation, &going) != EM_OK)
             return cli_fail_last();

@@ -91,10 +91,21 @@ static int print(const cli_facts *facts, const info_values *values)
     return status == EM_OK && fflush(stdout) == 0 ? CLI_OK : status == EM_OK ? CLI_FAILURE : cli_fail_last();
 }
 
-/* A checkpoint that did not open: what its files say, then the reason. */
-static int describe_files(const char *name, const char *path, const char *reason, int code, const info_values *values)
+/* An error that is told later. */
+typedef struct why {
+    char *text; /* owned */
+    size_t next;
+} why;
+
+static why keep_error(void)
 {
-    cli_facts facts = {.name = name, .path = path, .missing = reason};
+    return (why){em__strdup(em_last_error()), cli_last_next()};
+}
+
+/* A checkpoint that did not open: what its files say, then the reason. */
+static int describe_files(const char *name, const char *path, const why *reason, int code, const info_values *values)
+{
+    cli_facts facts = {.name = name, .path = path, .missing = reason->text};
     em_safetensors *file = NULL;
     char *architecture = read_architecture(path);
     if (em_safetensors_open(path, NULL, &file) == EM_OK)
@@ -104,7 +115,7 @@ static int describe_files(const char *name, const char *path, const char *reason
         cli_facts_count(&facts);
         print(&facts, values);
     }
-    cli_fail_text(code, reason);
+    cli_fail_text(code, reason->text, reason->next);
     if (file && !values->tensors)
         cli_hint("`emily info %s --tensors` lists its tensors", name);
     else if (!file && code == CLI_NOT_FOUND)
@@ -123,16 +134,16 @@ static bool has_good_template(const cli_facts *facts)
     return status == EM_OK || status == EM_ERROR_NOT_FOUND;
 }
 
-/* What a decoder reads late, tokenizer and chat template: why one cannot be read, owned by the caller; NULL when they
- * can, or are not there. */
-static char *read_rest(cli_facts *facts, const em_model *model, int *code)
+/* What a decoder reads late, tokenizer and chat template: why one cannot be read; nothing, and the code as it was, when
+ * they can, or are not there. */
+static why read_rest(cli_facts *facts, const em_model *model, int *code)
 {
     if (!em_model_tokenizer(model) && em_last_status() != EM_ERROR_NOT_FOUND)
         facts->model.can = "generate from token ids";
     else if (has_good_template(facts))
-        return NULL;
+        return (why){0};
     *code = cli_exit_code(em_last_status());
-    return em__strdup(em_last_error());
+    return keep_error();
 }
 
 static int describe_open(const char *name, em_model *model, const info_values *values)
@@ -140,15 +151,17 @@ static int describe_open(const char *name, em_model *model, const info_values *v
     cli_facts facts = {.name = name, .path = name};
     em_safetensors *file = NULL;
     int code = describe_model(&facts, model, values), broken = CLI_OK;
-    char *reason = code == CLI_OK ? read_rest(&facts, model, &broken) : NULL;
+    why reason = {0};
+    if (code == CLI_OK)
+        reason = read_rest(&facts, model, &broken);
     if (code == CLI_OK && values->tensors && em_safetensors_open(facts.path, NULL, &file) != EM_OK)
         code = cli_fail_last();
     facts.file = file;
     if (code == CLI_OK)
         code = print(&facts, values);
     if (code == CLI_OK && broken != CLI_OK)
-        code = cli_fail_text(broken, reason ? reason : em_status_text(EM_ERROR_OUT_OF_MEMORY));
-    em__free(reason);
+        code = cli_fail_text(broken, reason.text ? reason.text : em_status_text(EM_ERROR_OUT_OF_MEMORY), reason.next);
+    em__free(reason.text);
     em_safetensors_close(&file);
     return code;
 }
@@ -157,7 +170,8 @@ static int run(const void *given, const cli_words *operands)
 {
     info_values values = *(const info_values *)given;
     const char *name = operands->data[0];
-    char *path = NULL, *reason = NULL;
+    char *path = NULL;
+    why reason = {0};
     int code = cli_model_path(name, &path);
     if (code != CLI_OK)
         return code;
@@ -167,11 +181,11 @@ static int run(const void *given, const cli_words *operands)
         code = describe_open(name, model, &values);
     } else if (code == CLI_GO_ON) {
         code = cli_exit_code(em_last_status());
-        reason = em__strdup(em_last_error());
-        code = reason ? describe_files(name, path, reason, code, &values) : cli_fail_last();
+        reason = keep_error();
+        code = reason.text ? describe_files(name, path, &reason, code, &values) : cli_fail_last();
     }
     em_model_close(&model);
-    em__free(reason);
+    em__free(reason.text);
     em_hub_path_free(path);
     return code;
 }

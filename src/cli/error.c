@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/progress.h"
+#include "core/cause.h"
 
 enum { INDENT = 7 }; /* the width of "emily: " */
 
@@ -94,45 +95,40 @@ int cli_exit_code(em_status status)
     return CLI_FAILURE;
 }
 
-const char *cli_behind(const char *text, const char *path)
-{
-    size_t length = strlen(path);
-    while (length > 0 && path[length - 1] == '/')
-        length--;
-    for (const char *at = text; length > 0 && (at = strchr(at, *path)); at++)
-        if (strncmp(at, path, length) == 0)
-            return at + length;
-    return text;
-}
-
-/* `whole` bytes at the beginning stay on their line. */
-static int fail_lines(int code, const char *text, size_t whole)
+/* From `next` on, each part behind a semicolon has its line. */
+static int fail_lines(int code, const char *text, size_t next)
 {
     char lines[2048];
-    const int length = snprintf(lines, sizeof lines, "%s", text);
-    for (char *at = lines + whole; whole < (size_t)length && whole < sizeof lines && (at = strstr(at, "; "));) {
+    snprintf(lines, sizeof lines, "%s", text);
+    for (char *at = next ? lines + next - 2 : NULL; next < sizeof lines && at && (at = strstr(at, "; "));) {
         *at = '\n';
         memmove(at + 1, at + 2, strlen(at + 2) + 1);
     }
     return cli_fail(code, "%s", lines);
 }
 
-int cli_fail_text(int code, const char *text)
+size_t cli_last_next(void)
 {
-    return fail_lines(code, text, 0);
+    return em__last_next() ? (size_t)(em__last_next() - em_last_error()) : 0;
 }
 
-int cli_fail_last_of(const char *path)
+int cli_fail_text(int code, const char *text, size_t next)
 {
-    const em_status status = em_last_status();
-    const char *text = *em_last_error() ? em_last_error() : em_status_text(status);
-    return fail_lines(status == EM_OK ? CLI_FAILURE : cli_exit_code(status), text,
-                      (size_t)(cli_behind(text, path) - text));
+    return fail_lines(code, text, next);
 }
 
 int cli_fail_last(void)
 {
-    return cli_fail_last_of("");
+    const em_status status = em_last_status();
+    const char *text = *em_last_error() ? em_last_error() : em_status_text(status);
+    return fail_lines(status == EM_OK ? CLI_FAILURE : cli_exit_code(status), text, cli_last_next());
+}
+
+int cli_fail_given(void)
+{
+    const int code = em_last_status() == EM_ERROR_INVALID_ARGUMENT ? CLI_FAILURE : CLI_OK;
+    const int plain = cli_fail_last();
+    return code == CLI_OK ? plain : code;
 }
 
 int cli_fail_errno(const char *what)

@@ -7,6 +7,8 @@
 #include <emily/hub.h>
 #include <emily/safetensors.h>
 
+#include "core/cause.h"
+
 /* Whether the list of tensors of a checkpoint can be read. */
 static bool has_header(const char *name)
 {
@@ -21,12 +23,11 @@ static bool has_header(const char *name)
 int cli_fail_model(const char *name)
 {
     const em_status status = em_last_status();
-    const char *text = cli_behind(em_last_error(), name), *json = strstr(text, ".json: ");
-    const bool told = strstr(text, "; ") != NULL, settings = json && !strstr(json, "tensor ");
-    const int code = cli_fail_last_of(name);
+    const bool told = cli_last_next() > 0, json = em__last_cause() == EM__CAUSE_JSON;
+    const int code = cli_fail_last();
     if (told)
         return code;
-    if (status == EM_ERROR_FORMAT && settings)
+    if (status == EM_ERROR_FORMAT && json)
         cli_hint("the file is damaged, or was edited so: mend it, or fetch it again");
     else if ((status == EM_ERROR_FORMAT || status == EM_ERROR_UNSUPPORTED) && has_header(name))
         cli_hint("`emily info %s --tensors` shows what is there", name);

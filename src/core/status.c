@@ -1,7 +1,7 @@
 /* Statuses, and the thread's last error. The message lives in thread-local storage, so failing never allocates. */
+#include "core/cause.h"
 #include "core/error.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +9,8 @@
 
 static _Thread_local struct {
     em_status status;
+    em__cause cause;
+    size_t next; /* where the next step begins; 0: there is none */
     char text[MESSAGE_SIZE];
 } last;
 
@@ -47,20 +49,66 @@ em_status em_last_status(void)
 void em_clear_error(void)
 {
     last.status = EM_OK;
+    last.cause = EM__CAUSE_UNKNOWN;
+    last.next = 0;
     last.text[0] = '\0';
+}
+
+/* Where the text of the format begins behind its first "; ": what stands before it is printed to nowhere. */
+static size_t find_next(const char *format, va_list args, const char *text)
+{
+    const bool passed_on = strcmp(format, "%s") == 0;
+    const char *mark = strstr(passed_on ? text : format, "; ");
+    char before[MESSAGE_SIZE];
+    if (!mark || passed_on)
+        return mark ? (size_t)(mark - text) + 2 : 0;
+    const size_t length = (size_t)(mark - format);
+    if (length >= sizeof before)
+        return 0;
+    memcpy(before, format, length);
+    before[length] = '\0';
+    const int n = vsnprintf(NULL, 0, before, args);
+    return n >= 0 && (size_t)n + 2 < strlen(text) ? (size_t)n + 2 : 0;
+}
+
+em_status em__vfail(em_status status, const char *format, va_list args)
+{
+    /* The arguments may point into the old message. */
+    char text[MESSAGE_SIZE] = "";
+    va_list again;
+    va_copy(again, args);
+    vsnprintf(text, sizeof text, format, args);
+    last.next = find_next(format, again, text);
+    va_end(again);
+    memcpy(last.text, text, sizeof text);
+    last.cause = EM__CAUSE_UNKNOWN;
+    last.status = status;
+    return status;
 }
 
 em_status em__fail(em_status status, const char *format, ...)
 {
-    /* The arguments may point into the old message. */
-    char text[MESSAGE_SIZE] = "";
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    em__vfail(status, format, args);
     va_end(args);
-    memcpy(last.text, text, sizeof text);
-    last.status = status;
     return status;
+}
+
+em_status em__because(em_status status, em__cause cause)
+{
+    last.cause = cause;
+    return status;
+}
+
+em__cause em__last_cause(void)
+{
+    return last.cause;
+}
+
+const char *em__last_next(void)
+{
+    return last.next ? last.text + last.next : NULL;
 }
 
 em_status em__context(em_status status, const char *format, ...)
@@ -74,6 +122,8 @@ em_status em__context(em_status status, const char *format, ...)
     va_end(args);
     if (n >= 0 && n < MESSAGE_SIZE)
         snprintf(text + n, sizeof text - (size_t)n, ": %s", last.text);
+    const size_t next = last.next ? last.next + (n >= 0 ? (size_t)n : 0) + 2 : 0;
+    last.next = next < strlen(text) ? next : 0;
     memcpy(last.text, text, sizeof text);
     return status;
 }

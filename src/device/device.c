@@ -33,7 +33,8 @@ static em_device *find_cuda(const char *name)
     if (device)
         return device;
     const char *reason = em__plugin_reason("cuda"); /* of the first; else why this one failed */
-    em__fail(EM_ERROR_NOT_FOUND, "device \"%s\" can't be used: %s", name, *reason ? reason : em_last_error());
+    em__fail(EM_ERROR_NOT_FOUND, "%s", *reason ? reason : em_last_error());
+    em__context(EM_ERROR_NOT_FOUND, "device \"%s\" can't be used", name);
     return NULL;
 }
 
@@ -64,7 +65,7 @@ em_device *em_device_default(void)
         return NULL;
     em_device *device = find(given ? name : "cpu");
     if (!device && given)
-        em__fail(em_last_status(), "EMILY_DEVICE: %s", em_last_error());
+        em__context(em_last_status(), "EMILY_DEVICE");
     return device;
 }
 

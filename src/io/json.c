@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "core/cause.h"
 #include "core/error.h"
 #include "io/file.h"
 
@@ -51,16 +52,19 @@ static em_status fail_parse(const char *source, const json_error_t *error)
     /* Inside a container jansson loses the code of a failed allocation; what is left has no text. */
     if (code == json_error_out_of_memory || error->text[0] == '\0')
         return em__fail(EM_ERROR_OUT_OF_MEMORY, "%s: out of memory while reading JSON", source);
-    return em__fail(EM_ERROR_FORMAT, "%s: not valid JSON, line %d column %d: %s", source, error->line, error->column,
-                    em__printable(text, sizeof text, error->text));
+    em__fail(EM_ERROR_FORMAT, "%s: not valid JSON, line %d column %d: %s", source, error->line, error->column,
+             em__printable(text, sizeof text, error->text));
+    return em__because(EM_ERROR_FORMAT, EM__CAUSE_JSON);
 }
 
 em_status em__json_parse(const char *text, size_t length, const char *source, em__json_doc *doc)
 {
     *doc = (em__json_doc){0};
     size_t depth = depth_of(text, length);
-    EM__FAIL_IF(depth > EM__JSON_DEPTH, EM_ERROR_FORMAT, "%s: JSON is nested %zu deep, at most %d is read", source,
-                depth, EM__JSON_DEPTH);
+    if (depth > EM__JSON_DEPTH) {
+        em__fail(EM_ERROR_FORMAT, "%s: JSON is nested %zu deep, at most %d is read", source, depth, EM__JSON_DEPTH);
+        return em__because(EM_ERROR_FORMAT, EM__CAUSE_JSON);
+    }
     json_error_t error = {0}; /* jansson sets its code only when it has a text */
     doc->root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
     if (!doc->root && json_error_code(&error) == json_error_numeric_overflow) {
@@ -137,13 +141,15 @@ static size_t print_path(const em__json *at, char *out, size_t size)
 
 em_status em__json_fail(const em__json *at, em_status status, const char *format, ...)
 {
-    char path[320] = "", text[480];
+    char path[320] = "";
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    em__vfail(status, format, args);
     va_end(args);
-    print_path(at, path, sizeof path);
-    return em__fail(status, "%s: %s%s%s", at->doc->source, path, path[0] ? ": " : "", text);
+    if (print_path(at, path, sizeof path) > 0)
+        em__context(status, "%s", path);
+    em__context(status, "%s", at->doc->source);
+    return em__because(status, EM__CAUSE_JSON);
 }
 
 /* "expected <wanted>, got <what stands there>". */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "core/cause.h"
 #include "core/error.h"
 #include "io/json.h"
 #include "io/safetensors.h"
@@ -228,5 +229,5 @@ em_status em__safetensors_read_header(em_safetensors *file, size_t shard)
     if (status == EM_OK)
         status = align(file, first);
     em__json_free(&doc);
-    return status;
+    return em__because(status, EM__CAUSE_UNKNOWN); /* a file of weights is not mended by hand */
 }

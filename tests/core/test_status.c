@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/cause.h"
 #include "core/error.h"
 
 static void names_and_texts(void **state)
@@ -43,6 +44,46 @@ static void context_goes_in_front(void **state)
     assert_int_equal(em_last_status(), EM_ERROR_IO);
     assert_int_equal(em__context(EM_OK, "not this"), EM_OK);
     assert_string_equal(em_last_error(), "a.json: cause");
+}
+
+/* Behind the "; " of the format, not of what is printed; a text that is passed on keeps its own. */
+static void next_steps(void **state)
+{
+    (void)state;
+    em_clear_error();
+    assert_null(em__last_next());
+    em__fail(EM_ERROR_IO, "%s: no; fetch %d", "a; b", 7);
+    assert_string_equal(em__last_next(), "fetch 7");
+    em__context(EM_ERROR_IO, "%s", "c; d");
+    assert_string_equal(em_last_error(), "c; d: a; b: no; fetch 7");
+    assert_string_equal(em__last_next(), "fetch 7");
+    em__fail(EM_ERROR_IO, "%s", "x: no; fetch it");
+    assert_string_equal(em__last_next(), "fetch it");
+    em__fail(EM_ERROR_IO, "again: %s", em_last_error());
+    assert_null(em__last_next());
+    char text[2000];
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    em__fail(EM_ERROR_IO, "%s; too far off", text);
+    assert_null(em__last_next());
+    em__fail(EM_ERROR_IO, "near; %s", "by");
+    em__context(EM_ERROR_IO, "%s", text);
+    assert_null(em__last_next());
+}
+
+static void causes(void **state)
+{
+    (void)state;
+    em__fail(EM_ERROR_FORMAT, "odd");
+    assert_int_equal(em__last_cause(), EM__CAUSE_UNKNOWN);
+    assert_int_equal(em__because(EM_ERROR_FORMAT, EM__CAUSE_JSON), EM_ERROR_FORMAT);
+    em__context(EM_ERROR_FORMAT, "a.json");
+    assert_int_equal(em__last_cause(), EM__CAUSE_JSON);
+    em__fail(EM_ERROR_FORMAT, "other");
+    assert_int_equal(em__last_cause(), EM__CAUSE_UNKNOWN);
+    em__because(EM_ERROR_FORMAT, EM__CAUSE_JSON);
+    em_clear_error();
+    assert_int_equal(em__last_cause(), EM__CAUSE_UNKNOWN);
 }
 
 static void long_messages_are_cut(void **state)
@@ -106,6 +147,8 @@ int main(void)
         cmocka_unit_test(names_and_texts),
         cmocka_unit_test(fail_records),
         cmocka_unit_test(context_goes_in_front),
+        cmocka_unit_test(next_steps),
+        cmocka_unit_test(causes),
         cmocka_unit_test(long_messages_are_cut),
         cmocka_unit_test(macros),
         cmocka_unit_test(one_error_a_thread),
