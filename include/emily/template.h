@@ -97,6 +97,8 @@ typedef struct em_chat_options {
     bool add_generation_prompt; /* the template ends with what opens the model's answer */
     int64_t (*clock)(void *context); /* as in em_template_options */
     void *clock_context;
+    const char *messages_name, *tools_name,
+        *documents_name; /* said first in errors of these: a file's name; NULL: none */
 } em_chat_options;
 
 /*

@@ -9,7 +9,6 @@
 #include "cli/output.h"
 #include "cli/session.h"
 #include "core/alloc.h"
-#include "core/error.h"
 #include "core/str.h"
 #include "io/file.h"
 
@@ -56,20 +55,10 @@ static int read_text(const char *path, char **text)
     return code;
 }
 
-/* The library calls what it reads messages, tools or documents; a person knows them by their files. */
-static int fail_render(const chat_template_values *values, const char *messages)
+/* What errors call the text of a file. */
+static const char *name_of(const char *path)
 {
-    const struct {
-        const char *what, *path;
-    } files[] = {{"messages", messages}, {"tools", values->tools}, {"documents", values->documents}};
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        const size_t n = strlen(files[i].what);
-        if (!files[i].path || strncmp(em_last_error(), files[i].what, n) != 0 || !strchr(":.[", em_last_error()[n]))
-            continue;
-        em__context(em_last_status(), "%s", strcmp(files[i].path, "-") == 0 ? "standard input" : files[i].path);
-        break;
-    }
-    return cli_fail_last();
+    return path && strcmp(path, "-") == 0 ? "standard input" : path;
 }
 
 static int render(em_chat_template *chat, const chat_template_values *values, const char *path, em_chat_options *how,
@@ -81,9 +70,12 @@ static int render(em_chat_template *chat, const chat_template_values *values, co
         code = read_text(values->documents, &documents);
     how->tools = tools;
     how->documents = documents;
+    how->messages_name = name_of(path);
+    how->tools_name = name_of(values->tools);
+    how->documents_name = name_of(values->documents);
     how->add_generation_prompt = !values->no_prompt;
     if (code == CLI_OK && em_chat_template_render(chat, how, text, NULL) != EM_OK)
-        code = fail_render(values, path);
+        code = cli_fail_given();
     em__free(documents);
     em__free(tools);
     return code;

@@ -12,17 +12,6 @@ typedef struct documents {
     em__json_doc messages, tools, documents, variables;
 } documents;
 
-static em_status parse_one(const char *what, const char *text, bool object, em__json_doc *doc)
-{
-    if (!text)
-        return EM_OK;
-    EM__TRY(em__json_parse(text, strlen(text), what, doc));
-    if (object ? json_is_object(doc->root) : json_is_array(doc->root))
-        return EM_OK;
-    return em__fail(EM_ERROR_FORMAT, "%s: expected a JSON %s%s", what, object ? "object" : "array",
-                    strcmp(what, "messages") == 0 ? "; such as [{\"role\": \"user\", \"content\": \"Hello\"}]" : "");
-}
-
 static em_status check_objects(const em__json_doc *doc)
 {
     em__json root = em__json_root(doc);
@@ -33,15 +22,31 @@ static em_status check_objects(const em__json_doc *doc)
     return EM_OK;
 }
 
+static em_status parse_one(const char *what, const char *text, bool object, em__json_doc *doc)
+{
+    if (!text)
+        return EM_OK;
+    EM__TRY(em__json_parse(text, strlen(text), what, doc));
+    if (object ? json_is_object(doc->root) : json_is_array(doc->root))
+        return object ? EM_OK : check_objects(doc);
+    EM__FAIL_IF(strcmp(what, "messages") == 0, EM_ERROR_FORMAT,
+                "%s: expected a JSON array; such as [{\"role\": \"user\", \"content\": \"Hello\"}]", what);
+    return em__fail(EM_ERROR_FORMAT, "%s: expected a JSON %s", what, object ? "object" : "array");
+}
+
+/* The same of an array that the caller has a name for. */
+static em_status parse_named(const char *name, const char *what, const char *text, em__json_doc *doc)
+{
+    const em_status status = parse_one(what, text, false, doc);
+    return name ? em__context(status, "%s", name) : status;
+}
+
 static em_status parse_all(const em_chat_options *options, documents *docs)
 {
-    EM__TRY(parse_one("messages", options->messages, false, &docs->messages));
-    EM__TRY(parse_one("tools", options->tools, false, &docs->tools));
-    EM__TRY(parse_one("documents", options->documents, false, &docs->documents));
-    EM__TRY(parse_one("variables", options->variables, true, &docs->variables));
-    EM__TRY(check_objects(&docs->messages));
-    EM__TRY(check_objects(&docs->tools));
-    return check_objects(&docs->documents);
+    EM__TRY(parse_named(options->messages_name, "messages", options->messages, &docs->messages));
+    EM__TRY(parse_named(options->tools_name, "tools", options->tools, &docs->tools));
+    EM__TRY(parse_named(options->documents_name, "documents", options->documents, &docs->documents));
+    return parse_one("variables", options->variables, true, &docs->variables);
 }
 
 static em_status set(em__jrun *run, em__jvalue dict, const char *name, em__jvalue value)
