@@ -46,6 +46,17 @@ static int64_t first_16(const void *data, size_t n, uint16_t infinity)
     return -1;
 }
 
+static int64_t first_64(const void *data, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint64_t bits;
+        memcpy(&bits, (const char *)data + i * sizeof bits, sizeof bits);
+        if ((bits & INT64_MAX) >= (uint64_t)0x7ff << 52)
+            return (int64_t)i;
+    }
+    return -1;
+}
+
 static int64_t first_32(const void *data, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -69,22 +80,33 @@ static bool has_powers(const em_model *model, const em_safetensors_tensor *t)
     return how && (how->mode == EM_QUANT_MXFP4 || how->mode == EM_QUANT_MXFP8);
 }
 
-static int64_t first_8(const void *data, size_t n)
+/* From `least` on, without the sign that `mask` takes away, a byte is no number. */
+static int64_t first_8(const void *data, size_t n, int mask, int least)
 {
-    const char *at = memchr(data, 0xff, n);
-    return at ? at - (const char *)data : -1;
+    const unsigned char *bytes = data;
+    for (size_t i = 0; i < n; i++)
+        if ((bytes[i] & mask) >= least)
+            return (int64_t)i;
+    return -1;
+}
+
+int64_t em__first_no_number(em_dtype dtype, const void *data, size_t bytes)
+{
+    switch (dtype) {
+    case EM_F8_E4M3FN: return first_8(data, bytes, 0x7f, 0x7f); /* it has no infinity */
+    case EM_F8_E5M2: return first_8(data, bytes, 0x7f, 0x7c);
+    case EM_F16: return first_16(data, bytes / 2, 0x7c00);
+    case EM_BF16: return first_16(data, bytes / 2, 0x7f80);
+    case EM_F32: return first_32(data, bytes / 4);
+    case EM_F64: return first_64(data, bytes / 8);
+    default: return -1;
+    }
 }
 
 static int64_t first_bad(const em_model *model, const em_safetensors_tensor *t)
 {
-    if (has_powers(model, t))
-        return first_8(t->data, t->nbytes);
-    switch (t->dtype) {
-    case EM_F16: return first_16(t->data, t->nbytes / 2, 0x7c00);
-    case EM_BF16: return first_16(t->data, t->nbytes / 2, 0x7f80);
-    case EM_F32: return first_32(t->data, t->nbytes / 4);
-    default: return -1;
-    }
+    return has_powers(model, t) ? first_8(t->data, t->nbytes, 0xff, 0xff)
+                                : em__first_no_number(t->dtype, t->data, t->nbytes);
 }
 
 em_status em__model_fail_nan(const em_model *model, const char *what)
@@ -98,7 +120,7 @@ em_status em__model_fail_nan(const em_model *model, const char *what)
                     what, model->path, t->name, (long long)at);
     }
     return em__fail(EM_ERROR_FORMAT,
-                    "%s NaN, though no f16, bf16 or f32 weight of %s is NaN or infinite; EMILY_DEBUG=nan names the op "
+                    "%s NaN, though no weight of %s is NaN or infinite; EMILY_DEBUG=nan names the op "
                     "that made the first",
                     what, model->path);
 }
