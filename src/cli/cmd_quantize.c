@@ -10,6 +10,7 @@
 #include "cli/progress.h"
 #include "cli/session.h"
 #include "cli/signals.h"
+#include "core/cause.h"
 #include "core/error.h"
 #include "core/number.h"
 #include "io/json.h"
@@ -17,7 +18,7 @@
 typedef struct quantize_values {
     size_t bits, group;
     const char *device;
-    int mode, json, quiet;
+    int mode, json, quiet, allow_nan;
 } quantize_values;
 
 static const cli_option options[] = {
@@ -26,6 +27,8 @@ static const cli_option options[] = {
     {"group", 'g', "N", "weights that share a scale: 16, 32, 64 or 128 (64, or the mode's)", CLI_COUNT,
      offsetof(quantize_values, group), 128},
     {"mode", 'm', "affine|mxfp4|mxfp8|nvfp4", "form of a code (affine)", CLI_CHOICE, offsetof(quantize_values, mode)},
+    {"allow-nan", 0, NULL, "go on with weights that are NaN or infinite", CLI_FLAG,
+     offsetof(quantize_values, allow_nan), 1},
     {"device", 0, "NAME", "a device of `emily devices`, say cuda (EMILY_DEVICE, else cpu)", CLI_TEXT,
      offsetof(quantize_values, device)},
     {"json", 0, NULL, "one JSON object: tensors and totals", CLI_FLAG, offsetof(quantize_values, json), 1},
@@ -140,8 +143,12 @@ static int run(const void *given, const cli_words *operands)
     em_quantize_totals totals = {.struct_size = sizeof totals};
     em_quantization how = {sizeof how, values->mode ? (em_quant_mode)(values->mode - 1) : EM_QUANT_AFFINE,
                            (int)values->group, (int)values->bits};
-    em_quantize_options options_of = {
-        .struct_size = sizeof options_of, .how = &how, .report = report, .progress = progress, .user = &run};
+    em_quantize_options options_of = {.struct_size = sizeof options_of,
+                                      .how = &how,
+                                      .report = report,
+                                      .progress = progress,
+                                      .user = &run,
+                                      .allow_nan = values->allow_nan != 0};
     char *path = NULL;
     if (!(options_of.device = em_device_find(cli_device_or_cpu(values->device))))
         return cli_fail_last();
@@ -158,6 +165,8 @@ static int run(const void *given, const cli_words *operands)
     code = status == EM_OK             ? finish(&run, &totals)
            : status == EM_ERROR_FORMAT ? cli_fail_model(operands->data[0])
                                        : cli_fail_last();
+    if (status == EM_ERROR_FORMAT && em__last_cause() == EM__CAUSE_NO_NUMBER)
+        cli_hint("--allow-nan goes on all the same");
     em__str_free(&run.text);
     em_hub_path_free(path);
     return code;

@@ -3,6 +3,7 @@
  * where it belongs in its file, which the plan knows beforehand.
  */
 #include "models/decoder/config.h"
+#include "models/model.h"
 #include "models/quantize.h"
 
 #include <math.h>
@@ -11,6 +12,7 @@
 #include <emily/ops.h>
 
 #include "core/alloc.h"
+#include "core/cause.h"
 #include "core/error.h"
 #include "core/options.h"
 #include "core/str.h"
@@ -74,6 +76,20 @@ static em_status code_rows(em_scope *s, em_array *rows, const em_quantization *h
     return EM_OK;
 }
 
+/* Bytes [at, at + bytes) of the tensor: damaged weights make a checkpoint that answers nonsense, far from here. */
+static em_status check_numbers(const quantize_job *job, const em_safetensors_tensor *t, size_t at, size_t bytes)
+{
+    const int64_t first =
+        job->options.allow_nan ? -1 : em__first_no_number(t->dtype, (const char *)t->data + at, bytes);
+    if (first < 0)
+        return EM_OK;
+    em__fail(EM_ERROR_FORMAT,
+             "%s: tensor %s holds NaN or infinity, first at element %lld; the file is damaged or was made so: fetch it "
+             "again, or convert it again",
+             job->place.in, t->name, (long long)first + (long long)(at / em_dtype_size(t->dtype)));
+    return em__because(EM_ERROR_FORMAT, EM__CAUSE_NO_NUMBER);
+}
+
 /* Rows [row, row + count) of the item. */
 static em_status quantize_rows(quantize_job *job, const em__quantize_item *item, int64_t row, int64_t count,
                                error_sums *sums)
@@ -106,6 +122,7 @@ static em_status quantize_item(quantize_job *job, const em__quantize_item *item,
     const int64_t most = line < BLOCK_BYTES ? (int64_t)(BLOCK_BYTES / line) : 1;
     for (int64_t row = 0; row < rows; row += most) {
         const int64_t count = rows - row < most ? rows - row : most;
+        EM__TRY(check_numbers(job, t, (size_t)row * line, (size_t)count * line));
         EM__TRY(quantize_rows(job, item, row, count, sums));
         EM__TRY(go_on(job, t, (size_t)row * line, (size_t)count * line));
     }
@@ -117,6 +134,7 @@ static em_status copy_item(quantize_job *job, const em__quantize_item *item)
     const em_safetensors_tensor *t = item->from;
     for (size_t at = 0; at < t->nbytes; at += BLOCK_BYTES) {
         const size_t bytes = t->nbytes - at < BLOCK_BYTES ? t->nbytes - at : BLOCK_BYTES;
+        EM__TRY(check_numbers(job, t, at, bytes));
         EM__TRY(em__writer_patch(&job->writer, job->offsets[item->first] + at, (const char *)t->data + at, bytes));
         EM__TRY(go_on(job, t, at, bytes));
     }
@@ -229,7 +247,7 @@ static em_quantize_totals totals_of(const quantize_job *job)
 em_status em_checkpoint_quantize(const char *in, const char *out, const em_quantize_options *options,
                                  em_quantize_totals *totals)
 {
-    quantize_job job = {.writer = {.fd = -1}};
+    quantize_job job = {.writer = {.fd = -1}, .place = {.lock = -1}};
     em__json_doc config = {0};
     em_quantization *how = &job.plan.how;
     EM__FAIL_IF(!in || !out, EM_ERROR_INVALID_ARGUMENT, "quantize: NULL argument");

@@ -34,7 +34,7 @@ _emily() {
     perplexity) options="--context --json $compute --exact --profile" ;;
     bench) options="--shapes --runs --prefill --decode --batch --json $compute --exact --profile" ;;
     pull) options="--revision --include --cache --quiet" ;;
-    quantize) options="--bits --group --mode --device --json --quiet" ;;
+    quantize) options="--bits --group --mode --allow-nan --device --json --quiet" ;;
     devices) options="--json" ;;
     help)
         COMPREPLY=($(compgen -W "chat generate embed search info tokenize chat-template perplexity bench pull quantize devices version help" -- "$current"))
