@@ -18,6 +18,7 @@ typedef struct em__quantize_place {
     const char *in;
     char *out;       /* where it will lie */
     char *temporary; /* where it lies meanwhile; NULL: nothing is there */
+    int lock;        /* of the file in it that says whose it is; -1: none */
 } em__quantize_place;
 
 /* A tensor of the checkpoint and what it becomes: one to three tensors of the plan's `out`. */

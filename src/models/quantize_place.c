@@ -1,6 +1,9 @@
 /*
- * The directory of a quantized checkpoint: made beside its place under another name, filled, renamed. Also what is
+ * The directory of a quantized checkpoint: made beside its place as NAME.unfinished, filled, renamed. Also what is
  * copied into it, and config.json and the index of weights.
+ *
+ * Meanwhile a file in it is locked by the run that fills it. So another run for the same name knows whether one is at
+ * work there or was killed; what is there without that file is not ours, and left alone.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -8,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +20,7 @@
 #include "core/error.h"
 #include "models/quantize.h"
 
+#define LOCK ".emily-quantize"
 #define COPY_CAP ((size_t)64 << 20) /* tokenizer.json of large vocabularies is 30 MB */
 
 em_status em__quantize_config(const char *in, em__json_doc *config, bool *tied)
@@ -86,6 +92,57 @@ static em_status resolve_out(const char *out, char **to)
     return status == EM_OK && !*to ? EM_ERROR_OUT_OF_MEMORY : status;
 }
 
+/* Files of a directory but `kept`. */
+static void remove_files(const char *path, const char *kept)
+{
+    const struct dirent *entry;
+    DIR *dir = opendir(path);
+    while (dir && (entry = readdir(dir)))
+        if (!kept || strcmp(entry->d_name, kept) != 0)
+            unlinkat(dirfd(dir), entry->d_name, 0);
+    if (dir)
+        closedir(dir);
+}
+
+/* The lock in a directory that was just made, or that lies there. Where the file system has no locks a fresh one needs
+ * none. */
+static em_status take_lock(em__quantize_place *place, const char *temporary, bool fresh)
+{
+    char *path = em__path_join(temporary, LOCK);
+    struct stat info;
+    if (!path)
+        return EM_ERROR_OUT_OF_MEMORY;
+    place->lock = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | (fresh ? O_CREAT | O_EXCL : 0), 0666);
+    const int error = errno;
+    em__free(path);
+    EM__FAIL_IF(place->lock < 0 && fresh, EM_ERROR_IO, "%s: cannot write in it: %s", temporary, strerror(error));
+    EM__FAIL_IF(place->lock < 0, EM_ERROR_INVALID_ARGUMENT,
+                "%s: is in the way, and not of a run that was stopped; remove it, or choose another name", temporary);
+    if (flock(place->lock, LOCK_EX | LOCK_NB) != 0)
+        return fresh && errno != EWOULDBLOCK
+                   ? EM_OK
+                   : em__fail(EM_ERROR_BUSY,
+                              "%s: another run is writing it, in %s; wait for it, or choose another name", place->out,
+                              temporary);
+    EM__FAIL_IF(fstat(place->lock, &info) != 0 || info.st_nlink == 0, EM_ERROR_BUSY,
+                "%s: another run has just ended; look at what it left, and begin again", place->out);
+    return EM_OK;
+}
+
+/* Makes the directory, or takes that of a run that was killed. */
+static em_status take_directory(em__quantize_place *place, const char *temporary)
+{
+    const bool fresh = mkdir(temporary, 0777) == 0;
+    EM__FAIL_IF(!fresh && errno != EEXIST, EM_ERROR_IO, "%s: cannot make the directory: %s", temporary,
+                strerror(errno));
+    const em_status status = take_lock(place, temporary, fresh);
+    if (status != EM_OK && fresh)
+        rmdir(temporary);
+    if (status == EM_OK)
+        remove_files(temporary, LOCK);
+    return status;
+}
+
 em_status em__quantize_place_begin(em__quantize_place *place, const char *in, const char *out)
 {
     char real[PATH_MAX];
@@ -97,46 +154,42 @@ em_status em__quantize_place_begin(em__quantize_place *place, const char *in, co
     EM__FAIL_IF(strncmp(place->out, real, length) == 0 && (place->out[length] == '/' || !place->out[length]),
                 EM_ERROR_INVALID_ARGUMENT, "%s: lies in the checkpoint that it is made from; choose another place",
                 out);
-    char *temporary = em__format("%s.%ld.tmp", place->out, (long)getpid());
+    char *temporary = em__format("%s.unfinished", place->out);
     if (!temporary)
         return EM_ERROR_OUT_OF_MEMORY;
-    if (mkdir(temporary, 0777) == 0) {
+    const em_status status = take_directory(place, temporary);
+    if (status == EM_OK)
         place->temporary = temporary;
-        return EM_OK;
-    }
-    em_status status = em__fail(EM_ERROR_IO, "%s: cannot make the directory: %s", temporary, strerror(errno));
-    em__free(temporary);
+    else
+        em__free(temporary);
     return status;
 }
 
 em_status em__quantize_place_commit(em__quantize_place *place)
 {
-    EM__FAIL_IF(rename(place->temporary, place->out) != 0, EM_ERROR_IO, "%s: cannot give the directory its name: %s",
-                place->out, strerror(errno));
+    char *lock = em__path_join(place->temporary, LOCK);
+    if (!lock)
+        return EM_ERROR_OUT_OF_MEMORY;
+    const bool unlocked = unlink(lock) == 0;
+    em__free(lock);
+    EM__FAIL_IF(!unlocked || rename(place->temporary, place->out) != 0, EM_ERROR_IO,
+                "%s: cannot give the directory its name: %s", place->out, strerror(errno));
     em__free(place->temporary);
     place->temporary = NULL;
     return EM_OK;
 }
 
-/* Files of one directory, and it. */
-static void remove_all(const char *path)
-{
-    const struct dirent *entry;
-    DIR *dir = opendir(path);
-    while (dir && (entry = readdir(dir)))
-        unlinkat(dirfd(dir), entry->d_name, 0);
-    if (dir)
-        closedir(dir);
-    rmdir(path);
-}
-
 void em__quantize_place_free(em__quantize_place *place)
 {
-    if (place->temporary)
-        remove_all(place->temporary);
+    if (place->temporary) {
+        remove_files(place->temporary, NULL);
+        rmdir(place->temporary);
+    }
+    if (place->lock >= 0)
+        close(place->lock);
     em__free(place->temporary);
     em__free(place->out);
-    *place = (em__quantize_place){0};
+    *place = (em__quantize_place){.lock = -1};
 }
 
 /* Weights in whatever form, and what is written anew. */

@@ -4,8 +4,10 @@
  */
 #include <dirent.h>
 #include <math.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -148,7 +150,7 @@ static void every_mode(void **state)
     for (size_t c = 0; c < 3; c++)
         for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
             em_quantize_totals totals = {.struct_size = sizeof totals}, sum = {0};
-            const em_quantize_options options = {sizeof options, &ways[w], 0, NULL, add_report, NULL, &sum};
+            const em_quantize_options options = {sizeof options, &ways[w], 0, NULL, add_report, NULL, &sum, false};
             use(checkpoints[c]);
             if (em_checkpoint_quantize(in, out, &options, &totals) != EM_OK)
                 fail_msg("%s", em_last_error());
@@ -171,7 +173,7 @@ static void shards(void **state)
 {
     (void)state;
     const em_quantization how = {sizeof how, EM_QUANT_AFFINE, 64, 4};
-    const em_quantize_options options = {sizeof options, NULL, 10000, NULL, NULL, NULL, NULL};
+    const em_quantize_options options = {sizeof options, NULL, 10000, NULL, NULL, NULL, NULL, false};
     em_quantize_totals totals = {.struct_size = sizeof totals};
     use("qwen3-shards");
     checkpoint_write(in, "tokenizer.json", "{\"any\": 1}");
@@ -294,6 +296,65 @@ static void stopped(void **state)
     }
 }
 
+/* The first bytes of a tensor of `in`, which is one file, become 0xff: NaN in every dtype. */
+static void spoil(const char *name, size_t bytes)
+{
+    char path[1200];
+    const unsigned char nan[8] = {255, 255, 255, 255, 255, 255, 255, 255};
+    em_safetensors *file = opened(in);
+    const em_safetensors_tensor *t = tensor(file, name, ""), *first = em_safetensors_at(file, 0);
+    for (size_t i = 1; i < em_safetensors_count(file); i++)
+        if ((const char *)em_safetensors_at(file, i)->data < (const char *)first->data)
+            first = em_safetensors_at(file, i);
+    const off_t offset = (const char *)t->data - (const char *)first->data;
+    em_safetensors_close(&file);
+    snprintf(path, sizeof path, "%s/model.safetensors", in);
+    const int fd = open(path, O_RDWR);
+    uint64_t header;
+    assert_int_equal(pread(fd, &header, sizeof header, 0), sizeof header);
+    assert_int_equal(pwrite(fd, nan, bytes, 8 + (off_t)header + offset), bytes);
+    close(fd);
+}
+
+/* What is no number is named, be it coded or copied, and taken only where that is asked for. */
+static void no_numbers(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"model.layers.0.mlp.up_proj.weight", "model.norm.weight"};
+    em_quantize_options options = {.struct_size = sizeof options};
+    for (int i = 0; i < 2; i++) {
+        use("qwen3-bf16");
+        spoil(names[i], 2);
+        options.allow_nan = false;
+        expect_refused(EM_ERROR_FORMAT, out, &options, names[i]);
+        options.allow_nan = true;
+        EXPECT_OK(em_checkpoint_quantize(in, out, &options, NULL));
+    }
+}
+
+/* A run for a name that another is writing ends at once; what one that was killed has left is taken over. */
+static void one_at_a_time(void **state)
+{
+    (void)state;
+    char unfinished[1100], lock[1200], junk[1200];
+    use("qwen3-bf16");
+    snprintf(unfinished, sizeof unfinished, "%s.unfinished", out);
+    snprintf(lock, sizeof lock, "%s/.emily-quantize", unfinished);
+    snprintf(junk, sizeof junk, "%s/junk.safetensors", unfinished);
+    assert_int_equal(mkdir(unfinished, 0777), 0);
+    checkpoint_write(unfinished, "junk.safetensors", "junk");
+    expect_refused(EM_ERROR_INVALID_ARGUMENT, out, NULL, "in the way"); /* nobody's */
+    assert_int_equal(access(junk, F_OK), 0);
+    const int fd = open(lock, O_RDWR | O_CREAT, 0666);
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+    expect_refused(EM_ERROR_BUSY, out, NULL, "another run");
+    assert_int_equal(access(junk, F_OK), 0);
+    close(fd);
+    EXPECT_OK(em_checkpoint_quantize(in, out, NULL, NULL));
+    assert_int_equal(entries(top), 1);
+    assert_int_equal(entries(out), 3); /* weights, index, config */
+}
+
 static em_status quantize_and_remove(void *context)
 {
     (void)context;
@@ -316,9 +377,9 @@ static void without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_mode),     cmocka_unit_test(shards),   cmocka_unit_test(says_how),
-        cmocka_unit_test(tied_head),      cmocka_unit_test(refusals), cmocka_unit_test(stopped),
-        cmocka_unit_test(without_memory),
+        cmocka_unit_test(every_mode),     cmocka_unit_test(shards),     cmocka_unit_test(says_how),
+        cmocka_unit_test(tied_head),      cmocka_unit_test(refusals),   cmocka_unit_test(stopped),
+        cmocka_unit_test(without_memory), cmocka_unit_test(no_numbers), cmocka_unit_test(one_at_a_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
