@@ -33,11 +33,11 @@
 #define cpu_relax() sched_yield()
 #endif
 
-#define SPIN_NS 10000  /* of pauses only */
-#define PARK_NS 80000  /* then of yields, up to here */
-#define SPIN_PAUSES 64 /* between looks at the clock */
-#define MAX_THREADS 256
-#define MOST_ASKED 1024 /* a larger number is a slip; up to it MAX_THREADS are used, and it is said */
+#define SPIN_NS 10000    /* of pauses only */
+#define PARK_NS 80000    /* then of yields, up to here */
+#define SPIN_PAUSES 64   /* between looks at the clock */
+#define MAX_THREADS 1024 /* a larger number is a slip */
+#define MOST_UNASKED 256
 #define CACHE_LINE 64
 
 #define GATE_OPEN ((uint64_t)1 << 31)
@@ -288,24 +288,16 @@ static int usable_cpus(void)
     return cpus < 1 ? 1 : cpus;
 }
 
-/* What is used of so many threads that `who` asked for. */
-static int at_most(const char *who, int asked)
-{
-    if (asked > MAX_THREADS)
-        em__log(EM_LOG_WARN, "%s: %d threads were asked for; %d are the most, and used", who, asked, MAX_THREADS);
-    return asked < MAX_THREADS ? asked : MAX_THREADS;
-}
-
 int em__pool_default_size(void)
 {
     const char *text = getenv("EMILY_THREADS");
     long long asked;
-    if (text && em__parse_i64(text, &asked) && asked >= 1 && asked <= MOST_ASKED)
-        return at_most("EMILY_THREADS", (int)asked);
+    if (text && em__parse_i64(text, &asked) && asked >= 1 && asked <= MAX_THREADS)
+        return (int)asked;
     if (text && *text)
-        em__log(EM_LOG_WARN, "EMILY_THREADS=%s is no number of threads, and ignored; 1 to %d are", text, MOST_ASKED);
+        em__log(EM_LOG_WARN, "EMILY_THREADS=%s is no number of threads, and ignored; 1 to %d are", text, MAX_THREADS);
     int cpus = usable_cpus();
-    return cpus < MAX_THREADS ? cpus : MAX_THREADS;
+    return cpus < MOST_UNASKED ? cpus : MOST_UNASKED;
 }
 
 /* Workers take no signals: handlers run on the threads of whoever set them. */
@@ -329,7 +321,9 @@ em_status em__pool_new(int threads, em__pool **out)
 {
     EM__FAIL_IF(threads < 0, EM_ERROR_INVALID_ARGUMENT, "threads: %d were asked for; give 1 or more, or 0 for all",
                 threads);
-    int size = threads ? at_most("device_set_threads", threads) : em__pool_default_size();
+    if (threads > MAX_THREADS)
+        em__log(EM_LOG_WARN, "threads: %d were asked for; %d are the most, and used", threads, MAX_THREADS);
+    int size = threads > MAX_THREADS ? MAX_THREADS : threads ? threads : em__pool_default_size();
     em__pool *pool = em__block_alloc(sizeof *pool);
     if (!pool)
         return EM_ERROR_OUT_OF_MEMORY;

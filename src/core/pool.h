@@ -24,13 +24,14 @@ typedef struct em__pool em__pool;
 /* `chunk` in [0, n_chunks); `worker` in [0, em__pool_size()). */
 typedef void (*em__pool_fn)(void *context, int64_t chunk, int worker);
 
-/* threads 0 asks for em__pool_default_size(). If fewer threads can be started, the pool is smaller: no error. */
+/* threads 0 asks for em__pool_default_size(); of more than 1024 so many are used, with a warning. If fewer can be
+ * started, the pool is smaller: no error. */
 em_status em__pool_new(int threads, em__pool **pool);
 void em__pool_free(em__pool *pool); /* NULL is fine; joins the workers */
 
 int em__pool_size(const em__pool *pool);
 
-/* min(CPU affinity, cgroup cpu quota rounded up), at least 1; EMILY_THREADS, 1 to 1024, overrides. */
+/* min(CPU affinity, cgroup cpu quota rounded up), 1 to 256; EMILY_THREADS, 1 to 1024, overrides. */
 int em__pool_default_size(void);
 
 /* Runs fn for every chunk and returns when all are done. Allocates nothing. With one chunk, one worker, or no pool

@@ -76,6 +76,21 @@ static void test_every_chunk_once(void **state)
     em__pool_free(NULL);
 }
 
+/* More than there are processors anywhere: all of them, unless the system gives fewer; beyond the most, the most. */
+static void test_many(void **state)
+{
+    (void)state;
+    static const int asked[] = {300, 1025};
+    for (int i = 0; i < 2; i++) {
+        em__pool *pool;
+        assert_int_equal(em__pool_new(asked[i], &pool), EM_OK);
+        assert_true(em__pool_size(pool) >= 1 && em__pool_size(pool) <= (asked[i] < 1024 ? asked[i] : 1024));
+        assert_int_equal(em__pool_reserve(pool, 64), EM_OK);
+        check_loops(pool, 20);
+        em__pool_free(pool);
+    }
+}
+
 static void test_no_pool(void **state)
 {
     (void)state;
@@ -214,10 +229,15 @@ static void test_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_chunk_once), cmocka_unit_test(test_no_pool),
-        cmocka_unit_test(test_loop_in_loop),     cmocka_unit_test(test_callers_take_turns),
-        cmocka_unit_test(test_sleep_and_wake),   cmocka_unit_test(test_workers_take_part),
-        cmocka_unit_test(test_scratch),          cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_every_chunk_once),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_no_pool),
+        cmocka_unit_test(test_loop_in_loop),
+        cmocka_unit_test(test_callers_take_turns),
+        cmocka_unit_test(test_sleep_and_wake),
+        cmocka_unit_test(test_workers_take_part),
+        cmocka_unit_test(test_scratch),
+        cmocka_unit_test(test_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
