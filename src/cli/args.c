@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "cli/foreign.h"
 #include "cli/rules.h"
 #include "core/alloc.h"
 #include "core/number.h"
@@ -80,13 +81,16 @@ static int unknown_option(const parser *p, const char *word)
     char bare[64];
     const char *name = word + strspn(word, "-");
     size_t length = strcspn(name, "=");
-    const char *near = NULL;
+    const char *near = NULL, *known = NULL;
     if (length && length < sizeof bare) {
         memcpy(bare, name, length);
         bare[length] = '\0';
+        known = cli_foreign_option(p->command->name, bare);
         near = cli_nearest(bare, names, count);
     }
-    if (near)
+    if (known)
+        cli_hint("%s", known);
+    else if (near)
         cli_hint("did you mean --%s? `emily %s --help` lists them all", near, p->command->name);
     else
         cli_hint("`emily %s --help` lists them all; a text that begins with - goes after --", p->command->name);

@@ -8,6 +8,7 @@
 #include <emily/log.h>
 
 #include "cli/args.h"
+#include "cli/foreign.h"
 #include "cli/output.h"
 #include "cli/signals.h"
 #include "core/alloc.h"
@@ -32,7 +33,7 @@ static int unknown_command(const char *word)
     size_t count = 0;
     for (const cli_command *const *c = cli_commands; *c && count < 32; c++)
         names[count++] = (*c)->name;
-    const char *near = cli_nearest(word, names, count);
+    const char *known = cli_foreign_command(word), *near = known ? known : cli_nearest(word, names, count);
     cli_fail(CLI_USAGE, "unknown command %s", word);
     if (near)
         cli_hint("did you mean `emily %s`? `emily help` lists them all", near);
