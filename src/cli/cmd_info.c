@@ -119,7 +119,7 @@ static int describe_files(const char *name, const char *path, const why *reason,
     if (file && !values->tensors)
         cli_hint("`emily info %s --tensors` lists its tensors", name);
     else if (!file && code == CLI_NOT_FOUND)
-        cli_hint("a model is a folder with config.json and *.safetensors; `emily pull ORG/NAME` downloads one");
+        cli_hint_missing(name);
     em_safetensors_close(&file);
     em__free(architecture);
     return code;

@@ -1,13 +1,16 @@
 /* Opening a model as the command line asks, and what to try when it does not open. */
 #include "cli/session.h"
 
+#include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <emily/hub.h>
 #include <emily/safetensors.h>
 
 #include "core/cause.h"
+#include "core/str.h"
 
 /* Whether the list of tensors of a checkpoint can be read. */
 static bool has_header(const char *name)
@@ -18,6 +21,25 @@ static bool has_header(const char *name)
     em_safetensors_close(&file);
     em_hub_path_free(path);
     return good;
+}
+
+void cli_hint_missing(const char *name)
+{
+    char folder[PATH_MAX], config[PATH_MAX];
+    const char *slash = strrchr(name, '/');
+    struct stat info;
+    const bool exists = stat(name, &info) == 0;
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - name) : 1, slash ? name : ".");
+    const int n = snprintf(config, sizeof config, "%s/config.json", folder);
+    if (!exists)
+        cli_hint("there is no folder %s; `emily pull ORG/NAME` downloads a model", name);
+    else if (em__ends_with(name, ".gguf"))
+        cli_hint(
+            "GGUF is not read; the checkpoint that it was made of is: a folder with config.json and *.safetensors");
+    else if (S_ISREG(info.st_mode) && n < (int)sizeof config && access(config, R_OK) == 0)
+        cli_hint("name the folder that it lies in: %s", folder);
+    else
+        cli_hint("a model is a folder with config.json and *.safetensors; `emily pull ORG/NAME` downloads one");
 }
 
 int cli_fail_model(const char *name)
@@ -33,10 +55,8 @@ int cli_fail_model(const char *name)
         cli_hint("`emily info %s --tensors` shows what is there", name);
     else if (status == EM_ERROR_FORMAT)
         cli_hint("the file is damaged, or its download broke off: fetch it again");
-    else if (status == EM_ERROR_NOT_FOUND && access(name, F_OK) != 0)
-        cli_hint("there is no folder %s; `emily pull ORG/NAME` downloads a model", name);
     else if (status == EM_ERROR_NOT_FOUND)
-        cli_hint("a model is a folder with config.json and *.safetensors; `emily pull ORG/NAME` downloads one");
+        cli_hint_missing(name);
     return code;
 }
 

@@ -45,6 +45,9 @@ em_model *cli_session_try(const char *name, const cli_session_values *values, in
 /* The library's message about the model, and a next step where it names none. The exit code. */
 int cli_fail_model(const char *name);
 
+/* The next step where `name` is no folder of a model: but nothing, another format's file, one of a model's files. */
+void cli_hint_missing(const char *name);
+
 /* That a name is not empty: CLI_OK, or an exit code after a message. */
 int cli_model_named(const char *name);
 
