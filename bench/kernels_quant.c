@@ -1,7 +1,8 @@
 /*
  * Products with quantized weights: for few rows of x the rate at which the weight's bytes are read, and its share of
  * the rate at which they can be read at all, measured before it; for many rows the rate of multiply-adds, and its share
- * of the dense product's, also with rounding to bf16 ("rounded"). Weights lie in as many copies as exceed the caches.
+ * of the dense product's, also with rounding to bf16 ("rounded"). w is [k, n], [n, k] (wT), or that packed. Weights lie
+ * in as many copies as exceed the caches.
  * Use: kernels_quant [threads] [level]
  */
 #include <stdio.h>
@@ -72,6 +73,8 @@ typedef struct weights {
     char *data;
     size_t bytes, codes, scales; /* of one copy, and of its parts */
     int copies;
+    char *packed; /* the copies' packed forms, or NULL */
+    size_t packed_bytes;
 } weights;
 
 static weights make_weights(const em__quant_product *p)
@@ -93,9 +96,22 @@ static weights make_weights(const em__quant_product *p)
 
 static void use_copy(em__quant_product *p, const weights *w, int copy)
 {
+    p->packed = w->packed ? w->packed + w->packed_bytes * (size_t)copy : NULL;
     p->codes = w->data + w->bytes * (size_t)copy;
     p->scales = (const char *)p->codes + w->codes;
     p->biases = p->scheme.mode == EM_QUANT_AFFINE ? (const char *)p->scales + w->scales : NULL;
+}
+
+static void pack_weights(em__quant_product *p, weights *w)
+{
+    char *packed = em__block_alloc(w->packed_bytes * (size_t)w->copies);
+    if (!packed)
+        exit(1);
+    for (int i = 0; i < w->copies; i++) {
+        use_copy(p, w, i);
+        em__quant_pack(p, packed + w->packed_bytes * (size_t)i);
+    }
+    w->packed = packed;
 }
 
 /* Seconds of one product, the best of several rounds. */
@@ -144,9 +160,13 @@ static double dense_rate(const em__quant_product *p)
     return 1 / best;
 }
 
+/* How w lies, and what may be done. */
+typedef enum manner { PLAIN, TRANSPOSED, PACKED, ROUNDED } manner;
+
 static void bench(const em__quant_kernels *kernels, em__quant scheme, int64_t m, int64_t k, int64_t n, em_dtype dtype,
-                  bool transpose, bool may_round)
+                  manner how)
 {
+    static const char *const names[] = {"w ", "wT", "packed", "rounded"};
     size_t memory, scratch;
     const bool affine = scheme.mode == EM_QUANT_AFFINE;
     em__quant_product p = {.kernels = kernels,
@@ -156,16 +176,21 @@ static void bench(const em__quant_kernels *kernels, em__quant scheme, int64_t m,
                            .m = m,
                            .n = n,
                            .k = k,
-                           .transpose = transpose,
+                           .transpose = how != PLAIN,
                            .x_dtype = dtype,
                            .y_dtype = dtype,
-                           .may_round = may_round,
+                           .may_round = how == ROUNDED,
                            .scale_dtype = affine ? dtype : EM_U8};
-    if (may_round && !em__quant_round_takes(&p))
+    if ((how == ROUNDED && !em__quant_round_takes(&p)) || (how == PACKED && !em__quant_packed_bytes(&p)))
         return;
+    weights w = make_weights(&p);
+    if (how == PACKED) {
+        w.packed_bytes = em__quant_packed_bytes(&p);
+        pack_weights(&p, &w);
+    }
+    use_copy(&p, &w, 0); /* what is needed depends on it */
     if (!em__quant_needs(&p, &memory, &scratch) || em__pool_reserve(pool, scratch) != EM_OK)
         exit(1);
-    weights w = make_weights(&p);
     void *x = em__block_alloc((size_t)(m * k) * 4), *y = em__block_alloc((size_t)(m * n) * 4);
     p.memory = em__block_alloc(memory);
     if (!x || !y || !p.memory)
@@ -173,21 +198,19 @@ static void bench(const em__quant_kernels *kernels, em__quant scheme, int64_t m,
     memset(x, 0, (size_t)(m * k) * 4);
     p.x = x;
     p.y = y;
-    const double read_rate = m <= 16 ? measure_read(w.data, w.bytes * (size_t)w.copies) : 1;
+    const size_t bytes = w.packed ? w.packed_bytes : w.bytes;
+    const double read_rate = m <= 16 ? measure_read(w.packed ? w.packed : w.data, bytes * (size_t)w.copies) : 1;
     double cold = time_product(&p, &w, w.copies), warm = w.copies > 1 ? time_product(&p, &w, 1) : cold;
     printf("%s %d g%-3d %-4s %s m %3d k %4d n %4d: %8.1f us", em_quant_mode_name(scheme.mode), (int)scheme.bits,
-           (int)scheme.group, em_dtype_name(dtype),
-           may_round   ? "rounded"
-           : transpose ? "wT"
-                       : "w ",
-           (int)m, (int)k, (int)n, cold * 1e6);
+           (int)scheme.group, em_dtype_name(dtype), names[how], (int)m, (int)k, (int)n, cold * 1e6);
     if (m <= 16)
-        printf(", %5.1f GB/s, %3.0f %% of reading them at %4.1f (%5.1f GB/s cached)\n", (double)w.bytes / cold * 1e-9,
-               100 * (double)w.bytes / cold / read_rate, read_rate * 1e-9, (double)w.bytes / warm * 1e-9);
+        printf(", %5.1f GB/s, %3.0f %% of reading them at %4.1f (%5.1f GB/s cached)\n", (double)bytes / cold * 1e-9,
+               100 * (double)bytes / cold / read_rate, read_rate * 1e-9, (double)bytes / warm * 1e-9);
     else
         printf(", %6.1f GFLOP/s, %3.0f %% of dense f32\n", 2e-9 * (double)(m * k * n) / warm,
                100 / warm / dense_rate(&p));
     em__block_free(w.data, w.bytes * (size_t)w.copies);
+    em__block_free(w.packed, w.packed_bytes * (size_t)w.copies);
     em__block_free(x, (size_t)(m * k) * 4);
     em__block_free(y, (size_t)(m * n) * 4);
     em__block_free(p.memory, memory);
@@ -251,16 +274,16 @@ int main(int argc, char **argv)
     printf("%s, %d threads\n", em__cpu_level_name(kernels->level), em__pool_size(pool));
     for (int i = 0; i < 2; i++) {
         for (int d = 0; d < 2; d++)
-            for (int t = 1; t >= 0; t--)
-                bench(kernels, four, 1, shapes[i][0], shapes[i][1], d ? EM_BF16 : EM_F32, t, false);
+            for (int h = PACKED; h >= PLAIN; h--)
+                bench(kernels, four, 1, shapes[i][0], shapes[i][1], d ? EM_BF16 : EM_F32, (manner)h);
         for (int64_t m = 2; m <= 16; m *= 2)
-            bench(kernels, four, m, shapes[i][0], shapes[i][1], EM_F32, true, false);
-        for (int t = 1; t >= 0; t--)
-            bench(kernels, four, 512, shapes[i][0], shapes[i][1], EM_F32, t, false);
-        bench(kernels, four, 512, shapes[i][0], shapes[i][1], EM_F32, true, true);
+            for (int h = PACKED; h >= TRANSPOSED; h--)
+                bench(kernels, four, m, shapes[i][0], shapes[i][1], EM_F32, (manner)h);
+        for (int h = ROUNDED; h >= PLAIN; h--)
+            bench(kernels, four, 512, shapes[i][0], shapes[i][1], EM_F32, (manner)h);
     }
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
-        bench(kernels, schemes[i], 1, 4096, 4096, EM_BF16, true, false);
+        bench(kernels, schemes[i], 1, 4096, 4096, EM_BF16, TRANSPOSED);
     for (int d = 0; d < 2; d++) {
         bench_coding(kernels, four, d ? EM_BF16 : EM_F32);
         for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)

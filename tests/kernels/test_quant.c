@@ -1,7 +1,7 @@
 /*
  * Products with quantized weights against ref, at every level this machine runs: all modes, bits and groups, tails of
  * rows and columns, dtypes; and the promises of quant.h about bits: the same for any thread count, any company of rows,
- * and both vector widths where the kernels are of one kind.
+ * both vector widths where the kernels are of one kind, and weights packed or not.
  */
 #include <math.h>
 #include <stdio.h>
@@ -23,7 +23,8 @@ static const em__quant schemes[] = {{EM_QUANT_AFFINE, 64, 2},  {EM_QUANT_AFFINE,
                                     {EM_QUANT_AFFINE, 64, 5},  {EM_QUANT_AFFINE, 64, 6}, {EM_QUANT_AFFINE, 64, 8},
                                     {EM_QUANT_AFFINE, 16, 4},  {EM_QUANT_AFFINE, 32, 3}, {EM_QUANT_AFFINE, 96, 4},
                                     {EM_QUANT_AFFINE, 128, 6}, {EM_QUANT_MXFP4, 32, 4},  {EM_QUANT_MXFP8, 32, 8},
-                                    {EM_QUANT_NVFP4, 16, 4},   {EM_QUANT_AFFINE, 32, 8}, {EM_QUANT_AFFINE, 128, 5}};
+                                    {EM_QUANT_NVFP4, 16, 4},   {EM_QUANT_AFFINE, 32, 8}, {EM_QUANT_AFFINE, 128, 5},
+                                    {EM_QUANT_AFFINE, 32, 4},  {EM_QUANT_AFFINE, 128, 4}};
 #define SCHEMES (sizeof schemes / sizeof *schemes)
 
 /* Operands of one product in allocations of their exact size, so that a sanitizer sees a byte too far. */
@@ -93,6 +94,26 @@ static void run(operands *o, const em__quant_kernels *kernels, em__pool *pool)
     em__block_free(o->p.memory, memory);
 }
 
+/* The same from a packed weight, if the kernels have that. */
+static void expect_packed(operands *o, const em__quant_kernels *kernels, em__pool *pool)
+{
+    o->p.kernels = kernels;
+    o->p.pool = pool;
+    const size_t bytes = em__quant_packed_bytes(&o->p);
+    void *packed = em__block_alloc(bytes), *raw = malloc(o->y_bytes + 1);
+    assert_non_null(packed);
+    if (bytes) {
+        em__quant_pack(&o->p, packed);
+        memcpy(raw, o->y, o->y_bytes);
+        o->p.packed = packed;
+        run(o, kernels, pool);
+        EXPECT_SAME_BITS(EM_U8, o->y, raw, o->y_bytes);
+        o->p.packed = NULL;
+    }
+    free(raw);
+    em__block_free(packed, bytes);
+}
+
 static em__tensor matrix(const void *data, em_dtype dtype, int64_t rows, int64_t columns)
 {
     em__tensor t = {.spec = {.dtype = dtype, .rank = 2, .dims = {rows, columns}}};
@@ -157,6 +178,7 @@ static void check(operands *o)
         memcpy(best, o->y, o->y_bytes);
         run(o, em__quant_kernels_get((em__cpu_level)level), pools[0]);
         EXPECT_SAME_BITS(EM_U8, o->y, best, o->y_bytes);
+        expect_packed(o, em__quant_kernels_get((em__cpu_level)level), pools[level % 2]);
     }
     free(best);
     free(want);
@@ -216,6 +238,25 @@ static void large_ones(void **state)
             operands o = make(&r, schemes[2], transpose,
                               (int64_t[]){s[0], transpose ? s[1] : s[2], transpose ? s[2] : s[1]}, EM_F32, EM_F32);
             check(&o);
+            drop(&o);
+        }
+}
+
+/* Every number of rows of x that a packed panel meets, and more; panels whole and not; scales of each kind. */
+static void packed_ones(void **state)
+{
+    (void)state;
+    static const int64_t columns[] = {1, 31, 32, 33, 64, 100};
+    static const em_dtype dtypes[] = {EM_BF16, EM_F32, EM_F16};
+    rng r = {8};
+    for (int g = 32; g <= 128; g *= 2)
+        for (int64_t m = 1; m <= 19; m++) {
+            const em__quant scheme = {EM_QUANT_AFFINE, g, 4};
+            operands o = make(&r, scheme, true, (int64_t[]){m, columns[m % 6], g * (1 + m % 5)}, EM_F32, dtypes[m % 3]);
+            for (int level = 0; level <= (int)levels_best(); level++) {
+                run(&o, em__quant_kernels_get((em__cpu_level)level), pools[1]);
+                expect_packed(&o, em__quant_kernels_get((em__cpu_level)level), pools[m % 2]);
+            }
             drop(&o);
         }
 }
@@ -281,6 +322,7 @@ static void extreme_rows(void **state)
                 x[0] = INFINITY;
                 x[2 * o.p.k] = NAN;
                 run(&o, em__quant_kernels_get((em__cpu_level)level), pools[1]);
+                expect_packed(&o, em__quant_kernels_get((em__cpu_level)level), pools[0]);
                 for (int i = 0; i < 17; i++)
                     assert_true(isnan(((float *)o.y)[2 * 17 + i]) && !isfinite(((float *)o.y)[i]));
                 EXPECT_SAME_BITS(EM_F32, (float *)o.y + 17, row, 17);
@@ -350,6 +392,7 @@ static void check_rounded(rng *r, em__quant scheme, const int64_t *mnk, em_dtype
         memcpy(first, o.y, o.y_bytes);
         run(&o, em__quant_kernels_get((em__cpu_level)level), pools[0]);
         EXPECT_SAME_BITS(EM_F32, o.y, first, (size_t)(o.p.m * o.p.n));
+        expect_packed(&o, em__quant_kernels_get((em__cpu_level)level), pools[1]);
         o.p.m = 64;
         run(&o, em__quant_kernels_get((em__cpu_level)level), pools[1]);
         EXPECT_SAME_BITS(EM_F32, o.y, first, (size_t)(o.p.m * o.p.n));
@@ -467,7 +510,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_scheme),         cmocka_unit_test(every_dtype),  cmocka_unit_test(large_ones),
         cmocka_unit_test(rows_are_independent), cmocka_unit_test(extreme_rows), cmocka_unit_test(coding_is_refs),
-        cmocka_unit_test(rounded_ones),
+        cmocka_unit_test(rounded_ones),         cmocka_unit_test(packed_ones),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

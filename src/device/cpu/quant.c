@@ -34,8 +34,10 @@ static void fill(void)
             em__quant_fill_avx512(&families[level]);
         if (best >= EM__CPU_AVX512 && em__cpu_get()->avx512_vnni)
             families[level].planes = em__quant_planes_vnni();
-        if (best >= EM__CPU_AVX512 && em__cpu_get()->avx512_bf16)
+        if (best >= EM__CPU_AVX512 && em__cpu_get()->avx512_bf16) {
             families[level].panel_bf16 = em__quant_panel_bf16;
+            families[level].packed_bf16 = em__quant_packed_bf16;
+        }
 #endif
     }
 }

@@ -112,6 +112,10 @@ typedef struct em__quant_kernels {
     void (*panel_bf16)(uint16_t *to, const uint8_t *const *rows, const float *scales, const float *biases,
                        int64_t depth, int64_t group);
 
+    /* The same of half a packed panel (quant_planes.h), groups `stride` bytes apart. */
+    void (*packed_bf16)(uint16_t *to, const uint8_t *packed, int64_t stride, const float *scales, const float *biases,
+                        int64_t depth, int64_t group);
+
     /* Scales of one byte. */
     void (*scale_e8m0)(float *to, const uint8_t *from, int64_t count);
     void (*scale_e4m3)(float *to, const uint8_t *from, int64_t count);
@@ -147,6 +151,7 @@ typedef struct em__quant_product {
     const void *x;    /* [m, k] */
     em_dtype x_dtype; /* f32, f16 or bf16, as the others */
     const void *codes, *scales, *biases;
+    const void *packed; /* what em__quant_pack made of them, or NULL */
     em_dtype scale_dtype;
     void *y; /* [m, n] */
     em_dtype y_dtype;
@@ -159,6 +164,11 @@ bool em__quant_needs(const em__quant_product *product, size_t *memory, size_t *s
 
 /* Runs it; the scratch must have been reserved. Any order of threads gives the same bits. */
 void em__quant_run(const em__quant_product *product);
+
+/* A layout of w that is read faster, with the same bits: 0 bytes where there is none. `to` is 64-byte aligned. Of the
+ * product, what w is, kernels and pool are looked at. */
+size_t em__quant_packed_bytes(const em__quant_product *product);
+void em__quant_pack(const em__quant_product *product, void *to);
 
 /* The part of it for w [k, n]. */
 void em__quant_columns_needs(const em__quant_product *product, size_t *memory, size_t *scratch);
@@ -204,6 +214,8 @@ void em__quant_fill_avx2(em__quant_kernels *kernels);
 void em__quant_fill_avx512(em__quant_kernels *kernels);
 void em__quant_panel_bf16(uint16_t *to, const uint8_t *const *rows, const float *scales, const float *biases,
                           int64_t depth, int64_t group);
+void em__quant_packed_bf16(uint16_t *to, const uint8_t *packed, int64_t stride, const float *scales,
+                           const float *biases, int64_t depth, int64_t group);
 
 static inline int em__quant_bits(em__quant_kind kind)
 {

@@ -1,6 +1,6 @@
 /*
  * The driver of quant_planes.h. x is split once; a task takes some rows of w, a panel at a time: its scales as columns,
- * then its codes, as they lie, against each tile of x.
+ * then its codes, as they lie, against each tile of x. Packed panels have both within.
  */
 #include "device/cpu/quant_planes.h"
 
@@ -69,7 +69,7 @@ static x_tile tile_at(const planes_job *job, int64_t index)
     t.x.step = t.m;
     t.x.ld_bytes = EM__PLANES_CELL;
     t.x.word = t.m * EM__PLANES_CELL;
-    if (job->p->m <= EM__PLANES_DOT) {
+    if (job->p->m <= EM__PLANES_DOT && !job->p->packed) {
         t.x.ld = job->groups;
         t.x.step = 1;
         t.x.ld_bytes = job->x.ld_bytes;
@@ -112,7 +112,9 @@ bool em__quant_planes_needs(const em__quant_product *p, size_t *memory, size_t *
     const int64_t groups = p->k / p->scheme.group, blocks = em__div_up(p->k, EM__PLANES_BLOCK);
     *memory = (size_t)(p->m * blocks * EM__PLANES_X_BYTES + em__round_up(p->m * groups * 3 * 4, 64)) +
               (p->x_dtype == EM_F32 ? 0 : (size_t)em__round_up(p->m * p->k * 4, 64));
-    *scratch = (size_t)(2 * groups + BLOCK_TILES * EM__PLANES_TILE) * ROWS * sizeof(float);
+    *scratch = (p->packed ? BLOCK_TILES * EM__PLANES_TILE * EM__PLANES_PANEL
+                          : (size_t)(2 * groups + BLOCK_TILES * EM__PLANES_TILE) * ROWS) *
+               sizeof(float);
     return true;
 }
 
@@ -150,11 +152,11 @@ static void split_x(const planes_job *job)
     em__pool_run(p->pool, split_rows, (void *)(uintptr_t)&split, em__div_up(job->tiles, split.tiles));
 }
 
-static em__planes_scale scale_as(const em__quant_product *p)
+em__planes_scale em__planes_scale_of(em_dtype dtype)
 {
-    if (p->scale_dtype == EM_U8)
+    if (dtype == EM_U8)
         return EM__PLANES_E8M0;
-    return p->scale_dtype == EM_F32 ? EM__PLANES_F32 : p->scale_dtype == EM_BF16 ? EM__PLANES_BF16 : EM__PLANES_F16;
+    return dtype == EM_F32 ? EM__PLANES_F32 : dtype == EM_BF16 ? EM__PLANES_BF16 : EM__PLANES_F16;
 }
 
 /* Where the panel's rows from `row` on begin, of `bytes` each; the last one stands for those that are not there. */
@@ -174,7 +176,7 @@ static void panel_scales(const planes_job *job, const void *from, const int64_t 
         return;
     for (int r = 0; r < ROWS; r++)
         rows[r] = (const uint8_t *)from + at[r];
-    job->p->kernels->planes->columns(to, rows, job->groups, scale_as(job->p));
+    job->p->kernels->planes->columns(to, rows, job->groups, em__planes_scale_of(job->p->scale_dtype));
 }
 
 /* Fetches scales or biases of the panel from `row`. */
@@ -240,21 +242,54 @@ static void run_panels(const planes_job *job, const own_room *room, int64_t firs
     }
 }
 
+/* The same of packed panels. */
+static void run_packed(const planes_job *job, float *c, int64_t first, int64_t end, int64_t tile, int64_t last)
+{
+    const em__quant_product *p = job->p;
+    const int64_t m = tile_at(job, tile).row, count = tile_at(job, last).row - m;
+    const int64_t bytes = job->groups * em__planes_group_bytes(p);
+    em__planes_panel panel = {.as = em__planes_scale_of(p->scale_dtype), .groups = job->groups};
+    panel.group = job->scheme.group;
+    for (; first < end; first++) {
+        panel.packed = (const uint8_t *)p->packed + first * bytes;
+        for (int64_t i = tile; i < last; i++) {
+            const x_tile t = tile_at(job, i);
+            panel.x = t.x;
+            panel.m = t.m;
+            panel.c = c + (t.row - m) * EM__PLANES_PANEL;
+            p->kernels->planes->panel(&panel);
+        }
+        const int64_t row = first * EM__PLANES_PANEL;
+        for (int64_t i = 0; i < count; i++)
+            em__quant_store(p, m + i, row, c + i * EM__PLANES_PANEL, em__min(EM__PLANES_PANEL, p->n - row));
+    }
+}
+
+/* Rows of w that are met at a time. */
+static int64_t rows_of(const em__quant_product *p)
+{
+    return p->packed ? EM__PLANES_PANEL : ROWS;
+}
+
 static void run_task(void *context, int64_t task, int worker)
 {
     const planes_job *job = context;
     const em__quant_product *p = job->p;
-    const own_room room = make_room(job, worker);
-    const int64_t piece = task % job->tasks_n, of_m = task / job->tasks_n, all = em__div_up(p->n, ROWS);
+    const int64_t piece = task % job->tasks_n, of_m = task / job->tasks_n, all = em__div_up(p->n, rows_of(p));
     const int64_t first = em__gemm_part(all, job->tasks_n, piece), end = em__gemm_part(all, job->tasks_n, piece + 1);
-    run_panels(job, &room, first, end, em__gemm_part(job->tiles, job->m_blocks, of_m),
-               em__gemm_part(job->tiles, job->m_blocks, of_m + 1));
+    const int64_t tile = em__gemm_part(job->tiles, job->m_blocks, of_m);
+    const int64_t last = em__gemm_part(job->tiles, job->m_blocks, of_m + 1);
+    const own_room room = make_room(job, worker);
+    if (p->packed)
+        run_packed(job, em__pool_scratch(p->pool, worker), first, end, tile, last);
+    else
+        run_panels(job, &room, first, end, tile, last);
 }
 
 void em__quant_planes_run(const em__quant_product *p)
 {
     planes_job job = make_job(p);
-    const int64_t finest = em__div_up(p->n, ROWS);
+    const int64_t finest = em__div_up(p->n, rows_of(p));
     split_x(&job);
     job.tasks_n = p->n * p->k * p->m <= SMALL ? 1 : em__min(finest, em__pool_size(p->pool) * 8);
     em__pool_run(p->pool, run_task, &job, job.tasks_n * job.m_blocks);

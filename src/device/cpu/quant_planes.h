@@ -14,6 +14,11 @@
  * index. More are cut into tiles of up to EM__PLANES_TILE: of a word, for each row and plane of it, the four elements
  * of even index and the four of odd index, so that a tile is read from end to end. Codes are met as they lie, a panel
  * of EM__PLANES_ROWS rows at a time; a tile turns them in registers.
+ *
+ * Affine codes that stay may be packed: into panels of EM__PLANES_PANEL rows, the last of them repeated where there are
+ * fewer, and in a panel group by group: all rows' first word, all their second, ...; then their scales and biases, as
+ * they were. So a product reads memory from end to end, and turns nothing. All rows of x are in tiles then. Bits are
+ * the same.
  */
 #ifndef EM_DEVICE_CPU_QUANT_PLANES_H
 #define EM_DEVICE_CPU_QUANT_PLANES_H
@@ -29,9 +34,10 @@
 #define EM__PLANES 3
 #define EM__PLANES_X_BYTES (EM__PLANES * EM__PLANES_BLOCK)
 #define EM__PLANES_ROWS 16
-#define EM__PLANES_DOT 2                 /* rows of x that lie by themselves */
-#define EM__PLANES_TILE 8                /* rows of x that a tile takes at most; at least 3 */
-#define EM__PLANES_CELL (EM__PLANES * 8) /* bytes of a row in a word of a tile */
+#define EM__PLANES_PANEL (2 * EM__PLANES_ROWS) /* rows of packed codes side by side */
+#define EM__PLANES_DOT 2                       /* rows of x that lie by themselves */
+#define EM__PLANES_TILE 8                      /* rows of x that a tile takes at most; at least 3 */
+#define EM__PLANES_CELL (EM__PLANES * 8)       /* bytes of a row in a word of a tile */
 
 /* How scales are stored. */
 typedef enum em__planes_scale { EM__PLANES_F32, EM__PLANES_BF16, EM__PLANES_F16, EM__PLANES_E8M0 } em__planes_scale;
@@ -72,6 +78,16 @@ typedef struct em__planes_dot {
     int64_t ldc;
 } em__planes_dot;
 
+/* A packed panel against a tile of m rows of x. */
+typedef struct em__planes_panel {
+    const uint8_t *packed;
+    em__planes_scale as;
+    em__planes_x x;
+    int64_t groups;
+    int group, m;
+    float *c; /* [m][EM__PLANES_PANEL] */
+} em__planes_panel;
+
 struct em__planes_kernels {
     /* One row of x, `groups` whole groups. */
     void (*split)(const em__planes_x *to, const float *x, int64_t groups, const em__planes_scheme *scheme);
@@ -80,14 +96,24 @@ struct em__planes_kernels {
     /* Up to EM__PLANES_DOT rows by themselves, and a tile of them. */
     void (*dot)(const em__planes_dot *dot);
     void (*tile)(const em__planes_dot *dot);
+    void (*panel)(const em__planes_panel *panel);
 };
+
+em__planes_scale em__planes_scale_of(em_dtype dtype);
 
 /* Whether the product is made here, and what it needs; see em__quant_needs. */
 bool em__quant_planes_takes(const em__quant_product *product);
 bool em__quant_planes_needs(const em__quant_product *product, size_t *memory, size_t *scratch);
 void em__quant_planes_run(const em__quant_product *product);
 
+/* Bytes of a group of a packed panel. */
+static inline int64_t em__planes_group_bytes(const em__quant_product *product)
+{
+    return EM__PLANES_PANEL * (product->scheme.group / 2 + 2 * (int64_t)em_dtype_size(product->scale_dtype));
+}
+
 /* The kernels with AVX-512 VNNI. */
 const em__planes_kernels *em__quant_planes_vnni(void);
+void em__planes_panel_vnni(const em__planes_panel *panel);
 
 #endif

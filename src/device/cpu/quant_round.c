@@ -2,7 +2,10 @@
  * Products of many rows of x, rounded to bf16, with what codes stand for, rounded to bf16 too (gemm_round.h). Half a
  * panel of the weight is decoded for a block of k, once for all rows of x that a task has.
  */
+#include <string.h>
+
 #include "core/alloc.h"
+#include "core/whole.h"
 #include "device/cpu/gemm_cut.h"
 #include "device/cpu/gemm_kernels.h"
 #include "device/cpu/gemm_round.h"
@@ -78,6 +81,31 @@ static void turn_scales(const coded *c, const void *from, int64_t column, int co
                                                       : EM__PLANES_F16);
 }
 
+/* Where group `group` of the packed panel lies that has row `column` of w. */
+static const uint8_t *packed_at(const coded *c, int64_t column, int64_t group)
+{
+    const int64_t panel = column / EM__PLANES_PANEL;
+    return (const uint8_t *)c->p->packed + (panel * c->groups + group) * em__planes_group_bytes(c->p);
+}
+
+/* Columns [column, column + ROWS): half a packed panel. */
+static void make_packed(const coded *c, uint16_t *dst, int64_t column, int64_t from, int64_t depth, own_room *room)
+{
+    const em__quant_product *p = c->p;
+    const int64_t bytes = em__planes_group_bytes(p), half = column % EM__PLANES_PANEL / ROWS;
+    const int64_t codes = EM__PLANES_PANEL * p->scheme.group / 2, groups = depth / p->scheme.group;
+    const uint8_t *packed = packed_at(c, column, from / p->scheme.group);
+    for (int64_t g = 0; g < groups; g++) {
+        float *const to[2] = {room->scales + g * ROWS, room->biases + g * ROWS};
+        for (int i = 0; i < 2; i++) {
+            const float *wide = em__quant_scales(p, packed + g * bytes + codes, (2 * i + half) * ROWS, ROWS, to[i]);
+            if (wide != to[i])
+                memcpy(to[i], wide, ROWS * sizeof *wide);
+        }
+    }
+    p->kernels->packed_bf16(dst, packed + half * (ROWS * 4), bytes, room->scales, room->biases, depth, p->scheme.group);
+}
+
 /* Rows that are not there repeat the last one: no column of C is made of them. */
 static void make(const void *w, uint16_t *dst, int64_t column, int columns, int64_t from, int64_t depth, void *memory)
 {
@@ -87,6 +115,10 @@ static void make(const void *w, uint16_t *dst, int64_t column, int columns, int6
     const uint8_t *rows[ROWS];
     if (!c->turned) {
         make_by_rows(c, dst, column, columns, from, depth, room);
+        return;
+    }
+    if (p->packed) {
+        make_packed(c, dst, column, from, depth, room);
         return;
     }
     const int64_t group = from / p->scheme.group, groups = depth / p->scheme.group;
@@ -103,6 +135,12 @@ static void fetch(const void *w, int64_t column, int64_t columns, int64_t from, 
     const coded *c = w;
     const em__quant_product *p = c->p;
     const int64_t scale_bytes = c->groups * (int64_t)em_dtype_size(p->scale_dtype);
+    const int64_t group_bytes = em__planes_group_bytes(p);
+    if (p->packed && c->turned) {
+        em__gemm_fetch((const char *)packed_at(c, column, from / p->scheme.group), c->groups * group_bytes,
+                       em__div_up(columns, EM__PLANES_PANEL), depth / p->scheme.group * group_bytes, index, parts);
+        return;
+    }
     em__gemm_fetch((const char *)p->codes + column * c->row_bytes + from * p->scheme.bits / 8, c->row_bytes, columns,
                    depth * p->scheme.bits / 8, index, parts);
     if (from)

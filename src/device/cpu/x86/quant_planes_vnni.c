@@ -6,9 +6,8 @@
 #include <immintrin.h>
 #include <string.h>
 
-#include "device/cpu/quant_planes.h"
+#include "device/cpu/quant_planes_avx512.h"
 
-#define ALWAYS static inline __attribute__((always_inline))
 #define LEAST_EXPONENT (-80) /* a group below it is as exact as one there: scales stay normal numbers */
 
 /* The power of two that makes the group's largest number fill x_bits; 0 where the group is not finite. */
@@ -197,16 +196,10 @@ ALWAYS void fold_block(__m512i *to, const __m512i *four, const int words)
         to[0] = _mm512_add_epi32(to[0], to[1]);
 }
 
-/* A group's whole sums, the middle's among them, scaled, on top of c. */
-ALWAYS __m512 add_group(__m512 c, __m512i sums, const em__planes_x *x, int64_t at, const float *scales,
-                        const float *biases)
+/* The biases of a group's rows, where there are any. */
+ALWAYS __m512 bias_at(const em__planes_dot *d, int64_t group, const bool e2m1)
 {
-    const __m512 scale = _mm512_load_ps(scales), q = _mm512_cvtepi32_ps(sums);
-    c = _mm512_fmadd_ps(q, _mm512_mul_ps(scale, _mm512_set1_ps(x->scale[at])), c);
-    if (biases)
-        c = _mm512_fmadd_ps(_mm512_fmadd_ps(scale, _mm512_set1_ps(8), _mm512_load_ps(biases)),
-                            _mm512_set1_ps(x->sum[at]), c);
-    return c;
+    return e2m1 ? _mm512_setzero_ps() : _mm512_load_ps(d->biases + group * EM__PLANES_ROWS);
 }
 
 typedef struct x_block {
@@ -268,7 +261,7 @@ ALWAYS void dot_step(const em__planes_dot *d, int64_t block, const int words, co
             const __m512i middle = _mm512_set1_epi32(d->x.middle[i * d->x.ld + (whole || g < left ? group : 0)]);
             if (whole || g < left)
                 c = add_group(c, _mm512_add_epi32(to[g], middle), &d->x, i * d->x.ld + group,
-                              d->scales + group * EM__PLANES_ROWS, e2m1 ? NULL : d->biases + group * EM__PLANES_ROWS);
+                              _mm512_load_ps(d->scales + group * EM__PLANES_ROWS), bias_at(d, group, e2m1), !e2m1);
         }
         _mm512_storeu_ps(d->c + i * d->ldc, c);
     }
@@ -311,45 +304,6 @@ static void dot(const em__planes_dot *d)
         dot_groups(d, true, false);
 }
 
-#define EACH_ROW _Pragma("GCC unroll 8") for (int i = 0; i < m; i++)
-#define EACH_PLANE _Pragma("GCC unroll 3") for (int p = 0; p < EM__PLANES; p++)
-
-ALWAYS __m512i broadcast(const int8_t *p)
-{
-    int32_t word;
-    memcpy(&word, p, sizeof word);
-    return _mm512_set1_epi32(word);
-}
-
-/* A group's sums of a tile in whole numbers: the planes by themselves, with the middle in the last one; */
-ALWAYS void begin_sums(__m512i sum[EM__PLANES_TILE][EM__PLANES], const int32_t *middle, const int m)
-{
-    EACH_ROW
-    {
-        sum[i][0] = sum[i][1] = _mm512_setzero_si512();
-        sum[i][2] = _mm512_set1_epi32(middle[i]);
-    }
-}
-
-/* ... a word more, */
-ALWAYS void add_word(__m512i sum[EM__PLANES_TILE][EM__PLANES], __m512i even, __m512i odd, const int8_t *x, const int m)
-{
-    EACH_ROW EACH_PLANE sum[i][p] = _mm512_dpbusd_epi32(sum[i][p], even, broadcast(x + i * EM__PLANES_CELL + p * 8));
-    EACH_ROW EACH_PLANE sum[i][p] = _mm512_dpbusd_epi32(sum[i][p], odd, broadcast(x + i * EM__PLANES_CELL + p * 8 + 4));
-}
-
-/* ... and all planes, scaled, on top of c. */
-ALWAYS void end_sums(__m512 *c, __m512i sum[EM__PLANES_TILE][EM__PLANES], const em__planes_x *x, int64_t group,
-                     const float *scales, const float *biases, const int m)
-{
-    EACH_ROW
-    {
-        const __m512i high = _mm512_add_epi32(_mm512_slli_epi32(sum[i][0], 8), sum[i][1]);
-        const __m512i whole = _mm512_add_epi32(_mm512_slli_epi32(high, 8), sum[i][2]);
-        c[i] = add_group(c[i], whole, x, group * m + i, scales, biases);
-    }
-}
-
 ALWAYS void fetch_ahead(const em__planes_dot *d, int64_t part, const bool e2m1)
 {
     if (!d->ahead)
@@ -386,7 +340,7 @@ ALWAYS void tile_body(const em__planes_dot *d, const int m, const bool e2m1)
                 x += m * EM__PLANES_CELL;
             }
         }
-        end_sums(c, sum, &d->x, g, d->scales + g * EM__PLANES_ROWS, e2m1 ? NULL : d->biases + g * EM__PLANES_ROWS, m);
+        end_sums(c, sum, &d->x, g, _mm512_load_ps(d->scales + g * EM__PLANES_ROWS), bias_at(d, g, e2m1), !e2m1, m);
     }
     EACH_ROW _mm512_storeu_ps(d->c + i * d->ldc, c[i]);
 }
@@ -414,6 +368,6 @@ static void tile(const em__planes_dot *d)
 
 const em__planes_kernels *em__quant_planes_vnni(void)
 {
-    static const em__planes_kernels kernels = {split, columns, dot, tile};
+    static const em__planes_kernels kernels = {split, columns, dot, tile, em__planes_panel_vnni};
     return &kernels;
 }

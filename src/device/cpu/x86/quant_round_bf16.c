@@ -48,3 +48,12 @@ void em__quant_panel_bf16(uint16_t *to, const uint8_t *const *rows, const float 
         }
     }
 }
+
+void em__quant_packed_bf16(uint16_t *to, const uint8_t *packed, int64_t stride, const float *scales,
+                           const float *biases, int64_t depth, int64_t group)
+{
+    for (int64_t k = 0; k < depth; k += group, packed += stride, scales += ROWS, biases += ROWS)
+        for (int64_t w = 0; w < group / 8; w++, to += 8 * ROWS)
+            word_pairs(to, _mm512_loadu_si512(packed + w * (2 * ROWS * 4)), _mm512_load_ps(scales),
+                       _mm512_load_ps(biases));
+}

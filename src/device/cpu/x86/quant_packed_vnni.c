@@ -1,0 +1,100 @@
+/* The kernel of quant_planes.h for packed panels with AVX-512 VNNI. */
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#pragma GCC optimize("O3")
+#endif
+
+#include "device/cpu/quant_planes_avx512.h"
+
+#define ROWS EM__PLANES_ROWS
+#define EACH_HALF _Pragma("GCC unroll 2") for (int h = 0; h < halves; h++)
+
+#define FOUR_WORDS _Pragma("GCC unroll 4") for (int j = 0; j < 4; j++)
+
+/* The scales or biases of half a panel. */
+ALWAYS __m512 scales_at(const uint8_t *from, const em__planes_scale as)
+{
+    if (as == EM__PLANES_F32)
+        return _mm512_loadu_ps((const float *)(const void *)from);
+    const __m256i half = _mm256_loadu_si256((const __m256i *)(const void *)from);
+    return as == EM__PLANES_F16 ? _mm512_cvtph_ps(half)
+                                : _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+}
+
+/* A row's word of each row of the panel, and its part of the scales behind the codes. */
+ALWAYS void fetch_word(const uint8_t *codes, int64_t bytes, int word, int words)
+{
+    const uint8_t *rest = codes + words * (2 * ROWS * 4);
+    __builtin_prefetch(codes + word * (2 * ROWS * 4), 0, 3);
+    __builtin_prefetch(codes + word * (2 * ROWS * 4) + ROWS * 4, 0, 3);
+    if (rest + word * 64 < codes + bytes)
+        __builtin_prefetch(rest + word * 64, 0, 3);
+}
+
+/* Halves from `half` on. Both at a time while their sums are in registers: they share what is read of x, and memory is
+ * read line by line, which needs no hints. One alone skips lines, so the first fetches for both. */
+ALWAYS void halves_body(const em__planes_panel *d, const int half, const int halves, const int m,
+                        const em__planes_scale as)
+{
+    const int words = d->group / 8, size = as == EM__PLANES_F32 ? 4 : 2;
+    const int64_t codes = words * (2 * ROWS * 4), bytes = codes + 4 * ROWS * size;
+    const __m512i low = _mm512_set1_epi8(15);
+    const int8_t *x = d->x.planes;
+    const uint8_t *at = d->packed;
+    __m512 c[2][EM__PLANES_TILE];
+    EACH_HALF EACH_ROW c[h][i] = _mm512_setzero_ps();
+    for (int64_t g = 0; g < d->groups; g++, at += bytes) {
+        __m512i sum[2][EM__PLANES_TILE][EM__PLANES];
+        EACH_HALF begin_sums(sum[h], d->x.middle + g * m, m);
+        for (int w = 0; w < words; w += 4, x += 4 * m * EM__PLANES_CELL)
+            FOUR_WORDS EACH_HALF
+            {
+                if (halves == 1 && half == 0)
+                    fetch_word(at + bytes, bytes, w + j, words);
+                const __m512i word = _mm512_loadu_si512(at + (2 * (w + j) + half + h) * (ROWS * 4));
+                const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(word, 4), low);
+                add_word(sum[h], _mm512_and_si512(word, low), odd, x + j * m * EM__PLANES_CELL, m);
+            }
+        EACH_HALF
+        {
+            const uint8_t *scales = at + codes + (half + h) * ROWS * size;
+            end_sums(c[h], sum[h], &d->x, g, scales_at(scales, as), scales_at(scales + 2 * ROWS * size, as), true, m);
+        }
+    }
+    EACH_HALF EACH_ROW _mm512_storeu_ps(d->c + i * EM__PLANES_PANEL + (half + h) * ROWS, c[h][i]);
+}
+
+ALWAYS void rows_body(const em__planes_panel *d, const int m, const em__planes_scale as)
+{
+    if (m <= 3) {
+        halves_body(d, 0, 2, m, as);
+        return;
+    }
+    halves_body(d, 0, 1, m, as);
+    halves_body(d, 1, 1, m, as);
+}
+
+#define OF_ROWS(rows)                                                                                                  \
+    static void panel_##rows(const em__planes_panel *d)                                                                \
+    {                                                                                                                  \
+        if (d->as == EM__PLANES_BF16)                                                                                  \
+            rows_body(d, rows, EM__PLANES_BF16);                                                                       \
+        else if (d->as == EM__PLANES_F16)                                                                              \
+            rows_body(d, rows, EM__PLANES_F16);                                                                        \
+        else                                                                                                           \
+            rows_body(d, rows, EM__PLANES_F32);                                                                        \
+    }
+OF_ROWS(1)
+OF_ROWS(2)
+OF_ROWS(3)
+OF_ROWS(4)
+OF_ROWS(5)
+OF_ROWS(6)
+OF_ROWS(7)
+OF_ROWS(8)
+
+void em__planes_panel_vnni(const em__planes_panel *d)
+{
+    static void (*const of[])(const em__planes_panel *) = {panel_1, panel_2, panel_3, panel_4,
+                                                           panel_5, panel_6, panel_7, panel_8};
+    of[d->m - 1](d);
+}
