@@ -88,17 +88,24 @@ static void release_pages(void *file, const void *data, size_t bytes)
     em__safetensors_release_pages(file, &tensor);
 }
 
+em_array *em__tensor_wrap(em_safetensors *file, const em_safetensors_tensor *t)
+{
+    em_array *wrapped =
+        em_array_wrap(t->dtype, t->data, t->dims, em__safetensors_release, em__safetensors_retain(file));
+    if (wrapped)
+        wrapped->buffer->release_pages = release_pages;
+    else
+        em__safetensors_release(file);
+    return wrapped;
+}
+
 em_status em__tensor_load(const em__source *from, const em__wanted *wanted, em_array **array)
 {
     const em_safetensors_tensor *t = em_safetensors_find(from->file, wanted->name);
     EM__TRY(check_tensor(from->file, t, wanted));
-    em_array *wrapped =
-        em_array_wrap(t->dtype, t->data, t->dims, em__safetensors_release, em__safetensors_retain(from->file));
-    if (!wrapped) {
-        em__safetensors_release(from->file);
+    em_array *wrapped = em__tensor_wrap(from->file, t);
+    if (!wrapped)
         return em_last_status();
-    }
-    wrapped->buffer->release_pages = release_pages;
     em_status status = EM_OK;
     if (!wanted->as_stored && from->dtype != t->dtype)
         status = cast(from, &wrapped);

@@ -16,6 +16,9 @@ typedef struct em__source {
     em_device *device;
 } em__source;
 
+/* A tensor of the file as an array, which keeps the file; its pages can be given back. */
+em_array *em__tensor_wrap(em_safetensors *file, const em_safetensors_tensor *tensor);
+
 /* The tensor `name` as an array of from->dtype, or as it is stored, and the shape rows x columns, rank 1 when `columns`
  * is EM__VECTOR. The caller releases it. The message of a failure names the file, the tensor, its shape, and who asked
  * for another ("config.json asks for [384, 384]"). */

@@ -62,10 +62,7 @@ static em_status take_part(const loading *l, const char *name, const char *suffi
                 "%s: tensor %s%s has shape [%lld, %lld] (rank %d), config.json asks for [%lld, %lld]",
                 path ? path : "checkpoint", name, suffix, (long long)t->dims.dims[0], (long long)t->dims.dims[1],
                 t->dims.rank, (long long)rows, (long long)columns);
-    em_safetensors *file = (em_safetensors *)l->file;
-    *array = em_array_wrap(t->dtype, t->data, t->dims, em__safetensors_release, em__safetensors_retain(file));
-    if (!*array)
-        em__safetensors_release(file);
+    *array = em__tensor_wrap((em_safetensors *)l->file, t);
     return *array ? EM_OK : em_last_status();
 }
 
