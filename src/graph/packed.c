@@ -6,7 +6,7 @@
 
 #include "core/alloc.h"
 #include "core/error.h"
-#include "device/memory.h"
+#include "graph/packed_room.h"
 
 #define MOST_WEIGHTS 8
 
@@ -18,6 +18,7 @@ struct em__packed {
     em_array *weights[MOST_WEIGHTS]; /* held: their memory is the identity */
     void *data;                      /* NULL, with no bytes: the device saw the values and left them as they are */
     size_t bytes;
+    em__packed_room *room;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -69,16 +70,18 @@ static em_status make_locked(em_device *device, const em__call *call, em_array *
     em__packed *entry = em__calloc(1, sizeof *entry);
     if (!entry)
         return EM_ERROR_OUT_OF_MEMORY;
-    *entry = (em__packed){.device = device, .n = n, .bytes = bytes, .data = em__memory_alloc(device, bytes)};
+    *entry = (em__packed){.device = device, .n = n, .bytes = bytes};
+    entry->data = em__packed_room_alloc(device, bytes, &entry->room);
     em_status status = entry->data ? device->vtable->pack(device, call, entry->data) : EM_ERROR_OUT_OF_MEMORY;
     if (status == EM_ERROR_UNSUPPORTED) {
-        em__memory_free(device, entry->data, bytes);
+        em__packed_room_free(device, entry->data, bytes, entry->room);
         entry->data = NULL;
+        entry->room = NULL;
         entry->bytes = 0;
         status = EM_OK;
     }
     if (status != EM_OK) {
-        em__memory_free(device, entry->data, bytes);
+        em__packed_room_free(device, entry->data, bytes, entry->room);
         em__free(entry);
         return status;
     }
@@ -99,14 +102,15 @@ static em_status make_locked(em_device *device, const em__call *call, em_array *
 em_status em__packed_acquire(em_device *device, const em__call *call, em_array *const *values, em__packed **packed)
 {
     em_array *weights[MOST_WEIGHTS];
-    int n = call->op == EM__OP_FUSED_LINEAR ? (int)call->ints[2] : 1;
+    const bool linear = call->op == EM__OP_FUSED_LINEAR, coded = call->op == EM__OP_QUANTIZED_MATMUL;
+    const int n = linear ? (int)call->ints[2] : coded ? call->n_in - 1 : 1;
     *packed = NULL;
     bool may = device->vtable->packed_bytes && call->n_in > 1 && n <= MOST_WEIGHTS;
     size_t bytes = may ? device->vtable->packed_bytes(device, call) : 0;
     if (!bytes)
         return EM_OK;
     for (int i = 0; i < n; i++) {
-        weights[i] = values[call->op == EM__OP_FUSED_LINEAR ? em__linear_weight(call->ints, i) : 1];
+        weights[i] = values[linear ? em__linear_weight(call->ints, i) : 1 + i];
         if (!weights[i])
             return EM_OK;
     }
@@ -139,7 +143,9 @@ void em__packed_release(em__packed *packed)
         return;
     for (int i = 0; i < packed->n; i++)
         em_array_release(&packed->weights[i]);
-    em__memory_free(packed->device, packed->data, packed->bytes);
+    pthread_mutex_lock(&lock);
+    em__packed_room_free(packed->device, packed->data, packed->bytes, packed->room);
+    pthread_mutex_unlock(&lock);
     em__free(packed);
 }
 

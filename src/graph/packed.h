@@ -9,8 +9,9 @@
 
 typedef struct em__packed em__packed;
 
-/* The packed form of operand 1 (and the further weights) of the call, whose constant operands are `values`, call->n_in
- * long with NULL for the others. *packed NULL when the device has no better layout. */
+/* The packed form of operand 1 (and the further weights, or a coded one's scales and biases) of the call, whose
+ * constant operands are `values`, call->n_in long with NULL for the others. *packed NULL when the device has no better
+ * layout. */
 em_status em__packed_acquire(em_device *device, const em__call *call, em_array *const *values, em__packed **packed);
 void em__packed_release(em__packed *packed); /* NULL is fine */
 

@@ -99,8 +99,12 @@ size_t em__cpu_packed_bytes_half(em_device *device, const em__call *call);
 em_status em__cpu_pack_half(em_device *device, const em__call *call, void *to);
 size_t em__cpu_packed_bytes_mixed(em_device *device, const em__call *call);
 em_status em__cpu_pack_mixed(em_device *device, const em__call *call, void *to);
+size_t em__cpu_packed_bytes_quant(em_device *device, const em__call *call);
+em_status em__cpu_pack_quant(em_device *device, const em__call *call, void *to);
 
-/* Constant bf16 weights of a product of f32 with so many bytes are packed (1 MiB); tests ask for less. */
+/* Constant weights of a product of f32 that are bf16, or codes, are packed when their elements would have so many bytes
+ * in bf16 (1 MiB); tests ask for less. */
+size_t em__cpu_least_packed(void);
 void em__cpu_set_least_packed(size_t bytes);
 
 #endif

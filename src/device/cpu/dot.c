@@ -268,6 +268,8 @@ bool em__cpu_prepare_dot(em__cpu *cpu, const em__call *call, em__plan *plan)
 
 size_t em__cpu_packed_bytes(em_device *device, const em__call *call)
 {
+    if (call->op == EM__OP_QUANTIZED_MATMUL)
+        return em__cpu_packed_bytes_quant(device, call);
     if (call->in[1].spec.dtype != EM_F32)
         return em__cpu_packed_bytes_half(device, call);
     bool product_op = call->op == EM__OP_DOT_GENERAL || call->op == EM__OP_FUSED_LINEAR;
@@ -279,6 +281,8 @@ size_t em__cpu_packed_bytes(em_device *device, const em__call *call)
 
 em_status em__cpu_pack(em_device *device, const em__call *call, void *to)
 {
+    if (call->op == EM__OP_QUANTIZED_MATMUL)
+        return em__cpu_pack_quant(device, call, to);
     if (call->in[1].spec.dtype != EM_F32)
         return em__cpu_pack_half(device, call, to);
     product p = analyse(call);

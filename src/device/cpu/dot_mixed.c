@@ -19,6 +19,11 @@
 /* A smaller weight stays as it is: it will be met in a cache. */
 static atomic_size_t least_packed = (size_t)1 << 20;
 
+size_t em__cpu_least_packed(void)
+{
+    return atomic_load(&least_packed);
+}
+
 void em__cpu_set_least_packed(size_t bytes)
 {
     atomic_store(&least_packed, bytes);
@@ -183,7 +188,7 @@ size_t em__cpu_packed_bytes_mixed(em_device *device, const em__call *call)
         total += bytes;
         elements += (size_t)(w->rows * w->depth);
     }
-    return elements * sizeof(uint16_t) >= atomic_load(&least_packed) ? total : 0;
+    return elements * sizeof(uint16_t) >= em__cpu_least_packed() ? total : 0;
 }
 
 em_status em__cpu_pack_mixed(em_device *device, const em__call *call, void *to)

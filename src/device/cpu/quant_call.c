@@ -20,6 +20,7 @@ static em__quant_product product_of(em__cpu *cpu, const em__call *call)
                            .scale_dtype = call->in[2].spec.dtype,
                            .y = call->out.data,
                            .y_dtype = call->out.spec.dtype,
+                           .packed = call->packed,
                            .may_round = call->half_products,
                            .memory = call->scratch};
     p.biases = call->n_in > 3 ? call->in[3].data : NULL;
@@ -51,6 +52,24 @@ static em_status run_quantized(em_device *device, const em__call *call)
         p.biases = moved(p.biases, scales, p.scale_dtype);
         p.y = (char *)p.y + p.m * p.n * (int64_t)em_dtype_size(p.y_dtype);
     }
+    return EM_OK;
+}
+
+size_t em__cpu_packed_bytes_quant(em_device *device, const em__call *call)
+{
+    if (call->in[1].spec.rank != 2)
+        return 0;
+    for (int i = 1; i < call->n_in; i++)
+        if (!em__tensor_is_contiguous(&call->in[i]))
+            return 0;
+    const em__quant_product p = product_of(em__cpu_of(device), call);
+    return (size_t)(p.n * p.k) * sizeof(uint16_t) >= em__cpu_least_packed() ? em__quant_packed_bytes(&p) : 0;
+}
+
+em_status em__cpu_pack_quant(em_device *device, const em__call *call, void *to)
+{
+    const em__quant_product p = product_of(em__cpu_of(device), call);
+    em__quant_pack(&p, to);
     return EM_OK;
 }
 
