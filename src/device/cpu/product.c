@@ -172,7 +172,21 @@ static em__product_tile tile_of(const task *t, int64_t tiles, int64_t index, int
         .rows = (int)(em__gemm_part(t->rows, tiles, index + 1) - row),
         .columns = (int)em__min(p->columns - column, p->kernel->columns),
         .first = k == 0,
+        .prefetch = t->b,
     };
+}
+
+/* The next panel's B and C are called into the second cache, by each tile its part. */
+static void fetch_next(const plan *p, em__product_tile *tile, int64_t tiles, int64_t index)
+{
+    const int64_t line = p->kernel->columns * (int64_t)p->size, next = p->steps * line;
+    tile->prefetch_step = em__div_up(line, tiles);
+    tile->prefetch = (const char *)tile->b + next + index * tile->k * tile->prefetch_step;
+    const char *c = (const char *)tile->c + line;
+    for (int r = 0; r < tile->rows; r++, c += tile->ldc * (int64_t)p->size) {
+        __builtin_prefetch(c, 1, 2);
+        __builtin_prefetch(c + line - 1, 1, 2);
+    }
 }
 
 static void multiply(const task *t)
@@ -183,7 +197,9 @@ static void multiply(const task *t)
     do {
         for (int64_t panel = t->panel; panel < t->panel_end; panel++)
             for (int64_t i = 0; i < tiles; i++) {
-                const em__product_tile tile = tile_of(t, tiles, i, panel, k);
+                em__product_tile tile = tile_of(t, tiles, i, panel, k);
+                if (panel + 1 < t->panel_end)
+                    fetch_next(p, &tile, tiles, i);
                 p->kernel->tile(&tile);
             }
         k += p->block;

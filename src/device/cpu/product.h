@@ -45,7 +45,9 @@ typedef struct em__product_tile {
     int64_t ldc;
     int64_t k;
     int rows, columns;
-    bool first; /* C is overwritten; otherwise added to */
+    bool first;            /* C is overwritten; otherwise added to */
+    const char *prefetch;  /* what the following tiles will read: a cache line from here in each step of k, */
+    int64_t prefetch_step; /* which then moves on by so many bytes */
 } em__product_tile;
 
 typedef struct em__product_kernel {

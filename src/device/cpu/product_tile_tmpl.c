@@ -39,6 +39,7 @@ static inline __attribute__((always_inline)) void JOIN(body_, NAME)(const em__pr
 {
     _Alignas(64) ELEM room[ROWS * 2 * LANES];
     const ELEM *a = t->a, *b = t->b;
+    const char *prefetch = t->prefetch;
     const int64_t lda = t->lda;
     const bool whole = t->columns == 2 * LANES;
     vec sum[ROWS][2];
@@ -49,6 +50,8 @@ static inline __attribute__((always_inline)) void JOIN(body_, NAME)(const em__pr
         _Pragma("GCC unroll 14") for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = (vec){0};
         for (; k < end; k++, b += 2 * LANES) {
             vec b0, b1;
+            __builtin_prefetch(prefetch, 0, 2);
+            prefetch += t->prefetch_step;
             memcpy(&b0, b, sizeof b0);
             memcpy(&b1, b + LANES, sizeof b1);
             _Pragma("GCC unroll 14") for (int r = 0; r < rows; r++)
