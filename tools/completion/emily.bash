@@ -41,10 +41,16 @@ _emily() {
         return ;;
     *) options= ;;
     esac
+    case $command$previous in
+    generate--output) COMPREPLY=($(compgen -W "text ids" -- "$current")); return ;;
+    chat--cache | generate--cache) COMPREPLY=($(compgen -W "f32 bf16 f16 s8" -- "$current")); return ;;
+    quantize--bits | quantize-b) COMPREPLY=($(compgen -W "2 3 4 5 6 8" -- "$current")); return ;;
+    quantize--group | quantize-g) COMPREPLY=($(compgen -W "16 32 64 128" -- "$current")); return ;;
+    esac
     case $previous in
     --format) COMPREPLY=($(compgen -W "human jsonl csv npy" -- "$current")) ;;
     --pooling) COMPREPLY=($(compgen -W "mean cls max last mean-sqrt weighted" -- "$current")) ;;
-    --mode) COMPREPLY=($(compgen -W "affine mxfp4 mxfp8 nvfp4" -- "$current")) ;;
+    --mode | -m) COMPREPLY=($(compgen -W "affine mxfp4 mxfp8 nvfp4" -- "$current")) ;;
     --lane) COMPREPLY=($(compgen -W "fuse native eager" -- "$current")) ;;
     --dtype) COMPREPLY=($(compgen -W "f32 f64 bf16 f16" -- "$current")) ;;
     --device) COMPREPLY=($(compgen -W "$(emily devices 2>/dev/null | sed -n '/ not used: /!s/^..\([^ ]*\).*/\1/p')" -- "$current")) ;;
