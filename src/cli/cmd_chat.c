@@ -139,6 +139,7 @@ static int do_new(chatting *c, const char *argument)
 {
     (void)argument;
     cli_conversation_clear(&c->conversation);
+    puts("begun again");
     return CLI_OK;
 }
 
@@ -151,6 +152,7 @@ static int do_undo(chatting *c, const char *argument)
     }
     cli_conversation_drop(&c->conversation);
     cli_conversation_drop(&c->conversation);
+    puts("the last message and its answer are forgotten");
     return CLI_OK;
 }
 
@@ -198,7 +200,10 @@ static int do_save(chatting *c, const char *argument)
     int code = cli_conversation_options(&c->conversation, &chat);
     if (code != CLI_OK)
         return code;
-    return em__file_write(argument, chat.messages, strlen(chat.messages)) == EM_OK ? CLI_OK : cli_fail_last();
+    if (em__file_write(argument, chat.messages, strlen(chat.messages)) != EM_OK)
+        return cli_fail_last();
+    printf("messages kept: %zu\n", json_array_size(c->conversation.messages));
+    return CLI_OK;
 }
 
 static bool are_messages(const json_t *list)
@@ -230,6 +235,7 @@ static int do_load(chatting *c, const char *argument)
     }
     json_decref(c->conversation.messages);
     c->conversation.messages = messages;
+    printf("messages read: %zu\n", json_array_size(messages));
     return CLI_OK;
 }
 
