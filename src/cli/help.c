@@ -50,12 +50,13 @@ void cli_help_command(const cli_command *command)
 void cli_help_all(void)
 {
     printf("emily runs Hugging Face transformer checkpoints on this machine.\n\nExamples\n");
-    print_indented("emily pull sentence-transformers/all-MiniLM-L6-v2\n"
+    print_indented("emily chat Qwen/Qwen3-0.6B\n"
+                   "emily pull sentence-transformers/all-MiniLM-L6-v2\n"
                    "emily search all-MiniLM-L6-v2 notes.txt \"how do plants make energy\" -k 3\n"
                    "emily embed all-MiniLM-L6-v2 \"A man is eating food.\"\n");
     printf("\nCommands\n");
     for (const cli_command *const *c = cli_commands; *c; c++)
-        printf("  %-10s  %s\n", (*c)->name, (*c)->summary);
+        printf("  %-13s  %s\n", (*c)->name, (*c)->summary);
     printf("\n");
     print_indented("MODEL is a directory, a name in the Hugging Face cache, or org/name[@revision].\n"
                    "`emily help COMMAND` shows examples and options; `man emily` tells everything.\n");
