@@ -85,10 +85,43 @@ static int note_needless(const cli_sampling_values *v, const em_generation_optio
     return status == EM_OK ? CLI_OK : cli_fail_last();
 }
 
+/* In the library 0 is as if these were not given; who writes it means something else. */
+static int check_zeros(const char *command, const cli_sampling_values *v)
+{
+    const struct {
+        const char *name;
+        const cli_real *value;
+        const char *none;
+    } all[] = {{"top-p", &v->top_p, "1 draws among all, --temperature 0 takes the most likely"},
+               {"repetition-penalty", &v->repetition, "1 is no penalty"}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i].value->given && all[i].value->value == 0) {
+            cli_fail(CLI_USAGE, "%s: --%s wants more than 0", command, all[i].name);
+            cli_hint("%s", all[i].none);
+            return CLI_USAGE;
+        }
+    return CLI_OK;
+}
+
+static int note_context(const em_model *model, size_t context)
+{
+    em_model_info info = {.struct_size = sizeof info};
+    if (em_model_get_info(model, &info) != EM_OK)
+        return cli_fail_last();
+    if (context > (size_t)info.positions && info.positions > 0)
+        cli_note(
+            "--context %zu is more than the %d tokens that the model was made for; beyond them it may write nonsense",
+            context, info.positions);
+    return CLI_OK;
+}
+
 int cli_sampling_init(cli_sampling *s, const char *command, const em_model *model, const cli_sampling_values *v)
 {
     *s = (cli_sampling){.options = {.struct_size = sizeof s->options}};
     em_generation_options *o = &s->options;
+    int code = check_zeros(command, v);
+    if (code != CLI_OK)
+        return code;
     if (em_generation_recommended(model, o) != EM_OK)
         return cli_fail_last();
     o->max_tokens = v->max_tokens;
@@ -108,9 +141,11 @@ int cli_sampling_init(cli_sampling *s, const char *command, const em_model *mode
     o->keep = v->keep;
     o->prefill_chunk = v->chunk;
     o->speculate = v->speculate;
-    int code = take_cache(s, command, v->cache);
+    code = take_cache(s, command, v->cache);
     if (code == CLI_OK)
         code = take_biases(s, command, &v->bias);
+    if (code == CLI_OK)
+        code = note_context(model, v->context);
     return code == CLI_OK ? note_needless(v, o) : code;
 }
 
