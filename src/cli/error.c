@@ -96,7 +96,7 @@ int cli_exit_code(em_status status)
 }
 
 /* From `next` on, each part behind a semicolon has its line. */
-static int fail_lines(int code, const char *text, size_t next)
+int cli_fail_text(int code, const char *text, size_t next)
 {
     char lines[2048];
     snprintf(lines, sizeof lines, "%s", text);
@@ -112,23 +112,18 @@ size_t cli_last_next(void)
     return em__last_next() ? (size_t)(em__last_next() - em_last_error()) : 0;
 }
 
-int cli_fail_text(int code, const char *text, size_t next)
-{
-    return fail_lines(code, text, next);
-}
-
 int cli_fail_last(void)
 {
     const em_status status = em_last_status();
     const char *text = *em_last_error() ? em_last_error() : em_status_text(status);
-    return fail_lines(status == EM_OK ? CLI_FAILURE : cli_exit_code(status), text, cli_last_next());
+    return cli_fail_text(status == EM_OK ? CLI_FAILURE : cli_exit_code(status), text, cli_last_next());
 }
 
 int cli_fail_given(void)
 {
-    const int code = em_last_status() == EM_ERROR_INVALID_ARGUMENT ? CLI_FAILURE : CLI_OK;
-    const int plain = cli_fail_last();
-    return code == CLI_OK ? plain : code;
+    const bool refused = em_last_status() == EM_ERROR_INVALID_ARGUMENT;
+    const int code = cli_fail_last();
+    return refused ? CLI_FAILURE : code;
 }
 
 int cli_fail_errno(const char *what)
