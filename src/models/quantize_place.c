@@ -112,7 +112,8 @@ static em_status take_lock(em__quantize_place *place, const char *temporary, boo
     struct stat info;
     if (!path)
         return EM_ERROR_OUT_OF_MEMORY;
-    place->lock = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | (fresh ? O_CREAT | O_EXCL : 0), 0666);
+    if (lstat(temporary, &info) == 0 && S_ISDIR(info.st_mode)) /* a link is not ours */
+        place->lock = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | (fresh ? O_CREAT | O_EXCL : 0), 0666);
     const int error = errno;
     em__free(path);
     EM__FAIL_IF(place->lock < 0 && fresh, EM_ERROR_IO, "%s: cannot write in it: %s", temporary, strerror(error));

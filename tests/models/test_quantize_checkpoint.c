@@ -350,6 +350,11 @@ static void one_at_a_time(void **state)
     expect_refused(EM_ERROR_BUSY, out, NULL, "another run");
     assert_int_equal(access(junk, F_OK), 0);
     close(fd);
+    snprintf(junk, sizeof junk, "%s/other.unfinished", top); /* a link is followed nowhere */
+    assert_int_equal(symlink(unfinished, junk), 0);
+    snprintf(lock, sizeof lock, "%s/other", top);
+    expect_refused(EM_ERROR_INVALID_ARGUMENT, lock, NULL, "in the way");
+    assert_int_equal(unlink(junk), 0);
     EXPECT_OK(em_checkpoint_quantize(in, out, NULL, NULL));
     assert_int_equal(entries(top), 1);
     assert_int_equal(entries(out), 3); /* weights, index, config */
