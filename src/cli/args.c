@@ -191,9 +191,11 @@ static int take_long(parser *p, const char *word)
     return o ? take(p, o, equals ? equals + 1 : NULL) : unknown_option(p, word);
 }
 
-/* -k3, -k 3, or several flags in one word. */
+/* -k3, -k 3, or several flags in one word; -ngl is none of these, but a word of other tools. */
 static int take_letters(parser *p, const char *word)
 {
+    if (word[2] && cli_foreign_option(p->command->name, word + 1))
+        return unknown_option(p, word);
     for (const char *c = word + 1; *c; c++) {
         const cli_option *o = find_letter(p->command, *c);
         if (!o)
