@@ -23,21 +23,26 @@ static bool has_header(const char *name)
     return good;
 }
 
+static bool holds(const char *folder, int length, const char *file)
+{
+    char path[PATH_MAX];
+    const int n = snprintf(path, sizeof path, "%.*s/%s", length, folder, file);
+    return n < (int)sizeof path && access(path, R_OK) == 0;
+}
+
 void cli_hint_missing(const char *name)
 {
-    char folder[PATH_MAX], config[PATH_MAX];
-    const char *slash = strrchr(name, '/');
+    const char *slash = strrchr(name, '/'), *folder = slash ? name : ".";
+    const int length = slash ? (int)(slash - name) : 1;
     struct stat info;
-    const bool exists = stat(name, &info) == 0;
-    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - name) : 1, slash ? name : ".");
-    const int n = snprintf(config, sizeof config, "%s/config.json", folder);
-    if (!exists)
+    if (stat(name, &info) != 0)
         cli_hint("there is no folder %s; `emily pull ORG/NAME` downloads a model", name);
     else if (em__ends_with(name, ".gguf"))
-        cli_hint(
-            "GGUF is not read; the checkpoint that it was made of is: a folder with config.json and *.safetensors");
-    else if (S_ISREG(info.st_mode) && n < (int)sizeof config && access(config, R_OK) == 0)
-        cli_hint("name the folder that it lies in: %s", folder);
+        cli_hint("GGUF is not read; what it was made of is: a folder with config.json and *.safetensors");
+    else if (S_ISREG(info.st_mode) && holds(folder, length, "config.json"))
+        cli_hint("name the folder that it lies in: %.*s", length, folder);
+    else if (holds(name, (int)strlen(name), "adapter_config.json"))
+        cli_hint("an adapter is no model: merge it into its base, as merge_and_unload of peft does");
     else
         cli_hint("a model is a folder with config.json and *.safetensors; `emily pull ORG/NAME` downloads one");
 }
