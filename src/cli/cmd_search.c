@@ -50,10 +50,10 @@ typedef struct search_job {
     cli_corpus corpus;
     cli_index index;
     float *vectors, *probe; /* owned */
-    size_t width;
+    size_t width, most_tokens;
     cli_progress progress;
-    size_t embedded;
-    bool titled; /* a heading before each query's results */
+    size_t embedded, cut; /* passages; those of which only the beginning was read */
+    bool titled;          /* a heading before each query's results */
     bool answered;
 } search_job;
 
@@ -71,7 +71,8 @@ static bool show_progress(size_t done, size_t total, void *user)
 static int embed(search_job *job, const char *const *texts, const size_t *lengths, size_t n, const char *prompt,
                  float *out)
 {
-    em_embed_options how = {.struct_size = sizeof how, .prompt = prompt, .normalize = 1};
+    size_t cut = 0;
+    em_embed_options how = {.struct_size = sizeof how, .prompt = prompt, .normalize = 1, .truncated = &cut};
     if (job->progress.wanted) {
         how.progress = show_progress;
         how.user = job;
@@ -81,6 +82,7 @@ static int embed(search_job *job, const char *const *texts, const size_t *length
     if (data)
         memcpy(out, data, n * job->width * sizeof *out);
     em_array_release(&array);
+    job->cut += cut;
     return data ? CLI_OK : cli_fail_last();
 }
 
@@ -108,6 +110,9 @@ static int embed_passages(search_job *job)
         code = embed(job, texts, lengths, n, job->values->passage_prompt, job->vectors + job->embedded * job->width);
     }
     cli_progress_end(&job->progress);
+    if (code == CLI_OK && job->cut)
+        cli_note("%zu of %zu passages are longer than the %zu tokens that the model reads: what is behind is not found",
+                 job->cut, job->index.n, job->most_tokens);
     job->index.vectors = job->vectors;
     return code;
 }
@@ -198,6 +203,7 @@ static int prepare(search_job *job)
     if (em_model_get_info(job->model, &info) != EM_OK)
         return cli_fail_last();
     job->width = (size_t)info.width;
+    job->most_tokens = info.max_tokens;
     if ((job->values->index && (code = embed_probe(job)) != CLI_OK) || (code = try_saved(job)) != CLI_OK ||
         job->index.file)
         return code;
