@@ -370,6 +370,11 @@ int em__pool_size(const em__pool *pool)
     return pool->size;
 }
 
+int em__pool_width(const em__pool *pool)
+{
+    return pool && inside != pool ? pool->size : 1;
+}
+
 static em_status grow_scratch(em__pool *pool, size_t bytes)
 {
     void *fresh[MAX_THREADS];
@@ -391,6 +396,11 @@ static em_status grow_scratch(em__pool *pool, size_t bytes)
 
 em_status em__pool_reserve(em__pool *pool, size_t bytes)
 {
+    if (inside == pool) {
+        EM__FAIL_IF(bytes > pool->scratch_size, EM_ERROR_INTERNAL,
+                    "pool: %zu bytes of scratch inside a loop that has %zu", bytes, pool->scratch_size);
+        return EM_OK;
+    }
     pthread_mutex_lock(&pool->owner);
     em_status status = bytes <= pool->scratch_size ? EM_OK : grow_scratch(pool, bytes);
     pthread_mutex_unlock(&pool->owner);

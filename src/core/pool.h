@@ -31,6 +31,9 @@ void em__pool_free(em__pool *pool); /* NULL is fine; joins the workers */
 
 int em__pool_size(const em__pool *pool);
 
+/* How many threads a loop begun here would have: 1 inside a loop of the pool, and without a pool. */
+int em__pool_width(const em__pool *pool);
+
 /* min(CPU affinity, cgroup cpu quota rounded up), 1 to 256; EMILY_THREADS, 1 to 1024, overrides. */
 int em__pool_default_size(void);
 
@@ -38,8 +41,9 @@ int em__pool_default_size(void);
  * (NULL), runs inline on the caller. */
 void em__pool_run(em__pool *pool, em__pool_fn fn, void *context, int64_t n_chunks);
 
-/* Makes sure that each worker has `bytes` of 64-byte aligned scratch. Must be called outside em__pool_run, before the
- * loop that needs it; grows only. EM_ERROR_OUT_OF_MEMORY leaves the old scratch in place. */
+/* Makes sure that each worker has `bytes` of 64-byte aligned scratch. Is called outside em__pool_run, before the
+ * loop that needs it; grows only. EM_ERROR_OUT_OF_MEMORY leaves the old scratch in place. Within a loop nothing can
+ * grow: what it asks for must be there already. */
 em_status em__pool_reserve(em__pool *pool, size_t bytes);
 
 /* What the largest reservation asked for. */

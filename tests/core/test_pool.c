@@ -205,6 +205,31 @@ static void test_scratch(void **state)
     em__pool_free(pool);
 }
 
+static void look_inside(void *context, int64_t chunk, int worker)
+{
+    em__pool *pool = context;
+    (void)worker;
+    memset(em__pool_scratch(pool, worker), (int)chunk, 1000);
+    assert_int_equal(em__pool_width(pool), 1);
+    assert_int_equal(em__pool_reserve(pool, 1000), EM_OK);
+    assert_int_equal(em__pool_reserve(pool, 1001), EM_ERROR_INTERNAL);
+}
+
+/* Within a loop there is one thread, and the scratch that there was. */
+static void test_inside(void **state)
+{
+    (void)state;
+    em__pool *pool;
+    assert_int_equal(em__pool_new(1, &pool), EM_OK); /* failures can't be told from other threads */
+    assert_int_equal(em__pool_reserve(pool, 1000), EM_OK);
+    em__pool_run(pool, look_inside, pool, 5);
+    em__pool_free(pool);
+    assert_int_equal(em__pool_width(NULL), 1);
+    assert_int_equal(em__pool_new(3, &pool), EM_OK);
+    assert_int_equal(em__pool_width(pool), 3);
+    em__pool_free(pool);
+}
+
 static void test_sizes(void **state)
 {
     (void)state;
@@ -237,6 +262,7 @@ int main(void)
         cmocka_unit_test(test_sleep_and_wake),
         cmocka_unit_test(test_workers_take_part),
         cmocka_unit_test(test_scratch),
+        cmocka_unit_test(test_inside),
         cmocka_unit_test(test_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
