@@ -289,7 +289,7 @@ static em__gemm_cut choose_cut(const gemm_plan *plan)
                                   .per_tile = 80,
                                   .per_panel = (args->half.data ? 16 : 2) * args->k,
                                   .most_rows = BLOCK_ROWS};
-    return em__gemm_choose_cut(&costs, args->m, plan->panels, plan->pool ? em__pool_size(plan->pool) : 1);
+    return em__gemm_choose_cut(&costs, args->m, plan->panels, em__pool_width(plan->pool));
 }
 
 static void run_plan(gemm_plan *plan)

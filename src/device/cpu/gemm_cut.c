@@ -4,7 +4,7 @@
 #include "core/whole.h"
 
 #define TASK_CYCLES 500
-#define LONG_TASK 400000 /* cycles per thread and FINER from which work is cut FINER */
+#define LONG_TASK 400000 /* work of FINER of these per thread is cut FINER */
 #define FINER 4
 #define ROW_TRIES 16
 #define COLUMN_TRIES 4
@@ -36,7 +36,8 @@ em__gemm_cut em__gemm_choose_cut(const em__gemm_costs *costs, int64_t m, int64_t
 {
     const int64_t least_rows = em__div_up(m, costs->most_rows);
     const int64_t tries = m >= 4 * costs->tile_rows ? em__min(threads, ROW_TRIES) : 0;
-    const int64_t finer = task_cost(costs, m, panels) > threads * FINER * LONG_TASK ? FINER : 1;
+    const int64_t many = threads * FINER * (costs->long_task ? costs->long_task : LONG_TASK);
+    const int64_t finer = threads > 1 && task_cost(costs, m, panels) > many ? FINER : 1;
     em__gemm_cut best = {least_rows, 1};
     int64_t least = INT64_MAX;
     for (int64_t r = least_rows; r <= least_rows + tries; r++) {

@@ -14,6 +14,7 @@ typedef struct em__gemm_costs {
     int64_t per_panel;
     int64_t per_row_once; /* for each row, whatever the panels */
     int64_t most_rows;    /* of a task */
+    int64_t long_task;    /* cost of a task from which a thread gets several; 0: the usual one */
 } em__gemm_costs;
 
 /* C as row_blocks x column_blocks tasks; task t is row block t / column_blocks. */

@@ -18,6 +18,7 @@
 #define GROUP 4                           /* panels after which finished rows meet the activation */
 #define SPLIT_BYTES ((int64_t)1200 << 10) /* of split rows in a worker's scratch, if one block of rows allows it */
 #define BLOCK_ROWS_MAX 512
+#define LONG_TASK 50000 /* cycles: a thread whose core is busy otherwise multiplies at a third of the rate of others */
 
 enum { PANEL_SPLIT, PANEL_PLAIN };
 
@@ -311,8 +312,9 @@ static split_plan make_plan(const em__gemm_kernels *kernels, em__pool *pool, con
                                   .per_tile = plan.steps * (args->half.data ? 200 : 400),
                                   .per_panel = plan.steps * (args->half.data ? 400 : 100),
                                   .per_row_once = plan.steps * 40,
-                                  .most_rows = most_rows(plan.steps)};
-    plan.cut = em__gemm_choose_cut(&costs, args->m, plan.panels, pool ? em__pool_size(pool) : 1);
+                                  .most_rows = most_rows(plan.steps),
+                                  .long_task = LONG_TASK};
+    plan.cut = em__gemm_choose_cut(&costs, args->m, plan.panels, em__pool_width(pool));
     return plan;
 }
 
