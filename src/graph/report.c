@@ -63,6 +63,8 @@ static void describe_step(const em__step *step, char *text, size_t size)
                       call->floats[1] != 0 ? "  softcap" : "");
     if (step->fallback && (size_t)n < size)
         n += snprintf(text + n, size - (size_t)n, "  (fallback)");
+    if (step->merged && (size_t)n < size)
+        n += snprintf(text + n, size - (size_t)n, "  (with the one above)");
     if (step->count && (size_t)n < size)
         snprintf(text + n, size - (size_t)n, "  x%llu, %.1f us", (unsigned long long)step->count,
                  (double)step->nanoseconds / (double)step->count / 1000);

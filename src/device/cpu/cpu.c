@@ -75,6 +75,7 @@ static const em__device_vtable vtable = {
     .packed_bytes = em__cpu_packed_bytes,
     .pack = em__cpu_pack,
     .chains = em__cpu_chains,
+    .merge = em__cpu_merge,
 };
 
 static void start(void)

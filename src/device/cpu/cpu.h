@@ -64,6 +64,9 @@ bool em__cpu_prepare_linalg(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_attention(em__cpu *cpu, const em__call *call, em__plan *plan);
 bool em__cpu_prepare_chain(em__cpu *cpu, const em__call *call, em__plan *plan);
 
+/* Calls that treat each row alone, run block of rows by block of rows: see device.h. */
+size_t em__cpu_merge(em_device *device, const em__merge_call *calls, size_t n, em__kernel_fn *kernel);
+
 /* Whether a FUSED_CHAIN may hold the op: see device.h. */
 bool em__cpu_chains(em_device *device, em__op op, em_dtype from, em_dtype to);
 
