@@ -242,26 +242,29 @@ static void run_panels(const planes_job *job, const own_room *room, int64_t firs
     }
 }
 
-/* The same of packed panels. */
+/* The same of packed panels, as many at a time as there is room for their sums; where they meet several tiles, one by
+ * one, so that they stay in a cache meanwhile. */
 static void run_packed(const planes_job *job, float *c, int64_t first, int64_t end, int64_t tile, int64_t last)
 {
     const em__quant_product *p = job->p;
     const int64_t m = tile_at(job, tile).row, count = tile_at(job, last).row - m;
-    const int64_t bytes = job->groups * em__planes_group_bytes(p);
-    em__planes_panel panel = {.as = em__planes_scale_of(p->scale_dtype), .groups = job->groups};
-    panel.group = job->scheme.group;
-    for (; first < end; first++) {
-        panel.packed = (const uint8_t *)p->packed + first * bytes;
+    const int64_t step = last - tile > 1 ? 1 : BLOCK_TILES, bytes = job->groups * em__planes_group_bytes(p);
+    em__planes_panels d = {.as = em__planes_scale_of(p->scale_dtype), .groups = job->groups};
+    d.group = job->scheme.group;
+    d.ldc = step * EM__PLANES_PANEL;
+    for (; first < end; first += d.panels) {
+        d.packed = (const uint8_t *)p->packed + first * bytes;
+        d.panels = em__min(step, end - first);
         for (int64_t i = tile; i < last; i++) {
             const x_tile t = tile_at(job, i);
-            panel.x = t.x;
-            panel.m = t.m;
-            panel.c = c + (t.row - m) * EM__PLANES_PANEL;
-            p->kernels->planes->panel(&panel);
+            d.x = t.x;
+            d.m = t.m;
+            d.c = c + (t.row - m) * d.ldc;
+            p->kernels->planes->panels(&d);
         }
-        const int64_t row = first * EM__PLANES_PANEL;
+        const int64_t row = first * EM__PLANES_PANEL, rows = em__min(d.panels * EM__PLANES_PANEL, p->n - row);
         for (int64_t i = 0; i < count; i++)
-            em__quant_store(p, m + i, row, c + i * EM__PLANES_PANEL, em__min(EM__PLANES_PANEL, p->n - row));
+            em__quant_store(p, m + i, row, c + i * d.ldc, rows);
     }
 }
 

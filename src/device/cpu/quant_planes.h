@@ -78,15 +78,16 @@ typedef struct em__planes_dot {
     int64_t ldc;
 } em__planes_dot;
 
-/* A packed panel against a tile of m rows of x. */
-typedef struct em__planes_panel {
+/* Packed panels, one behind the other, against a tile of m rows of x. */
+typedef struct em__planes_panels {
     const uint8_t *packed;
     em__planes_scale as;
     em__planes_x x;
-    int64_t groups;
+    int64_t panels, groups;
     int group, m;
-    float *c; /* [m][EM__PLANES_PANEL] */
-} em__planes_panel;
+    float *c; /* [m][panels * EM__PLANES_PANEL], rows ldc apart */
+    int64_t ldc;
+} em__planes_panels;
 
 struct em__planes_kernels {
     /* One row of x, `groups` whole groups. */
@@ -96,7 +97,7 @@ struct em__planes_kernels {
     /* Up to EM__PLANES_DOT rows by themselves, and a tile of them. */
     void (*dot)(const em__planes_dot *dot);
     void (*tile)(const em__planes_dot *dot);
-    void (*panel)(const em__planes_panel *panel);
+    void (*panels)(const em__planes_panels *panels);
 };
 
 em__planes_scale em__planes_scale_of(em_dtype dtype);
@@ -114,6 +115,6 @@ static inline int64_t em__planes_group_bytes(const em__quant_product *product)
 
 /* The kernels with AVX-512 VNNI. */
 const em__planes_kernels *em__quant_planes_vnni(void);
-void em__planes_panel_vnni(const em__planes_panel *panel);
+void em__planes_panels_vnni(const em__planes_panels *panels);
 
 #endif

@@ -32,14 +32,13 @@ ALWAYS void fetch_word(const uint8_t *codes, int64_t bytes, int word, int words)
 
 /* Halves from `half` on. Both at a time while their sums are in registers: they share what is read of x, and memory is
  * read line by line, which needs no hints. One alone skips lines, so the first fetches for both. */
-ALWAYS void halves_body(const em__planes_panel *d, const int half, const int halves, const int m,
-                        const em__planes_scale as)
+ALWAYS void halves_body(const em__planes_panels *d, const uint8_t *at, float *to, const int half, const int halves,
+                        const int m, const em__planes_scale as)
 {
     const int words = d->group / 8, size = as == EM__PLANES_F32 ? 4 : 2;
     const int64_t codes = words * (2 * ROWS * 4), bytes = codes + 4 * ROWS * size;
     const __m512i low = _mm512_set1_epi8(15);
     const int8_t *x = d->x.planes;
-    const uint8_t *at = d->packed;
     __m512 c[2][EM__PLANES_TILE];
     EACH_HALF EACH_ROW c[h][i] = _mm512_setzero_ps();
     for (int64_t g = 0; g < d->groups; g++, at += bytes) {
@@ -60,21 +59,26 @@ ALWAYS void halves_body(const em__planes_panel *d, const int half, const int hal
             end_sums(c[h], sum[h], &d->x, g, scales_at(scales, as), scales_at(scales + 2 * ROWS * size, as), true, m);
         }
     }
-    EACH_HALF EACH_ROW _mm512_storeu_ps(d->c + i * EM__PLANES_PANEL + (half + h) * ROWS, c[h][i]);
+    EACH_HALF EACH_ROW _mm512_storeu_ps(to + i * d->ldc + (half + h) * ROWS, c[h][i]);
 }
 
-ALWAYS void rows_body(const em__planes_panel *d, const int m, const em__planes_scale as)
+ALWAYS void rows_body(const em__planes_panels *d, const int m, const em__planes_scale as)
 {
-    if (m <= 3) {
-        halves_body(d, 0, 2, m, as);
-        return;
+    const int64_t bytes = d->groups * EM__PLANES_PANEL * (d->group / 2 + 2 * (as == EM__PLANES_F32 ? 4 : 2));
+    for (int64_t p = 0; p < d->panels; p++) {
+        const uint8_t *packed = d->packed + p * bytes;
+        float *to = d->c + p * EM__PLANES_PANEL;
+        if (m <= 3) {
+            halves_body(d, packed, to, 0, 2, m, as);
+        } else {
+            halves_body(d, packed, to, 0, 1, m, as);
+            halves_body(d, packed, to, 1, 1, m, as);
+        }
     }
-    halves_body(d, 0, 1, m, as);
-    halves_body(d, 1, 1, m, as);
 }
 
 #define OF_ROWS(rows)                                                                                                  \
-    static void panel_##rows(const em__planes_panel *d)                                                                \
+    static void panels_##rows(const em__planes_panels *d)                                                              \
     {                                                                                                                  \
         if (d->as == EM__PLANES_BF16)                                                                                  \
             rows_body(d, rows, EM__PLANES_BF16);                                                                       \
@@ -92,9 +96,9 @@ OF_ROWS(6)
 OF_ROWS(7)
 OF_ROWS(8)
 
-void em__planes_panel_vnni(const em__planes_panel *d)
+void em__planes_panels_vnni(const em__planes_panels *d)
 {
-    static void (*const of[])(const em__planes_panel *) = {panel_1, panel_2, panel_3, panel_4,
-                                                           panel_5, panel_6, panel_7, panel_8};
+    static void (*const of[])(const em__planes_panels *) = {panels_1, panels_2, panels_3, panels_4,
+                                                            panels_5, panels_6, panels_7, panels_8};
     of[d->m - 1](d);
 }

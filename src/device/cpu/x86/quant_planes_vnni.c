@@ -368,6 +368,6 @@ static void tile(const em__planes_dot *d)
 
 const em__planes_kernels *em__quant_planes_vnni(void)
 {
-    static const em__planes_kernels kernels = {split, columns, dot, tile, em__planes_panel_vnni};
+    static const em__planes_kernels kernels = {split, columns, dot, tile, em__planes_panels_vnni};
     return &kernels;
 }
