@@ -50,17 +50,18 @@ __device__ __forceinline__ typename Op::Acc em_join_lanes(const Op &op, typename
     return x;
 }
 
-/* Joins the block's results in its first warp. */
-template <typename Op> __device__ __forceinline__ typename Op::Acc em_join_block(const Op &op, typename Op::Acc x)
+/* Joins the results of a block of WARPS warps, a power of two, in its first thread. */
+template <int WARPS, typename Op>
+__device__ __forceinline__ typename Op::Acc em_join_block(const Op &op, typename Op::Acc x)
 {
     __shared__ alignas(16) char memory[EM_REDUCE_THREADS / 32 * sizeof(typename Op::Acc)];
     typename Op::Acc *shared = (typename Op::Acc *)memory;
-    int lane = threadIdx.x % 32, warps = (int)blockDim.x / 32;
+    const int lane = threadIdx.x % 32;
     x = em_join_lanes(op, x, 32);
     if (lane == 0)
         shared[threadIdx.x / 32] = x;
     __syncthreads();
-    return em_join_lanes(op, lane < warps ? shared[lane] : op.start(), 32);
+    return em_join_lanes(op, shared[lane % WARPS], WARPS);
 }
 
 template <typename Op>
@@ -155,7 +156,8 @@ __global__ void __launch_bounds__(EM_REDUCE_THREADS) em_reduce_rows(const __grid
 #pragma unroll
         for (int i = 0; i < half; i++)
             acc[i] = a.op.join(acc[i], acc[i + half]);
-    acc[0] = a.plan.lanes ? em_join_lanes(a.op, acc[0], a.plan.lanes) : em_join_block(a.op, acc[0]);
+    acc[0] =
+        a.plan.lanes ? em_join_lanes(a.op, acc[0], a.plan.lanes) : em_join_block<EM_REDUCE_THREADS / 32>(a.op, acc[0]);
     if (thread == 0 && result < a.plan.results)
         em_give(a, result, blockIdx.y, acc[0]);
 }
@@ -232,7 +234,7 @@ __global__ void __launch_bounds__(EM_LINE_THREADS<typename Op::In>, EM_LINE_BLOC
 #pragma unroll
         for (int i = 0; i < half; i++)
             acc[i] = a.op.join(acc[i], acc[i + half]);
-    acc[0] = em_join_block(a.op, acc[0]);
+    acc[0] = em_join_block<EM_LINE_THREADS<In> / 32>(a.op, acc[0]);
     if (threadIdx.x == 0)
         a.out[blockIdx.x] = a.op.give(acc[0]);
 }
