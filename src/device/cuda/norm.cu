@@ -9,7 +9,7 @@ template <typename T> struct norm_args {
     const T *x, *residual, *weight, *bias; /* the last three may be NULL */
     T *out;
     int64_t rows, n;
-    em_real_t<T> eps;
+    em_real_t<T> eps, share; /* share: of an element in a row's mean */
     int lanes;
     bool centre, whole;
     em_layout<2> layout; /* of the rows of x and residual */
@@ -135,35 +135,62 @@ __global__ void __launch_bounds__(WIDE ? EM_ROW_THREADS<T> : 128) norm_kernel(co
     write_rows(a, a.out + row * a.n, j, step, n, v, w, mean, 1 / sqrt(m.squares / (R)n + a.eps));
 }
 
-/* (x - mean) scale by weight and bias, where there are such. */
-template <typename T, int PIECES>
-__device__ __forceinline__ void write_full(const norm_args<T> &a, em_full_row<T, PIECES> &row, float mean, float scale)
+/* What a piece of x is multiplied by, and what is added to it. */
+template <typename T> struct row_weights {
+    em_piece<T> weight, bias;
+};
+
+template <typename T, bool WEIGHT, bool BIAS>
+__device__ __forceinline__ row_weights<T> ask_weights(const norm_args<T> &a, int j)
 {
-    T *to = a.out + blockIdx.x * a.n;
-    if (a.bias)
-        row.write(to, [&](int j) {
-            const em_piece<T> weight = *(const em_piece<T> *)(a.weight + j), bias = *(const em_piece<T> *)(a.bias + j);
-            return
-                [=](float x, int i) { return __fmaf_rn((x - mean) * scale, (float)weight.at[i], (float)bias.at[i]); };
-        });
-    else if (a.weight)
-        row.write(to, [&](int j) {
-            const em_piece<T> weight = *(const em_piece<T> *)(a.weight + j);
-            return [=](float x, int i) { return (x - mean) * scale * (float)weight.at[i]; };
-        });
-    else
-        row.write(to, [&](int) { return [=](float x, int) { return (x - mean) * scale; }; });
+    row_weights<T> w;
+    if (WEIGHT)
+        w.weight = *(const em_piece<T> *)(a.weight + j);
+    if (BIAS)
+        w.bias = *(const em_piece<T> *)(a.bias + j);
+    return w;
+}
+
+/* (x - mean) scale by weight and bias, where there are such. Those of the next piece are asked for before this one is
+ * written: they can't be later, since the result might be the same memory for all that is known. */
+template <typename T, int PIECES, bool WEIGHT, bool BIAS>
+__device__ __forceinline__ void write_full(const norm_args<T> &a, const em_full_row<T, PIECES> &row,
+                                           row_weights<T> next, float mean, float scale)
+{
+    T *const to = a.out + blockIdx.x * a.n;
+#pragma unroll
+    for (int p = 0; p < PIECES; p++) {
+        const row_weights<T> w = next;
+        if (p + 1 < PIECES)
+            next = ask_weights<T, WEIGHT, BIAS>(a, row.place(p + 1));
+        em_piece<T> out;
+#pragma unroll
+        for (int i = 0; i < EM_PIECE<T>; i++) {
+            const float x = ((float)row.pieces[p].at[i] - mean) * scale;
+            out.at[i] = (T)(BIAS     ? __fmaf_rn(x, (float)w.weight.at[i], (float)w.bias.at[i])
+                            : WEIGHT ? x * (float)w.weight.at[i]
+                                     : x);
+        }
+        *(em_piece<T> *)(to + row.place(p)) = out;
+    }
+}
+
+/* 1 / sqrt(x), to the last bits of f32 where the result has them. */
+template <typename T> __device__ __forceinline__ float inverse_root(float x)
+{
+    return sizeof(T) == 2 ? rsqrtf(x) : 1 / sqrtf(x);
 }
 
 /* A row of exactly the block's pieces, without a residual: the same with nothing to look out for. A lane takes its
- * distances from its own mean, so that sums and distances go over the lanes at once. */
-template <typename T, int PIECES>
+ * distances from its own mean, so that sums and distances go over the lanes at once; so do warps, one a lane: as many
+ * lanes as there are warps, or some more, put them together. */
+template <typename T, int PIECES, bool WEIGHT, bool BIAS>
 __global__ void __launch_bounds__(EM_ROW_THREADS<T>, EM_FULL_BLOCKS<T>)
     norm_full_kernel(const __grid_constant__ norm_args<T> a)
 {
     constexpr int COUNT = EM_PIECE<T> * PIECES;
-    __shared__ moments<float> shared[32];
-    const int n = (int)a.n;
+    __shared__ float2 shared[32];
+    const int lane = threadIdx.x % 32, warps = (int)blockDim.x / 32, its = lane & (a.lanes - 1);
     int64_t at[2];
     em_offsets(a.layout, blockIdx.x, at);
     em_grid_wait();
@@ -174,6 +201,7 @@ __global__ void __launch_bounds__(EM_ROW_THREADS<T>, EM_FULL_BLOCKS<T>)
     row.each([&](float x) { sum += x; });
     const float own = a.centre ? sum / COUNT : 0.0f;
     row.each([&](float x) { squares = __fmaf_rn(x - own, x - own, squares); });
+    const row_weights<T> first = ask_weights<T, WEIGHT, BIAS>(a, row.place(0));
 #pragma unroll
     for (int step = 1; step < 32; step *= 2) {
         const float other = __shfl_xor_sync(~0u, sum, step), apart = a.centre ? sum - other : 0.0f;
@@ -181,8 +209,23 @@ __global__ void __launch_bounds__(EM_ROW_THREADS<T>, EM_FULL_BLOCKS<T>)
         squares = __fmaf_rn(apart * apart, 0.5f / (COUNT * step), squares);
         sum += other;
     }
-    const moments<float> m = over_warps(moments<float>{sum, squares, 32 * COUNT}, n, a.centre, shared);
-    write_full(a, row, a.centre ? m.sum / (float)n : 0.0f, 1 / sqrtf(m.squares / (float)n + a.eps));
+    if (lane == 0)
+        shared[threadIdx.x / 32] = make_float2(sum, squares);
+    __syncthreads();
+    const float2 warp = its < warps ? shared[its] : make_float2(0, 0);
+    const float mean = a.centre ? em_lanes_sum(warp.x, a.lanes) * a.share : 0.0f;
+    const float apart = a.centre && its < warps ? warp.x * (1.0f / (32 * COUNT)) - mean : 0.0f;
+    squares = em_lanes_sum(__fmaf_rn(32 * COUNT * apart, apart, warp.y), a.lanes);
+    em_keep_packed(row.pieces);
+    write_full<T, PIECES, WEIGHT, BIAS>(a, row, first, mean, inverse_root<T>(__fmaf_rn(squares, a.share, a.eps)));
+}
+
+/* The kernel of full rows for what there is of weight and bias. */
+template <typename T, int PIECES> static auto full_kernel(const norm_args<T> *a) -> void (*)(norm_args<T>)
+{
+    return a->bias     ? norm_full_kernel<T, PIECES, true, true>
+           : a->weight ? norm_full_kernel<T, PIECES, true, false>
+                       : norm_full_kernel<T, PIECES, false, false>;
 }
 
 /* A block along one row of any length. */
@@ -237,6 +280,7 @@ template <typename T> static norm_args<T> arguments_of(const em__call *call)
     a.centre = call->op != EM__OP_RMS_NORM;
     em__spec outer = x->spec;
     a.n = outer.dims[--outer.rank];
+    a.share = a.n ? 1 / (em_real_t<T>)a.n : 0;
     a.rows = em__spec_size(&outer);
     const em__tensor *const both[] = {x, residual};
     a.layout = em_collapse<2>(&outer, both);
@@ -261,10 +305,13 @@ template <typename T> static em_status run_norm(em_device *device, const em__cal
         kernel = cut.wide ? norm_kernel<T, 2, true> : norm_kernel<T, 2, false>;
     else if (cut.pieces == 4)
         kernel = cut.wide ? norm_kernel<T, 4, true> : norm_kernel<T, 4, false>;
-    if constexpr (sizeof(T) <= 4)
-        if (em_row_is_full<T>(&cut, a.n) && a.whole && !a.residual && (a.weight || !a.bias))
-            kernel = cut.pieces == 2 ? norm_full_kernel<T, 2> : norm_full_kernel<T, 4>;
     a.lanes = cut.lanes;
+    if constexpr (sizeof(T) <= 4)
+        if (em_row_is_full<T>(&cut, a.n) && a.whole && !a.residual && (a.weight || !a.bias)) {
+            kernel = cut.pieces == 2 ? full_kernel<T, 2>(&a) : full_kernel<T, 4>(&a);
+            for (a.lanes = 1; a.lanes * 32 < cut.threads;)
+                a.lanes *= 2;
+        }
     return em_launch(cuda, "norm", kernel, (unsigned)em_row_blocks(&cut, a.rows), cut.threads, 0, a);
 }
 
