@@ -10,7 +10,7 @@ template <typename T> struct norm_args {
     T *out;
     int64_t rows, n;
     em_real_t<T> eps, share; /* share: of an element in a row's mean */
-    int lanes;
+    int lanes, early;        /* early: blocks that ask for their row before the grid before has ended */
     bool centre, whole;
     em_layout<2> layout; /* of the rows of x and residual */
 };
@@ -193,6 +193,8 @@ __global__ void __launch_bounds__(EM_ROW_THREADS<T>, EM_FULL_BLOCKS<T>)
     const int lane = threadIdx.x % 32, warps = (int)blockDim.x / 32, its = lane & (a.lanes - 1);
     int64_t at[2];
     em_offsets(a.layout, blockIdx.x, at);
+    if ((int)blockIdx.x < a.early && threadIdx.x == 0)
+        em_fetch_early(a.x + at[0], (unsigned)a.n * (unsigned)sizeof(T));
     em_grid_wait();
     em_grid_next();
     em_full_row<T, PIECES> row;
@@ -309,6 +311,7 @@ template <typename T> static em_status run_norm(em_device *device, const em__cal
     if constexpr (sizeof(T) <= 4)
         if (em_row_is_full<T>(&cut, a.n) && a.whole && !a.residual && (a.weight || !a.bias)) {
             kernel = cut.pieces == 2 ? full_kernel<T, 2>(&a) : full_kernel<T, 4>(&a);
+            a.early = em_early_blocks(cuda, a.n * (int64_t)sizeof(T), cuda->sms * (EM_FULL_THREADS / cut.threads));
             for (a.lanes = 1; a.lanes * 32 < cut.threads;)
                 a.lanes *= 2;
         }

@@ -351,9 +351,8 @@ template <typename Op> static em_status em_reduce_run(em__cuda *cuda, const em__
     if (p->results == 0)
         return EM_OK;
     if (p->form == EM_REDUCE_LINES) {
-        const int64_t room = (int64_t)cuda->l2_bytes / 6 / (p->count * (int64_t)sizeof(typename Op::In));
-        const int there = cuda->sms * EM_LINE_BLOCKS<Op>;
-        a.plan.early = room < there ? (int)room : there;
+        a.plan.early =
+            em_early_blocks(cuda, p->count * (int64_t)sizeof(typename Op::In), cuda->sms * EM_LINE_BLOCKS<Op>);
         return em_launch(cuda, "reduce", em_reduce_lines<Op>, (unsigned)p->results, EM_LINE_THREADS<typename Op::In>, 0,
                          a);
     }

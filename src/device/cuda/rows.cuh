@@ -51,6 +51,14 @@ __device__ __forceinline__ void em_fetch_early(const void *from, unsigned bytes)
 #endif
 }
 
+/* Blocks of a grid that ask for a line of so many bytes early: those that may be there before the grid before has
+ * ended, `there`, as far as a sixth of the cache goes. */
+static inline int em_early_blocks(const em__cuda *cuda, int64_t bytes, int there)
+{
+    const int64_t room = (int64_t)cuda->l2_bytes / 6 / bytes;
+    return room < there ? (int)room : there;
+}
+
 /* What nobody reads again: the first-level cache is left to the others. */
 template <typename T> __device__ __forceinline__ em_piece<T> em_read_once(const T *from)
 {
@@ -207,6 +215,8 @@ typedef struct em_row_cut {
 template <typename T> constexpr int EM_ROW_THREADS = sizeof(T) == 2 ? 512 : 1024;
 
 template <typename T> constexpr int EM_FULL_BLOCKS = sizeof(T) == 2 ? 2 : 1; /* of them, with 64 registers */
+
+enum { EM_FULL_THREADS = 1024 }; /* with so many, of a multiprocessor */
 
 template <typename T> static em_row_cut em_cut_rows(int64_t n)
 {
