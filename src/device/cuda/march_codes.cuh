@@ -406,7 +406,7 @@ struct em_march_codes {
             memory.room + warp * share_of(pairs) + (mine ? quarter * SLICE + column % 4 * 16 : zeros_at(pairs));
         const char *codes[2 * N], *scales[2 * N];
         float acc[N][4] = {};
-        part<N> now, next;
+        part<N> its;
         em_barrier_wait(&memory.full[at.slot], at.phase);
         const char *const stage = ring + memory.places[at.slot];
 #pragma unroll
@@ -415,14 +415,11 @@ struct em_march_codes {
             codes[i] = stage + its * line + warp * (line / EM_MARCH_WARPS) + quarter * 16;
             scales[i] = stage + n * line + its * scales_line + warp * (scales_line / EM_MARCH_WARPS);
         }
-        load(now, codes, 0);
 #pragma unroll 1
         for (int pair = 0; pair < pairs; pair++) {
-            if (pair + 1 < pairs)
-                load(next, codes, pair + 1);
-            multiply(now, x, scales, 2 * min(2 * pair + quarter / 2, last), n * scales_line, acc);
+            load(its, codes, pair);
+            multiply(its, x, scales, 2 * min(2 * pair + quarter / 2, last), n * scales_line, acc);
             x += step;
-            now = next;
         }
         __syncwarp();
         if (lane == 0)

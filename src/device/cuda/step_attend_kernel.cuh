@@ -83,7 +83,7 @@ __device__ __forceinline__ void prepare_row(const em__step_attend &a, bool norme
 #pragma unroll
         for (int reach = 16; reach; reach >>= 1)
             squares += __shfl_xor_sync(~0u, squares, reach);
-        const float factor = 1 / sqrtf(squares / (float)D + eps);
+        const float factor = __frsqrt_rn(squares / (float)D + eps);
 #pragma unroll
         for (int i = 0; i < D / 32; i++)
             x[i] = x[i] * factor * gain[i];
@@ -195,33 +195,36 @@ template <int G> struct running {
     float q[G][8], top[G], sum[G], mixed[G][8];
 };
 
-/* The scores of the keys `k`, those from `end` on unseen. Keys are `step` apart; the warp's first is `base`. */
+/* The scores of the keys `k`, which are `step` apart, those from `end` on unseen: they are computed all the same, so
+ * that all sums are on their way at once. */
 template <typename T, int D, int G, int N>
-__device__ __forceinline__ void score_keys(const running<G> &r, const uint4 (&k)[N], int base, int key, int step,
-                                           int end, float (&scores)[N][G])
+__device__ __forceinline__ void score_keys(const running<G> &r, const uint4 (&k)[N], int key, int step, int end,
+                                           float (&scores)[N][G])
 {
 #pragma unroll
     for (int u = 0; u < N; u++) {
-        if (base + u * step >= end) { /* for the whole warp */
-#pragma unroll
-            for (int g = 0; g < G; g++)
-                scores[u][g] = EM_NO_SCORE;
-            continue;
-        }
         float x[8];
         eight<T>::open(k[u], x);
 #pragma unroll
         for (int g = 0; g < G; g++) {
-            float score = 0;
+            scores[u][g] = 0;
 #pragma unroll
             for (int i = 0; i < 8; i++)
-                score = fmaf(r.q[g][i], x[i], score);
-#pragma unroll
-            for (int reach = 1; reach < D / 8; reach <<= 1)
-                score += __shfl_xor_sync(~0u, score, reach);
-            scores[u][g] = key + u * step < end ? score : EM_NO_SCORE;
+                scores[u][g] = fmaf(r.q[g][i], x[i], scores[u][g]);
         }
     }
+#pragma unroll
+    for (int reach = 1; reach < D / 8; reach <<= 1)
+#pragma unroll
+        for (int u = 0; u < N; u++)
+#pragma unroll
+            for (int g = 0; g < G; g++)
+                scores[u][g] += __shfl_xor_sync(~0u, scores[u][g], reach);
+#pragma unroll
+    for (int u = 0; u < N; u++)
+#pragma unroll
+        for (int g = 0; g < G; g++)
+            scores[u][g] = key + u * step < end ? scores[u][g] : EM_NO_SCORE;
 }
 
 /* Scores to weights by the largest so far; what was summed before is brought to the same. */
@@ -296,7 +299,7 @@ __device__ __forceinline__ void see_keys(const view<T> &c, const em_attend_memor
             if (key + u * step == c.v_slot)
                 v[u] = ((const uint4 *)m.v)[part];
         }
-        score_keys<T, D, G, N>(r, k, base, key, step, c.end, scores);
+        score_keys<T, D, G, N>(r, k, key, step, c.end, scores);
         weigh_keys<G, N>(r, scores);
         mix_values<T, G, N>(r, v, key, step, c.end, scores);
         fetch_keys<D, N>((const uint4 *)c.keys, key + N * step, step, c.end, part, k);
