@@ -110,7 +110,7 @@ __device__ __forceinline__ em_march_ending em_march_foresee(const em__march_job 
     e.to = job.heard ? em_march_box(memory, post, j, 0) + row : NULL;
     e.out = g.out[0] ? (float *)g.out[0] + row : NULL;
     e.bias = g.bias ? g.bias[row] : 0;
-    e.share = 1 / (float)g.depth;
+    e.share = __fdividef(1, (float)g.depth);
     e.eps = g.eps;
     e.entry = W::entry(g, r, n, false);
     e.second = g.pair ? W::entry(g, r, n, true) : -1;
@@ -138,12 +138,12 @@ __device__ __forceinline__ void em_march_end(const em_march_ending &e, const em_
         return;
     const float factor = e.norm ? em_march_factor(e, memory) : 1;
     float v = factor * em_march_total<W>(memory, e.entry) + e.bias;
+    const float second = e.second < 0 ? 1 : factor * em_march_total<W>(memory, e.second);
     if (e.activation == EM__OP_SILU)
         v = __fdividef(v, 1 + __expf(-v)); /* most models' */
     else if (e.activation != EM__OP_COPY)
         v = em_gemv_activate(e.activation, v);
-    if (e.second >= 0)
-        v *= factor * em_march_total<W>(memory, e.second);
+    v *= second;
     uint32_t residual = e.residual;
     while (e.mail && residual == EM_MARCH_NONE)
         residual = em_mail_peek(e.mail);
@@ -161,12 +161,12 @@ __device__ __forceinline__ void em_march_product(int j, const em_march_post &pos
 {
     const em__march_job &job = memory.jobs[j % EM_MARCH_KNOWN];
     const em__gemv &g = job.gemv;
-    const int thread = em_march_thread(), lane = thread & 31, warp = thread >> 5, halves = g.pair ? 2 : 1;
+    const int thread = em_march_thread(), lane = thread & 31, warp = thread >> 5, half = g.pair ? 1 : 0;
     em_march_tile t;
 #pragma unroll 1
     for (int tile = 0; em_march_cut(g, tile, t); tile++) {
-        const int n = t.rows / halves;
-        const em_march_ending e = em_march_foresee<W>(job, j, post, memory, t.first / halves, n, thread);
+        const int n = t.rows >> half;
+        const em_march_ending e = em_march_foresee<W>(job, j, post, memory, t.first >> half, n, thread);
         if (tile == 0) {
             em_march_stage<W>(job, j, post, memory, thread);
             W::staged_sync();
