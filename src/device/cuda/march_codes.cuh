@@ -1,25 +1,39 @@
 /*
  * A march's weights of 4-bit codes, affine, in groups of 64, scales and biases of bf16.
  *
- * A step is up to 32 rows of one matrix by the whole depth. Its rows lie side by side in memory, so three copies fetch
- * it: codes, scales, biases. (A copy costs the warp that asks for it some 60 cycles; that lanes of two rows meet in a
- * bank costs less.) Steps take what bytes they need of a ring.
+ * A step is up to 32 rows of one matrix by the whole depth. Its rows lie side by side in memory, so few copies fetch
+ * it: codes, the second half of its rows behind a pad, scales, biases. (A copy costs the warp that asks for it some 60
+ * cycles.) Rows of the two halves take turns in A, and so lanes that load at the same time meet in no bank. Steps take
+ * what bytes they need of a ring.
  *
  * A warp has an eighth of the depth, side by side, and brings x of it to shared memory by itself: nobody else reads it.
- * x lies in three parts of bf16, which add up to it. mma.m16n8k16 multiplies 16 rows of codes by them. A code becomes
- * bf16 by standing alone in its half of a word: that is the number c * 2^-133, or c * 2^-129 four bits further up. So
- * x is multiplied by 2^90 before, and is exact from 2^-60 on, up to 2^38.
- * A lane's 16 bytes of codes lie in one group, and two groups meet in a product: three columns of B are the parts of
- * one, three those of the other, with zeros for the other's codes. A row of ones gives the groups' sums of x, for the
- * biases. Where x is not finite or too large the sum is NaN.
+ * x lies there in whole numbers of a unit, of which the warp's largest |x| has nearly 2^30, as four digits of 8 bits
+ * with signs. mma.m16n8k32 multiplies 16 rows of codes by them. A word of eight codes makes two operands by masks:
+ * the codes in the low halves of its bytes, and sixteen times the others, whose x is of sixteen times the unit.
+ * A lane's 16 bytes of codes lie in one group, and two groups meet in a product: four columns of B are the digits of
+ * one, four those of the other, with zeros for the other's codes. Sums are exact, below 2^22, and become floats by
+ * lying down in the mantissa of 1.5 * 2^23. Biases meet the groups' sums of x. x is off by 2^-27 of the warp's largest,
+ * at most; where x is not finite the sum is NaN.
  *
- * x lies by 32 columns that a lane's 16 bytes have, [slice][word][part][8], in the order in which words give codes.
+ * x lies by 32 columns that a lane's 16 bytes have, [slice][half][digit][word][2][4], the columns of low codes and of
+ * high ones, and a gap behind each slice: what a warp stores, and loads, at the same time lies in different banks. In
+ * the gaps lie what lanes sum up, and in a pair's first one its groups' sums, of which two lanes of four take one.
  */
 #ifndef EM_DEVICE_CUDA_MARCH_CODES_CUH
 #define EM_DEVICE_CUDA_MARCH_CODES_CUH
 
 #include "device/cuda/march_mail.cuh"
 #include "device/cuda/march_weights.cuh"
+
+/* d = c + 16 rows of unsigned bytes by 8 columns of signed ones, exactly. */
+__device__ __forceinline__ void em_march_multiply_codes(int (&d)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3,
+                                                        uint32_t b0, uint32_t b1, const int (&c)[4])
+{
+    asm("mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+        "{%10, %11, %12, %13};"
+        : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+        : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1), "r"(c[0]), "r"(c[1]), "r"(c[2]), "r"(c[3]));
+}
 
 /* True in one lane of the warp. */
 __device__ __forceinline__ bool em_march_elect()
@@ -36,17 +50,20 @@ __device__ __forceinline__ bool em_march_elect()
 
 struct em_march_codes {
     static constexpr int FETCHERS = 1; /* warps */
-    static constexpr int GROUP = 64, PARTS = 3;
-    static constexpr int PAIR = 2 * GROUP;            /* columns of a product */
-    static constexpr int SLICE = 4 * PARTS * 16;      /* bytes of x of 32 columns */
-    static constexpr int ZEROS = 3 * PARTS * 16 + 16; /* bytes */
-    static constexpr int STEP = 60 << 10;             /* bytes of a step, about, at most */
-    static constexpr int BATCH = 10;                  /* quads of x that a thread asks for at once */
-    static constexpr float SCALE = 0x1p90f;           /* of x */
-    static constexpr float HIGHER = 0x1p86f;          /* of x that meets codes four bits further up */
-    static constexpr float BACK = 0x1p43f;            /* of sums */
-    static constexpr uint32_t LOW = 0x000f000f, HIGH = 0x00f000f0;
-    static constexpr uint32_t ONE = 0x00010001, SIXTEEN = 0x00100010; /* two codes of one */
+    static constexpr int GROUP = 64, DIGITS = 4;
+    static constexpr int PAIR = 2 * GROUP;                         /* columns of a product */
+    static constexpr int HALF = DIGITS * 16;                       /* bytes of x of two words' columns */
+    static constexpr int SLICE = 2 * HALF + 48;                    /* of 32 columns, and the gap */
+    static constexpr int SUMS = 2 * HALF;                          /* where a pair's sums lie in its first slice */
+    static constexpr int ZEROS = HALF + 16;                        /* bytes: what a lane reads of a slice */
+    static constexpr int STEP = 60 << 10;                          /* bytes of a step, about, at most */
+    static constexpr int PAD = 64;                                 /* bytes, between the halves of a step's codes */
+    static constexpr int BATCH = 10;                               /* quads of x that a thread asks for at once */
+    static constexpr uint32_t LOW = 0x0f0f0f0f, HIGH = 0xf0f0f0f0; /* of a word of codes */
+    static constexpr uint32_t BYTES = 0x00808080; /* added, then taken off bit by bit: digits with signs */
+    static constexpr int SUM = 0x4b400000;        /* 0 in the mantissa of 1.5 * 2^23 */
+    static constexpr float ZERO = 12582912;       /* which is that */
+    static constexpr uint32_t INFINITE = 0x7f800000, LEAST = 0x20000000; /* bits of floats: infinity, 2^-63 */
 
     /* Rows of a step. */
     static __host__ __device__ __forceinline__ int rows_of(int depth)
@@ -70,18 +87,29 @@ struct em_march_codes {
     /* Bytes of a step in the ring. */
     static __host__ __device__ __forceinline__ int bytes_of(int depth, int rows)
     {
-        return rows * (depth / 2 + 2 * scales_of(depth));
+        return rows * (depth / 2 + 2 * scales_of(depth)) + PAD;
     }
 
-    /* A warp's share of x, which ends with zeros: as many as a lane reads of a pair of groups. */
+    /* Rows of the first half of a step. */
+    static __device__ __forceinline__ int front_of(int rows)
+    {
+        return (rows + 1) / 2;
+    }
+
+    /* A warp's share of x, which ends with zeros and the unit. */
     static __host__ __device__ __forceinline__ int zeros_at(int pairs)
     {
         return pairs * (PAIR / 32 * SLICE);
     }
 
-    static __host__ __device__ __forceinline__ int share_of(int pairs)
+    static __host__ __device__ __forceinline__ int unit_at(int pairs)
     {
         return zeros_at(pairs) + ZEROS;
+    }
+
+    static __host__ __device__ __forceinline__ int share_of(int pairs)
+    {
+        return unit_at(pairs) + 16;
     }
 
     /* Bytes of x as it is staged. */
@@ -209,14 +237,18 @@ struct em_march_codes {
 #pragma unroll 1
         for (int row = 0; row < w.rows;) {
             const step s = w.at(row);
-            const int codes = s.rows * (w.depth / 2), extra = s.rows * scales, bytes = codes + 2 * extra;
+            const int line = w.depth / 2, front = front_of(s.rows) * line, codes = s.rows * line + PAD;
+            const int extra = s.rows * scales, bytes = codes + 2 * extra;
             uint64_t *const full = &memory.full[f.at.slot];
             const int at = make_room(m, memory, f, bytes);
             if (em_march_elect()) {
                 char *const to = ring + at;
                 memory.places[f.at.slot] = at;
-                em_barrier_expect(full, bytes);
-                em_bulk_pass(to, g.weight[s.matrix] + (int64_t)s.first * (w.depth / 2), codes, full);
+                const char *const from = g.weight[s.matrix] + (int64_t)s.first * line;
+                em_barrier_expect(full, bytes - PAD);
+                em_bulk_pass(to, from, front, full);
+                if (s.rows > 1)
+                    em_bulk_pass(to + front + PAD, from + front, codes - PAD - front, full);
                 em_bulk_pass(to + codes, g.scales[s.matrix] + (int64_t)s.first * scales, extra, full);
                 em_bulk_pass(to + codes + extra, g.biases[s.matrix] + (int64_t)s.first * scales, extra, full);
             }
@@ -233,44 +265,57 @@ struct em_march_codes {
         __syncwarp();
     }
 
-    /* Two numbers in parts of bf16, side by side, `apart` bytes apart. */
-    static __device__ __forceinline__ void split(float first, float second, uint32_t (&parts)[PARTS])
+    /* Four columns of x from column `4 * lane` of a pair of groups on, to their places. Two lanes hold what a word of
+     * codes meets: the even one gets the columns of low codes, the odd one those of high ones. Eight bits are
+     * a digit; what lies above half of the range counts as negative, with one more for the next digit. Their
+     * sum goes to the gap. */
+    static __device__ __forceinline__ void put(char *pair, float4 x, float turn, int lane)
     {
+        const bool odd = lane & 1;
+        const float got[2] = {__shfl_xor_sync(~0u, odd ? x.x : x.y, 1), __shfl_xor_sync(~0u, odd ? x.z : x.w, 1)};
+        const float mine[4] = {odd ? got[0] : x.x, odd ? got[1] : x.z, odd ? x.y : got[0], odd ? x.w : got[1]};
+        uint32_t v[4];
 #pragma unroll
-        for (int part = 0; part < PARTS; part++) {
-            const __nv_bfloat162 rounded = __floats2bfloat162_rn(first, second);
-            parts[part] = *(const uint32_t *)&rounded;
-            first -= __uint_as_float(parts[part] << 16);
-            second -= __uint_as_float(parts[part] & 0xffff0000u);
+        for (int i = 0; i < 4; i++)
+            v[i] = ((uint32_t)__float2int_rn(mine[i] * (odd ? turn * 0.0625f : turn)) + BYTES) ^ BYTES;
+        const uint32_t a = __byte_perm(v[0], v[1], 0x5140), b = __byte_perm(v[2], v[3], 0x5140);
+        const uint32_t c = __byte_perm(v[0], v[1], 0x7362), d = __byte_perm(v[2], v[3], 0x7362);
+        const int word = lane >> 1;
+        uint32_t *const to =
+            (uint32_t *)(pair + (word >> 2) * SLICE + (word >> 1 & 1) * HALF + (word & 1) * 8 + odd * 4);
+        to[0] = __byte_perm(a, b, 0x5410);
+        to[4] = __byte_perm(a, b, 0x7632);
+        to[8] = __byte_perm(c, d, 0x5410);
+        to[12] = __byte_perm(c, d, 0x7632);
+        *(float *)(pair + (word >> 2) * SLICE + SUMS + 16 + (lane & 7) * 4) = (x.x + x.y) + (x.z + x.w);
+    }
+
+    /* The groups' sums of x, in units, of what lanes have put. */
+    static __device__ __forceinline__ void put_group_sums(char *to, int pairs, float turn, int lane)
+    {
+        __syncwarp();
+#pragma unroll 1
+        for (int group = lane; group < 2 * pairs; group += 32) {
+            char *const slice = to + group * (2 * SLICE) + SUMS + 16;
+            float sum = 0;
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                const float4 its = *(const float4 *)(slice + i / 2 * SLICE + i % 2 * 16);
+                sum += (its.x + its.y) + (its.z + its.w);
+            }
+            *(float2 *)(to + group / 2 * (4 * SLICE) + SUMS + group % 2 * 8) = make_float2(sum * turn, 0);
         }
     }
 
-    /* Four columns of x from column `4 * lane` of a pair of groups on, to their places. Lanes of two hold what a word
-     * of codes meets, columns 0 .. 3 and 4 .. 7: the even one keeps 0, 1, 4, 5, which the word's first byte and third
-     * have, the odd one the others. */
-    static __device__ __forceinline__ void put(char *pair, float4 x, int lane)
-    {
-        const bool odd = lane & 1;
-        const float got[2] = {__shfl_xor_sync(~0u, odd ? x.x : x.z, 1), __shfl_xor_sync(~0u, odd ? x.y : x.w, 1)};
-        uint32_t low[PARTS], high[PARTS];
-        split((odd ? got[0] : x.x) * SCALE, (odd ? x.z : got[0]) * SCALE, low);
-        split((odd ? got[1] : x.y) * HIGHER, (odd ? x.w : got[1]) * HIGHER, high);
-        char *const to = pair + (lane >> 1) * (PARTS * 16) + odd * 8;
-#pragma unroll
-        for (int part = 0; part < PARTS; part++)
-            *(uint2 *)(to + part * 16) = make_uint2(low[part], high[part]);
-    }
-
-    /* The warp brings N pairs of groups of its `columns` columns of x to shared memory, from column `from` on, or as
-     * many as there are if not `all`; what lies behind the end is zero. The sum of the lane's squares. */
+    /* N pairs of groups of the warp's `columns` columns of x, times the gain of a norm, from column `from` on, n
+     * if not `all`; what lies behind the end is zero. The sum of the lane's squares. */
     template <int N, bool all>
-    static __device__ __forceinline__ float stage_pairs(const em__gemv &g, const float *mail, int from, int columns,
-                                                        char *to, int lane)
+    static __device__ __forceinline__ float take(const em__gemv &g, const float *mail, int from, int columns, int n,
+                                                 int lane, float4 (&x)[N])
     {
-        const int n = all ? N : min(N, (columns - from + GROUP) / PAIR);
         const int first = (int)(threadIdx.x >> 5) * columns;
         int at[N];
-        float4 x[N], gain[N];
+        float4 gain[N];
         float sum = 0;
 #pragma unroll
         for (int i = 0; i < N; i++) {
@@ -286,15 +331,81 @@ struct em_march_codes {
                 if (i < n)
                     x[i] = *(const float4 *)((const float *)g.x + at[i]);
 #pragma unroll
+        for (int i = 0; i < N; i++) {
+            if ((!all && i >= n) || from + i * PAIR + lane * 4 >= columns)
+                x[i] = make_float4(0, 0, 0, 0);
+            sum = fmaf(x[i].x, x[i].x, fmaf(x[i].y, x[i].y, sum));
+            sum = fmaf(x[i].z, x[i].z, fmaf(x[i].w, x[i].w, sum));
+            x[i] = make_float4(x[i].x * gain[i].x, x[i].y * gain[i].y, x[i].z * gain[i].z, x[i].w * gain[i].w);
+        }
+        return sum;
+    }
+
+    /* Bits of the largest |x|; a NaN is larger than all. */
+    template <int N> static __device__ __forceinline__ uint32_t find_largest(const float4 (&x)[N])
+    {
+        uint32_t most = 0;
+#pragma unroll
         for (int i = 0; i < N; i++)
+#pragma unroll
+            for (int k = 0; k < 4; k++)
+                most = max(most, __float_as_uint((&x[i].x)[k]) & 0x7fffffffu);
+        return most;
+    }
+
+    /* The warp's largest |x| decides the unit, a power of two, which goes behind its zeros: 1 / unit. */
+    static __device__ __forceinline__ float agree(char *to, int pairs, uint32_t most, int lane)
+    {
+        most = max(__reduce_max_sync(~0u, most), LEAST);
+        const uint32_t exponent = most >> 23; /* the largest is less than 2^(exponent - 126) */
+        if (lane < ZEROS / 16)
+            *(uint4 *)(to + zeros_at(pairs) + lane * 16) = make_uint4(0, 0, 0, 0);
+        if (lane == 0)
+            *(float *)(to + unit_at(pairs)) = most < INFINITE ? __uint_as_float((exponent - 29) << 23) : NAN;
+        return __uint_as_float((283 - exponent) << 23);
+    }
+
+    /* All N pairs of groups of a warp. */
+    template <int N>
+    static __device__ __forceinline__ float stage_pairs(const em__gemv &g, const float *mail, int columns, char *to,
+                                                        int lane)
+    {
+        float4 x[N];
+        const float sum = take<N, true>(g, mail, 0, columns, N, lane, x), turn = agree(to, N, find_largest(x), lane);
+#pragma unroll
+        for (int i = 0; i < N; i++)
+            put(to + i * (PAIR / 32 * SLICE), x[i], turn, lane);
+        put_group_sums(to, N, turn, lane);
+        return sum;
+    }
+
+    /* As many as there are, in batches: for the largest, and where they are several, once more for their places. */
+    static __device__ __forceinline__ float stage_batches(const em__gemv &g, const float *mail, int columns, int pairs,
+                                                          char *to, int lane)
+    {
+        const int n = (pairs + BATCH - 1) / BATCH;
+        float4 x[BATCH];
+        float sum = 0, turn = 0;
+        uint32_t most = 0;
+#pragma unroll 1
+        for (int i = 0; i < 2 * n; i++) {
+            const int at = (i < n ? i : i - n) * BATCH;
+            float squares = 0;
+            if (i < n || n > 1)
+                squares = take<BATCH, false>(g, mail, at * PAIR, columns, min(BATCH, pairs - at), lane, x);
             if (i < n) {
-                if (from + i * PAIR + lane * 4 >= columns)
-                    x[i] = make_float4(0, 0, 0, 0);
-                sum = fmaf(x[i].x, x[i].x, fmaf(x[i].y, x[i].y, sum));
-                sum = fmaf(x[i].z, x[i].z, fmaf(x[i].w, x[i].w, sum));
-                x[i] = make_float4(x[i].x * gain[i].x, x[i].y * gain[i].y, x[i].z * gain[i].z, x[i].w * gain[i].w);
-                put(to + i * (PAIR / 32 * SLICE), x[i], lane);
+                sum += squares;
+                most = max(most, find_largest(x));
+                continue;
             }
+            if (i == n)
+                turn = agree(to, pairs, most, lane);
+#pragma unroll
+            for (int k = 0; k < BATCH; k++)
+                if (at + k < pairs)
+                    put(to + (at + k) * (PAIR / 32 * SLICE), x[k], turn, lane);
+        }
+        put_group_sums(to, pairs, turn, lane);
         return sum;
     }
 
@@ -303,129 +414,138 @@ struct em_march_codes {
     {
         const int lane = threadIdx.x & 31, pairs = pairs_of(g.depth), columns = g.depth / EM_MARCH_WARPS;
         char *const to = room + (threadIdx.x >> 5) * share_of(pairs);
-        float sum = 0;
-        if (lane < ZEROS / 16)
-            *(uint4 *)(to + zeros_at(pairs) + lane * 16) = make_uint4(0, 0, 0, 0);
         switch (pairs) {
-        case 1: return stage_pairs<1, true>(g, mail, 0, columns, to, lane);
-        case 2: return stage_pairs<2, true>(g, mail, 0, columns, to, lane);
-        case 3: return stage_pairs<3, true>(g, mail, 0, columns, to, lane);
-        case 4: return stage_pairs<4, true>(g, mail, 0, columns, to, lane);
+        case 1: return stage_pairs<1>(g, mail, columns, to, lane);
+        case 2: return stage_pairs<2>(g, mail, columns, to, lane);
+        case 3: return stage_pairs<3>(g, mail, columns, to, lane);
+        case 4: return stage_pairs<4>(g, mail, columns, to, lane);
+        default: return stage_batches(g, mail, columns, pairs, to, lane);
         }
-#pragma unroll 1
-        for (int from = 0; from < columns; from += BATCH * PAIR)
-            sum += stage_pairs<BATCH, false>(g, mail, from, columns, to + from / 32 * SLICE, lane);
-        return sum;
     }
 
-    /* What a lane multiplies of a pair of groups by N times 16 rows. */
-    template <int N> struct part {
-        uint4 codes[2 * N];
-    };
-
+    /* acc += scales * (codes by x) + biases * sums of x, of a pair of groups, by 16 N rows: a lane has words of their
+     * codes; `sum` meets the first column only. A product waits for the one before it that adds to the same sums: of 16
+     * rows they take turns with two. */
     template <int N>
-    static __device__ __forceinline__ void load(part<N> &l, const char *const (&codes)[2 * N], int pair)
+    static __device__ __forceinline__ void multiply(const uint4 (&codes)[2 * N], const char *x, float sum,
+                                                    const float (&scale)[2 * N], const float (&bias)[2 * N],
+                                                    float (&acc)[N][4])
     {
+        constexpr int TURNS = N == 1 ? 2 : 1;
+        const uint4 halves[2] = {*(const uint4 *)x, *(const uint4 *)(x + HALF)};
+        int d[TURNS][N][4];
 #pragma unroll
-        for (int i = 0; i < 2 * N; i++)
-            l.codes[i] = *(const uint4 *)(codes[i] + pair * (PAIR / 2));
-    }
-
-    /* acc += scales * (codes by x) + biases * (ones by x), of a pair of groups. A product waits for the one before it
-     * that adds to the same sums: they take turns with two. */
-    template <int N>
-    static __device__ __forceinline__ void multiply(const part<N> &l, const char *x, const char *const (&scales)[2 * N],
-                                                    int group, int behind, float (&acc)[N][4])
-    {
-        float d[2][N][4] = {}, ones[2][4] = {};
+        for (int i = 0; i < 4 * N; i++) {
+            d[TURNS - 1][i / 4][i % 4] = 0;
+            d[0][i / 4][i % 4] = SUM;
+        }
 #pragma unroll
         for (int word = 0; word < 4; word++) {
-            const uint4 b = *(const uint4 *)(x + word * (PARTS * 16));
+            const uint4 b = halves[word / 2];
+            const uint32_t low = word % 2 ? b.z : b.x, high = word % 2 ? b.w : b.y;
 #pragma unroll
             for (int n = 0; n < N; n++) {
-                const uint32_t u = (&l.codes[2 * n].x)[word], v = (&l.codes[2 * n + 1].x)[word];
-                const uint32_t s = u >> 8, t = v >> 8;
-                em_march_multiply(d[0][n], u & LOW, v & LOW, u & HIGH, v & HIGH, b.x, b.y);
-                em_march_multiply(d[1][n], s & LOW, t & LOW, s & HIGH, t & HIGH, b.z, b.w);
+                const uint32_t u = (&codes[2 * n].x)[word], v = (&codes[2 * n + 1].x)[word];
+                int(&to)[4] = d[word % TURNS][n];
+                em_march_multiply_codes(to, u & LOW, v & LOW, u & HIGH, v & HIGH, low, high, to);
             }
-            em_march_multiply(ones[0], ONE, ONE, SIXTEEN, SIXTEEN, b.x, b.y);
-            em_march_multiply(ones[1], ONE, ONE, SIXTEEN, SIXTEEN, b.z, b.w);
         }
 #pragma unroll
-        for (int i = 0; i < 2 * N; i++) {
-            const uint16_t *const its = (const uint16_t *)(scales[i] + group);
-            const float scale = __uint_as_float((uint32_t)its[0] << 16);
-            const float bias = __uint_as_float((uint32_t) * (const uint16_t *)((const char *)its + behind) << 16);
-#pragma unroll
-            for (int k = 0; k < 2; k++) {
-                const int at = i % 2 * 2 + k;
-                float &sum = acc[i / 2][at];
-                sum = fmaf(scale, d[0][i / 2][at] + d[1][i / 2][at], sum);
-                sum = fmaf(bias, ones[0][k] + ones[1][k], sum);
-            }
+        for (int i = 0; i < 4 * N; i++) {
+            const int n = i / 4, at = i % 4;
+            const int all = TURNS == 2 ? d[0][n][at] + d[TURNS - 1][n][at] : d[0][n][at];
+            acc[n][at] = fmaf(scale[i / 2], __int_as_float(all) - ZERO, acc[n][at]);
+            if (at % 2 == 0)
+                acc[n][at] = fmaf(bias[i / 2], sum, acc[n][at]);
         }
     }
 
-    /* The warp's sums of a step's rows go to the table: lanes of four share rows out and add up. */
+    /* Place i of a lane's 2 N among a step's n rows: those of A take turns with the halves of the step. */
+    static __device__ __forceinline__ int find_row(int column, int i, int n)
+    {
+        return (column & 1 ? front_of(n) : 0) + (column >> 1) + 4 * i;
+    }
+
+    /* The warp's sums of a step's rows go to the table: lanes of four share rows out and add up digits. */
     template <int N>
-    static __device__ __forceinline__ void put_sums(const float (&acc)[N][4], em_march_memory &memory, int row,
-                                                    int rows, int warp, int lane)
+    static __device__ __forceinline__ void put_sums(const float (&acc)[N][4], float weight, em_march_memory &memory,
+                                                    int row, int n, int warp, int lane)
     {
         const bool odd = lane & 1;
         float v[2 * N];
 #pragma unroll
         for (int i = 0; i < 2 * N; i++)
-            v[i] = (acc[i / 2][i % 2 * 2] + acc[i / 2][i % 2 * 2 + 1]) * BACK;
+            v[i] = fmaf(acc[i / 2][i % 2 * 2 + 1], 256, acc[i / 2][i % 2 * 2]) * weight;
 #pragma unroll
         for (int i = 0; i < N; i++)
             v[i] = (odd ? v[2 * i + 1] : v[2 * i]) + __shfl_xor_sync(~0u, odd ? v[2 * i] : v[2 * i + 1], 1);
-        int at = 8 * odd + (lane >> 2);
+        int i = odd;
         if constexpr (N == 2) {
             const bool high = lane & 2;
             v[0] = (high ? v[1] : v[0]) + __shfl_xor_sync(~0u, high ? v[0] : v[1], 2);
-            at += 16 * high;
+            i += 2 * high;
         } else {
             v[0] += __shfl_xor_sync(~0u, v[0], 2);
         }
-        if (at < rows && (N == 2 || (lane & 2) == 0))
+        const int column = lane >> 2, at = find_row(column, i, n), end = column & 1 ? n : front_of(n);
+        if (at < end && (N == 2 || (lane & 2) == 0))
             memory.table[at_table(row + at, warp)] = v[0];
+    }
+
+    static __device__ __forceinline__ float open(const char *from)
+    {
+        return __uint_as_float((uint32_t) * (const uint16_t *)from << 16);
     }
 
     /* A step of up to 16 N rows, by the warp's columns. */
     template <int N>
     static __device__ __forceinline__ void multiply_step(const walk &w, int n, em_march_memory &memory,
                                                          const char *ring, em_march_slots &at, int row, int warp,
-                                                         int lane)
+                                                         int lane, float weight)
     {
         const int line = w.depth / 2, scales_line = scales_of(w.depth), pairs = pairs_of(w.depth);
         const int quarter = lane & 3, column = lane >> 2; /* of A's columns; of B's, and the row of A */
-        const bool mine = column % 4 < PARTS && column / 4 == quarter / 2;
+        const bool mine = column / DIGITS == quarter / 2;
         const int last = w.depth / (EM_MARCH_WARPS * GROUP) - 1; /* group of the warp */
         const int step = mine ? PAIR / 32 * SLICE : 0;
-        const char *x =
-            memory.room + warp * share_of(pairs) + (mine ? quarter * SLICE + column % 4 * 16 : zeros_at(pairs));
+        const char *const share = memory.room + warp * share_of(pairs);
+        const char *x = share + (mine ? quarter * SLICE + column % DIGITS * 16 : zeros_at(pairs));
         const char *codes[2 * N], *scales[2 * N];
         float acc[N][4] = {};
-        part<N> its;
         em_barrier_wait(&memory.full[at.slot], at.phase);
         const char *const stage = ring + memory.places[at.slot];
 #pragma unroll
         for (int i = 0; i < 2 * N; i++) {
-            const int its = min(column + 8 * i, n - 1);
-            codes[i] = stage + its * line + warp * (line / EM_MARCH_WARPS) + quarter * 16;
-            scales[i] = stage + n * line + its * scales_line + warp * (scales_line / EM_MARCH_WARPS);
+            const int its = min(find_row(column, i, n), n - 1);
+            codes[i] = stage + its * line + (column & 1) * PAD + warp * (line / EM_MARCH_WARPS) + quarter * 16;
+            scales[i] = stage + n * line + PAD + its * scales_line + warp * (scales_line / EM_MARCH_WARPS);
         }
+        const char *sums = share + SUMS + quarter * 4;
+        const int behind = n * scales_line;
 #pragma unroll 1
         for (int pair = 0; pair < pairs; pair++) {
-            load(its, codes, pair);
-            multiply(its, x, scales, 2 * min(2 * pair + quarter / 2, last), n * scales_line, acc);
+            const int group = 2 * min(2 * pair + quarter / 2, last);
+            uint4 its[2 * N];
+            float scale[2 * N], bias[2 * N];
+#pragma unroll
+            for (int i = 0; i < 2 * N; i++) {
+                its[i] = *(const uint4 *)codes[i];
+                codes[i] += PAIR / 2;
+            }
+#pragma unroll
+            for (int i = 0; i < 2 * N; i++) {
+                scale[i] = open(scales[i] + group);
+                bias[i] = open(scales[i] + group + behind);
+            }
+            multiply<N>(its, x, *(const float *)sums, scale, bias, acc);
             x += step;
+            sums += PAIR / 32 * SLICE;
         }
         __syncwarp();
         if (lane == 0)
             em_barrier_arrive(&memory.empty[at.slot]);
         at.step();
-        put_sums<N>(acc, memory, row, n, warp, lane);
+        put_sums<N>(acc, weight, memory, row, n, warp, lane);
     }
 
     /* The block's warps multiply a tile, each its columns; their sums go to the table. */
@@ -434,13 +554,16 @@ struct em_march_codes {
                                                          int warp, int lane)
     {
         const walk w(g, t);
+        const int pairs = pairs_of(w.depth);
+        const float unit = *(const float *)(memory.room + warp * share_of(pairs) + unit_at(pairs));
+        const float weight = lane & 1 ? unit * 65536 : unit; /* of the lane's digits */
 #pragma unroll 1
         for (int row = 0; row < w.rows;) {
             const int n = w.at(row).rows;
             if (n > 16)
-                multiply_step<2>(w, n, memory, ring, at, row, warp, lane);
+                multiply_step<2>(w, n, memory, ring, at, row, warp, lane, weight);
             else
-                multiply_step<1>(w, n, memory, ring, at, row, warp, lane);
+                multiply_step<1>(w, n, memory, ring, at, row, warp, lane, weight);
             row += n;
         }
     }

@@ -13,6 +13,9 @@ static const layer_shape deep = {/* a row is several stages; odd rows at the end
                                  1, 1, 1536, 8, 2, 128, 9728, 700, 0, 0, true, true, EM_BF16, EM_BF16, 0, 501};
 static const layer_shape uneven = {1, 1, 1024, 4, 1, 128, 2048 + 512, 700, 0, 0, true, true, EM_BF16, EM_BF16, 0, 523};
 
+static const layer_shape long_rows = {/* more of x than a warp stages at once */
+                                      1, 1, 512, 8, 4, 64, 16384, 700, 0, 0, true, true, EM_BF16, EM_BF16, 0, 541};
+
 static em_device *gpu;
 static rng numbers = {2463534242u};
 
@@ -46,6 +49,7 @@ static void test_layer_of_4_bits(void **unused)
     check_layer(&small, 64, 601);
     check_layer(&deep, 64, 70);
     check_layer(&uneven, 64, 5);
+    check_layer(&long_rows, 64, 70);
 }
 
 static void test_layer_of_other_groups(void **unused)
