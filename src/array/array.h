@@ -127,6 +127,9 @@ em__buffer *em__buffer_retain(em__buffer *buffer);
 /* The same bytes in the device's memory: the buffer itself or a mirror, made where there is none yet. Borrowed; NULL
  * with the error set. */
 em__buffer *em__buffer_on(em__buffer *buffer, em_device *device);
+
+/* Mirrors of all of them at once, where there are none yet: sooner than one by one. The arrays have buffers. */
+em_status em__arrays_on(em_array *const *arrays, size_t n, em_device *device);
 void em__buffer_release(em__buffer *buffer); /* NULL is fine */
 
 /* The attributes of a WINDOW op (ops/op.h) into ints [5 * rank of a]; false once the scope has an error. */

@@ -1,7 +1,6 @@
 /*
- * Buffers: memory that views share, in the host's memory or a device's, and the same bytes elsewhere.
+ * Buffers: memory that views share, in the host's memory or a device's. The same bytes elsewhere: mirror.c.
  */
-#include <pthread.h>
 #include <string.h>
 
 #include "array/array.h"
@@ -50,53 +49,6 @@ em__buffer *em__buffer_retain(em__buffer *buffer)
 {
     atomic_fetch_add_explicit(&buffer->refs, 1, memory_order_relaxed);
     return buffer;
-}
-
-/* The bytes of `from`, which is not in that memory, as a buffer that is; by the host where both are devices'. */
-static em__buffer *mirrored(em__buffer *from, em_device *memory)
-{
-    if (from->memory && memory)
-        from = em__buffer_on(from, NULL);
-    em__buffer *mirror = from ? em__buffer_new(memory, from->size) : NULL;
-    if (!mirror)
-        return NULL;
-    em_status status = memory ? em__memory_upload(memory, mirror->data, from->data, from->size)
-                              : em__memory_download(from->memory, mirror->data, from->data, from->size);
-    if (status != EM_OK) {
-        em__buffer_release(mirror);
-        return NULL;
-    }
-    if (memory && from->release_pages)
-        from->release_pages(from->user, from->data, from->size);
-    return mirror;
-}
-
-static em__buffer *find_mirror(const em__buffer *buffer, const em_device *memory)
-{
-    em__buffer *mirror = atomic_load(&buffer->mirrors);
-    while (mirror && mirror->memory != memory)
-        mirror = mirror->next;
-    return mirror;
-}
-
-em__buffer *em__buffer_on(em__buffer *buffer, em_device *device)
-{
-    /* Recursive: from one device to another by the host. */
-    static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
-    em_device *memory = em__memory_of(device), *held = memory ? memory : buffer->memory;
-    em__buffer *mirror = buffer->memory == memory ? buffer : find_mirror(buffer, memory);
-    if (mirror)
-        return mirror;
-    em__device_enter(held); /* before the lock: whoever has a device may ask for a mirror */
-    pthread_mutex_lock(&lock);
-    mirror = find_mirror(buffer, memory);
-    if (!mirror && (mirror = mirrored(buffer, memory))) {
-        mirror->next = atomic_load(&buffer->mirrors);
-        atomic_store(&buffer->mirrors, mirror);
-    }
-    pthread_mutex_unlock(&lock);
-    em__device_leave(held);
-    return mirror;
 }
 
 void em__buffer_release(em__buffer *buffer)

@@ -17,7 +17,7 @@
 
 #include "ops/op.h"
 
-#define EM__DEVICE_VERSION 3
+#define EM__DEVICE_VERSION 4
 
 /* Strides count elements; they may be 0 (broadcast) or negative (reversed). */
 typedef struct em__tensor {
@@ -57,6 +57,13 @@ typedef struct em__plan {
     bool host;        /* the kernel waits for the device or reads its memory on the host: it can't be recorded */
 } em__plan;
 
+/* Bytes of the host's that go to memory of a device. */
+typedef struct em__transfer {
+    void *to;
+    const void *from;
+    size_t size;
+} em__transfer;
+
 /*
  * Memory that the host can't address. A device that has it works in one order: what is asked of it happens after all
  * that was asked before, so a block may be freed, and given to another, while work on it is still under way.
@@ -64,8 +71,8 @@ typedef struct em__plan {
 typedef struct em__device_memory {
     void *(*alloc)(em_device *device, size_t size); /* NULL with the error set; size 0 gives a valid pointer */
     void (*free)(em_device *device, void *block, size_t size); /* NULL is fine */
-    em_status (*upload)(em_device *device, void *to, const void *from,
-                        size_t size); /* `from` is free when it returns */
+    em_status (*upload)(em_device *device, const em__transfer *parts,
+                        size_t n); /* each `from` is free when it returns */
     em_status (*download)(em_device *device, void *to, const void *from, size_t size); /* waits for it */
     em_status (*copy)(em_device *device, void *to, const void *from, size_t size);
     em_status (*wait)(em_device *device); /* until all is done; the first error of the work since */

@@ -39,10 +39,20 @@ static em_status move(em_device *device, transfer how, void *to, const void *fro
 
 em_status em__memory_upload(em_device *device, void *to, const void *from, size_t size)
 {
-    if (size && em__memory_of(device))
-        return move(device, device->vtable->memory->upload, to, from, size);
-    if (size)
-        memcpy(to, from, size);
+    return size ? em__memory_upload_all(device, &(em__transfer){to, from, size}, 1) : EM_OK;
+}
+
+em_status em__memory_upload_all(em_device *device, const em__transfer *parts, size_t n)
+{
+    if (em__memory_of(device)) {
+        em__device_enter(device);
+        em_status status = device->vtable->memory->upload(device, parts, n);
+        em__device_leave(device);
+        return status;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (parts[i].size)
+            memcpy(parts[i].to, parts[i].from, parts[i].size);
     return EM_OK;
 }
 

@@ -20,6 +20,7 @@ void em__memory_free(em_device *device, void *block, size_t size);
 /* Between the host and the device, and within the device; in its order. Nothing for size 0. Where the host addresses
  * the memory each is memcpy. em__memory_download waits until the bytes are there. */
 em_status em__memory_upload(em_device *device, void *to, const void *from, size_t size);
+em_status em__memory_upload_all(em_device *device, const em__transfer *parts, size_t n); /* sooner than one by one */
 em_status em__memory_download(em_device *device, void *to, const void *from, size_t size);
 em_status em__memory_copy(em_device *device, void *to, const void *from, size_t size);
 

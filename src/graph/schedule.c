@@ -7,6 +7,7 @@
 #include "array/lower.h"
 #include "core/alloc.h"
 #include "core/error.h"
+#include "device/memory.h"
 #include "graph/program.h"
 
 /* What a node became. */
@@ -261,6 +262,25 @@ static em_status schedule_node(schedule *s, int index)
     return schedule_op(s, node, &s->values[index]);
 }
 
+/* All constants go to a device with memory of its own at once. */
+static em_status send_constants(em_program *program)
+{
+    const em__graph *graph = &program->graph;
+    em_array **constants;
+    size_t n = 0;
+    if (!em__memory_of(program->device))
+        return EM_OK;
+    constants = em__calloc(graph->nodes.length, sizeof *constants);
+    if (!constants)
+        return EM_ERROR_OUT_OF_MEMORY;
+    for (size_t i = 0; i < graph->nodes.length; i++)
+        if (graph->nodes.data[i].op == EM__OP_CONSTANT)
+            constants[n++] = graph->nodes.data[i].value;
+    em_status status = em__arrays_on(constants, n, program->device);
+    em__free(constants);
+    return status;
+}
+
 /* Fills root and last_use. */
 static void find_uses(schedule *s)
 {
@@ -290,6 +310,8 @@ em_status em__program_schedule(em_program *program)
         s.last_use = s.root + n;
         find_uses(&s);
     }
+    if (status == EM_OK)
+        status = send_constants(program);
     for (size_t i = 0; i < n && status == EM_OK; i++)
         status = schedule_node(&s, (int)i);
     for (size_t i = 0; i < graph->n_outputs && status == EM_OK; i++)

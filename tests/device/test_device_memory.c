@@ -151,6 +151,54 @@ static void test_uploads_side_by_side(void **state)
     free(host);
 }
 
+enum { CONSTANTS = 24, TWINS = 2 };
+
+/* Each constant, the first of them once more, with all its bits turned by the input. */
+static em_status turn_constants(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    em_array *const *constants = user;
+    for (int i = 0; i < CONSTANTS + TWINS; i++)
+        out[i] = em_bitwise_xor(s, constants[i % CONSTANTS], in[0]);
+    return em_scope_status(s);
+}
+
+/* Constants of a program go up as one: large ones and small ones, none at all, one that is there twice. */
+static void test_constants_go_up_together(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {1000, 3, 0, (2 << 20) + 17, (17 << 20) + 5, 256, 700001, 63};
+    static const em_spec spec = {EM_U8, {0}};
+    enum { ROOM = 48 << 20 };
+    em_array *constants[CONSTANTS], *out[CONSTANTS + TWINS] = {NULL};
+    const em_compile_options options = {.struct_size = sizeof options, .lane = EM_NATIVE, .device = device};
+    const size_t before = memory_now().active;
+    uint8_t *host = malloc(ROOM);
+    assert_non_null(host);
+    for (size_t i = 0; i < ROOM; i++)
+        host[i] = (uint8_t)(i * 2654435761u >> 11);
+    for (size_t i = 0; i < CONSTANTS; i++)
+        constants[i] = em_array_wrap(EM_U8, host + i * 1000003, em_shape((int64_t)sizes[i % 8]), NULL, NULL);
+    em_scope *s = em_scope_new(device);
+    em_array *ones = em_scalar(s, EM_U8, 255);
+    em_program *program = em_compile(turn_constants, constants, &spec, 1, CONSTANTS + TWINS, &options);
+    if (!program)
+        fail_msg("%s", em_last_error());
+    EXPECT_OK(em_run(program, &ones, out));
+    for (size_t i = 0; i < CONSTANTS + TWINS; i++) {
+        const uint8_t *got = em_array_data(out[i]), *want = host + i % CONSTANTS * 1000003;
+        for (size_t k = 0; k < sizes[i % CONSTANTS % 8]; k++)
+            if (got[k] + want[k] != 255)
+                fail_msg("constant %zu, byte %zu", i, k);
+        em_array_release(&out[i]);
+    }
+    em_program_free(program);
+    em_scope_free(s);
+    for (size_t i = 0; i < CONSTANTS; i++)
+        em_array_release(&constants[i]);
+    assert_int_equal(memory_now().active, before);
+    free(host);
+}
+
 static em_status twice(em_scope *s, em_array *const *in, em_array **out, void *user)
 {
     (void)user;
@@ -423,6 +471,7 @@ int main(int argc, char **argv)
         /* last: where all memory is guarded at each call, much of it makes what follows slow */
         cmocka_unit_test(test_uploads),
         cmocka_unit_test(test_uploads_side_by_side),
+        cmocka_unit_test(test_constants_go_up_together),
     };
     device = em_device_default();
     if (!em_device_has_memory(device)) {

@@ -179,7 +179,9 @@ static em_device *start(em__cuda *cuda, int ordinal)
     if (em__cuda_check(cuda,
                        cuda->stream ? cudaSuccess : cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking),
                        "stream") != EM_OK ||
-        (!cuda->heap && em__cuda_heap_new(cuda) != EM_OK) || (!cuda->branches && em__cuda_branches_new(cuda) != EM_OK))
+        (!cuda->heap && em__cuda_heap_new(cuda) != EM_OK) ||
+        (!cuda->transfers && em__cuda_transfers_new(cuda) != EM_OK) ||
+        (!cuda->branches && em__cuda_branches_new(cuda) != EM_OK))
         return NULL; /* what was made serves the next try */
     static em__device_vtable vtables[16];
     em__device_vtable *vtable = &vtables[ordinal];

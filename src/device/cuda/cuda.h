@@ -24,12 +24,13 @@ typedef struct em__cuda {
     int ordinal, sms, major, minor;
     size_t l2_bytes, shared_bytes; /* of the chip; of a block at most */
     cudaStream_t stream;
-    struct em__cuda_heap *heap;
-    struct em__cuda_blas *blas;    /* cuBLASLt, opened at first use (blas.cu) */
-    struct em__branches *branches; /* of a recording (record.cu) */
-    struct em__march_desk *desk;   /* of steps of a decoder (march.cuh) */
-    bool recording;                /* a graph is being captured on `stream` */
-    bool broken;                   /* a sticky error was reported: nothing runs any more */
+    struct em__cuda_heap *heap;           /* memory.cu */
+    struct em__cuda_transfers *transfers; /* transfer.cu */
+    struct em__cuda_blas *blas;           /* cuBLASLt, opened at first use (blas.cu) */
+    struct em__branches *branches;        /* of a recording (record.cu) */
+    struct em__march_desk *desk;          /* of steps of a decoder (march.cuh) */
+    bool recording;                       /* a graph is being captured on `stream` */
+    bool broken;                          /* a sticky error was reported: nothing runs any more */
 } em__cuda;
 
 static inline em__cuda *em__cuda_of(em_device *device)
@@ -59,8 +60,9 @@ bool em__cuda_prepare_host(em__cuda *cuda, const em__call *call, em__plan *plan)
 #include "device/cuda/families.def"
 #undef EM__CUDA_FAMILY
 
-/* Memory (memory.cu): the heap of a device, and its slots. */
+/* Memory (memory.cu, transfer.cu): the heap of a device, its way to the host's, and its slots. */
 em_status em__cuda_heap_new(em__cuda *cuda);
+em_status em__cuda_transfers_new(em__cuda *cuda);
 extern const em__device_memory em__cuda_memory;
 extern const em__device_recorder em__cuda_recorder;
 em_status em__cuda_branches_new(em__cuda *cuda);

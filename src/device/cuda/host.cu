@@ -40,6 +40,12 @@ static em_status run_there(const em__call *call, em__call *there)
     return status;
 }
 
+static em_status upload(em_device *device, void *to, const void *from, size_t size)
+{
+    const em__transfer part = {to, from, size};
+    return em__cuda_memory.upload(device, &part, 1);
+}
+
 static em_status run_on_host(em_device *device, const em__call *call)
 {
     size_t bytes = em__spec_bytes(&call->out.spec);
@@ -55,7 +61,7 @@ static em_status run_on_host(em_device *device, const em__call *call)
         status = run_there(&mine, &there);
     }
     if (status == EM_OK)
-        status = em__cuda_memory.upload(device, call->out.data, out, bytes);
+        status = upload(device, call->out.data, out, bytes);
     for (int i = 0; in && i < call->n_in; i++)
         em__block_free(in[i].data, em__spec_bytes(&in[i].spec));
     em__block_free(out, bytes);

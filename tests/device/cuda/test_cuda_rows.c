@@ -86,7 +86,8 @@ static void run_there(const em__call *call, const size_t *bytes, void *out, size
     for (int i = 0; i < call->n_in; i++) {
         assert_true(plan.strided >> i & 1 || em__tensor_is_contiguous(&in[i]));
         in[i].data = memory->alloc(gpu, bytes[i]);
-        assert_int_equal(memory->upload(gpu, in[i].data, call->in[i].data, bytes[i]), EM_OK);
+        const em__transfer part = {in[i].data, call->in[i].data, bytes[i]};
+        assert_int_equal(memory->upload(gpu, &part, 1), EM_OK);
     }
     void *scratch = memory->alloc(gpu, plan.scratch);
     there.out.data = memory->alloc(gpu, out_bytes);

@@ -51,7 +51,7 @@ static void *on_gpu(const void *data, size_t bytes)
     const em__device_memory *memory = gpu->vtable->memory;
     void *block = memory->alloc(gpu, bytes);
     assert_non_null(block);
-    EXPECT_OK(memory->upload(gpu, block, data, bytes));
+    EXPECT_OK(memory->upload(gpu, &(em__transfer){block, data, bytes}, 1));
     return block;
 }
 
@@ -288,7 +288,8 @@ static void linears(void **state)
     } kinds[] = {{EM_F32, EM_F32, false, 2e-6}, {EM_F32, EM_BF16, false, 2e-6}, {EM_F32, EM_BF16, true, 1e-2},
                  {EM_F32, EM_F16, false, 2e-6}, {EM_F16, EM_F16, false, 2e-3},  {EM_BF16, EM_BF16, false, 8e-3},
                  {EM_F64, EM_F64, false, 1e-13}};
-    static const int64_t sizes[][3] = {{1, 36, 64}, {33, 64, 96}, {17, 7, 33}, {70, 72, 136}};
+    static const int64_t sizes[][3] = {{1, 36, 64},   {33, 64, 96}, {17, 7, 33},
+                                       {70, 72, 136}, {7, 40, 64},  {13, 44, 264}}; /* twice as many rows */
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         for (size_t j = 0; j < sizeof sizes / sizeof sizes[0]; j++)
             for (size_t a = 0; a < sizeof activations / sizeof activations[0]; a++)
@@ -358,20 +359,22 @@ static void quantized(void **state)
             check_quantized(schemes[i], dtypes[j]);
 }
 
-/* 4-bit codes within a product of f32 that may be rounded, or of bf16: rows and depth for each kind of tile, with
- * tails, depths that are divided, one whose scales lie as the kernels can't read them. */
+/* 4-bit codes within a product of f32 that may be rounded, or may not, or of bf16: few rows, in one turn or several;
+ * rows and depth for each kind of tile, with tails, depths that are divided, one whose scales lie as the kernels can't
+ * read them. */
 static void codes(void **state)
 {
     (void)state;
-    static const int64_t sizes[][4] = {{9, 40, 512, 64},    {33, 72, 1024, 64}, {64, 40, 2560, 64},
-                                       {65, 72, 512, 32},   {130, 40, 768, 32}, {40, 136, 1024, 128},
-                                       {200, 40, 1536, 64}, {17, 24, 640, 64}};
+    static const int64_t sizes[][4] = {
+        {9, 40, 512, 64},     {33, 72, 1024, 64},  {64, 40, 2560, 64}, {65, 72, 512, 32},  {130, 40, 768, 32},
+        {40, 136, 1024, 128}, {200, 40, 1536, 64}, {17, 24, 640, 64},  {32, 136, 512, 64}, {2, 200, 1024, 64},
+        {8, 76, 9728, 64},    {5, 520, 2560, 32},  {3, 24, 65536, 128}};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
-        for (int half = 0; half < 2; half++) {
+        for (int kind = 0; kind < 3; kind++) {
             const int64_t *s = sizes[i], ints[] = {EM_QUANT_AFFINE, s[3], 4, 1};
-            operand in[] = {matrix(half ? EM_BF16 : EM_F32, s[0], s[2]), matrix(EM_U32, s[1], s[2] / 8),
+            operand in[] = {matrix(kind == 2 ? EM_BF16 : EM_F32, s[0], s[2]), matrix(EM_U32, s[1], s[2] / 8),
                             matrix(EM_BF16, s[1], s[2] / s[3]), matrix(EM_BF16, s[1], s[2] / s[3])};
-            check(EM__OP_QUANTIZED_MATMUL, in, 4, ints, 4, true, 8e-3);
+            check(EM__OP_QUANTIZED_MATMUL, in, 4, ints, 4, kind > 0, kind > 0 ? 8e-3 : 2e-6);
         }
 }
 

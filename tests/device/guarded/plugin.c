@@ -144,14 +144,16 @@ static void move(void *to, const void *from, size_t size)
     pthread_mutex_unlock(&lock);
 }
 
-static em_status upload(em_device *device, void *to, const void *from, size_t size)
+static em_status upload(em_device *device, const em__transfer *parts, size_t n)
 {
     (void)device;
     if (recording)
         die("an upload within a recording");
-    if (size && (!is_own(to, size) || is_own(from, size)))
-        die("an upload that is none");
-    move(to, from, size);
+    for (size_t i = 0; i < n; i++) {
+        if (parts[i].size && (!is_own(parts[i].to, parts[i].size) || is_own(parts[i].from, parts[i].size)))
+            die("an upload that is none");
+        move(parts[i].to, parts[i].from, parts[i].size);
+    }
     return EM_OK;
 }
 
