@@ -15,18 +15,35 @@
 static constexpr int EM_MARCH_KEYS = 32;               /* of a block, before another one helps it */
 static constexpr uint32_t EM_MARCH_LAST = 0xffff0000u; /* numbers that a launch begins with end here */
 
-/* Job j comes to shared memory: constant memory is slow to answer. */
+/* Waits until job j is in shared memory. */
+__device__ __forceinline__ const em__march_job &em_march_known(em_march_memory &memory, int j)
+{
+    em_barrier_wait(&memory.known[j % EM_MARCH_KNOWN], j / EM_MARCH_KNOWN & 1);
+    return memory.jobs[j % EM_MARCH_KNOWN];
+}
+
+/* A warp has read what it wants of the jobs before job j. */
+__device__ __forceinline__ void em_march_begin(em_march_memory &memory, int j, int lane)
+{
+    __syncwarp();
+    if (lane == 0)
+        em_barrier_arrive(&memory.begun[j % EM_MARCH_KNOWN]);
+}
+
+/* Job j comes to shared memory: constant memory is slow to answer. It takes the place of one that nobody looks back to
+ * any more, as soon as all warps have begun a job that is far enough behind that. */
 __device__ __forceinline__ void em_march_learn(const em__march &m, em_march_memory &memory, int j, int lane)
 {
-    while (j - em_march_look(&memory.done) >= EM_MARCH_KNOWN - EM_MARCH_BACK)
-        ;
+    const int old = j - EM_MARCH_KNOWN + EM_MARCH_BACK + 1;
+    if (old > 0)
+        em_barrier_wait(&memory.begun[old % EM_MARCH_KNOWN], old / EM_MARCH_KNOWN & 1);
+    __syncwarp();
     const uint32_t *from = (const uint32_t *)&m.jobs[j];
     for (int i = lane; i < (int)sizeof(em__march_job) / 4; i += 32)
         ((uint32_t *)&memory.jobs[j % EM_MARCH_KNOWN])[i] = from[i];
-    __threadfence_block();
     __syncwarp();
     if (lane == 0)
-        *(volatile int *)&memory.known = j + 1;
+        em_barrier_arrive(&memory.known[j % EM_MARCH_KNOWN]);
 }
 
 /* The work of a warp that fetches; the first one learns jobs for all. */
@@ -39,9 +56,9 @@ __device__ __forceinline__ void em_march_fetch_all(const em__march &m, em_march_
     for (int j = 0; j < m.n; j++) {
         if (threadIdx.x < EM_MARCH_THREADS + 32)
             em_march_learn(m, memory, j, lane);
-        while (em_march_look(&memory.known) <= j)
-            ;
-        const em__march_job &job = memory.jobs[j % EM_MARCH_KNOWN];
+        else
+            em_march_begin(memory, j, lane);
+        const em__march_job &job = em_march_known(memory, j);
         const em__gemv &g = job.gemv;
 #pragma unroll 1
         for (int tile = 0; !job.attends && em_march_cut(g, tile, t); tile++)
@@ -306,7 +323,7 @@ __device__ __forceinline__ const char *em_march_beside(const em__march_job &job,
 
 /* A warp's work: the block's share of what the launch before has left in its boxes is cleared, then boxes and what
  * else is no weights comes to the second-level cache before it is asked for. */
-__device__ __forceinline__ void em_march_tidy(const em__march &m, const em_march_memory &memory, int lane)
+__device__ __forceinline__ void em_march_tidy(const em__march &m, em_march_memory &memory, int lane)
 {
     enum { LINE = 128 };
     const int first = ((int)blockIdx.x * 32 + lane) * 4, step = (int)gridDim.x * 128;
@@ -315,7 +332,7 @@ __device__ __forceinline__ void em_march_tidy(const em__march &m, const em_march
         old[i / 4] = make_uint4(EM_MARCH_NONE, EM_MARCH_NONE, EM_MARCH_NONE, EM_MARCH_NONE);
     const float *const mail = m.desk->mail[memory.launch & 1];
     for (int j = 0; j < m.n; j++) {
-        while (j - em_march_look(&memory.done) > EM_MARCH_BACK)
+        while (j - atomicAdd(&memory.now, 0) > EM_MARCH_BACK)
             __nanosleep(200);
         const int end = j + 1 < m.n ? m.jobs[j + 1].box : m.mail;
         const int pieces = m.jobs[j].attends ? 2 + 2 * m.jobs[j].attend.kv_heads : 1;
@@ -344,11 +361,11 @@ __device__ __forceinline__ void em_march_compute(const em__march &m, em_march_me
 #pragma unroll 1
     for (int j = 0; j < m.n; j++) {
         em_march_sync(); /* the block has ended the job before: its memory is this one's */
-        if (threadIdx.x == 0)
-            *(volatile int *)&memory.done = j;
-        while (em_march_look(&memory.known) <= j)
-            ;
-        if (memory.jobs[j % EM_MARCH_KNOWN].attends)
+        if (threadIdx.x == 0) {
+            em_barrier_arrive(&memory.begun[j % EM_MARCH_KNOWN]);
+            atomicExch(&memory.now, j);
+        }
+        if (em_march_known(memory, j).attends)
             em_march_attend<T, D, G>(m.parts, j, post, memory);
         else
             em_march_product<W>(j, post, memory, ring, at);
@@ -370,7 +387,11 @@ __global__ void __launch_bounds__(EM_MARCH_ALL, 1) em_march_kernel(const __grid_
             em_barrier_init(&memory.full[i], W::FETCHERS);
             em_barrier_init(&memory.empty[i], EM_MARCH_WARPS);
         }
-        memory.known = memory.done = 0;
+        for (int i = 0; i < EM_MARCH_KNOWN; i++) {
+            em_barrier_init(&memory.known[i], 1);
+            em_barrier_init(&memory.begun[i], W::FETCHERS); /* they but the one that learns, and those that compute */
+        }
+        memory.now = 0;
         memory.launch = m.desk->launch;
         memory.written = m.desk->written;
         em_barrier_publish();

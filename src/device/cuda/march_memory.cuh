@@ -12,9 +12,10 @@ static constexpr int EM_MARCH_KNOWN = 16;                    /* jobs in shared m
 /* Shared memory before the slots. */
 struct em_march_memory {
     uint64_t full[EM_MARCH_SLOTS], empty[EM_MARCH_SLOTS];
-    int places[EM_MARCH_SLOTS];         /* where stages of any size lie in the ring */
-    int known, done, last;              /* jobs that are in `jobs`, that the block has ended; it is the last to leave */
-    uint32_t launch, written;           /* as the desk had them at first */
+    int places[EM_MARCH_SLOTS];                            /* where stages of any size lie in the ring */
+    uint64_t known[EM_MARCH_KNOWN], begun[EM_MARCH_KNOWN]; /* that job j is in `jobs`, that all have come to it */
+    int now, last;            /* the job that it has come to, for who only keeps pace; it is the last to leave */
+    uint32_t launch, written; /* as the desk had them at first */
     em__march_job jobs[EM_MARCH_KNOWN]; /* job j at j mod EM_MARCH_KNOWN */
     alignas(16) float squares[EM_MARCH_WARPS];
     float turn[EM_MARCH_TURN];                   /* cosines and sines of the position */
@@ -45,13 +46,6 @@ __device__ __forceinline__ int em_march_thread()
 __device__ __forceinline__ void em_march_sync()
 {
     asm volatile("bar.sync 1, %0;" ::"n"(EM_MARCH_WARPS * 32) : "memory");
-}
-
-__device__ __forceinline__ int em_march_look(const int *at)
-{
-    const int v = *(const volatile int *)at;
-    asm volatile("" ::: "memory");
-    return v;
 }
 
 /* What a block does of a product at once: rows first .. first + rows - 1. */
