@@ -8,21 +8,24 @@ extern "C" {
 #include "ops/quant.h"
 }
 
-#define BLOCK_BYTES ((size_t)112 << 10) /* of shared memory, so that two blocks fit: one runs, one fetches ahead */
-#define MOST_STAGED 16384               /* elements of x */
-#define MOST_DEPTH 65536                /* a row's sums fit in shared memory */
-#define TABLE_BYTES ((size_t)48 << 10)  /* at most: of the table of sums */
+#define BLOCK_BYTES ((size_t)112 << 10)  /* of shared memory, so that two blocks fit: one runs, one fetches ahead */
+#define MOST_STAGED 16384                /* elements of x */
+#define MOST_DEPTH 65536                 /* a row's sums fit in shared memory */
+#define TABLE_BYTES ((size_t)48 << 10)   /* at most: of the table of sums */
+#define STAGED_BYTES ((size_t)150 << 10) /* of x, of several rows */
+#define MOST_TURNS 4                     /* of EM_GEMV_MOST rows of f32: products that keep all of f32 take longer */
 
 /* A kind's kernels, and its numbers. */
 typedef struct kind {
-    void (*kernel[2][2])(const em__gemv); /* [one row of f32][aligned] */
+    void (*kernel[3][2])(const em__gemv); /* [em_gemv_way][aligned] */
     int chunk, ring, per;
 } kind;
 
 template <typename K> static const kind *kind_of()
 {
-    static const kind found = {{{em_gemv_kernel<K, false, false>, em_gemv_kernel<K, false, true>},
-                                {em_gemv_kernel<K, true, false>, em_gemv_kernel<K, true, true>}},
+    static const kind found = {{{em_gemv_kernel<K, EM_GEMV_ONE, false>, em_gemv_kernel<K, EM_GEMV_ONE, true>},
+                                {em_gemv_kernel<K, EM_GEMV_FEW, false>, em_gemv_kernel<K, EM_GEMV_FEW, true>},
+                                {em_gemv_kernel<K, EM_GEMV_ANY, false>, em_gemv_kernel<K, EM_GEMV_ANY, true>}},
                                em_gemv_ring<K>::CHUNK,
                                em_gemv_ring<K>::BYTES,
                                K::PER};
@@ -51,6 +54,38 @@ static bool is_one(const em__gemv *job)
     return job->m == 1 && job->x_dtype == EM_F32 && job->depth <= MOST_STAGED;
 }
 
+static int divide_up(int a, int b)
+{
+    return (a + b - 1) / b;
+}
+
+/* Bytes of shared memory for m rows of x. */
+static size_t staged_bytes(const em__gemv *job, const kind *k, int m)
+{
+    return (size_t)em_gemv_staged<EM_GEMV_FEW>(m, divide_up(job->depth, k->chunk) * k->chunk) * sizeof(float);
+}
+
+/* Whether m rows of x fit, with room for weights and sums. */
+static bool fits(const em__gemv *job, const em__cuda *cuda, const kind *k, int m)
+{
+    const size_t bytes = staged_bytes(job, k, m);
+    return bytes <= STAGED_BYTES && bytes <= cuda->shared_bytes / 3 * 2;
+}
+
+/* Rows of x that are multiplied at once. */
+static int rows_at_once(const em__gemv *job, const em__cuda *cuda, const kind *k)
+{
+    int rows = EM_GEMV_MOST;
+    while (rows > 1 && !fits(job, cuda, k, rows))
+        rows--;
+    return fits(job, cuda, k, rows) ? rows : (int)EM_GEMV_MOST;
+}
+
+static em_gemv_way way_of(const em__gemv *job, const em__cuda *cuda, const kind *k)
+{
+    return is_one(job) ? EM_GEMV_ONE : fits(job, cuda, k, job->m) ? EM_GEMV_FEW : EM_GEMV_ANY;
+}
+
 bool em__gemv_takes(const em__gemv *job)
 {
     const kind *k = find_kind((em_dtype)job->weights);
@@ -71,17 +106,12 @@ bool em__gemv_takes(const em__gemv *job)
            (job->depth >> job->shift) * (int)em_dtype_size((em_dtype)job->scale) % 4 == 0;
 }
 
-static int divide_up(int a, int b)
+/* The ring, x when it is staged, sums of squares, the table of sums. */
+static size_t shared_bytes(const em__gemv *job, const em__cuda *cuda, const kind *k, int warps)
 {
-    return (a + b - 1) / b;
-}
-
-/* The ring, the table of sums, sums of squares, and x when it is staged. */
-static size_t shared_bytes(const em__gemv *job, const kind *k, int warps)
-{
-    const size_t staged = is_one(job) ? (size_t)(job->chunks * k->chunk) / 32 * 36 : 0;
-    return (size_t)warps * (size_t)k->ring +
-           ((size_t)(job->chunks * job->m * job->per_block) + EM_GEMV_WARPS + staged) * sizeof(float);
+    const size_t staged = way_of(job, cuda, k) == EM_GEMV_ANY ? 0 : staged_bytes(job, k, job->m);
+    return (size_t)warps * (size_t)k->ring + staged +
+           ((size_t)(job->chunks * job->m * job->per_block) + EM_GEMV_WARPS) * sizeof(float);
 }
 
 /* Rows of weights to blocks, as few warps as take no more rounds. */
@@ -93,12 +123,13 @@ static void divide(em__gemv *job, const em__cuda *cuda, const kind *k)
     do
         job->per_block = divide_up(divide_up(em_gemv_rows(*job), cuda->sms * waves++), step) * step;
     while (job->per_block > step && ((size_t)(job->chunks * job->m * job->per_block) * 4 > TABLE_BYTES ||
-                                     shared_bytes(job, k, 1) > cuda->shared_bytes));
+                                     shared_bytes(job, cuda, k, 1) > cuda->shared_bytes));
     const int units = job->per_block / EM_GEMV_UNIT * job->chunks;
     int most = EM_GEMV_WARPS;
-    while (most > EM_GEMV_WARPS / 2 && shared_bytes(job, k, most) > BLOCK_BYTES)
+    while (way_of(job, cuda, k) == EM_GEMV_ONE && most > EM_GEMV_WARPS / 2 &&
+           shared_bytes(job, cuda, k, most) > BLOCK_BYTES)
         most--;
-    while (most > 1 && shared_bytes(job, k, most) > cuda->shared_bytes)
+    while (most > 1 && shared_bytes(job, cuda, k, most) > cuda->shared_bytes)
         most--;
     job->warps = (uint8_t)divide_up(units, divide_up(units, most));
 }
@@ -118,8 +149,8 @@ em_status em__gemv_run(em__cuda *cuda, em__gemv *job, const char *what)
     const kind *k = find_kind((em_dtype)job->weights);
     divide(job, cuda, k);
     job->constant = em__cuda_early(cuda, job->constant);
-    void (*kernel)(const em__gemv) = k->kernel[is_one(job)][lie_well(job)];
-    const size_t shared = shared_bytes(job, k, job->warps);
+    void (*kernel)(const em__gemv) = k->kernel[way_of(job, cuda, k)][lie_well(job)];
+    const size_t shared = shared_bytes(job, cuda, k, job->warps);
     EM__TRY(em__cuda_check(
         cuda, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)cuda->shared_bytes),
         what));
@@ -230,20 +261,50 @@ bool em__gemv_read(const em__call *call, em__gemv *job)
     }
 }
 
+/* In how many turns the rows of x go through; 0: they are too many. */
+static int turns_of(const em__cuda *cuda, const em__call *call, const em__gemv *job)
+{
+    const int64_t m = rows_of(&call->in[0]);
+    const bool narrow = job->weights == EM_U32 || job->weights == EM_BF16 || job->weights == EM_F16;
+    const bool exact = narrow && job->x_dtype == EM_F32 && job->out_dtype == EM_F32 && !call->half_products;
+    const kind *k = find_kind((em_dtype)job->weights);
+    if (!k || job->depth < 1 || job->depth > MOST_DEPTH || m > EM_GEMV_MOST * (exact ? MOST_TURNS : 1))
+        return 0;
+    return divide_up((int)m, rows_at_once(job, cuda, k));
+}
+
+/* As evenly as they go. */
 static em_status run_gemv(em_device *device, const em__call *call)
 {
+    em__cuda *cuda = em__cuda_of(device);
     em__gemv job;
     em__gemv_read(call, &job);
-    return em__gemv_run(em__cuda_of(device), &job, em__op_get(call->op)->name);
+    const int64_t m = rows_of(&call->in[0]), width = call->out.spec.dims[call->out.spec.rank - 1];
+    const int64_t x = (int64_t)em_dtype_size((em_dtype)job.x_dtype),
+                  out = (int64_t)em_dtype_size((em_dtype)job.out_dtype);
+    const int turns = turns_of(cuda, call, &job);
+    for (int64_t i = 0; i < turns; i++) {
+        const int64_t first = m * i / turns;
+        em__gemv part = job;
+        part.m = (uint8_t)(m * (i + 1) / turns - first);
+        part.x = (const char *)job.x + first * job.depth * x;
+        part.out[0] = (char *)job.out[0] + first * width * out;
+        part.residual = job.residual ? job.residual + first * width : NULL;
+        EM__TRY(em__gemv_run(cuda, &part, em__op_get(call->op)->name));
+    }
+    return EM_OK;
 }
 
 extern "C" bool em__cuda_prepare_gemv(em__cuda *cuda, const em__call *call, em__plan *plan)
 {
-    (void)cuda;
     em__gemv job;
     if (call->op != EM__OP_DOT_GENERAL && call->op != EM__OP_FUSED_LINEAR && call->op != EM__OP_QUANTIZED_MATMUL)
         return false;
-    if (!em__gemv_read(call, &job) || !em__gemv_takes(&job))
+    if (!em__gemv_read(call, &job))
+        return false;
+    if (turns_of(cuda, call, &job) > 1)
+        job.m = EM_GEMV_MOST;
+    if (!turns_of(cuda, call, &job) || !em__gemv_takes(&job))
         return false;
     plan->kernel = run_gemv;
     return true;

@@ -3,10 +3,11 @@
  * the weights stream from memory.
  *
  * A unit is four rows of weights by one chunk of the depth, as wide as the lanes of a warp load at 16 bytes each. A
- * warp has one or more chunks, whose x it keeps in registers, and goes through units of rows; its loads run ahead in a
- * ring in shared memory that no other warp touches, so nothing waits for anything but its own bytes. Each unit's sums
- * go to a table [chunk][row] in shared memory, which the block adds up in order of chunks at the end: the same order
- * for every m, grid and chip.
+ * warp has one or more chunks and goes through units of rows: of one row of x it keeps the chunk in registers, several
+ * lie in shared memory, where they meet a unit's weights in registers. Its loads run ahead in a ring in shared memory
+ * that no other warp touches, so nothing waits for anything but its own bytes. Each unit's sums go to a table
+ * [chunk][row] in shared memory, which the block adds up in order of chunks at the end: the same order for every m,
+ * grid and chip. More rows than fit go through in turns.
  *
  * Weights that are constants of a program (em__call.constant) begin to flow before the kernel before has ended.
  *

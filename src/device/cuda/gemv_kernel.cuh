@@ -48,51 +48,65 @@ __device__ __forceinline__ float em_gemv_value(em_dtype dtype, const void *data,
                             : __half2float(((const __half *)data)[i]);
 }
 
+template <int N> __device__ __forceinline__ float em_gemv_chain(const float (&w)[N], const float (&x)[N])
+{
+    float a = 0;
+#pragma unroll
+    for (int i = 0; i < N; i++)
+        a = fmaf(w[i], x[i], a);
+    return a;
+}
+
 /*
  * Kinds: LANES of a warp share a row of a unit, PER elements each, 16 bytes; EXTRA bytes of a unit beside that.
  */
 struct em_gemv_bf16 {
     static constexpr int LANES = 32, PER = 8, EXTRA = 0;
     static constexpr int BITS = 16;
-    static __device__ __forceinline__ float dot(uint4 w, const float (&x)[PER])
+    static __device__ __forceinline__ void unpack(uint4 w, float (&v)[PER])
     {
-        float a = 0;
         const uint32_t words[4] = {w.x, w.y, w.z, w.w};
 #pragma unroll
         for (int i = 0; i < 4; i++) {
-            a = fmaf(em_low_bf16(words[i]), x[2 * i], a);
-            a = fmaf(em_high_bf16(words[i]), x[2 * i + 1], a);
+            v[2 * i] = em_low_bf16(words[i]);
+            v[2 * i + 1] = em_high_bf16(words[i]);
         }
-        return a;
+    }
+    static __device__ __forceinline__ float dot(const float (&w)[PER], const float (&x)[PER])
+    {
+        return em_gemv_chain(w, x);
     }
 };
 
 struct em_gemv_f16 {
     static constexpr int LANES = 32, PER = 8, EXTRA = 0;
     static constexpr int BITS = 16;
-    static __device__ __forceinline__ float dot(uint4 w, const float (&x)[PER])
+    static __device__ __forceinline__ void unpack(uint4 w, float (&v)[PER])
     {
-        float a = 0;
         const uint32_t words[4] = {w.x, w.y, w.z, w.w};
 #pragma unroll
-        for (int i = 0; i < 4; i++) {
-            float2 v = __half22float2(*(const __half2 *)&words[i]);
-            a = fmaf(v.x, x[2 * i], a);
-            a = fmaf(v.y, x[2 * i + 1], a);
-        }
-        return a;
+        for (int i = 0; i < 4; i++)
+            *(float2 *)&v[2 * i] = __half22float2(*(const __half2 *)&words[i]);
+    }
+    static __device__ __forceinline__ float dot(const float (&w)[PER], const float (&x)[PER])
+    {
+        return em_gemv_chain(w, x);
     }
 };
 
 struct em_gemv_f32 {
     static constexpr int LANES = 32, PER = 4, EXTRA = 0;
     static constexpr int BITS = 32;
-    static __device__ __forceinline__ float dot(uint4 w, const float (&x)[PER])
+    static __device__ __forceinline__ void unpack(uint4 w, float (&v)[PER])
     {
-        float a = __uint_as_float(w.x) * x[0];
-        a = fmaf(__uint_as_float(w.y), x[1], a);
-        a = fmaf(__uint_as_float(w.z), x[2], a);
-        return fmaf(__uint_as_float(w.w), x[3], a);
+        v[0] = __uint_as_float(w.x);
+        v[1] = __uint_as_float(w.y);
+        v[2] = __uint_as_float(w.z);
+        v[3] = __uint_as_float(w.w);
+    }
+    static __device__ __forceinline__ float dot(const float (&w)[PER], const float (&x)[PER])
+    {
+        return em_gemv_chain(w, x);
     }
 };
 
@@ -101,17 +115,23 @@ struct em_gemv_f32 {
 struct em_gemv_q4 {
     static constexpr int LANES = 16, PER = 32, EXTRA = 1024;
     static constexpr int BITS = 4;
-    static __device__ __forceinline__ float dot(uint4 w, const float (&x)[PER])
+    static __device__ __forceinline__ void unpack(uint4 w, float (&v)[PER])
     {
-        float a[2] = {0, 0};
         const uint32_t words[4] = {w.x, w.y, w.z, w.w};
 #pragma unroll
         for (int i = 0; i < 4; i++)
 #pragma unroll
             for (int j = 0; j < 8; j++) {
                 uint32_t bits = j < 5 ? words[i] << (19 - 4 * j) : words[i] >> (4 * j - 19);
-                a[i & 1] = fmaf(__uint_as_float((bits & 0x00780000u) | 0x3f800000u), x[8 * i + j], a[i & 1]);
+                v[8 * i + j] = __uint_as_float((bits & 0x00780000u) | 0x3f800000u);
             }
+    }
+    static __device__ __forceinline__ float dot(const float (&w)[PER], const float (&x)[PER])
+    {
+        float a[2] = {0, 0};
+#pragma unroll
+        for (int i = 0; i < PER; i++)
+            a[i / 8 & 1] = fmaf(w[i], x[i], a[i / 8 & 1]);
         return a[0] + a[1];
     }
 };
@@ -177,6 +197,17 @@ __device__ __forceinline__ void em_gemv_load(const em__gemv &g, int m, int chunk
         x[i] = element < g.depth ? em_gemv_value((em_dtype)g.x_dtype, g.x, at + i) : 0;
 }
 
+/* How x comes to be multiplied. ONE: a row of f32, through shared memory, a chunk of it in registers from unit to unit;
+ * it may have a norm. FEW: rows of any dtype, through shared memory. ANY: where they are too long for that, read again
+ * for each unit out of the first-level cache. */
+enum em_gemv_way { EM_GEMV_ONE, EM_GEMV_FEW, EM_GEMV_ANY };
+
+/* Floats of shared memory for m rows of whole chunks. */
+template <em_gemv_way WAY> static __host__ __device__ __forceinline__ int em_gemv_staged(int m, int length)
+{
+    return WAY == EM_GEMV_ANY ? 0 : m * (length / 32 * 36);
+}
+
 /* Where element i of x lies in shared memory: a pad for each 32, so that lanes meet in no bank. */
 __device__ __forceinline__ int em_gemv_at(int i)
 {
@@ -186,6 +217,16 @@ __device__ __forceinline__ int em_gemv_at(int i)
 template <bool ALIGNED> __device__ __forceinline__ float4 em_gemv_four(const float *from)
 {
     return ALIGNED ? *(const float4 *)from : make_float4(from[0], from[1], from[2], from[3]);
+}
+
+/* Four elements of x, of any dtype. */
+template <bool ALIGNED> __device__ __forceinline__ float4 em_gemv_quad(const em__gemv &g, int64_t at)
+{
+    const em_dtype dtype = (em_dtype)g.x_dtype;
+    if (dtype == EM_F32)
+        return em_gemv_four<ALIGNED>((const float *)g.x + at);
+    return make_float4(em_gemv_value(dtype, g.x, at), em_gemv_value(dtype, g.x, at + 1),
+                       em_gemv_value(dtype, g.x, at + 2), em_gemv_value(dtype, g.x, at + 3));
 }
 
 /* The block brings x to shared memory, times the gain of a norm, zeros up to whole chunks; `squares` gets each warp's
@@ -212,6 +253,40 @@ __device__ __forceinline__ void em_gemv_stage(const em__gemv &g, float *staged, 
         sum += __shfl_xor_sync(~0u, sum, reach);
     if ((threadIdx.x & 31) == 0)
         squares[threadIdx.x >> 5] = sum;
+}
+
+/* All rows of x as em_gemv_stage has one, without a norm; of 4-bit codes the sum of 32 elements lies behind them. */
+template <typename K, bool ALIGNED>
+__device__ __forceinline__ void em_gemv_stage_rows(const em__gemv &g, float *staged, int length)
+{
+    enum { AHEAD = 4 };
+    const int quads = length / 4, all = g.m * quads, step = blockDim.x;
+#pragma unroll 1
+    for (int q = threadIdx.x; q < all; q += step * AHEAD) {
+        float4 v[AHEAD];
+#pragma unroll
+        for (int k = 0; k < AHEAD; k++) {
+            const int at = q + k * step, m = at / quads, i = (at - m * quads) * 4;
+            v[k] =
+                at < all && i < g.depth ? em_gemv_quad<ALIGNED>(g, (int64_t)m * g.depth + i) : make_float4(0, 0, 0, 0);
+        }
+#pragma unroll
+        for (int k = 0; k < AHEAD; k++)
+            if (q + k * step < all)
+                *(float4 *)(staged + em_gemv_at((q + k * step) * 4)) = v[k];
+    }
+    __syncthreads();
+#pragma unroll 1
+    for (int i = threadIdx.x; K::EXTRA > 0 && i < all / 8; i += step) {
+        float *const block = staged + em_gemv_at(i * 32);
+        float sum = 0;
+#pragma unroll
+        for (int k = 0; k < 32; k++)
+            sum += block[k];
+        block[32] = sum;
+    }
+    if (K::EXTRA > 0)
+        __syncthreads();
 }
 
 /* Adds up the sums of a unit's four rows over the lanes; lane 8 r then holds row r. A row's tree is the same in each
@@ -245,28 +320,42 @@ template <typename K> __device__ __forceinline__ int em_gemv_row(int lane)
     return K::LANES == 32 ? lane >> 3 : (lane >> 4) + (lane >> 3 & 1) * 2;
 }
 
-/* One unit by one row of x. */
-template <typename K>
-__device__ __forceinline__ float em_gemv_unit(const em__gemv &g, const char *slot, int lane, const float (&x)[K::PER],
-                                              float sum)
-{
-    using ring = em_gemv_ring<K>;
-    float a[ring::LOADS];
+/* What a lane has of a unit's weights. */
+template <typename K> struct em_gemv_weights {
+    static constexpr int LOADS = em_gemv_ring<K>::LOADS;
+    float value[LOADS][K::PER], scale[LOADS], bias[LOADS];
+
+    __device__ __forceinline__ em_gemv_weights(const em__gemv &g, const char *slot, int lane)
+    {
+        using ring = em_gemv_ring<K>;
 #pragma unroll
-    for (int l = 0; l < ring::LOADS; l++)
-        a[l] = K::dot(*(const uint4 *)(slot + l * 512 + lane * 16), x);
-    if constexpr (K::EXTRA > 0) {
-        const int groups = ring::CHUNK >> g.shift;
-        const char *biases = slot + ring::CODES + (EM_GEMV_UNIT * groups << (g.scale == EM_F32 ? 2 : 1));
+        for (int l = 0; l < LOADS; l++)
+            K::unpack(*(const uint4 *)(slot + l * 512 + lane * 16), value[l]);
+        if constexpr (K::EXTRA > 0) {
+            const int groups = ring::CHUNK >> g.shift;
+            const char *biases = slot + ring::CODES + (EM_GEMV_UNIT * groups << (g.scale == EM_F32 ? 2 : 1));
 #pragma unroll
-        for (int l = 0; l < ring::LOADS; l++) {
-            const int at = (2 * l + (lane >> 4)) * groups + (lane % K::LANES * K::PER >> g.shift);
-            const float scale = em_gemv_value((em_dtype)g.scale, slot + ring::CODES, at);
-            a[l] = fmaf(16 * scale, a[l] - sum, em_gemv_value((em_dtype)g.scale, biases, at) * sum);
+            for (int l = 0; l < LOADS; l++) {
+                const int at = (2 * l + (lane >> 4)) * groups + (lane % K::LANES * K::PER >> g.shift);
+                scale[l] = 16 * em_gemv_value((em_dtype)g.scale, slot + ring::CODES, at);
+                bias[l] = em_gemv_value((em_dtype)g.scale, biases, at);
+            }
         }
     }
-    return em_gemv_gather<K>(a, lane);
-}
+
+    /* By one row of x. */
+    __device__ __forceinline__ float times(const float (&x)[K::PER], float sum, int lane) const
+    {
+        float a[LOADS];
+#pragma unroll
+        for (int l = 0; l < LOADS; l++) {
+            a[l] = K::dot(value[l], x);
+            if constexpr (K::EXTRA > 0)
+                a[l] = fmaf(scale[l], a[l] - sum, bias[l] * sum);
+        }
+        return em_gemv_gather<K>(a, lane);
+    }
+};
 
 /* The residual of the first result that this thread writes, fetched ahead. */
 __device__ __forceinline__ float em_gemv_residual(const em__gemv &g, int first, int n)
@@ -353,47 +442,67 @@ __device__ __forceinline__ void em_gemv_ask(const em__gemv &g, char *ring, int f
 }
 
 /* A lane's x of a chunk to registers, of 4-bit codes with its sum. */
-template <typename K, bool ONE>
+template <typename K, em_gemv_way WAY>
 __device__ __forceinline__ float em_gemv_take(const em__gemv &g, const float *staged, int m, int chunk, int lane,
                                               float (&x)[K::PER])
 {
     float sum = 0;
-    if constexpr (ONE) {
-        const int element = chunk * em_gemv_ring<K>::CHUNK + lane % K::LANES * K::PER;
+    if constexpr (WAY == EM_GEMV_ANY) {
+        em_gemv_load<K>(g, m, chunk, lane, x);
+    } else {
+        const int element = (m * g.chunks + chunk) * em_gemv_ring<K>::CHUNK + lane % K::LANES * K::PER;
 #pragma unroll
         for (int i = 0; i < K::PER; i += 4)
             *(float4 *)&x[i] = *(const float4 *)(staged + em_gemv_at(element + i));
-    } else {
-        em_gemv_load<K>(g, m, chunk, lane, x);
+        if (WAY == EM_GEMV_FEW && K::EXTRA > 0)
+            sum = staged[em_gemv_at(element) + 32];
     }
 #pragma unroll
-    for (int i = 0; i < K::PER && K::EXTRA > 0; i++)
+    for (int i = 0; i < K::PER && K::EXTRA > 0 && WAY != EM_GEMV_FEW; i++)
         sum += x[i];
     return sum;
 }
 
 /* The block waits for the kernel before and brings in what that one wrote; gives the thread's residual. */
-template <bool ONE, bool ALIGNED>
+template <typename K, em_gemv_way WAY, bool ALIGNED>
 __device__ __forceinline__ float em_gemv_begin(const em__gemv &g, float *staged, float *squares, int length, int result,
                                                int results)
 {
     float4 gain = make_float4(1, 1, 1, 1);
-    if (ONE && g.norm && g.gain && (int)threadIdx.x * 4 < g.depth)
+    if (WAY == EM_GEMV_ONE && g.norm && g.gain && (int)threadIdx.x * 4 < g.depth)
         gain = em_gemv_four<ALIGNED>(g.gain + threadIdx.x * 4);
     if (g.constant)
         em_grid_wait();
     const float residual = em_gemv_residual(g, result, results);
-    if (ONE) {
+    if (WAY == EM_GEMV_ONE) {
         em_gemv_stage<ALIGNED>(g, staged, squares, length, gain);
         __syncthreads();
+    } else if (WAY == EM_GEMV_FEW) {
+        em_gemv_stage_rows<K, ALIGNED>(g, staged, length);
     }
     return residual;
 }
 
-/* ONE: m = 1, x f32, which is staged. Otherwise any; then x is read again for each unit, out of the first-level cache,
- * and there is no norm. */
-template <typename K, bool ONE, bool ALIGNED>
-__global__ void __launch_bounds__(EM_GEMV_WARPS * 32, ONE ? 2 : 1) em_gemv_kernel(const __grid_constant__ em__gemv g)
+/* The unit at the cursor by all rows of x, or by the one in registers; what comes of it to the table. */
+template <typename K, em_gemv_way WAY>
+__device__ __forceinline__ void em_gemv_unit(const em__gemv &g, const char *slot, const em_gemv_cursor &at,
+                                             const float *staged, float *table, int pad, float (&x)[K::PER], float sum)
+{
+    const int lane = threadIdx.x & 31;
+    const em_gemv_weights<K> weights(g, slot, lane);
+#pragma unroll 1
+    for (int m = 0; m < (WAY == EM_GEMV_ONE ? 1 : g.m); m++) {
+        if (WAY != EM_GEMV_ONE)
+            sum = em_gemv_take<K, WAY>(g, staged, m, at.chunk, lane, x);
+        const float v = weights.times(x, sum, lane);
+        if ((lane & 7) == 0)
+            table[(at.chunk * g.m + m) * pad + at.unit * EM_GEMV_UNIT + em_gemv_row<K>(lane)] = v;
+    }
+}
+
+template <typename K, em_gemv_way WAY, bool ALIGNED>
+__global__ void __launch_bounds__(EM_GEMV_WARPS * 32, WAY == EM_GEMV_ONE ? 2 : 1)
+    em_gemv_kernel(const __grid_constant__ em__gemv g)
 {
     using ring = em_gemv_ring<K>;
     extern __shared__ __align__(16) char shared[];
@@ -403,8 +512,9 @@ __global__ void __launch_bounds__(EM_GEMV_WARPS * 32, ONE ? 2 : 1) em_gemv_kerne
     const int units = (end - first + EM_GEMV_UNIT - 1) / EM_GEMV_UNIT, pad = g.per_block; /* units of a chunk */
     const int from = warp * g.chunks * units / warps, to = (warp + 1) * g.chunks * units / warps;
     char *const mine = shared + warp * ring::BYTES;
-    float *const table = (float *)(shared + warps * ring::BYTES);
-    float *const squares = table + g.chunks * g.m * pad, *const staged = squares + EM_GEMV_WARPS;
+    float *const staged = (float *)(shared + warps * ring::BYTES);
+    float *const squares = staged + em_gemv_staged<WAY>(g.m, g.chunks * ring::CHUNK), *const table =
+                                                                                          squares + EM_GEMV_WARPS;
     em_gemv_cursor at = {from / units, from % units, 0}, ahead = at;
     em_grid_next();
     if (!g.constant)
@@ -412,25 +522,18 @@ __global__ void __launch_bounds__(EM_GEMV_WARPS * 32, ONE ? 2 : 1) em_gemv_kerne
 #pragma unroll 1
     for (int i = 0; i < EM_GEMV_STAGES; i++)
         em_gemv_ask<K, ALIGNED>(g, mine, first, ahead, units, from + i < to, lane);
-    const float residual =
-        em_gemv_begin<ONE, ALIGNED>(g, staged, squares, g.chunks * ring::CHUNK, first / halves, (end - first) / halves);
+    const float residual = em_gemv_begin<K, WAY, ALIGNED>(g, staged, squares, g.chunks * ring::CHUNK, first / halves,
+                                                          (end - first) / halves);
     float x[K::PER], sum = 0;
     bool fresh = true; /* x is to be fetched */
 #pragma unroll 1
     for (int u = from; u < to; u++) {
-        if (ONE && fresh)
-            sum = em_gemv_take<K, ONE>(g, staged, 0, at.chunk, lane, x);
+        if (WAY == EM_GEMV_ONE && fresh)
+            sum = em_gemv_take<K, WAY>(g, staged, 0, at.chunk, lane, x);
         asm volatile("cp.async.wait_group %0;" ::"n"(EM_GEMV_STAGES - 1) : "memory");
         if (K::EXTRA || !ALIGNED)
             __syncwarp();
-#pragma unroll 1
-        for (int m = 0; m < (ONE ? 1 : g.m); m++) {
-            if (!ONE)
-                sum = em_gemv_take<K, ONE>(g, staged, m, at.chunk, lane, x);
-            const float v = em_gemv_unit<K>(g, mine + at.slot * ring::SLOT, lane, x, sum);
-            if ((lane & 7) == 0)
-                table[(at.chunk * g.m + m) * pad + at.unit * EM_GEMV_UNIT + em_gemv_row<K>(lane)] = v;
-        }
+        em_gemv_unit<K, WAY>(g, mine + at.slot * ring::SLOT, at, staged, table, pad, x, sum);
         if (K::EXTRA || !ALIGNED)
             __syncwarp();
         em_gemv_ask<K, ALIGNED>(g, mine, first, ahead, units, u + EM_GEMV_STAGES < to, lane);
