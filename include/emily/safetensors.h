@@ -93,8 +93,9 @@ typedef struct em_safetensors_entry {
  * over it). Tensors are laid out by falling element size, then by name, from a 64-byte boundary on, so that every one
  * is aligned; `nbytes` must be what dtype and dims give. All arguments stay the caller's.
  * EM_ERROR_INVALID_ARGUMENT: a duplicate, empty or non-UTF-8 name, a wrong size, "__metadata__" as name; a NULL data of
- * a tensor with elements. EM_ERROR_UNSUPPORTED: a dtype below a byte, which the format has not.
- * EM_ERROR_NOT_FOUND: the folder of `path`. EM_ERROR_IO. Any thread.
+ * a tensor with elements; a `path` that is there and no regular file (where a link leads is written).
+ * EM_ERROR_UNSUPPORTED: a dtype below a byte, which the format has not. EM_ERROR_NOT_FOUND: the folder of `path`.
+ * EM_ERROR_IO. Any thread.
  */
 EM_API em_status em_safetensors_write(const char *path, const em_safetensors_tensor *tensors, size_t n,
                                       const em_safetensors_entry *entries, size_t n_entries);

@@ -13,6 +13,7 @@
 #include "cli/rank.h"
 #include "cli/session.h"
 #include "core/alloc.h"
+#include "io/file.h"
 
 enum { BATCH = 1024 };
 #define PROBE "Emily knows a model by what it answers to this sentence."
@@ -162,6 +163,11 @@ static int try_saved(search_job *job)
     const char *path = job->values->index;
     if (!exists(path))
         return CLI_OK;
+    if (!em__path_is_file(path)) {
+        cli_fail(CLI_USAGE, "search: --index %s is no regular file", path);
+        cli_hint("choose another name");
+        return CLI_USAGE;
+    }
     cli_index saved;
     int code = cli_index_open(&saved, path);
     if (code != CLI_OK)

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/signals.h"
 #include "core/alloc.h"
+#include "io/file.h"
 
 enum { BUFFER = 1 << 16 };
 
@@ -20,19 +20,9 @@ static int open_directly(cli_output *out, const char *path)
     return out->file ? CLI_OK : cli_fail_errno(path);
 }
 
-/* The file that the name ends at, so that renaming replaces the target and not a link to it. */
-static char *final_path(const char *path)
-{
-    char *resolved = realpath(path, NULL);
-    char *copy = em__strdup(resolved ? resolved : path);
-    free(resolved);
-    return copy;
-}
-
 static int open_beside(cli_output *out, const char *path, mode_t mode)
 {
-    out->path = final_path(path);
-    if (out->path)
+    if (em__path_target(path, &out->path) == EM_OK)
         out->temporary = em__format("%s.%ld.part", out->path, (long)getpid());
     if (!out->temporary)
         return cli_fail_last();

@@ -61,16 +61,21 @@ bool em__path_exists(const char *path);
 char *em__path_join(const char *dir, const char *name); /* em__free; NULL when memory runs out */
 em_status em__dir_make(const char *path);               /* with its parents; an existing directory is fine */
 
+/* The name under which a file that is written to `path` shall lie: where links lead, also those to nothing yet. Free it
+ * with em__free. EM_ERROR_INVALID_ARGUMENT for what is no regular file. */
+em_status em__path_target(const char *path, char **target);
+
 /*
- * A file being written: bytes go to a temporary beside `path`, commit renames it over `path` (a link there is replaced,
- * not followed). Until then, and after an abort, nothing is seen of it.
+ * A file being written: bytes go to a temporary beside the target of `path`, commit renames it over that. Until then,
+ * and after an abort, nothing is seen of it.
  */
 typedef struct em__writer {
     char *path, *temporary;
     int fd;
 } em__writer; /* zero-initialised: not open */
 
-em_status em__writer_begin(em__writer *writer, const char *path); /* EM_ERROR_NOT_FOUND: its folder */
+/* EM_ERROR_NOT_FOUND: its folder; EM_ERROR_INVALID_ARGUMENT: it is there, and no regular file. */
+em_status em__writer_begin(em__writer *writer, const char *path);
 em_status em__writer_add(em__writer *writer, const void *bytes, size_t size);
 em_status em__writer_patch(em__writer *writer, uint64_t offset, const void *bytes, size_t size);
 em_status em__writer_commit(em__writer *writer); /* closes the writer whether it succeeds or not */

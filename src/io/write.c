@@ -1,22 +1,58 @@
-/* Files that appear whole or not at all: a temporary beside the target, synced, then renamed over it. */
+/*
+ * Files that appear whole or not at all: a temporary beside the target, synced, then renamed over it. Renaming would
+ * put a file in the place of whatever bears the name, so a link is followed first, and a pipe, a device or a folder
+ * is refused.
+ */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/alloc.h"
 #include "core/error.h"
 #include "io/file.h"
 
+/* What a link says, from where the link lies. */
+static char *link_text(const char *path)
+{
+    char text[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    const ssize_t length = readlink(path, text, sizeof text - 1);
+    text[length < 0 ? 0 : length] = '\0';
+    if (text[0] == '/' || !slash)
+        return em__strdup(text);
+    return em__format("%.*s/%s", (int)(slash - path), path, text);
+}
+
+em_status em__path_target(const char *path, char **target)
+{
+    struct stat info;
+    *target = NULL;
+    EM__FAIL_IF(stat(path, &info) == 0 && !S_ISREG(info.st_mode), EM_ERROR_INVALID_ARGUMENT,
+                "%s: is no regular file; choose another name", path);
+    char *at = em__strdup(path);
+    /* As many links as Linux follows; those of a ring never end. */
+    for (int links = 0; at && lstat(at, &info) == 0 && S_ISLNK(info.st_mode); links++) {
+        char *next = links < 40 ? link_text(at) : NULL;
+        em__free(at);
+        EM__FAIL_IF(links == 40, EM_ERROR_IO, "%s: cannot create: %s", path, strerror(ELOOP));
+        at = next;
+    }
+    *target = at;
+    return at ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
+}
+
 em_status em__writer_begin(em__writer *writer, const char *path)
 {
     static atomic_uint serial;
     *writer = (em__writer){.fd = -1};
-    writer->path = em__strdup(path);
-    writer->temporary = em__format("%s.%ld-%u.tmp", path, (long)getpid(), atomic_fetch_add(&serial, 1));
-    if (!writer->path || !writer->temporary) {
+    EM__TRY(em__path_target(path, &writer->path));
+    writer->temporary = em__format("%s.%ld-%u.tmp", writer->path, (long)getpid(), atomic_fetch_add(&serial, 1));
+    if (!writer->temporary) {
         em__writer_abort(writer);
         return EM_ERROR_OUT_OF_MEMORY;
     }

@@ -101,6 +101,52 @@ static void test_write_is_atomic(void **state)
     mkdir(*state, 0700);
 }
 
+static void expect_text(const char *path, const char *expected)
+{
+    char *text;
+    size_t size;
+    assert_int_equal(em__file_read(path, 100, &text, &size), EM_OK);
+    assert_string_equal(text, expected);
+    em__free(text);
+}
+
+/* Links lead to the file that is replaced, or that shall be; they stay. */
+static void test_write_follows_links(void **state)
+{
+    struct stat info;
+    em__dir_make(temp_path(*state, "d"));
+    temp_text(*state, "d/there", "old");
+    assert_int_equal(symlink("there", temp_path(*state, "d/near")), 0);
+    assert_int_equal(symlink("d/near", temp_path(*state, "far")), 0);
+    assert_int_equal(symlink("d/fresh", temp_path(*state, "dangling")), 0);
+    assert_int_equal(symlink("d/none/x", temp_path(*state, "nowhere")), 0);
+    assert_int_equal(symlink("ring", temp_path(*state, "ring")), 0);
+    assert_int_equal(em__file_write(temp_path(*state, "far"), "new", 3), EM_OK);
+    expect_text(temp_path(*state, "d/there"), "new");
+    assert_int_equal(em__file_write(temp_path(*state, "dangling"), "one", 3), EM_OK);
+    expect_text(temp_path(*state, "d/fresh"), "one");
+    assert_true(lstat(temp_path(*state, "far"), &info) == 0 && S_ISLNK(info.st_mode));
+    assert_true(lstat(temp_path(*state, "dangling"), &info) == 0 && S_ISLNK(info.st_mode));
+    assert_int_equal(em__file_write(temp_path(*state, "nowhere"), "", 0), EM_ERROR_NOT_FOUND);
+    assert_int_equal(em__file_write(temp_path(*state, "ring"), "", 0), EM_ERROR_IO);
+    assert_error_has("levels of symbolic links");
+}
+
+/* What is no file is not replaced by one. */
+static void test_write_refuses(void **state)
+{
+    struct stat info;
+    em__dir_make(temp_path(*state, "folder"));
+    mkfifo(temp_path(*state, "pipe"), 0600);
+    assert_int_equal(symlink("pipe", temp_path(*state, "link")), 0);
+    static const char *const names[] = {"folder", "pipe", "link"};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(em__file_write(temp_path(*state, names[i]), "", 0), EM_ERROR_INVALID_ARGUMENT);
+        assert_error_has("is no regular file");
+    }
+    assert_true(stat(temp_path(*state, "pipe"), &info) == 0 && S_ISFIFO(info.st_mode));
+}
+
 static void test_dirs(void **state)
 {
     const char *deep = temp_path(*state, "a/b//c/");
@@ -164,8 +210,9 @@ static void test_cache_links(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEMP(test_read_and_cap), TEMP(test_map_modes),       TEMP(test_map_shrunk),  TEMP(test_write_is_atomic),
-        TEMP(test_dirs),         TEMP(test_untrusted_names), TEMP(test_cache_links),
+        TEMP(test_read_and_cap), TEMP(test_map_modes),           TEMP(test_map_shrunk),    TEMP(test_write_is_atomic),
+        TEMP(test_dirs),         TEMP(test_write_follows_links), TEMP(test_write_refuses), TEMP(test_untrusted_names),
+        TEMP(test_cache_links),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
