@@ -8,13 +8,15 @@
 
 typedef struct embed_values {
     cli_session_values session;
-    const char *file, *output, *prompt, *prompt_name;
+    cli_words files;
+    const char *output, *prompt, *prompt_name;
     int null, format, pooling, normalize;
     size_t batch, max_tokens;
 } embed_values;
 
 static const cli_option options[] = {
-    {"file", 'f', "FILE", "texts from a file, one a line; - is standard input", CLI_TEXT, offsetof(embed_values, file)},
+    {"file", 'f', "FILE", "texts from a file, one a line; - is standard input", CLI_LIST,
+     offsetof(embed_values, files)},
     {"null", '0', NULL, "texts end with NUL instead of newline", CLI_FLAG, offsetof(embed_values, null), 1},
     {"output", 'o', "FILE", "write there; the file appears when it is whole", CLI_TEXT, offsetof(embed_values, output)},
     {"format", 0, CLI_VECTORS_FORMATS, "form of the result (human on a terminal, else jsonl)", CLI_CHOICE,
@@ -141,7 +143,7 @@ static int run(const void *given, const cli_words *operands)
     };
     int code = choose_format(values, &job.format);
     if (code == CLI_OK)
-        code = cli_source_open(&job.source, "embed", operands, 1, values->file, values->null != 0);
+        code = cli_source_open(&job.source, "embed", operands, 1, &values->files, values->null != 0);
     if (code != CLI_OK)
         return code;
     if (values->batch)

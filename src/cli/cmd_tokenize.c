@@ -13,14 +13,15 @@
 enum { JSON = 1, HUMAN };
 
 typedef struct tokenize_values {
-    const char *file, *output;
+    cli_words files;
+    const char *output;
     int null, form, truncate, no_special;
     size_t max_tokens;
 } tokenize_values;
 
 static const cli_option options[] = {
-    {"file", 'f', "FILE", "texts from a file, one a line; - is standard input", CLI_TEXT,
-     offsetof(tokenize_values, file)},
+    {"file", 'f', "FILE", "texts from a file, one a line; - is standard input", CLI_LIST,
+     offsetof(tokenize_values, files)},
     {"null", '0', NULL, "texts end with NUL instead of newline", CLI_FLAG, offsetof(tokenize_values, null), 1},
     {"output", 'o', "FILE", "write there; the file appears when it is whole", CLI_TEXT,
      offsetof(tokenize_values, output)},
@@ -136,7 +137,7 @@ static int run(const void *given, const cli_words *operands)
     } else if (values->truncate) {
         job.how.truncation = EM_TRUNCATION_FILE;
     }
-    int code = cli_source_open(&job.source, "tokenize", operands, 1, values->file, values->null != 0);
+    int code = cli_source_open(&job.source, "tokenize", operands, 1, &values->files, values->null != 0);
     if (code != CLI_OK)
         return code;
     bool terminal = job.source.operands && !values->output && isatty(STDOUT_FILENO);

@@ -35,11 +35,17 @@ void cli_ill_end(size_t ill, size_t texts)
         cli_note("%zu of %zu texts are not UTF-8", ill, texts);
 }
 
-int cli_source_open(cli_source *source, const char *command, const cli_words *operands, size_t first, const char *file,
-                    bool null)
+int cli_source_open(cli_source *source, const char *command, const cli_words *operands, size_t first,
+                    const cli_words *files, bool null)
 {
     size_t texts = operands->length - first;
+    const char *file = files && files->length ? files->data[0] : NULL;
     *source = (cli_source){.first = first, .reader = {.fd = -1}, .most_texts = 1024, .most_bytes = 1 << 18};
+    if (file && files->length > 1) {
+        cli_fail(CLI_USAGE, "%s: --file names one file, not %zu", command, files->length);
+        cli_hint("join them: cat FILE FILE | emily %s MODEL -", command);
+        return CLI_USAGE;
+    }
     if (file && texts) {
         cli_fail(CLI_USAGE, "%s: texts come from --file or from the command line, not from both", command);
         cli_hint("`%s` would not be used", operands->data[first]);

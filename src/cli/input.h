@@ -62,10 +62,11 @@ typedef struct cli_source {
     size_t most_texts, most_bytes; /* of a batch */
 } cli_source;
 
-/* Texts from `file` ("-": standard input) if not NULL, from operands first .. otherwise; a single operand "-" is
- * standard input too, and among several an error. Usage errors are reported for `command`. */
-int cli_source_open(cli_source *source, const char *command, const cli_words *operands, size_t first, const char *file,
-                    bool null);
+/* Texts from the one file of `files` ("-": standard input) if there is any (it may be NULL), from operands first ..
+ * otherwise; a single operand "-" is standard input too, and among several an error. Usage errors are reported for
+ * `command`. */
+int cli_source_open(cli_source *source, const char *command, const cli_words *operands, size_t first,
+                    const cli_words *files, bool null);
 void cli_source_close(cli_source *source); /* says how many of the texts were not UTF-8 */
 
 /* Replaces the batch's texts by the next ones; none at the end. CLI_OK, or an exit code after a message. */
