@@ -55,7 +55,6 @@ static void hold_standard_streams(void)
 void cli_signals_install(void)
 {
     hold_standard_streams();
-    signal(SIGPIPE, SIG_DFL); /* a reader that leaves ends us quietly, even if our parent ignored the signal */
     signal(SIGXFSZ, SIG_IGN); /* a file that may grow no further is a failed write, which cleans up and says so */
     struct sigaction action = {.sa_handler = stop, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
@@ -65,6 +64,7 @@ void cli_signals_install(void)
         if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
             sigaction(numbers[i], &action, NULL);
     }
+    sigaction(SIGPIPE, &action, NULL); /* a reader that leaves ends us quietly, even if our parent ignored the signal */
 }
 
 bool cli_signals_unfinished(const char *path)

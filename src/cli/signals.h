@@ -1,4 +1,5 @@
-/* Ctrl-C and its kin: stop at once, exit 130, leave no half file and no half-drawn progress line. */
+/* Ctrl-C and its kin, a reader that leaves among them: stop at once, exit with 128 and the signal's number (130), leave
+ * no half file and no half-drawn progress line. */
 #ifndef EMILY_CLI_SIGNALS_H
 #define EMILY_CLI_SIGNALS_H
 
