@@ -131,8 +131,10 @@ static int finish(quantize_run *run, const em_quantize_totals *t)
                t->tensors, (double)t->after * 1e-6, (double)t->before * 1e-6, t->bits_per_weight, error);
     }
     fflush(stdout); /* what goes to standard error comes after it */
-    if (run->broken)
+    if (run->broken && run->values->allow_nan)
         cli_note("%zu of %zu quantized tensors hold NaN or infinity", run->broken, t->quantized);
+    else if (run->broken) /* weights, codes and scales are numbers; a sum of squares is none */
+        cli_note("the error of %zu of %zu quantized tensors is past what f32 holds", run->broken, t->quantized);
     return CLI_OK;
 }
 

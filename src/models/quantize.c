@@ -90,6 +90,19 @@ static em_status check_numbers(const quantize_job *job, const em_safetensors_ten
     return em__because(EM_ERROR_FORMAT, EM__CAUSE_NO_NUMBER);
 }
 
+/* Of weights near the end of their dtype the scales are past it. */
+static em_status check_scales(const quantize_job *job, const em_safetensors_tensor *t,
+                              const em_safetensors_tensor *part, const void *data, size_t bytes)
+{
+    if (job->options.allow_nan || em__first_no_number(part->dtype, data, bytes) < 0)
+        return EM_OK;
+    em__fail(EM_ERROR_FORMAT,
+             "%s: tensor %s has scales that are NaN or infinity, so large are its weights; the file is damaged or was "
+             "made so: fetch it again, or convert it again",
+             job->place.in, t->name);
+    return em__because(EM_ERROR_FORMAT, EM__CAUSE_NO_NUMBER);
+}
+
 /* Rows [row, row + count) of the item. */
 static em_status quantize_rows(quantize_job *job, const em__quantize_item *item, int64_t row, int64_t count,
                                error_sums *sums)
@@ -105,9 +118,10 @@ static em_status quantize_rows(quantize_job *job, const em__quantize_item *item,
     for (size_t i = 0; i < item->count && status == EM_OK; i++) {
         const size_t line = out[i].nbytes / (size_t)t->dims.dims[0];
         const void *bytes = em_array_data(parts[i]);
-        status = bytes ? em__writer_patch(&job->writer, job->offsets[item->first + i] + (uint64_t)row * line, bytes,
-                                          (size_t)count * line)
-                       : em_last_status();
+        status = bytes ? check_scales(job, t, &out[i], bytes, (size_t)count * line) : em_last_status();
+        if (status == EM_OK)
+            status = em__writer_patch(&job->writer, job->offsets[item->first + i] + (uint64_t)row * line, bytes,
+                                      (size_t)count * line);
     }
     em_array_release(&rows);
     em_scope_free(s);
