@@ -79,16 +79,39 @@ static bool takes_rows(const em__call *call)
     return call->out.spec.dtype == EM_F32;
 }
 
-/* What this product's activation leaves is read by the next call, a product, as its rows, and by nothing else there. */
+/* What this product's activation leaves is read by the next call, a product, as its rows, and by nothing else there; it
+ * is not written over an operand, whose rows other threads may still want. */
 static bool hands_over(const em__call *call, const em__call *next)
 {
     if (!next || !is_product(call) || call->ints[0] == EM__OP_COPY || !is_product(next) ||
-        next->in[0].data != call->out.data)
+        next->in[0].data != call->out.data || columns_of(&next->in[0]) != columns_of(&call->out))
         return false;
+    for (int i = 0; i < call->n_in; i++)
+        if (call->in[i].data == call->out.data)
+            return false;
     for (int i = 1; i < next->n_in; i++)
         if (next->in[i].data == call->out.data)
             return false;
     return true;
+}
+
+/* Whether the two share memory row by row, or none: a thread that has come to a row touches no other one's. */
+static bool agree(const em__tensor *a, const em__tensor *b)
+{
+    const uintptr_t from = (uintptr_t)a->data, at = (uintptr_t)b->data;
+    return (from == at && columns_of(a) == columns_of(b)) || from + em__spec_bytes(&a->spec) <= at ||
+           at + em__spec_bytes(&b->spec) <= from;
+}
+
+/* Whether the call can run on some rows while others are still behind, in the call before. */
+static bool follows(const em__call *call, const em__call *before)
+{
+    bool fine = agree(&call->out, &before->out);
+    for (int i = 0; i < call->n_in; i++)
+        fine = fine && (!has_rows(call, i) || agree(&call->in[i], &before->out));
+    for (int i = 0; i < before->n_in; i++)
+        fine = fine && (!has_rows(before, i) || agree(&before->in[i], &call->out));
+    return fine;
 }
 
 static void as_rows(em__tensor *t, int64_t row, int64_t rows)
@@ -181,8 +204,11 @@ size_t em__cpu_merge(em_device *device, const em__merge_call *calls, size_t n, e
     (void)device;
     for (; count < n && count < MOST_CALLS && takes_rows(calls[count].call); count++) {
         const em__merge_call *before = count ? &calls[count - 1] : NULL, *at = &calls[count];
+        bool fine = rows_of(&at->call->out) == rows;
+        for (size_t i = 0; i < count; i++)
+            fine = fine && follows(at->call, calls[i].call);
         bytes += weight_bytes(at->call);
-        if (rows_of(&at->call->out) != rows || bytes > WEIGHT_BYTES ||
+        if (!fine || bytes > WEIGHT_BYTES ||
             (before && hands_over(before->call, at->call) && before->last_read > at->index))
             break;
         products += is_product(at->call);
