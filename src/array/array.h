@@ -128,6 +128,12 @@ em__buffer *em__buffer_retain(em__buffer *buffer);
  * with the error set. */
 em__buffer *em__buffer_on(em__buffer *buffer, em_device *device);
 
+/* Bytes by which mirrors are made together. For tests, which set small ones and then what they were. */
+typedef struct em__mirror_sizes {
+    size_t large, shelf, batch;
+} em__mirror_sizes;
+em__mirror_sizes em__mirror_set_sizes(em__mirror_sizes set);
+
 /* Mirrors of all of them at once, where there are none yet: sooner than one by one. The arrays have buffers. */
 em_status em__arrays_on(em_array *const *arrays, size_t n, em_device *device);
 void em__buffer_release(em__buffer *buffer); /* NULL is fine */

@@ -5,16 +5,17 @@
  */
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "array/array.h"
 #include "core/alloc.h"
 #include "core/error.h"
 #include "device/memory.h"
 
-#define LARGE ((size_t)16 << 20) /* has a block of its own */
-#define SHELF ((size_t)128 << 20)
-#define BATCH ((size_t)512 << 20) /* travels at once; behind it the host may have its pages back */
 #define ALIGN ((size_t)256)
+
+/* What is large has a block of its own; a batch travels at once, and behind it the host may have its pages back. */
+static em__mirror_sizes sizes = {.large = (size_t)16 << 20, .shelf = (size_t)128 << 20, .batch = (size_t)512 << 20};
 
 /* Recursive: from one device to another by the host. */
 static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
@@ -26,6 +27,13 @@ typedef struct batch {
     em__buffer **from, **to;
     em__transfer *parts;
 } batch;
+
+em__mirror_sizes em__mirror_set_sizes(em__mirror_sizes set)
+{
+    const em__mirror_sizes before = sizes;
+    sizes = set;
+    return before;
+}
 
 static em__buffer *find_mirror(const em__buffer *buffer, const em_device *memory)
 {
@@ -107,9 +115,9 @@ static size_t shelf_size(const batch *b, size_t first)
 {
     size_t size = 0;
     for (size_t i = first; i < b->n; i++) {
-        if (b->from[i]->size >= LARGE)
+        if (b->from[i]->size >= sizes.large)
             continue;
-        if (size + aligned(b->from[i]->size) > SHELF)
+        if (size + aligned(b->from[i]->size) > sizes.shelf)
             break;
         size += aligned(b->from[i]->size);
     }
@@ -122,19 +130,20 @@ static em_status make_room(batch *b)
     em__buffer *shelf = NULL;
     size_t at = 0;
     em_status status = EM_OK;
+    memset(b->to, 0, b->n * sizeof *b->to); /* those of the batch before are kept already */
     for (size_t i = 0; i < b->n && status == EM_OK; i++) {
         const size_t size = b->from[i]->size;
-        if (size < LARGE && (!shelf || shelf->size - at < aligned(size))) {
+        if (size < sizes.large && (!shelf || shelf->size - at < aligned(size))) {
             em__buffer_release(shelf);
             shelf = em__buffer_new(b->memory, shelf_size(b, i));
             at = 0;
         }
-        b->to[i] = size >= LARGE ? em__buffer_new(b->memory, size) : shelf ? put_on(shelf, at, size) : NULL;
+        b->to[i] = size >= sizes.large ? em__buffer_new(b->memory, size) : shelf ? put_on(shelf, at, size) : NULL;
         if (!b->to[i])
             status = em_last_status();
         else
             b->parts[i] = (em__transfer){b->to[i]->data, b->from[i]->data, size};
-        at += size < LARGE ? aligned(size) : 0;
+        at += size < sizes.large ? aligned(size) : 0;
     }
     em__buffer_release(shelf);
     return status;
@@ -179,7 +188,7 @@ static em_status send_all(batch *b, size_t n)
 {
     for (; n > 0; n -= b->n, b->from += b->n) {
         size_t size = b->from[0]->size;
-        for (b->n = 1; b->n < n && size < BATCH; b->n++)
+        for (b->n = 1; b->n < n && size < sizes.batch; b->n++)
             size += b->from[b->n]->size;
         EM__TRY(send(b));
     }

@@ -10,6 +10,7 @@
 #include <emily/emily.h>
 #include <emily/ops.h>
 
+#include "array/array.h"
 #include "harness/decoders.h"
 #include "harness/expect.h"
 #include "harness/golden.h"
@@ -197,6 +198,35 @@ static void test_constants_go_up_together(void **state)
         em_array_release(&constants[i]);
     assert_int_equal(memory_now().active, before);
     free(host);
+}
+
+/* In many batches and shelves, and with memory out at any of them: what has gone up by then stays, or goes, whole. */
+static void test_constants_meet_a_limit(void **state)
+{
+    enum { PART = 3000, STEP = 40000 };
+    static const em_spec spec = {EM_U8, {0}};
+    static uint8_t host[CONSTANTS * PART];
+    const em_compile_options options = {.struct_size = sizeof options, .lane = EM_NATIVE, .device = device};
+    const em__mirror_sizes sizes = em__mirror_set_sizes((em__mirror_sizes){PART, 2 * PART, 3 * PART});
+    em_array *constants[CONSTANTS];
+    em_program *program = NULL;
+    (void)state;
+    em_device_trim_memory(device);
+    const size_t before = memory_now().active;
+    for (size_t limit = before; !program; limit += STEP) {
+        for (size_t i = 0; i < CONSTANTS; i++)
+            constants[i] = em_array_wrap(EM_U8, host + i * PART, em_shape(PART - (int64_t)(i % 3) * 900), NULL, NULL);
+        em_device_set_memory_limit(device, limit);
+        program = em_compile(turn_constants, constants, &spec, 1, CONSTANTS + TWINS, &options);
+        em_device_set_memory_limit(device, SIZE_MAX);
+        assert_true(program || em_last_status() == EM_ERROR_OUT_OF_MEMORY);
+        em_program_free(program);
+        for (size_t i = 0; i < CONSTANTS; i++)
+            em_array_release(&constants[i]);
+        em_device_trim_memory(device);
+        assert_int_equal(memory_now().active, before);
+    }
+    em__mirror_set_sizes(sizes);
 }
 
 static em_status twice(em_scope *s, em_array *const *in, em_array **out, void *user)
@@ -472,6 +502,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_uploads),
         cmocka_unit_test(test_uploads_side_by_side),
         cmocka_unit_test(test_constants_go_up_together),
+        cmocka_unit_test(test_constants_meet_a_limit),
     };
     device = em_device_default();
     if (!em_device_has_memory(device)) {
