@@ -101,8 +101,9 @@ static void copy_rows(char *out, const char *in, const int64_t *at, int64_t n, s
 }
 
 /* Rows first to first + n - 1 are single elements, met in no order that the processor could foresee: of the part behind
- * theirs, as much is asked for as they are of theirs. */
-static void fetch_part(const read *r, int64_t first, int64_t n)
+ * theirs, as much is asked for as they are of theirs. (Inlined by force: what only asks ahead passes for a function
+ * without effect, a call of which may go.) */
+static inline __attribute__((always_inline)) void fetch_part(const read *r, int64_t first, int64_t n)
 {
     const int64_t part = r->outer_stride * (int64_t)r->size, from = first % r->count;
     if (part > PART_BYTES || first / r->count + 1 >= r->rows / r->count)

@@ -179,8 +179,9 @@ static void panel_scales(const planes_job *job, const void *from, const int64_t 
     job->p->kernels->planes->columns(to, rows, job->groups, em__planes_scale_of(job->p->scale_dtype));
 }
 
-/* Fetches scales or biases of the panel from `row`. */
-static void fetch_scales(const planes_job *job, const void *from, int64_t row)
+/* Fetches scales or biases of the panel from `row`. Inlined by force: what only fetches passes for a function without
+ * effect, a call of which may go. */
+static inline __attribute__((always_inline)) void fetch_scales(const planes_job *job, const void *from, int64_t row)
 {
     const int64_t bytes = em__min(ROWS, job->p->n - row) * job->scale_bytes;
     for (int64_t at = 0; from && at < bytes; at += 64)
