@@ -163,7 +163,8 @@ typedef struct em_conv_options {
 /* Cross-correlation (a neural network's convolution) of input [N, C, spatial...] with kernel [O, C / feature_groups,
  * spatial...]: [N / batch_groups, O, spatial...], 1 to 6 spatial axes. Integers and pred become f32; f16 and bf16
  * accumulate in f32. feature_groups: output channels o * g / O see input group g only; batch_groups: those see batch
- * group g. `options` may be NULL. Three taps of f32 may go by Winograd's algorithm: twice a sum's rounding error. */
+ * group g. `options` may be NULL. Three taps of f32 may go by Winograd's algorithm: its rounding errors are up to twice
+ * those of a sum over the largest pixel that two neighbouring outputs see. */
 EM_API em_array *em_conv(em_scope *scope, em_array *input, em_array *kernel, const em_conv_options *options);
 
 /* x [.., k] times weight [n, k] transposed, plus bias [n] (NULL: none): [.., n]. Another shape of weight or bias is an
