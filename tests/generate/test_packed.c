@@ -1,5 +1,4 @@
 /* A real decoder with packed weights, bf16 or 4 bits, answers bit for bit as one that reads them where they lie. */
-#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,6 +7,7 @@
 #include <emily/quantize.h>
 
 #include "device/cpu/cpu.h"
+#include "harness/checkpoint.h"
 #include "harness/expect.h"
 #include "harness/golden.h"
 
@@ -51,30 +51,15 @@ static void test_bf16(void **state)
     check(PRIMER);
 }
 
-/* What an earlier run left: files without folders. */
-static void remove_dir(const char *path)
-{
-    const struct dirent *entry;
-    DIR *dir = opendir(path);
-    while (dir && (entry = readdir(dir))) {
-        char inner[1024];
-        snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name);
-        unlink(inner);
-    }
-    if (dir)
-        closedir(dir);
-    rmdir(path);
-}
-
 static void test_four_bits(void **state)
 {
     char path[512];
     (void)state;
     snprintf(path, sizeof path, "%s", golden_scratch("packed_4_bits"));
-    remove_dir(path);
+    checkpoint_remove(path);
     EXPECT_OK(em_checkpoint_quantize(PRIMER, path, NULL, NULL));
     check(path);
-    remove_dir(path);
+    checkpoint_remove(path);
 }
 
 int main(void)

@@ -2,7 +2,6 @@
  * Primer (models/primer), asked what it never saw in training: words come out, and they are right. The questions stand
  * in models/primer/train/held-out.tsv, a line each: kind, question, answer. They are asked greedily, many at a time.
  */
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include <emily/generation.h>
 #include <emily/quantize.h>
 
+#include "harness/checkpoint.h"
 #include "harness/expect.h"
 #include "harness/golden.h"
 
@@ -124,21 +124,6 @@ static void test_each_kind(void **state)
         expect_right(kinds[i], 25, 4, 80);
 }
 
-/* What an earlier run left: files without folders. */
-static void remove_dir(const char *path)
-{
-    const struct dirent *entry;
-    DIR *dir = opendir(path);
-    while (dir && (entry = readdir(dir))) {
-        char inner[2 * LONGEST];
-        snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name);
-        unlink(inner);
-    }
-    if (dir)
-        closedir(dir);
-    rmdir(path);
-}
-
 /* With its weights in 4 bits it still adds. */
 static void test_four_bits(void **state)
 {
@@ -146,7 +131,7 @@ static void test_four_bits(void **state)
     em_model *whole = model;
     (void)state;
     snprintf(path, sizeof path, "%s", golden_scratch("primer_4_bits"));
-    remove_dir(path);
+    checkpoint_remove(path);
     EXPECT_OK(em_checkpoint_quantize(PRIMER, path, NULL, NULL));
     model = em_model_open(path, NULL);
     assert_non_null(model);

@@ -26,23 +26,6 @@
 /* The scratch directory of this test, and names in it. */
 static char top[512], in[1024], out[1024];
 
-/* A directory, its files, and its folders with theirs. */
-static void remove_dir(const char *path)
-{
-    const struct dirent *entry;
-    DIR *dir = opendir(path);
-    while (dir && (entry = readdir(dir))) {
-        char inner[1600];
-        snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name);
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 || unlink(inner) == 0)
-            continue;
-        remove_dir(inner);
-    }
-    if (dir)
-        closedir(dir);
-    rmdir(path);
-}
-
 static int entries(const char *path)
 {
     int count = 0;
@@ -62,7 +45,7 @@ static void use(const char *golden)
     snprintf(in, sizeof in, "%s", checkpoint_copy(name, "quantize_in"));
     snprintf(top, sizeof top, "%s", golden_scratch("quantize_out"));
     snprintf(out, sizeof out, "%s/made", top);
-    remove_dir(top); /* also what an earlier run left */
+    checkpoint_remove(top); /* also what an earlier run left */
     assert_int_equal(mkdir(top, 0777), 0);
 }
 
@@ -366,7 +349,7 @@ static em_status quantize_and_remove(void *context)
     const em_quantize_options options = {.struct_size = sizeof options, .shard_bytes = 40000};
     em_status status = em_checkpoint_quantize(in, out, &options, NULL);
     if (status == EM_OK)
-        remove_dir(out);
+        checkpoint_remove(out);
     else
         assert_int_equal(entries(top), 0);
     return status;
