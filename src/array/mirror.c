@@ -12,8 +12,6 @@
 #include "core/error.h"
 #include "device/memory.h"
 
-#define ALIGN ((size_t)256)
-
 /* What is large has a block of its own; a batch travels at once, and behind it the host may have its pages back. */
 static em__mirror_sizes sizes = {.large = (size_t)16 << 20, .shelf = (size_t)128 << 20, .batch = (size_t)512 << 20};
 
@@ -84,11 +82,6 @@ em__buffer *em__buffer_on(em__buffer *buffer, em_device *device)
     return mirror;
 }
 
-static size_t aligned(size_t size)
-{
-    return (size + ALIGN - 1) / ALIGN * ALIGN;
-}
-
 static void leave_shelf(void *shelf)
 {
     em__buffer_release(shelf);
@@ -117,9 +110,9 @@ static size_t shelf_size(const batch *b, size_t first)
     for (size_t i = first; i < b->n; i++) {
         if (b->from[i]->size >= sizes.large)
             continue;
-        if (size + aligned(b->from[i]->size) > sizes.shelf)
+        if (size + em__memory_aligned(b->from[i]->size) > sizes.shelf)
             break;
-        size += aligned(b->from[i]->size);
+        size += em__memory_aligned(b->from[i]->size);
     }
     return size;
 }
@@ -133,7 +126,7 @@ static em_status make_room(batch *b)
     memset(b->to, 0, b->n * sizeof *b->to); /* those of the batch before are kept already */
     for (size_t i = 0; i < b->n && status == EM_OK; i++) {
         const size_t size = b->from[i]->size;
-        if (size < sizes.large && (!shelf || shelf->size - at < aligned(size))) {
+        if (size < sizes.large && (!shelf || shelf->size - at < em__memory_aligned(size))) {
             em__buffer_release(shelf);
             shelf = em__buffer_new(b->memory, shelf_size(b, i));
             at = 0;
@@ -143,7 +136,7 @@ static em_status make_room(batch *b)
             status = em_last_status();
         else
             b->parts[i] = (em__transfer){b->to[i]->data, b->from[i]->data, size};
-        at += size < sizes.large ? aligned(size) : 0;
+        at += size < sizes.large ? em__memory_aligned(size) : 0;
     }
     em__buffer_release(shelf);
     return status;

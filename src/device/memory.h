@@ -13,6 +13,14 @@ static inline em_device *em__memory_of(em_device *device)
     return device && device->vtable->memory ? device : NULL;
 }
 
+/* Values that share a block begin at multiples of this. */
+#define EM__MEMORY_ALIGN ((size_t)256)
+
+static inline size_t em__memory_aligned(size_t bytes)
+{
+    return (bytes + EM__MEMORY_ALIGN - 1) / EM__MEMORY_ALIGN * EM__MEMORY_ALIGN;
+}
+
 /* As em__block_alloc and em__block_free. */
 void *em__memory_alloc(em_device *device, size_t size);
 void em__memory_free(em_device *device, void *block, size_t size);

@@ -10,7 +10,6 @@
 #include "device/memory.h"
 #include "graph/program.h"
 
-#define ALIGN ((size_t)256)
 #define GATHERED ((size_t)1 << 20) /* up to so many bytes travel together, through a block of the host's */
 
 struct em__stage {
@@ -21,11 +20,6 @@ struct em__stage {
     const void **inputs;    /* [inputs] for the run */
     void **outputs;         /* [outputs] */
 };
-
-static size_t aligned(size_t bytes)
-{
-    return (bytes + ALIGN - 1) / ALIGN * ALIGN;
-}
 
 void em__stage_free(em_program *program)
 {
@@ -45,14 +39,14 @@ static void lay_out(const em_program *program, em__stage *s)
 {
     for (size_t i = s->resident; i < program->n_inputs; i++) {
         s->at[i] = s->bytes;
-        s->bytes += aligned(em__spec_bytes(&program->inputs[i]));
+        s->bytes += em__memory_aligned(em__spec_bytes(&program->inputs[i]));
     }
     s->in_bytes = s->bytes;
     for (size_t i = 0; i < program->n_outputs; i++) {
         if (i < s->resident && program->updated[i])
             continue;
         s->at[program->n_inputs + i] = program->updated[i] ? s->at[i] : s->bytes;
-        s->bytes += program->updated[i] ? 0 : aligned(em__spec_bytes(&program->outputs[i]));
+        s->bytes += program->updated[i] ? 0 : em__memory_aligned(em__spec_bytes(&program->outputs[i]));
     }
 }
 

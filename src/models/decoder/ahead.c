@@ -14,8 +14,6 @@
 #include "graph/program.h"
 #include "models/decoder/decoder.h"
 
-#define ALIGN ((size_t)256)
-
 enum { IDS, POSITIONS, SLOTS, LENGTHS, PARTS };
 
 typedef struct layout {
@@ -23,18 +21,13 @@ typedef struct layout {
     size_t last, periods, bytes;
 } layout;
 
-static size_t aligned(size_t bytes)
-{
-    return (bytes + ALIGN - 1) / ALIGN * ALIGN;
-}
-
 static layout layout_of(const em__decoder *d, const em__decoder_task *task)
 {
-    layout l = {.part = aligned((size_t)task->batch * sizeof(int32_t))};
+    layout l = {.part = em__memory_aligned((size_t)task->batch * sizeof(int32_t))};
     l.row = PARTS * l.part;
     l.last = (EM__AHEAD + 1) * l.row;
-    l.periods = l.last + ALIGN;
-    l.bytes = l.periods + aligned((size_t)d->config.rope.dims / 2 * sizeof(float));
+    l.periods = l.last + EM__MEMORY_ALIGN;
+    l.bytes = l.periods + em__memory_aligned((size_t)d->config.rope.dims / 2 * sizeof(float));
     return l;
 }
 
