@@ -252,6 +252,7 @@ static void run_packed(const planes_job *job, float *c, int64_t first, int64_t e
     const int64_t step = last - tile > 1 ? 1 : BLOCK_TILES, bytes = job->groups * em__planes_group_bytes(p);
     em__planes_panels d = {.as = em__planes_scale_of(p->scale_dtype), .groups = job->groups};
     d.group = job->scheme.group;
+    d.bytes = bytes;
     d.ldc = step * EM__PLANES_PANEL;
     for (; first < end; first += d.panels) {
         d.packed = (const uint8_t *)p->packed + first * bytes;

@@ -83,7 +83,7 @@ typedef struct em__planes_panels {
     const uint8_t *packed;
     em__planes_scale as;
     em__planes_x x;
-    int64_t panels, groups;
+    int64_t panels, groups, bytes; /* of a panel */
     int group, m;
     float *c; /* [m][panels * EM__PLANES_PANEL], rows ldc apart */
     int64_t ldc;

@@ -64,9 +64,8 @@ ALWAYS void halves_body(const em__planes_panels *d, const uint8_t *at, float *to
 
 ALWAYS void rows_body(const em__planes_panels *d, const int m, const em__planes_scale as)
 {
-    const int64_t bytes = d->groups * EM__PLANES_PANEL * (d->group / 2 + 2 * (as == EM__PLANES_F32 ? 4 : 2));
     for (int64_t p = 0; p < d->panels; p++) {
-        const uint8_t *packed = d->packed + p * bytes;
+        const uint8_t *packed = d->packed + p * d->bytes;
         float *to = d->c + p * EM__PLANES_PANEL;
         if (m <= 3) {
             halves_body(d, packed, to, 0, 2, m, as);
