@@ -83,6 +83,9 @@ em_status em__model_fail_nan(const em_model *model, const char *what);
 /* The first element of so many bytes that is NaN or infinite; -1: all are numbers, or the dtype has no others. */
 int64_t em__first_no_number(em_dtype dtype, const void *data, size_t bytes);
 
+/* What errors of such weights end with. */
+#define EM__NO_NUMBER_ADVICE "the file is damaged or was made so: fetch it again, or convert it again"
+
 /* em_model_tokenizer with its reason: EM_ERROR_NOT_FOUND when the checkpoint has no tokenizer.json. */
 em_status em__model_tokenizer(const em_model *model, const em_tokenizer **tokenizer);
 const em_tokenizer *em__model_tokenizer_if_read(const em_model *model); /* NULL: nobody wanted it yet */

@@ -115,9 +115,8 @@ em_status em__model_fail_nan(const em_model *model, const char *what)
     for (size_t i = 0; (t = em_safetensors_at(model->file, i)); i++) {
         const int64_t at = first_bad(model, t);
         EM__FAIL_IF(at >= 0, EM_ERROR_FORMAT,
-                    "%s NaN: %s: tensor %s holds NaN or infinity, first at element %lld; the file is damaged or was "
-                    "made so: fetch it again, or convert it again",
-                    what, model->path, t->name, (long long)at);
+                    "%s NaN: %s: tensor %s holds NaN or infinity, first at element %lld; " EM__NO_NUMBER_ADVICE, what,
+                    model->path, t->name, (long long)at);
     }
     return em__fail(EM_ERROR_FORMAT,
                     "%s NaN, though no weight of %s is NaN or infinite; EMILY_DEBUG=nan names the op "

@@ -83,9 +83,7 @@ static em_status check_numbers(const quantize_job *job, const em_safetensors_ten
         job->options.allow_nan ? -1 : em__first_no_number(t->dtype, (const char *)t->data + at, bytes);
     if (first < 0)
         return EM_OK;
-    em__fail(EM_ERROR_FORMAT,
-             "%s: tensor %s holds NaN or infinity, first at element %lld; the file is damaged or was made so: fetch it "
-             "again, or convert it again",
+    em__fail(EM_ERROR_FORMAT, "%s: tensor %s holds NaN or infinity, first at element %lld; " EM__NO_NUMBER_ADVICE,
              job->place.in, t->name, (long long)first + (long long)(at / em_dtype_size(t->dtype)));
     return em__because(EM_ERROR_FORMAT, EM__CAUSE_NO_NUMBER);
 }
@@ -97,8 +95,7 @@ static em_status check_scales(const quantize_job *job, const em_safetensors_tens
     if (job->options.allow_nan || em__first_no_number(part->dtype, data, bytes) < 0)
         return EM_OK;
     em__fail(EM_ERROR_FORMAT,
-             "%s: tensor %s has scales that are NaN or infinity, so large are its weights; the file is damaged or was "
-             "made so: fetch it again, or convert it again",
+             "%s: tensor %s has scales that are NaN or infinity, so large are its weights; " EM__NO_NUMBER_ADVICE,
              job->place.in, t->name);
     return em__because(EM_ERROR_FORMAT, EM__CAUSE_NO_NUMBER);
 }
