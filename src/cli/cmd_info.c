@@ -99,7 +99,8 @@ typedef struct why {
 
 static why keep_error(void)
 {
-    return (why){em__strdup(em_last_error()), cli_last_next()};
+    const size_t next = cli_last_next(); /* of the error that is there now */
+    return (why){em__strdup(em_last_error()), next};
 }
 
 /* A checkpoint that did not open: what its files say, then the reason. */
