@@ -46,13 +46,14 @@ typedef struct em__quantize_plan {
 em_status em__quantize_plan_make(em__quantize_plan *plan, const em_safetensors *file, bool tied, size_t shard_bytes);
 void em__quantize_plan_free(em__quantize_plan *plan);
 
-/* config.json of `in` must say that it is not quantized. Frees with em__json_free. */
-em_status em__quantize_config(const char *in, em__json_doc *config, bool *tied);
-
-/* Makes the temporary directory; gives it its name; removes what is unfinished (also fine after either). */
+/* Makes the temporary directory; gives it its name; removes what is unfinished (also fine after either).
+ * (quantize_place.c) */
 em_status em__quantize_place_begin(em__quantize_place *place, const char *in, const char *out);
 em_status em__quantize_place_commit(em__quantize_place *place);
 void em__quantize_place_free(em__quantize_place *place);
+
+/* config.json of `in` must say that it is not quantized. Frees with em__json_free. (quantize_files.c) */
+em_status em__quantize_config(const char *in, em__json_doc *config, bool *tied);
 
 /* config.json, the index of weights, and the small files of the checkpoint. */
 em_status em__quantize_side_files(const em__quantize_place *place, em__json_doc *config, const em__quantize_plan *plan);

@@ -1,6 +1,5 @@
 /*
- * The directory of a quantized checkpoint: made beside its place as NAME.unfinished, filled, renamed. Also what is
- * copied into it, and config.json and the index of weights.
+ * The directory of a quantized checkpoint: made beside its place as NAME.unfinished, filled, renamed.
  *
  * Meanwhile a file in it is locked by the run that fills it. So another run for the same name knows whether one is at
  * work there or was killed; what is there without that file is not ours, and left alone.
@@ -21,26 +20,6 @@
 #include "models/quantize.h"
 
 #define LOCK ".emily-quantize"
-#define COPY_CAP ((size_t)64 << 20) /* tokenizer.json of large vocabularies is 30 MB */
-
-em_status em__quantize_config(const char *in, em__json_doc *config, bool *tied)
-{
-    char *path = em__path_join(in, "config.json");
-    if (!path)
-        return EM_ERROR_OUT_OF_MEMORY;
-    em_status status = em__json_load(path, EM__JSON_CAP, config);
-    em__free(path);
-    EM__TRY(status);
-    em__json root = em__json_root(config);
-    EM__TRY(em__json_as_object(&root));
-    EM__TRY(em__json_opt_bool(&root, "tie_word_embeddings", tied));
-    if (em__json_has(&root, "quantization") || em__json_has(&root, "quantization_config"))
-        return em__json_fail(&root, EM_ERROR_UNSUPPORTED,
-                             "the weights are quantized already; quantize what they were made from");
-    if (config->big_numbers)
-        return em__json_fail(&root, EM_ERROR_UNSUPPORTED, "an integer does not fit 64 bits and would be changed");
-    return EM_OK;
-}
 
 /* Whether the directory holds anything. */
 static em_status is_empty(const char *path, bool *empty)
@@ -191,102 +170,4 @@ void em__quantize_place_free(em__quantize_place *place)
     em__free(place->temporary);
     em__free(place->out);
     *place = (em__quantize_place){.lock = -1};
-}
-
-/* Weights in whatever form, and what is written anew. */
-static bool left_out(const char *name)
-{
-    static const char *const tails[] = {".safetensors", ".safetensors.index.json",
-                                        ".bin",         ".bin.index.json",
-                                        ".pt",          ".pth",
-                                        ".gguf",        ".onnx",
-                                        ".h5",          ".msgpack",
-                                        ".ckpt"};
-    const size_t length = strlen(name);
-    for (size_t i = 0; i < sizeof tails / sizeof *tails; i++)
-        if (length >= strlen(tails[i]) && strcmp(name + length - strlen(tails[i]), tails[i]) == 0)
-            return true;
-    return name[0] == '.' || strcmp(name, "config.json") == 0;
-}
-
-static em_status copy_file(const em__quantize_place *place, const char *name)
-{
-    char *from = em__path_join(place->in, name), *to = em__path_join(place->temporary, name), *text = NULL;
-    size_t size = 0;
-    struct stat st;
-    em_status status = from && to ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
-    const bool known = status == EM_OK && stat(from, &st) == 0;
-    if (status == EM_OK && (!known || (S_ISREG(st.st_mode) && (uintmax_t)st.st_size <= COPY_CAP))) {
-        status = em__file_read(from, COPY_CAP, &text, &size);
-        if (status == EM_OK)
-            status = em__file_write(to, text, size);
-    }
-    em__free(text);
-    em__free(from);
-    em__free(to);
-    return status;
-}
-
-static em_status copy_files(const em__quantize_place *place)
-{
-    const struct dirent *entry;
-    em_status status = EM_OK;
-    DIR *dir = opendir(place->in);
-    EM__FAIL_IF(!dir, EM_ERROR_IO, "%s: cannot read the directory: %s", place->in, strerror(errno));
-    while (status == EM_OK && (entry = readdir(dir)))
-        if (!left_out(entry->d_name))
-            status = copy_file(place, entry->d_name);
-    closedir(dir);
-    return status;
-}
-
-static em_status write_json(const em__quantize_place *place, const char *name, const json_t *root)
-{
-    char *text = json_dumps(root, JSON_INDENT(4)), *path = em__path_join(place->temporary, name);
-    em_status status = text && path ? em__file_write(path, text, strlen(text)) : EM_ERROR_OUT_OF_MEMORY;
-    em__json_text_free(text);
-    em__free(path);
-    return status;
-}
-
-/* {"group_size", "bits", "mode"}: mlx-lm reads the first name, Transformers the second. */
-static em_status write_config(const em__quantize_place *place, em__json_doc *config, const em_quantization *how)
-{
-    static const char *const names[] = {"quantization", "quantization_config"};
-    for (int i = 0; i < 2; i++) {
-        json_t *said = json_object();
-        if (json_object_set_new(said, "group_size", json_integer(how->group)) != 0 ||
-            json_object_set_new(said, "bits", json_integer(how->bits)) != 0 ||
-            json_object_set_new(said, "mode", json_string(em_quant_mode_name(how->mode))) != 0) {
-            json_decref(said);
-            return em__fail(EM_ERROR_OUT_OF_MEMORY, "quantize: out of memory");
-        }
-        EM__FAIL_IF(json_object_set_new(config->root, names[i], said) != 0, EM_ERROR_OUT_OF_MEMORY,
-                    "quantize: out of memory");
-    }
-    return write_json(place, "config.json", config->root);
-}
-
-static em_status write_index(const em__quantize_place *place, const em__quantize_plan *plan)
-{
-    json_t *root = json_object(), *metadata = json_object(), *map = json_object();
-    bool good = json_object_set_new(root, "metadata", metadata) == 0;
-    good = json_object_set_new(root, "weight_map", map) == 0 && good;
-    good = good && json_object_set_new(metadata, "total_size", json_integer((json_int_t)plan->after)) == 0;
-    for (size_t i = 0; good && i < plan->shards.length; i++) {
-        const em__quantize_shard *shard = &plan->shards.data[i];
-        for (size_t j = 0; good && j < shard->count; j++)
-            good = json_object_set_new(map, plan->out.data[shard->first + j].name, json_string(shard->name)) == 0;
-    }
-    em_status status = good ? write_json(place, "model.safetensors.index.json", root)
-                            : em__fail(EM_ERROR_OUT_OF_MEMORY, "quantize: out of memory");
-    json_decref(root);
-    return status;
-}
-
-em_status em__quantize_side_files(const em__quantize_place *place, em__json_doc *config, const em__quantize_plan *plan)
-{
-    EM__TRY(copy_files(place));
-    EM__TRY(write_index(place, plan));
-    return write_config(place, config, &plan->how);
 }
