@@ -2,7 +2,8 @@
  * The directory of a quantized checkpoint: made beside its place as NAME.unfinished, filled, renamed.
  *
  * Meanwhile a file in it is locked by the run that fills it. So another run for the same name knows whether one is at
- * work there or was killed; what is there without that file is not ours, and left alone.
+ * work there or was killed; what is there without that file is not ours, and left alone, unless it is empty. Where the
+ * file system has no locks nobody knows, and what lies there is for the user to remove.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -34,6 +35,20 @@ static em_status is_empty(const char *path, bool *empty)
     return EM_OK;
 }
 
+/* Nothing has the name `path`, or an empty directory. */
+static em_status check_free(const char *path)
+{
+    struct stat st;
+    bool empty = false;
+    if (lstat(path, &st) != 0)
+        return EM_OK;
+    EM__FAIL_IF(!em__path_is_dir(path), EM_ERROR_INVALID_ARGUMENT,
+                "%s: exists and is not a directory; choose another name", path);
+    EM__TRY(is_empty(path, &empty));
+    EM__FAIL_IF(!empty, EM_ERROR_INVALID_ARGUMENT, "%s: exists and is not empty; choose another name", path);
+    return EM_OK;
+}
+
 /* The full name of what `out` is, or will be. */
 static em_status resolve_out(const char *out, char **to)
 {
@@ -50,14 +65,9 @@ static em_status resolve_out(const char *out, char **to)
     if (length == 0) {
         status = em__fail(EM_ERROR_INVALID_ARGUMENT, "quantize: the name of the output directory is empty");
     } else if (lstat(copy, &st) == 0) {
-        bool empty = false;
-        if (!em__path_is_dir(copy) || !realpath(copy, real))
-            status =
-                em__fail(EM_ERROR_INVALID_ARGUMENT, "%s: exists and is not a directory; choose another name", copy);
-        else
-            status = is_empty(real, &empty);
-        if (status == EM_OK && !empty)
-            status = em__fail(EM_ERROR_INVALID_ARGUMENT, "%s: exists and is not empty; choose another name", copy);
+        status = check_free(copy);
+        if (status == EM_OK && !realpath(copy, real))
+            status = em__fail(EM_ERROR_IO, "%s: %s", copy, strerror(errno));
         *to = status == EM_OK ? em__strdup(real) : NULL;
     } else {
         if (slash)
@@ -83,27 +93,32 @@ static void remove_files(const char *path, const char *kept)
         closedir(dir);
 }
 
-/* The lock in a directory that was just made, or that lies there. Where the file system has no locks a fresh one needs
- * none. */
+/* The lock in a directory that was just made, or that lies there: empty if its run was killed before it had one. Where
+ * the file system has no locks a fresh one needs none. */
 static em_status take_lock(em__quantize_place *place, const char *temporary, bool fresh)
 {
     char *path = em__path_join(temporary, LOCK);
     struct stat info;
+    bool empty = fresh;
     if (!path)
         return EM_ERROR_OUT_OF_MEMORY;
-    if (lstat(temporary, &info) == 0 && S_ISDIR(info.st_mode)) /* a link is not ours */
-        place->lock = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | (fresh ? O_CREAT | O_EXCL : 0), 0666);
+    if (lstat(temporary, &info) == 0 && S_ISDIR(info.st_mode) && /* a link is not ours */
+        (empty || is_empty(temporary, &empty) == EM_OK))
+        place->lock = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | (empty ? O_CREAT : 0), 0666);
     const int error = errno;
     em__free(path);
-    EM__FAIL_IF(place->lock < 0 && fresh, EM_ERROR_IO, "%s: cannot write in it: %s", temporary, strerror(error));
+    EM__FAIL_IF(place->lock < 0 && empty, EM_ERROR_IO, "%s: cannot write in it: %s", temporary, strerror(error));
     EM__FAIL_IF(place->lock < 0, EM_ERROR_INVALID_ARGUMENT,
                 "%s: is in the way, and not of a run that was stopped; remove it, or choose another name", temporary);
-    if (flock(place->lock, LOCK_EX | LOCK_NB) != 0)
-        return fresh && errno != EWOULDBLOCK
-                   ? EM_OK
-                   : em__fail(EM_ERROR_BUSY,
-                              "%s: another run is writing it, in %s; wait for it, or choose another name", place->out,
-                              temporary);
+    if (flock(place->lock, LOCK_EX | LOCK_NB) != 0) {
+        EM__FAIL_IF(errno == EWOULDBLOCK, EM_ERROR_BUSY,
+                    "%s: another run is writing it, in %s; wait for it, or choose another name", place->out, temporary);
+        EM__FAIL_IF(!fresh, EM_ERROR_INVALID_ARGUMENT,
+                    "%s: is in the way, and may be of a run at work: there are no locks here (%s); remove it if none "
+                    "is, or choose another name",
+                    temporary, strerror(errno));
+        return EM_OK;
+    }
     EM__FAIL_IF(fstat(place->lock, &info) != 0 || info.st_nlink == 0, EM_ERROR_BUSY,
                 "%s: another run has just ended; look at what it left, and begin again", place->out);
     return EM_OK;
@@ -142,18 +157,21 @@ em_status em__quantize_place_begin(em__quantize_place *place, const char *in, co
         place->temporary = temporary;
     else
         em__free(temporary);
-    return status;
+    return status == EM_OK ? check_free(place->out) : status; /* a run may have ended before we had the lock */
 }
 
+/* The lock goes last: until then the directory is known as that of this run, under either name. */
 em_status em__quantize_place_commit(em__quantize_place *place)
 {
-    char *lock = em__path_join(place->temporary, LOCK);
+    char *lock = em__path_join(place->out, LOCK);
     if (!lock)
         return EM_ERROR_OUT_OF_MEMORY;
-    const bool unlocked = unlink(lock) == 0;
+    const bool named = rename(place->temporary, place->out) == 0;
+    const int error = errno;
+    if (named)
+        unlink(lock);
     em__free(lock);
-    EM__FAIL_IF(!unlocked || rename(place->temporary, place->out) != 0, EM_ERROR_IO,
-                "%s: cannot give the directory its name: %s", place->out, strerror(errno));
+    EM__FAIL_IF(!named, EM_ERROR_IO, "%s: cannot give the directory its name: %s", place->out, strerror(error));
     em__free(place->temporary);
     place->temporary = NULL;
     return EM_OK;

@@ -33,6 +33,17 @@ void checkpoint_remove(const char *dir)
     rmdir(dir);
 }
 
+int checkpoint_entries(const char *dir)
+{
+    int count = -2; /* . and .. */
+    DIR *d = opendir(dir);
+    assert_non_null(d);
+    while (readdir(d))
+        count++;
+    closedir(d);
+    return count;
+}
+
 static void copy_file(const char *from, const char *to)
 {
     char *bytes;

@@ -13,6 +13,9 @@ const char *checkpoint_copy(const char *golden, const char *name);
 /* Removes a directory, if it is there, with its files and folders. */
 void checkpoint_remove(const char *dir);
 
+/* How many files and folders the directory has. */
+int checkpoint_entries(const char *dir);
+
 /* DIR/FILE gets the text, folders on the way are made; NULL removes the file. */
 void checkpoint_write(const char *dir, const char *file, const char *text);
 

@@ -2,12 +2,10 @@
  * Checkpoints quantized: what is written and what not, in one file or several, the numbers of the report, and that a
  * failure, an interruption or a want of memory leaves nothing behind.
  */
-#include <dirent.h>
 #include <math.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,17 +23,6 @@
 
 /* The scratch directory of this test, and names in it. */
 static char top[512], in[1024], out[1024];
-
-static int entries(const char *path)
-{
-    int count = 0;
-    DIR *dir = opendir(path);
-    assert_non_null(dir);
-    while (readdir(dir))
-        count++;
-    closedir(dir);
-    return count - 2;
-}
 
 /* `in` is a copy of the golden checkpoint, `out` is not there. */
 static void use(const char *golden)
@@ -164,12 +151,12 @@ static void shards(void **state)
     if (em_checkpoint_quantize(in, out, &options, &totals) != EM_OK)
         fail_msg("%s", em_last_error());
     assert_true(totals.files > 3);
-    assert_int_equal(entries(out), totals.files + 3); /* index, config, tokenizer */
+    assert_int_equal(checkpoint_entries(out), totals.files + 3); /* index, config, tokenizer */
     expect_coded(&how);
     em_safetensors *file = opened(out);
     assert_int_equal(em_safetensors_file_count(file), totals.files);
     em_safetensors_close(&file);
-    assert_int_equal(entries(top), 1);
+    assert_int_equal(checkpoint_entries(top), 1);
 }
 
 /* Member of config.json's "quantization" and of its twin. */
@@ -215,9 +202,9 @@ static void tied_head(void **state)
 
 static void expect_refused(em_status status, const char *to, const em_quantize_options *options, const char *words)
 {
-    const int before = entries(top);
+    const int before = checkpoint_entries(top);
     EXPECT_ERROR(em_checkpoint_quantize(in, to, options, NULL), status, words);
-    assert_int_equal(entries(top), before);
+    assert_int_equal(checkpoint_entries(top), before);
 }
 
 static void truncate_file(const char *name, off_t size)
@@ -315,34 +302,6 @@ static void no_numbers(void **state)
     }
 }
 
-/* A run for a name that another is writing ends at once; what one that was killed has left is taken over. */
-static void one_at_a_time(void **state)
-{
-    (void)state;
-    char unfinished[1100], lock[1200], junk[1200];
-    use("qwen3-bf16");
-    snprintf(unfinished, sizeof unfinished, "%s.unfinished", out);
-    snprintf(lock, sizeof lock, "%s/.emily-quantize", unfinished);
-    snprintf(junk, sizeof junk, "%s/junk.safetensors", unfinished);
-    assert_int_equal(mkdir(unfinished, 0777), 0);
-    checkpoint_write(unfinished, "junk.safetensors", "junk");
-    expect_refused(EM_ERROR_INVALID_ARGUMENT, out, NULL, "in the way"); /* nobody's */
-    assert_int_equal(access(junk, F_OK), 0);
-    const int fd = open(lock, O_RDWR | O_CREAT, 0666);
-    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
-    expect_refused(EM_ERROR_BUSY, out, NULL, "another run");
-    assert_int_equal(access(junk, F_OK), 0);
-    close(fd);
-    snprintf(junk, sizeof junk, "%s/other.unfinished", top); /* a link is followed nowhere */
-    assert_int_equal(symlink(unfinished, junk), 0);
-    snprintf(lock, sizeof lock, "%s/other", top);
-    expect_refused(EM_ERROR_INVALID_ARGUMENT, lock, NULL, "in the way");
-    assert_int_equal(unlink(junk), 0);
-    EXPECT_OK(em_checkpoint_quantize(in, out, NULL, NULL));
-    assert_int_equal(entries(top), 1);
-    assert_int_equal(entries(out), 3); /* weights, index, config */
-}
-
 static em_status quantize_and_remove(void *context)
 {
     (void)context;
@@ -351,7 +310,7 @@ static em_status quantize_and_remove(void *context)
     if (status == EM_OK)
         checkpoint_remove(out);
     else
-        assert_int_equal(entries(top), 0);
+        assert_int_equal(checkpoint_entries(top), 0);
     return status;
 }
 
@@ -367,7 +326,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_mode),     cmocka_unit_test(shards),     cmocka_unit_test(says_how),
         cmocka_unit_test(tied_head),      cmocka_unit_test(refusals),   cmocka_unit_test(stopped),
-        cmocka_unit_test(without_memory), cmocka_unit_test(no_numbers), cmocka_unit_test(one_at_a_time),
+        cmocka_unit_test(without_memory), cmocka_unit_test(no_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
