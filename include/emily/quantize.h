@@ -111,9 +111,9 @@ typedef struct em_quantize_totals {
  * leaves nothing. Meanwhile it is `out`.unfinished, which a run that was killed may leave; the next one for that name
  * takes it over, but where the file system has no locks (flock) somebody must remove it. `options` and `totals` may be
  * NULL. EM_ERROR_INVALID_ARGUMENT: `how` or `out`; EM_ERROR_UNSUPPORTED: the checkpoint is quantized already;
- * EM_ERROR_FORMAT: a weight is NaN or infinite, or so large that a scale is (allow_nan), and the errors of
- * em_safetensors_open; EM_ERROR_BUSY: another run is writing `out`; EM_ERROR_NOT_FOUND: also the folder that `out`
- * shall lie in; EM_ERROR_IO; EM_ERROR_CANCELLED. Any thread. */
+ * EM_ERROR_FORMAT: config.json and the tensors are not of one model, a weight is NaN or infinite, or so large that a
+ * scale is (allow_nan), and the errors of em_safetensors_open; EM_ERROR_BUSY: another run is writing `out`;
+ * EM_ERROR_NOT_FOUND: also the folder that `out` shall lie in; EM_ERROR_IO; EM_ERROR_CANCELLED. Any thread. */
 EM_API em_status em_checkpoint_quantize(const char *in, const char *out, const em_quantize_options *options,
                                         em_quantize_totals *totals);
 

@@ -232,6 +232,7 @@ static em_status quantize_all(quantize_job *job, const char *in, const char *out
     EM__TRY(em_safetensors_open(in, NULL, &job->file));
     EM__TRY(em__quantize_plan_make(&job->plan, job->file, tied,
                                    job->options.shard_bytes ? job->options.shard_bytes : SHARD_BYTES));
+    EM__TRY(em__quantize_check_model(in, job->file, job->options.device));
     job->offsets = em__calloc(job->plan.out.length, sizeof *job->offsets);
     if (!job->offsets)
         return EM_ERROR_OUT_OF_MEMORY;

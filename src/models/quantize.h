@@ -46,6 +46,9 @@ typedef struct em__quantize_plan {
 em_status em__quantize_plan_make(em__quantize_plan *plan, const em_safetensors *file, bool tied, size_t shard_bytes);
 void em__quantize_plan_free(em__quantize_plan *plan);
 
+/* That config.json of `in` and the tensors are of one model, which then runs: known before hours of work. */
+em_status em__quantize_check_model(const char *in, const em_safetensors *file, em_device *device);
+
 /* Makes the temporary directory; gives it its name; removes what is unfinished (also fine after either).
  * (quantize_place.c) */
 em_status em__quantize_place_begin(em__quantize_place *place, const char *in, const char *out);

@@ -1,10 +1,11 @@
-/* Which tensors of a checkpoint become codes, what is written for each, and in which file. */
+/* Which tensors of a checkpoint become codes, what is written for each, and in which file; whether they are a model. */
 #include <stdio.h>
 #include <string.h>
 
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/str.h"
+#include "models/decoder/decoder.h"
 #include "models/quantize.h"
 #include "ops/quant.h"
 
@@ -130,4 +131,18 @@ void em__quantize_plan_free(em__quantize_plan *plan)
     em__vec_free(&plan->out);
     em__vec_free(&plan->shards);
     em__arena_clear(&plan->names);
+}
+
+em_status em__quantize_check_model(const char *in, const em_safetensors *file, em_device *device)
+{
+    em__decoder_config config;
+    em__decoder_weights weights;
+    if (!device && !(device = em_device_default()))
+        return em_last_status();
+    EM__TRY(em__decoder_config_read(in, &config));
+    const em_status status = em__decoder_weights_load(file, &config, device, &weights);
+    if (status == EM_OK)
+        em__decoder_weights_free(&config, &weights);
+    em__decoder_config_free(&config);
+    return status;
 }

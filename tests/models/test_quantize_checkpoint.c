@@ -238,6 +238,9 @@ static void refusals(void **state)
     expect_refused(EM_ERROR_NOT_FOUND, out, NULL, "model-00002-of-00003.safetensors");
     checkpoint_write(in, "config.json", NULL);
     expect_refused(EM_ERROR_NOT_FOUND, out, NULL, "config.json");
+    use("qwen3-bf16");
+    checkpoint_set(in, "config.json", "hidden_size", "128");
+    expect_refused(EM_ERROR_FORMAT, out, NULL, "config.json asks for [256, 128]");
     snprintf(in, sizeof in, "%s/nowhere", top);
     expect_refused(EM_ERROR_NOT_FOUND, out, NULL, "nowhere");
     use("qwen3-4bit");
