@@ -83,7 +83,8 @@ em_status em__model_fail_nan(const em_model *model, const char *what);
 /* The first element of so many bytes that is NaN or infinite; -1: all are numbers, or the dtype has no others. */
 int64_t em__first_no_number(em_dtype dtype, const void *data, size_t bytes);
 
-/* What errors of such weights end with. */
+/* The failure of a tensor of `path` whose `element` is such; errors of such weights end with the advice. */
+em_status em__fail_no_number(const char *path, const char *tensor, int64_t element);
 #define EM__NO_NUMBER_ADVICE "the file is damaged or was made so: fetch it again, or convert it again"
 
 /* em_model_tokenizer with its reason: EM_ERROR_NOT_FOUND when the checkpoint has no tokenizer.json. */

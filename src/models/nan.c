@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "core/cause.h"
 #include "core/error.h"
 #include "core/str.h"
 #include "models/decoder/decoder.h"
@@ -109,14 +110,20 @@ static int64_t first_bad(const em_model *model, const em_safetensors_tensor *t)
                                 : em__first_no_number(t->dtype, t->data, t->nbytes);
 }
 
+em_status em__fail_no_number(const char *path, const char *tensor, int64_t element)
+{
+    em__fail(EM_ERROR_FORMAT, "%s: tensor %s holds NaN or infinity, first at element %lld; " EM__NO_NUMBER_ADVICE, path,
+             tensor, (long long)element);
+    return em__because(EM_ERROR_FORMAT, EM__CAUSE_NO_NUMBER);
+}
+
 em_status em__model_fail_nan(const em_model *model, const char *what)
 {
     const em_safetensors_tensor *t;
     for (size_t i = 0; (t = em_safetensors_at(model->file, i)); i++) {
         const int64_t at = first_bad(model, t);
-        EM__FAIL_IF(at >= 0, EM_ERROR_FORMAT,
-                    "%s NaN: %s: tensor %s holds NaN or infinity, first at element %lld; " EM__NO_NUMBER_ADVICE, what,
-                    model->path, t->name, (long long)at);
+        if (at >= 0)
+            return em__context(em__fail_no_number(model->path, t->name, at), "%s NaN", what);
     }
     return em__fail(EM_ERROR_FORMAT,
                     "%s NaN, though no weight of %s is NaN or infinite; EMILY_DEBUG=nan names the op "

@@ -83,9 +83,7 @@ static em_status check_numbers(const quantize_job *job, const em_safetensors_ten
         job->options.allow_nan ? -1 : em__first_no_number(t->dtype, (const char *)t->data + at, bytes);
     if (first < 0)
         return EM_OK;
-    em__fail(EM_ERROR_FORMAT, "%s: tensor %s holds NaN or infinity, first at element %lld; " EM__NO_NUMBER_ADVICE,
-             job->place.in, t->name, (long long)first + (long long)(at / em_dtype_size(t->dtype)));
-    return em__because(EM_ERROR_FORMAT, EM__CAUSE_NO_NUMBER);
+    return em__fail_no_number(job->place.in, t->name, first + (int64_t)(at / em_dtype_size(t->dtype)));
 }
 
 /* Of weights near the end of their dtype the scales are past it. */

@@ -10,6 +10,8 @@
 #include "harness/checkpoint.h"
 #include "harness/expect.h"
 
+#include "core/cause.h"
+
 #define QUERY "encoder.layer.0.attention.self.query.weight"
 
 enum { MAX_TENSORS = 128 };
@@ -205,6 +207,7 @@ static void test_nan(void **state)
     assert_non_null(model);
     assert_null(em_model_hidden(model, (const int32_t[]){2, 5, 3}, NULL, (const int32_t[]){0, 3}, 1));
     EXPECT_ERROR(em_last_status(), EM_ERROR_FORMAT, "tensor " QUERY " holds NaN or infinity, first at element 0");
+    assert_int_equal(em__last_cause(), EM__CAUSE_NO_NUMBER);
     em_model_close(&model);
 }
 
