@@ -89,7 +89,8 @@ typedef struct em_quantize_options {
     void (*report)(const em_quantize_report *tensor, void *user);
     bool (*progress)(size_t done, size_t total, void *user);
     void *user;
-    bool allow_nan; /* weights, or scales of them, that are NaN or infinite are taken; otherwise an error */
+    bool allow_nan; /* weights, or scales of them, that are NaN or infinite are taken, otherwise an error. No element of
+                     * their group is a number then; nvfp4 has numbers only: EM_ERROR_UNSUPPORTED */
 } em_quantize_options;
 
 typedef struct em_quantize_totals {

@@ -9,6 +9,7 @@
 #include <math.h>
 #include <string.h>
 
+#include <emily/indexing.h>
 #include <emily/ops.h>
 
 #include "core/alloc.h"
@@ -57,17 +58,31 @@ static double value_of(em_array *array)
     return data ? (double)*data : (double)NAN;
 }
 
-/* Rows as codes into q, evaluated, and how far what they stand for is from the rows. */
-static em_status code_rows(em_scope *s, em_array *rows, const em_quantization *how, em_quantized *q, error_sums *sums)
+/* The scales of the rows, and NaN for groups that hold NaN or infinity: such a group stands for no numbers either. Of
+ * powers of two 0xff is none. */
+static em_array *keep_no_numbers(em_scope *s, em_array *rows, em_array *scales)
 {
+    const em_dims dims = em_array_dims(scales);
+    em_array *w = em_reshape(s, em_cast(s, rows, EM_F32), em_shape(dims.dims[0], dims.dims[1], -1));
+    em_array *whole = em_all(s, em_is_finite(s, w), EM_AXES(-1), false);
+    const em_dtype dtype = em_array_dtype(scales);
+    return em_select(s, whole, scales, em_full(s, dtype, dtype == EM_U8 ? 0xff : (double)NAN, dims));
+}
+
+/* Rows as codes into q, evaluated, and how far what they stand for is from the rows. */
+static em_status code_rows(const quantize_job *job, em_scope *s, em_array *rows, em_quantized *q, error_sums *sums)
+{
+    const em_quantization *how = &job->plan.how;
     *q = em_quantize(s, rows, how);
+    if (job->options.allow_nan && q->scales)
+        q->scales = keep_no_numbers(s, rows, q->scales);
     em_array *w = em_cast(s, rows, EM_F32);
     em_array *error = em_sub(s, em_cast(s, em_dequantize(s, q, how), EM_F32), w);
     em_array *squares = em_sum(s, em_square(s, error), EM_ALL_AXES, false);
     em_array *weights = em_sum(s, em_square(s, w), EM_ALL_AXES, false);
     em_array *most = em_max(s, em_abs(s, error), EM_ALL_AXES, false);
-    em_array *wanted[] = {q->codes, squares, weights, most};
-    for (int i = 0; i < 4; i++)
+    em_array *wanted[] = {q->codes, q->scales, squares, weights, most};
+    for (int i = 0; i < 5; i++)
         EM__TRY(em_eval(s, wanted[i]));
     sums->error += value_of(squares);
     sums->weight += value_of(weights);
@@ -77,13 +92,21 @@ static em_status code_rows(em_scope *s, em_array *rows, const em_quantization *h
 }
 
 /* Bytes [at, at + bytes) of the tensor: damaged weights make a checkpoint that answers nonsense, far from here. */
-static em_status check_numbers(const quantize_job *job, const em_safetensors_tensor *t, size_t at, size_t bytes)
+static em_status check_numbers(const quantize_job *job, const em__quantize_item *item, size_t at, size_t bytes)
 {
-    const int64_t first =
-        job->options.allow_nan ? -1 : em__first_no_number(t->dtype, (const char *)t->data + at, bytes);
+    const em_safetensors_tensor *t = item->from;
+    const bool can_be_kept = item->count == 1 || job->plan.how.mode != EM_QUANT_NVFP4;
+    if (job->options.allow_nan && can_be_kept)
+        return EM_OK;
+    const int64_t first = em__first_no_number(t->dtype, (const char *)t->data + at, bytes);
     if (first < 0)
         return EM_OK;
-    return em__fail_no_number(job->place.in, t->name, first + (int64_t)(at / em_dtype_size(t->dtype)));
+    const int64_t element = first + (int64_t)(at / em_dtype_size(t->dtype));
+    EM__FAIL_IF(job->options.allow_nan, EM_ERROR_UNSUPPORTED,
+                "%s: tensor %s holds NaN or infinity, first at element %lld, and mode nvfp4 has numbers only; choose "
+                "another mode",
+                job->place.in, t->name, (long long)element);
+    return em__fail_no_number(job->place.in, t->name, element);
 }
 
 /* Of weights near the end of their dtype the scales are past it. */
@@ -108,7 +131,7 @@ static em_status quantize_rows(quantize_job *job, const em__quantize_item *item,
     em_scope *s = em_scope_new(job->options.device);
     em_array *rows = s ? em_array_wrap(t->dtype, data, em_shape(count, columns), NULL, NULL) : NULL;
     em_quantized q = {0};
-    em_status status = rows ? code_rows(s, rows, &job->plan.how, &q, sums) : em_last_status();
+    em_status status = rows ? code_rows(job, s, rows, &q, sums) : em_last_status();
     em_array *parts[] = {q.codes, q.scales, q.biases};
     for (size_t i = 0; i < item->count && status == EM_OK; i++) {
         const size_t line = out[i].nbytes / (size_t)t->dims.dims[0];
@@ -131,7 +154,7 @@ static em_status quantize_item(quantize_job *job, const em__quantize_item *item,
     const int64_t most = line < BLOCK_BYTES ? (int64_t)(BLOCK_BYTES / line) : 1;
     for (int64_t row = 0; row < rows; row += most) {
         const int64_t count = rows - row < most ? rows - row : most;
-        EM__TRY(check_numbers(job, t, (size_t)row * line, (size_t)count * line));
+        EM__TRY(check_numbers(job, item, (size_t)row * line, (size_t)count * line));
         EM__TRY(quantize_rows(job, item, row, count, sums));
         EM__TRY(go_on(job, t, (size_t)row * line, (size_t)count * line));
     }
@@ -143,7 +166,7 @@ static em_status copy_item(quantize_job *job, const em__quantize_item *item)
     const em_safetensors_tensor *t = item->from;
     for (size_t at = 0; at < t->nbytes; at += BLOCK_BYTES) {
         const size_t bytes = t->nbytes - at < BLOCK_BYTES ? t->nbytes - at : BLOCK_BYTES;
-        EM__TRY(check_numbers(job, t, at, bytes));
+        EM__TRY(check_numbers(job, item, at, bytes));
         EM__TRY(em__writer_patch(&job->writer, job->offsets[item->first] + at, (const char *)t->data + at, bytes));
         EM__TRY(go_on(job, t, at, bytes));
     }

@@ -305,6 +305,51 @@ static void no_numbers(void **state)
     }
 }
 
+/* What the codes of a tensor of `out` stand for. */
+static void expect_lost_group(const char *layer, const em_quantization *how)
+{
+    em_safetensors *file = opened(out);
+    em_scope *s = em_scope_new(NULL);
+    em_array *parts[3] = {0};
+    static const char *const suffixes[] = {".weight", ".scales", ".biases"};
+    for (int i = 0; i < (how->mode == EM_QUANT_AFFINE ? 3 : 2); i++) {
+        const em_safetensors_tensor *t = tensor(file, layer, suffixes[i]);
+        parts[i] = em_constant(s, t->dtype, t->data, t->dims);
+    }
+    const em_quantized q = {parts[0], parts[1], parts[2]};
+    em_array *all = em_cast(s, em_dequantize(s, &q, how), EM_F32);
+    const float *values = em_array_data(all);
+    if (!values)
+        fail_msg("%s", em_scope_error(s));
+    for (int64_t i = 0; i < (int64_t)em_array_size(all); i++)
+        if (isfinite(values[i]) == (i < how->group))
+            fail_msg("%s: element %lld is %g", em_quant_mode_name(how->mode), (long long)i, (double)values[i]);
+    em_scope_free(s);
+    em_safetensors_close(&file);
+}
+
+/* A group that holds NaN stands for no number, all others do; a mode without NaN does not make numbers of it. */
+static void no_numbers_stay(void **state)
+{
+    (void)state;
+    static const em_quantization ways[] = {{sizeof(em_quantization), EM_QUANT_AFFINE, 32, 4},
+                                           {sizeof(em_quantization), EM_QUANT_AFFINE, 64, 8},
+                                           {sizeof(em_quantization), EM_QUANT_MXFP4, 32, 4},
+                                           {sizeof(em_quantization), EM_QUANT_MXFP8, 32, 8}};
+    const em_quantization nvfp4 = {.struct_size = sizeof nvfp4, .mode = EM_QUANT_NVFP4};
+    em_quantize_options options = {.struct_size = sizeof options, .allow_nan = true};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        use("qwen3-bf16");
+        spoil("model.layers.0.mlp.up_proj.weight", 2);
+        options.how = &ways[i];
+        EXPECT_OK(em_checkpoint_quantize(in, out, &options, NULL));
+        expect_lost_group("model.layers.0.mlp.up_proj", &ways[i]);
+    }
+    checkpoint_remove(out);
+    options.how = &nvfp4;
+    expect_refused(EM_ERROR_UNSUPPORTED, out, &options, "nvfp4");
+}
+
 static em_status quantize_and_remove(void *context)
 {
     (void)context;
@@ -329,7 +374,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_mode),     cmocka_unit_test(shards),     cmocka_unit_test(says_how),
         cmocka_unit_test(tied_head),      cmocka_unit_test(refusals),   cmocka_unit_test(stopped),
-        cmocka_unit_test(without_memory), cmocka_unit_test(no_numbers),
+        cmocka_unit_test(without_memory), cmocka_unit_test(no_numbers), cmocka_unit_test(no_numbers_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
