@@ -46,7 +46,8 @@ typedef struct em_embed_options {
     const char *prompt_name; /* a prompt of config_sentence_transformers.json by its name; NULL: its default */
     int pooling;             /* em_pool + 1; 0: as the checkpoint says */
     int normalize;           /* 0: as the checkpoint says, 1: yes, -1: no */
-    size_t max_tokens;       /* 0: as the checkpoint says; longer texts are cut there, as sentence-transformers does */
+    size_t max_tokens;       /* where longer texts are cut, as sentence-transformers does, at most what the model has
+                              * positions for; 0: as the checkpoint says, which may be less */
     size_t batch_tokens;     /* tokens computed at a time; 0: a good default */
     bool (*progress)(size_t done, size_t total, void *user); /* false cancels: EM_ERROR_CANCELLED */
     void *user;

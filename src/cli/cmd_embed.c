@@ -27,8 +27,8 @@ static const cli_option options[] = {
     {"no-normalize", 0, NULL, "vectors as pooled", CLI_FLAG, offsetof(embed_values, normalize), -1},
     {"prompt", 0, "TEXT", "put before each text, such as \"query: \"", CLI_TEXT, offsetof(embed_values, prompt)},
     {"prompt-name", 0, "NAME", "a prompt that the model defines", CLI_TEXT, offsetof(embed_values, prompt_name)},
-    {"max-tokens", 0, "N", "cut longer texts there (as the model says)", CLI_COUNT, offsetof(embed_values, max_tokens),
-     1 << 20},
+    {"max-tokens", 0, "N", "cut longer texts there (as the model says; its positions at most)", CLI_COUNT,
+     offsetof(embed_values, max_tokens), 1 << 20},
     {"batch", 'b', "N", "texts taken at a time (1024)", CLI_COUNT, offsetof(embed_values, batch), 1 << 20},
     CLI_COMPUTE_OPTIONS(embed_values),
     CLI_PROFILE_OPTION(embed_values),
@@ -119,7 +119,7 @@ static int embed_with(embed_job *job, const embed_values *values)
         return code;
     if (em_model_get_info(job->model, &info) != EM_OK)
         return cli_fail_last();
-    job->max_tokens = values->max_tokens && values->max_tokens < info.max_tokens ? values->max_tokens : info.max_tokens;
+    job->max_tokens = values->max_tokens ? values->max_tokens : info.max_tokens;
     if ((code = cli_output_open(&job->out, values->output)) != CLI_OK ||
         (code = embed_all(job, (size_t)info.width)) != CLI_OK)
         return code;

@@ -55,8 +55,10 @@ static em_status choose(embedding *e, const em_embed_options *options)
                 "embed: pooling is %d, expected 0 or em_pool + 1, at most %d", o->pooling, EM__POOL_COUNT);
     EM__FAIL_IF(o->normalize < -1 || o->normalize > 1, EM_ERROR_INVALID_ARGUMENT,
                 "embed: normalize is %d, expected -1, 0 or 1", o->normalize);
-    size_t added = em_tokenizer_added_tokens(e->model->tokenizer, false), limit = e->model->max_tokens;
-    e->max_tokens = o->max_tokens && o->max_tokens < limit ? o->max_tokens : limit;
+    const size_t added = em_tokenizer_added_tokens(e->model->tokenizer, false);
+    e->max_tokens = o->max_tokens ? o->max_tokens : e->model->max_tokens;
+    EM__FAIL_IF(e->max_tokens > e->model->positions, EM_ERROR_INVALID_ARGUMENT,
+                "embed: max_tokens is %zu, and the model has positions for %zu", e->max_tokens, e->model->positions);
     EM__FAIL_IF(e->max_tokens <= added, EM_ERROR_INVALID_ARGUMENT,
                 "embed: max_tokens is %zu, but the tokenizer adds %zu tokens to every text; give %zu or more",
                 e->max_tokens, added, added + 1);

@@ -8,12 +8,6 @@
 
 enum { WARM_UP = 2, MAX_TOKENS = 1 << 24 };
 
-/* The longest sequence that the model has positions for. */
-static int64_t longest(const em_model *model)
-{
-    return model->config.sizes[EM__POSITIONS] - model->family->first_position;
-}
-
 static em_status check_offsets(const em_model *model, const int32_t *offsets, size_t n)
 {
     EM__FAIL_IF(offsets[0] != 0, EM_ERROR_INVALID_ARGUMENT, "hidden: offsets[0] is %d, expected 0", offsets[0]);
@@ -22,9 +16,9 @@ static em_status check_offsets(const em_model *model, const int32_t *offsets, si
         EM__FAIL_IF(length < 0, EM_ERROR_INVALID_ARGUMENT,
                     "hidden: offsets[%zu] is %d, below offsets[%zu], which is %d", i + 1, offsets[i + 1], i,
                     offsets[i]);
-        EM__FAIL_IF(length > longest(model), EM_ERROR_INVALID_ARGUMENT,
-                    "hidden: sequence %zu has %lld tokens, the model has positions for %lld", i, (long long)length,
-                    (long long)longest(model));
+        EM__FAIL_IF((size_t)length > model->positions, EM_ERROR_INVALID_ARGUMENT,
+                    "hidden: sequence %zu has %lld tokens, the model has positions for %zu", i, (long long)length,
+                    model->positions);
     }
     return EM_OK;
 }
@@ -148,8 +142,8 @@ em_status em_model_bench(em_model *model, size_t batch, size_t tokens, size_t ru
     em__batch packed = {0};
     size_t total;
     EM__TRY(em__need_encoder(model, "bench"));
-    EM__FAIL_IF(tokens == 0 || tokens > (size_t)longest(model), EM_ERROR_INVALID_ARGUMENT,
-                "bench: %zu tokens a sequence, expected 1 .. %lld", tokens, (long long)longest(model));
+    EM__FAIL_IF(tokens == 0 || tokens > model->positions, EM_ERROR_INVALID_ARGUMENT,
+                "bench: %zu tokens a sequence, expected 1 .. %zu", tokens, model->positions);
     EM__FAIL_IF(batch == 0 || em__mul_overflows(batch, tokens, &total) || total > MAX_TOKENS, EM_ERROR_INVALID_ARGUMENT,
                 "bench: %zu sequences of %zu tokens, expected 1 .. %d tokens in all", batch, tokens, MAX_TOKENS);
     EM__FAIL_IF(runs > 0 && !milliseconds, EM_ERROR_INVALID_ARGUMENT, "bench: milliseconds is NULL");

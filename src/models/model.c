@@ -83,9 +83,9 @@ static em_status read_config(em_model *model)
     em__free(path);
     if (status != EM_OK)
         return status;
-    int64_t positions = model->config.sizes[EM__POSITIONS] - model->family->first_position;
-    int64_t limit = model->modules.max_tokens;
-    model->max_tokens = (size_t)(limit > 0 && limit < positions ? limit : positions);
+    const size_t limit = (size_t)model->modules.max_tokens;
+    model->positions = (size_t)(model->config.sizes[EM__POSITIONS] - model->family->first_position);
+    model->max_tokens = limit > 0 && limit < model->positions ? limit : model->positions;
     return EM_OK;
 }
 
@@ -118,7 +118,7 @@ static em_status load_decoder(em_model *model)
         return em_last_status();
     model->decoder->raw_weights = model->raw_weights || em_safetensors_bytes(model->file) > memory_bytes();
     model->decoder->exact = model->exact;
-    model->max_tokens = (size_t)model->decoder->config.positions;
+    model->positions = model->max_tokens = (size_t)model->decoder->config.positions;
     return EM_OK;
 }
 

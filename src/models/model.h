@@ -59,7 +59,8 @@ struct em_model {
     em_safetensors *file;
     em__weights weights;
     em_tokenizer *tokenizer; /* a decoder's is read at first use, under `lock` */
-    size_t max_tokens;       /* of a text, special tokens included; never more than there are positions */
+    size_t positions;        /* tokens of the longest sequence that there are positions for */
+    size_t max_tokens;       /* of a text as the checkpoint says, special tokens included; `positions` at most */
     em_model_info info;
     pthread_mutex_t lock;
     em__programs programs;

@@ -68,6 +68,8 @@ static void test_options(void **state)
     expect_embed_error(&o, EM_ERROR_INVALID_ARGUMENT, "normalize is 2");
     o = (em_embed_options){.struct_size = sizeof o, .max_tokens = 2};
     expect_embed_error(&o, EM_ERROR_INVALID_ARGUMENT, "the tokenizer adds 2");
+    o = (em_embed_options){.struct_size = sizeof o, .max_tokens = 41};
+    expect_embed_error(&o, EM_ERROR_INVALID_ARGUMENT, "positions for 40");
     o = (em_embed_options){.struct_size = sizeof o, .prompt_name = "document"};
     expect_embed_error(&o, EM_ERROR_NOT_FOUND, "query, passage");
     const char *const holes[] = {"a", NULL};
