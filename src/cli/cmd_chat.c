@@ -325,6 +325,8 @@ static int start(chatting *c, const char *name)
     c->line = c->generation ? cli_line_new("> ") : NULL;
     if (!c->line)
         return cli_fail_last();
+    if ((code = cli_sampling_notes(&c->sampling, c->model, &v->sampling)) != CLI_OK)
+        return code;
     if (cli_line_person(c->line))
         puts("/help lists commands; Ctrl-C stops an answer, Ctrl-D ends the conversation");
     return CLI_OK;

@@ -219,6 +219,38 @@ static void print_stats(const generating *g)
         fprintf(stderr, "  %zu of %zu guessed tokens were right\n", s.accepted, s.guessed);
 }
 
+/* What is printed: ids where they are wanted, or where no tokenizer makes texts of them. */
+static int choose_output(generating *g)
+{
+    g->ids = g->values->output == OUTPUT_IDS;
+    if (!g->ids && !em_model_tokenizer(g->model)) {
+        if (em_last_status() != EM_ERROR_NOT_FOUND)
+            return cli_fail_last();
+        g->ids = true;
+    }
+    g->stream = !g->values->json && g->values->answers <= 1;
+    return CLI_OK;
+}
+
+/* The options are good or not before the prompt is read, which may take a person's time. */
+static int make_generation(generating *g)
+{
+    const generate_values *v = g->values;
+    const int code = cli_sampling_init(&g->sampling, "generate", g->model, &v->sampling);
+    if (code != CLI_OK)
+        return code;
+    em_generation_options *o = &g->sampling.options;
+    o->sequences = v->answers;
+    o->logits = v->logits != NULL;
+    o->logprobs = v->logprobs > 0;
+    o->top_logprobs = (int)v->logprobs;
+    o->show_special = v->special != 0;
+    o->on_token = on_token;
+    o->user = g;
+    g->generation = em_generation_new(g->model, o);
+    return g->generation ? CLI_OK : cli_fail_last();
+}
+
 static int start(generating *g, const cli_words *operands)
 {
     const generate_values *v = g->values;
@@ -227,30 +259,16 @@ static int start(generating *g, const cli_words *operands)
                                .variables = &v->variables,
                                .raw = v->raw != 0,
                                .no_think = v->no_think != 0};
-    int code = cli_prompt_read(&prompt, g->model, operands, &g->prompt);
+    int code = make_generation(g);
     if (code == CLI_OK)
-        code = cli_sampling_init(&g->sampling, "generate", g->model, &v->sampling);
-    if (code != CLI_OK)
-        return code;
-    em_generation_options *o = &g->sampling.options;
-    if (v->answers > 1 && o->temperature == 0)
+        code = cli_prompt_read(&prompt, g->model, operands, &g->prompt);
+    if (code == CLI_OK)
+        code = choose_output(g);
+    if (code == CLI_OK)
+        code = cli_sampling_notes(&g->sampling, g->model, &v->sampling);
+    if (code == CLI_OK && v->answers > 1 && g->sampling.options.temperature == 0)
         cli_note("at temperature 0 all answers are the same");
-    o->sequences = v->answers;
-    o->logits = v->logits != NULL;
-    o->logprobs = v->logprobs > 0;
-    o->top_logprobs = (int)v->logprobs;
-    o->show_special = v->special != 0;
-    o->on_token = on_token;
-    o->user = g;
-    g->ids = v->output == OUTPUT_IDS;
-    if (!g->ids && !em_model_tokenizer(g->model)) {
-        if (em_last_status() != EM_ERROR_NOT_FOUND)
-            return cli_fail_last();
-        g->ids = true;
-    }
-    g->stream = !v->json && v->answers <= 1;
-    g->generation = em_generation_new(g->model, o);
-    return g->generation ? CLI_OK : cli_fail_last();
+    return code;
 }
 
 static int open_logits(generating *g)

@@ -142,11 +142,13 @@ int cli_sampling_init(cli_sampling *s, const char *command, const em_model *mode
     o->prefill_chunk = v->chunk;
     o->speculate = v->speculate;
     code = take_cache(s, command, v->cache);
-    if (code == CLI_OK)
-        code = take_biases(s, command, &v->bias);
-    if (code == CLI_OK)
-        code = note_context(model, v->context);
-    return code == CLI_OK ? note_needless(v, o) : code;
+    return code == CLI_OK ? take_biases(s, command, &v->bias) : code;
+}
+
+int cli_sampling_notes(const cli_sampling *s, const em_model *model, const cli_sampling_values *v)
+{
+    const int code = note_context(model, v->context);
+    return code == CLI_OK ? note_needless(v, &s->options) : code;
 }
 
 void cli_sampling_free(cli_sampling *s)

@@ -61,6 +61,9 @@ typedef struct cli_sampling {
 /* What the model recommends, changed by what was given. CLI_OK, or an exit code after a message. */
 int cli_sampling_init(cli_sampling *sampling, const char *command, const em_model *model,
                       const cli_sampling_values *values);
+
+/* Notes what has no effect with the values of others, once they are known to be good: an error stands alone. */
+int cli_sampling_notes(const cli_sampling *sampling, const em_model *model, const cli_sampling_values *values);
 void cli_sampling_free(cli_sampling *sampling);
 
 #endif
