@@ -313,10 +313,13 @@ static int start(chatting *c, const char *name)
         return code;
     if (em_chat_template_open(info.path, &template) != EM_OK)
         return cli_fail_model(name);
-    em_chat_template_free(template); /* what is missing is said before the first message, not after it */
-    if (!em_model_tokenizer(c->model))
-        return cli_fail_model(name);
-    code = cli_conversation_init(&c->conversation, "chat", v->system, &v->variables, !v->no_think);
+    if (!em_model_tokenizer(c->model)) /* what is missing is said before the first message, not after it */
+        code = cli_fail_model(name);
+    if (code == CLI_OK)
+        code = cli_conversation_init(&c->conversation, "chat", v->system, &v->variables, !v->no_think);
+    if (code == CLI_OK)
+        cli_conversation_notes(&c->conversation, template);
+    em_chat_template_free(template);
     if (code != CLI_OK)
         return code;
     c->sampling.options.on_token = on_token;

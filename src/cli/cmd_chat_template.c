@@ -109,6 +109,8 @@ static int render_file(em_chat_template *chat, const char *path, const chat_temp
         code = render(chat, values, path, &how, &text);
     }
     if (code == CLI_OK)
+        cli_conversation_notes(&conversation, chat);
+    if (code == CLI_OK)
         code = print_text(text, values->output);
     em_template_text_free(text);
     em__free(messages);

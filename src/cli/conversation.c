@@ -1,10 +1,13 @@
 /* See conversation.h. */
 #include "cli/conversation.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "core/alloc.h"
 #include "io/json.h"
+
+#define THINKING "enable_thinking"
 
 static void drop_texts(cli_conversation *c)
 {
@@ -55,7 +58,8 @@ int cli_conversation_init(cli_conversation *c, const char *command, const char *
 {
     c->messages = json_array();
     c->variables = json_object();
-    if (!c->messages || !c->variables || (!think && json_object_set_new(c->variables, "enable_thinking", json_false())))
+    c->no_think = !think;
+    if (!c->messages || !c->variables || (!think && json_object_set_new(c->variables, THINKING, json_false())))
         return no_memory();
     for (size_t i = 0; i < variables->length; i++) {
         int code = set_variable(c, command, variables->data[i]);
@@ -63,6 +67,35 @@ int cli_conversation_init(cli_conversation *c, const char *command, const char *
             return code;
     }
     return system ? cli_conversation_add(c, "system", system, strlen(system)) : CLI_OK;
+}
+
+static bool is_word(char c)
+{
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+/* Whether the name stands in the text as a word, which it does wherever a template reads the variable. */
+static bool has_word(const char *text, const char *name)
+{
+    const size_t length = strlen(name);
+    for (const char *at = text; length > 0 && (at = strstr(at, name)); at++)
+        if ((at == text || !is_word(at[-1])) && !is_word(at[length]))
+            return true;
+    return false;
+}
+
+void cli_conversation_notes(const cli_conversation *c, const em_chat_template *chat)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach(c->variables, name, value)
+    {
+        if (has_word(em_chat_template_source(chat, false), name) || has_word(em_chat_template_source(chat, true), name))
+            continue;
+        const bool flag = c->no_think && strcmp(name, THINKING) == 0;
+        cli_note("--%s%s has no effect: the chat template does not look at %s", flag ? "no-think" : "var ",
+                 flag ? "" : name, name);
+    }
 }
 
 void cli_conversation_free(cli_conversation *c)

@@ -14,6 +14,7 @@
 typedef struct cli_conversation {
     json_t *messages, *variables;
     char *text, *variable_text; /* of the latest cli_conversation_options */
+    bool no_think;              /* enable_thinking is false by --no-think */
 } cli_conversation;             /* zero-initialise */
 
 /* `variables` are NAME=JSON (a value that is no JSON is a string). CLI_OK, or an exit code after a message. */
@@ -22,6 +23,9 @@ int cli_conversation_init(cli_conversation *conversation, const char *command, c
 void cli_conversation_free(cli_conversation *conversation);
 
 int cli_conversation_add(cli_conversation *conversation, const char *role, const char *text, size_t length);
+
+/* Notes the variables that the template does not look at: they have no effect. */
+void cli_conversation_notes(const cli_conversation *conversation, const em_chat_template *chat);
 
 /* The text of the system's message; NULL when the conversation has none. */
 const char *cli_conversation_system(const cli_conversation *conversation);
