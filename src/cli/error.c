@@ -112,18 +112,23 @@ size_t cli_last_next(void)
     return em__last_next() ? (size_t)(em__last_next() - em_last_error()) : 0;
 }
 
-int cli_fail_last(void)
+/* All that a command computes is of a model: what is no number is the model's, not of the command line. */
+static int last_code(void)
 {
     const em_status status = em_last_status();
-    const char *text = *em_last_error() ? em_last_error() : em_status_text(status);
-    return cli_fail_text(status == EM_OK ? CLI_FAILURE : cli_exit_code(status), text, cli_last_next());
+    return status == EM_OK ? CLI_FAILURE : em__last_cause() == EM__CAUSE_NO_NUMBER ? CLI_FORMAT : cli_exit_code(status);
+}
+
+int cli_fail_last(void)
+{
+    const char *text = *em_last_error() ? em_last_error() : em_status_text(em_last_status());
+    return cli_fail_text(last_code(), text, cli_last_next());
 }
 
 int cli_fail_given(void)
 {
-    const bool refused = em_last_status() == EM_ERROR_INVALID_ARGUMENT;
     const int code = cli_fail_last();
-    return refused ? CLI_FAILURE : code;
+    return code == CLI_USAGE ? CLI_FAILURE : code;
 }
 
 int cli_fail_errno(const char *what)

@@ -14,7 +14,7 @@
 typedef enum em__cause {
     EM__CAUSE_UNKNOWN,
     EM__CAUSE_JSON,     /* a JSON text is broken, or holds what it can't; its name begins the message */
-    EM__CAUSE_NO_NUMBER /* a weight is NaN or infinite */
+    EM__CAUSE_NO_NUMBER /* a weight, or what was computed, is NaN or infinite */
 } em__cause;
 
 /* em__fail for those who have arguments of their own. */

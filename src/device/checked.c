@@ -6,6 +6,7 @@
 
 #include "core/alloc.h"
 #include "core/block.h"
+#include "core/cause.h"
 #include "core/error.h"
 #include "device/index.h"
 #include "device/memory.h"
@@ -41,9 +42,10 @@ static em_status report(const em__call *call, const em__tensor *out, int64_t pla
                       em__spec_print(&call->in[i].spec, shape, sizeof shape));
     em__value v = em__ref_load(out->spec.dtype, out->data, place);
     bool nan = isnan(v.f) || isnan(v.imag);
-    return em__fail(EM_ERROR_INVALID_ARGUMENT, "%s: produced %s at element %lld of %s from operands without one (%s)",
-                    em__op_get(call->op)->name, nan ? "NaN" : "an infinity", (long long)place,
-                    em__spec_print(&out->spec, shape, sizeof shape), operands);
+    em__fail(EM_ERROR_INVALID_ARGUMENT, "%s: produced %s at element %lld of %s from operands without one (%s)",
+             em__op_get(call->op)->name, nan ? "NaN" : "an infinity", (long long)place,
+             em__spec_print(&out->spec, shape, sizeof shape), operands);
+    return em__because(EM_ERROR_INVALID_ARGUMENT, EM__CAUSE_NO_NUMBER);
 }
 
 /* Memory of the host that holds a tensor of a device's. */
