@@ -21,7 +21,7 @@ typedef struct perplexity_values {
 enum { DEFAULT_CONTEXT = 2048, MOST_BYTES = 1 << 30 };
 
 static const cli_option options[] = {
-    {"context", 0, "N", "tokens scored at a time, without those before them (2048)", CLI_COUNT,
+    {"context", 0, "N", "tokens scored at a time, without those before them (2048, or what the model has)", CLI_COUNT,
      offsetof(perplexity_values, context), 1 << 20},
     {"json", 0, NULL, "one object", CLI_FLAG, offsetof(perplexity_values, json), 1},
     CLI_COMPUTE_OPTIONS(perplexity_values),
@@ -151,9 +151,9 @@ const cli_command cli_perplexity = {
     .summary = "how well a model foresees a text",
     .examples = "emily perplexity Qwen/Qwen3-0.6B notes.txt\n"
                 "emily perplexity ./my-model-4bit notes.txt --context 512 --json\n",
-    .notes = "FILE - is standard input. What is printed is exp of the mean of -log p of each token, given those before "
-             "it in its window. Lower is better; compare\n"
-             "models with one tokenizer only, or their bits a byte.\n",
+    .notes =
+        "FILE - is standard input. What is printed is exp of the mean of -log p of each token, given those before\n"
+        "it in its window. Lower is better; compare models with one tokenizer only, or their bits a byte.\n",
     .options = options,
     .least = 2,
     .most = 2,
