@@ -163,11 +163,6 @@ static int try_saved(search_job *job)
     const char *path = job->values->index;
     if (!exists(path))
         return CLI_OK;
-    if (!em__path_is_file(path)) {
-        cli_fail(CLI_USAGE, "search: --index %s is no regular file", path);
-        cli_hint("choose another name");
-        return CLI_USAGE;
-    }
     cli_index saved;
     int code = cli_index_open(&saved, path);
     if (code != CLI_OK)
@@ -280,9 +275,26 @@ static void split_operands(search_job *job, const cli_words *operands)
     }
 }
 
+/* Nothing, or a file: looked at before the model is opened. */
+static int check_index(const char *index)
+{
+    if (!index || em__path_is_file(index) || (*index && !exists(index)))
+        return CLI_OK;
+    if (!*index)
+        cli_fail(CLI_USAGE, "search: the name of the --index is empty");
+    else
+        cli_fail(CLI_USAGE, "search: --index %s is %s", index,
+                 em__path_is_dir(index) ? "a directory" : "no regular file");
+    cli_hint("name a file, such as notes.idx; it is made when the corpus is named");
+    return CLI_USAGE;
+}
+
 static int check_operands(const search_job *job, const cli_words *operands)
 {
     const char *index = job->values->index;
+    const int code = check_index(index);
+    if (code != CLI_OK)
+        return code;
     if (!job->paths.length && operands->length == 1) {
         cli_fail(CLI_USAGE, "search: there is %s", exists(index) ? "no query" : "no corpus");
         cli_hint("emily search %s %s \"what to look for\"", job->model_name, exists(index) ? "--index FILE" : "CORPUS");
