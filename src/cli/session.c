@@ -33,7 +33,7 @@ static bool holds(const char *folder, int length, const char *file)
 void cli_hint_missing(const char *name)
 {
     const char *slash = strrchr(name, '/'), *folder = slash ? name : ".";
-    const int length = slash ? (int)(slash - name) : 1;
+    const int length = slash > name ? (int)(slash - name) : 1; /* the folder of /file is / */
     struct stat info;
     if (stat(name, &info) != 0)
         cli_hint("there is no folder %s; `emily pull ORG/NAME` downloads a model", name);
