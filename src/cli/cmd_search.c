@@ -157,33 +157,40 @@ static void keep_stamps(const search_job *job, const cli_index *saved)
         em_clear_error();
 }
 
+/* An index that is no use: with its corpus it is made again. */
+static int remake(const search_job *job, const char *why, int code)
+{
+    const char *path = job->values->index;
+    if (job->paths.length) {
+        cli_note("%s: %s, embedding again", path, why);
+        return CLI_OK;
+    }
+    cli_fail(code, "%s: %s", path, why);
+    cli_hint("name the corpus to embed it again: emily search %s CORPUS --index %s QUERY", job->model_name, path);
+    return code;
+}
+
 /* The saved index, when it fits; job->index.file stays NULL when it has to be made again. */
 static int try_saved(search_job *job)
 {
-    const char *path = job->values->index;
+    const char *path = job->values->index, *why;
     if (!exists(path))
         return CLI_OK;
     cli_index saved;
-    int code = cli_index_open(&saved, path);
+    int reason, code = cli_index_open(&saved, path, &why, &reason);
     if (code != CLI_OK)
-        return code;
+        return code == CLI_GO_ON ? remake(job, why, reason) : code;
     bool model = same_model(job, &saved), corpus = !job->paths.length || saved.hash == job->corpus.hash;
-    if (model && corpus) {
-        if (job->paths.length)
-            keep_stamps(job, &saved);
-        else
-            note_changes(&saved, path);
-        job->index = saved;
-        return CLI_OK;
+    if (!model || !corpus) {
+        cli_index_close(&saved);
+        return remake(job, model ? "the corpus changed" : "the index was made with another model or prompt", CLI_USAGE);
     }
-    cli_index_close(&saved);
-    if (job->paths.length) {
-        cli_note("%s: %s, embedding again", path, model ? "the corpus changed" : "made with another model or prompt");
-        return CLI_OK;
-    }
-    cli_fail(CLI_USAGE, "%s: the index was made with another model or prompt than %s", path, job->model_name);
-    cli_hint("name the corpus to embed it again: emily search %s CORPUS --index %s QUERY", job->model_name, path);
-    return CLI_USAGE;
+    if (job->paths.length)
+        keep_stamps(job, &saved);
+    else
+        note_changes(&saved, path);
+    job->index = saved;
+    return CLI_OK;
 }
 
 /* Asked before the embedding, which may take hours. */

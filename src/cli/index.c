@@ -1,16 +1,22 @@
-/* Index files. A file of unknown origin is checked whole before its first use. */
+/*
+ * Index files. One is checked whole before its first use: by its checksum, which tells of damage, and what is followed
+ * to other memory also by itself, since anybody can write a file with the right checksum.
+ */
 #include "cli/index.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <emily/array.h>
-
+#include "cli/checksum.h"
 #include "cli/signals.h"
 #include "core/str.h"
 
-#define FORMAT "emily search index 1"
+#define FORMAT "emily search index "
+#define VERSION "2"
+
+enum { HEX = 17 }; /* bytes of a sum in hexadecimal */
 
 void cli_index_view(cli_index *index, const cli_corpus *corpus)
 {
@@ -46,17 +52,17 @@ static size_t count_names(const char *names, size_t bytes)
     return bytes > 0 && names[bytes - 1] == '\0' ? count : 0;
 }
 
-/* What tells of changes is no part of the index proper: where it is odd it is as if it were not there. */
-static void take_stamps(cli_index *index)
+static bool take_stamps(cli_index *index)
 {
     const em_safetensors_tensor *paths = tensor(index->file, "paths", EM_U8, 1);
     const em_safetensors_tensor *stamps = tensor(index->file, "stamps", EM_U64, 1);
     if (!paths || !stamps || count_names(paths->data, paths->nbytes) != (size_t)stamps->dims.dims[0])
-        return;
+        return false;
     index->paths = paths->data;
     index->paths_bytes = paths->nbytes;
     index->stamps = stamps->data;
     index->n_paths = (size_t)stamps->dims.dims[0];
+    return true;
 }
 
 static bool take_tensors(cli_index *index)
@@ -106,46 +112,71 @@ static bool is_consistent(const cli_index *index)
     return true;
 }
 
-/* Why the vector cannot be one of an embedded text, which is of unit length, or of zeros; NULL: it can. Half precision
- * keeps the square within 0.01. */
-static const char *wrong_vector(const float *vector, size_t width)
+/* Of all that the file holds, in hexadecimal. */
+static void print_checksum(const cli_index *index, char text[HEX])
 {
-    const double square = em_dot_f32(vector, vector, width);
-    if (square == 0 || (square > 0.98 && square < 1.02))
-        return NULL;
-    return square != square ? "NaN" : "a length that is not 1";
+    const struct {
+        const void *data;
+        size_t bytes;
+    } parts[] = {{index->vectors, index->n * index->width * sizeof *index->vectors},
+                 {index->probe, index->width * sizeof *index->probe},
+                 {index->text, index->text_bytes},
+                 {index->names, index->names_bytes},
+                 {index->ends, index->n * sizeof *index->ends},
+                 {index->lines, index->n * sizeof *index->lines},
+                 {index->files, index->n * sizeof *index->files},
+                 {index->paths, index->paths_bytes},
+                 {index->stamps, index->n_paths * sizeof *index->stamps}};
+    uint64_t sum = index->hash;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        sum = cli_checksum(sum, parts[i].data, parts[i].bytes);
+    snprintf(text, HEX, "%016" PRIx64, sum);
 }
 
-/* Vectors that are no numbers would rank last, as if they were there, and long ones first. Costs what a query does. */
-static int check_vectors(cli_index *index, const char *path)
+static bool take_all(cli_index *index)
 {
-    const char *wrong = wrong_vector(index->probe, index->width);
-    for (size_t i = 0; i < index->n && !wrong; i++)
-        wrong = wrong_vector(index->vectors + i * index->width, index->width);
-    if (!wrong)
-        return CLI_OK;
-    cli_index_close(index);
-    cli_fail(CLI_FORMAT, "%s: the index holds vectors with %s", path, wrong);
-    cli_hint("remove it: it is made again when the corpus is named");
-    return CLI_FORMAT;
+    const char *hash = em_safetensors_metadata(index->file, "corpus");
+    const char *said = em_safetensors_metadata(index->file, "checksum");
+    char checksum[HEX];
+    if (!hash || !said || !take_tensors(index) || !take_stamps(index) || !is_consistent(index))
+        return false;
+    index->hash = strtoull(hash, NULL, 16);
+    print_checksum(index, checksum);
+    return strcmp(checksum, said) == 0;
 }
 
-int cli_index_open(cli_index *index, const char *path)
+/* Whether a file that cannot be read as safetensors began as an index: the header's first member says it. */
+static bool began_as_index(const char *path)
+{
+    static const char first[] = "{\"__metadata__\":{\"format\":\"" FORMAT;
+    enum { LENGTH = 8 };
+    char bytes[LENGTH + sizeof first] = "";
+    FILE *file = fopen(path, "rb");
+    const size_t n = file ? fread(bytes, 1, sizeof bytes - 1, file) : 0;
+    if (file)
+        fclose(file);
+    return n == sizeof bytes - 1 && memcmp(bytes + LENGTH, first, sizeof first - 1) == 0;
+}
+
+int cli_index_open(cli_index *index, const char *path, const char **why, int *code)
 {
     *index = (cli_index){0};
-    em_status status = em_safetensors_open(path, NULL, &index->file);
-    if (status == EM_OK) {
-        const char *format = em_safetensors_metadata(index->file, "format");
-        const char *hash = em_safetensors_metadata(index->file, "corpus");
-        if (format && strcmp(format, FORMAT) == 0 && hash && take_tensors(index) && is_consistent(index)) {
-            index->hash = strtoull(hash, NULL, 16);
-            take_stamps(index);
-            return check_vectors(index, path);
-        }
-    } else if (status != EM_ERROR_FORMAT) {
+    *why = NULL;
+    const em_status status = em_safetensors_open(path, NULL, &index->file);
+    if (status != EM_OK && status != EM_ERROR_FORMAT)
         return cli_fail_last();
+    const char *format = status == EM_OK ? em_safetensors_metadata(index->file, "format") : NULL;
+    if (format && strcmp(format, FORMAT VERSION) == 0 && take_all(index))
+        return CLI_OK;
+    const bool ours = status == EM_OK ? format && strncmp(format, FORMAT, strlen(FORMAT)) == 0 : began_as_index(path);
+    if (ours) {
+        const bool other = format && strcmp(format, FORMAT VERSION) != 0;
+        *why = other ? "the index is of another version of emily" : "the index is damaged";
+        *code = other ? CLI_UNSUPPORTED : CLI_FORMAT;
     }
     cli_index_close(index);
+    if (*why)
+        return CLI_GO_ON;
     cli_fail(CLI_FORMAT, "%s: this is not a search index", path);
     cli_hint("it was left alone; remove it, or name another file with --index");
     return CLI_FORMAT;
@@ -165,11 +196,13 @@ em_status cli_index_write(const cli_index *index, const char *path, const char *
         {"paths", EM_U8, em_shape((int64_t)index->paths_bytes), index->paths, index->paths_bytes},
         {"stamps", EM_U64, em_shape((int64_t)index->n_paths), index->stamps, index->n_paths * 8},
     };
-    char hash[24];
+    char hash[HEX], checksum[HEX];
     snprintf(hash, sizeof hash, "%016" PRIx64, index->hash);
-    em_safetensors_entry entries[] = {{"format", FORMAT}, {"model", model}, {"corpus", hash}};
+    print_checksum(index, checksum);
+    em_safetensors_entry entries[] = {
+        {"format", FORMAT VERSION}, {"model", model}, {"corpus", hash}, {"checksum", checksum}};
     cli_signals_hold(true);
-    em_status status = em_safetensors_write(path, tensors, sizeof tensors / sizeof *tensors, entries, 3);
+    em_status status = em_safetensors_write(path, tensors, sizeof tensors / sizeof *tensors, entries, 4);
     cli_signals_hold(false);
     return status;
 }

@@ -4,7 +4,7 @@
  * The file holds vectors f32 [n, width], text u8, ends u64 [n], lines u64 [n], files u32 [n], names u8, and probe f32
  * [width]: the vector of a fixed text. A model's identity is what it answers, so a probe that comes out alike says that
  * the vectors fit the model, its pooling and the prompt. The corpus' paths u8 and stamps u64 [paths] (corpus.h) tell
- * whether it changed since, without reading it; a file may lack them.
+ * whether it changed since, without reading it. The metadata has a checksum of all that.
  */
 #ifndef EMILY_CLI_INDEX_H
 #define EMILY_CLI_INDEX_H
@@ -22,16 +22,17 @@ typedef struct cli_index {
     const uint32_t *files;
     const char *paths;
     const uint64_t *stamps;
-    size_t n_paths, paths_bytes; /* 0: not known */
-    uint64_t hash;               /* of the corpus */
-    em_safetensors *file;        /* keeps all of the above when it came from a file; NULL: others do */
+    size_t n_paths, paths_bytes;
+    uint64_t hash;        /* of the corpus */
+    em_safetensors *file; /* keeps all of the above when it came from a file; NULL: others do */
 } cli_index;
 
 /* A view of a corpus; vectors and probe are still NULL. */
 void cli_index_view(cli_index *index, const cli_corpus *corpus);
 
-/* Opens an index file, checking all of it. CLI_OK, or an exit code after a message. */
-int cli_index_open(cli_index *index, const char *path);
+/* Opens an index file, checking all of it. CLI_OK; CLI_GO_ON for an index that cannot be used, `*why` says why and the
+ * exit code is `*code`; another file is left alone: an exit code after a message. */
+int cli_index_open(cli_index *index, const char *path, const char **why, int *code);
 
 /* Writes the file, whole or not at all; `model` is a name for people. The library has the error. */
 em_status cli_index_write(const cli_index *index, const char *path, const char *model);
