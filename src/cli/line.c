@@ -21,6 +21,7 @@
 #include "core/alloc.h"
 #include "core/library.h"
 #include "core/str.h"
+#include "tokenizer/utf8.h"
 
 typedef struct libedit {
     __typeof__(el_init) *init;
@@ -49,6 +50,7 @@ struct cli_line {
 };
 
 static volatile sig_atomic_t abandoned; /* Ctrl-C came while a line was read */
+static bool ill_formed;                 /* a character of the line that is edited was none */
 static cli_line *reading;               /* libedit calls back without a context */
 
 static void abandon(void)
@@ -86,8 +88,10 @@ static int read_character(EditLine *edit, wchar_t *c)
         size_t used = mbrtowc(c, (const char *)&byte, 1, &state);
         if (used == (size_t)-2)
             continue;
-        if (used == (size_t)-1)
+        if (used == (size_t)-1) {
             *c = 0xfffd;
+            ill_formed = true;
+        }
         return 1;
     }
 }
@@ -147,6 +151,10 @@ static unsigned char paste(EditLine *edit, int key)
     (void)key;
     if (!read_pasted(&line->pasted))
         return CC_ERROR;
+    if (em__utf8_valid(line->pasted.data, line->pasted.length) < line->pasted.length) {
+        ill_formed = true;
+        return CC_REFRESH;
+    }
     return line->pasted.length == 0 || line->lib.insert(edit, em__str_text(&line->pasted)) == 0 ? CC_REFRESH : CC_ERROR;
 }
 
@@ -185,6 +193,7 @@ cli_line *cli_line_new(const char *prompt)
     if (!line->person && cli_reader_open(&line->reader, "-", '\n') != CLI_OK)
         line->failed = true;
     line->reader.hint = "a message ends at a newline";
+    line->reader.most = CLI_MOST_PROMPT;
     if (line->person && open_library(&line->lib))
         begin_editing(line);
     return line;
@@ -287,13 +296,19 @@ const char *cli_line_next(cli_line *line, size_t *length)
         return NULL;
     em__str_clear(&line->text);
     abandoned = 0;
+    ill_formed = false;
     if (line->person)
         cli_signals_interrupt(abandon);
     const char *text = read_all(line, length);
     cli_signals_interrupt(NULL);
-    if (!abandoned)
+    if (text && ill_formed && !abandoned) {
+        cli_fail(CLI_FAILURE, "what was typed is not UTF-8, and was not sent");
+        cli_hint("the terminal has another encoding, or the keys another meaning");
+    } else if (!abandoned) {
         return text;
-    fputs("\n", stdout);
+    } else {
+        fputs("\n", stdout);
+    }
     *length = 0;
     return "";
 }

@@ -21,7 +21,8 @@ bool cli_line_person(const cli_line *line);
 bool cli_line_failed(const cli_line *line);
 
 /* The next line without its newline, valid until the next call; a line that ends in a backslash goes on with the one
- * below it. NULL at the end of input. Ctrl-C abandons the line: an empty one comes. */
+ * below it. NULL at the end of input. Ctrl-C abandons the line: an empty one comes; so does one for what was typed and
+ * is not UTF-8, after a message. */
 const char *cli_line_next(cli_line *line, size_t *length);
 
 #endif
