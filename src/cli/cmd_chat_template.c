@@ -45,7 +45,7 @@ static int read_text(const char *path, char **text)
         return CLI_OK;
     if (strcmp(path, "-") != 0)
         return em__file_read(path, FILE_CAP, text, &size) == EM_OK ? CLI_OK : cli_fail_last();
-    int code = cli_read_all(&input);
+    int code = cli_read_all(&input, CLI_MOST_TEXT);
     if (code == CLI_OK && em__str_reserve(&input, 1) != EM_OK)
         code = cli_fail_last();
     if (code == CLI_OK)

@@ -116,7 +116,7 @@ static int read_text(const char *path, char **text, size_t *size)
     if (file && em__file_read(path, MOST_BYTES, text, size) != EM_OK)
         return cli_fail_last();
     if (!file) {
-        code = cli_read_all(&input);
+        code = cli_read_all(&input, CLI_MOST_TEXT);
         *text = input.data;
         *size = input.length;
     }

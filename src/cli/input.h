@@ -14,8 +14,12 @@
 #include "cli/cli.h"
 #include "core/str.h"
 
+/* Bytes of a text, and of a prompt or message at most: the tokens of more would fill the memory, and no context. */
+enum { CLI_MOST_TEXT = 256 << 20, CLI_MOST_PROMPT = 16 << 20 };
+
 typedef struct cli_reader {
     int fd;           /* -1: closed */
+    size_t most;      /* bytes of a record */
     const char *name; /* for messages */
     const char *hint; /* what to do about a record that is too long */
     char delimiter;
@@ -31,8 +35,8 @@ typedef enum cli_read { CLI_READ_ERROR, CLI_READ_RECORD, CLI_READ_WAIT, CLI_READ
 int cli_reader_open(cli_reader *reader, const char *path, char delimiter);
 void cli_reader_close(cli_reader *reader);
 
-/* All of standard input, 256 MB at most. CLI_OK, or an exit code after a message. */
-int cli_read_all(em__str *text);
+/* All of standard input, `most` bytes. CLI_OK, or an exit code after a message. */
+int cli_read_all(em__str *text, size_t most);
 
 /* The next record without its delimiter; the pointer is good until the next call. With `wait` false, CLI_READ_WAIT when
  * none is there yet. CLI_READ_ERROR comes after a message. */

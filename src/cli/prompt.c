@@ -43,7 +43,7 @@ static int read_prompt(const cli_words *operands, em__str *prompt)
         return em__str_add_text(prompt, operands->data[1]) == EM_OK ? CLI_OK : cli_fail_last();
     if (isatty(STDIN_FILENO) && operands->length == 1)
         cli_note("the prompt is read from the terminal; Ctrl-D ends it");
-    int code = cli_read_all(prompt);
+    int code = cli_read_all(prompt, CLI_MOST_PROMPT);
     if (code != CLI_OK)
         return code;
     return prompt->length ? CLI_OK

@@ -12,11 +12,12 @@
 #include "cli/input.h"
 #include "core/alloc.h"
 
-enum { CHUNK = 1 << 16, MOST_RECORD = 1 << 28 };
+enum { CHUNK = 1 << 16 };
 
 int cli_reader_open(cli_reader *reader, const char *path, char delimiter)
 {
     *reader = (cli_reader){.fd = STDIN_FILENO,
+                           .most = CLI_MOST_TEXT,
                            .name = "standard input",
                            .delimiter = delimiter,
                            .hint = "texts are split at newlines, or at NUL bytes with --null"};
@@ -55,8 +56,8 @@ static bool make_room(cli_reader *reader)
         reader->end -= reader->start;
         reader->start = 0;
     }
-    if (reader->end > MOST_RECORD) {
-        cli_fail(CLI_FORMAT, "%s: a text is longer than %d MB", reader->name, MOST_RECORD >> 20);
+    if (reader->end > reader->most) {
+        cli_fail(CLI_FORMAT, "%s: a text is longer than %zu MB", reader->name, reader->most >> 20);
         cli_hint("%s", reader->hint);
         return false;
     }
@@ -120,7 +121,7 @@ cli_read cli_reader_next(cli_reader *reader, bool wait, const char **text, size_
     }
 }
 
-int cli_read_all(em__str *text)
+int cli_read_all(em__str *text, size_t most)
 {
     char bytes[CHUNK];
     for (;;) {
@@ -131,8 +132,8 @@ int cli_read_all(em__str *text)
             return cli_fail_errno("standard input");
         if (n == 0)
             return CLI_OK;
-        if (text->length + (size_t)n > MOST_RECORD)
-            return cli_fail(CLI_FAILURE, "standard input: more than %d MB", MOST_RECORD >> 20);
+        if (text->length + (size_t)n > most)
+            return cli_fail(CLI_FAILURE, "standard input: more than %zu MB", most >> 20);
         if (em__str_add(text, bytes, (size_t)n) != EM_OK)
             return cli_fail_last();
     }
