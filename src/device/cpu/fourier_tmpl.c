@@ -317,28 +317,38 @@ static void N(turn)(void *to, int64_t block, const void *x, const void *twiddles
     }
 }
 
-static void N(multiply)(void *out, const void *a, const void *b, int64_t n, bool swap, bool swap_out, double scale)
+/* A vector of complex numbers, or the first `bytes` of one: a copy of any number of them would pass through memory. */
+INLINE void N(multiply_step)(REAL *out, const REAL *a, const REAL *b, size_t bytes, bool swap, bool swap_out,
+                             N(vec) scale)
 {
-    N(vec) sign;
+    N(vec) x = {0}, y = {0}, sign;
     for (int l = 0; l < LANES; l++)
         sign[l] = l % 2 ? 1 : -1;
-    for (int64_t i = 0; i < 2 * n; i += LANES) {
-        N(vec) x = {0}, y = {0};
-        size_t bytes = (size_t)(2 * n - i < LANES ? 2 * n - i : LANES) * sizeof(REAL);
-        memcpy(&x, (const REAL *)a + i, bytes);
-        memcpy(&y, (const REAL *)b + i, bytes);
-        N(vec) other = SHUFFLE(x, x, SWAPPED);
-        if (swap) {
-            N(vec) t = x;
-            x = other;
-            other = t;
-        }
-        N(vec) z = MULADD(x, SHUFFLE(y, y, TAKE_EVEN), other * SHUFFLE(y, y, TAKE_ODD) * sign);
-        z *= (REAL)scale;
-        if (swap_out)
-            z = SHUFFLE(z, z, SWAPPED);
-        memcpy((REAL *)out + i, &z, bytes);
+    memcpy(&x, a, bytes);
+    memcpy(&y, b, bytes);
+    N(vec) other = SHUFFLE(x, x, SWAPPED);
+    if (swap) {
+        N(vec) t = x;
+        x = other;
+        other = t;
     }
+    N(vec) z = MULADD(x, SHUFFLE(y, y, TAKE_EVEN), other * SHUFFLE(y, y, TAKE_ODD) * sign);
+    z *= scale;
+    if (swap_out)
+        z = SHUFFLE(z, z, SWAPPED);
+    memcpy(out, &z, bytes);
+}
+
+static void N(multiply)(void *out, const void *a, const void *b, int64_t n, bool swap, bool swap_out, double scale)
+{
+    const N(vec) by = (REAL)scale - (N(vec)){0};
+    const REAL *x = a, *y = b;
+    REAL *to = out;
+    int64_t left = 2 * n;
+    for (; left >= LANES; left -= LANES, x += LANES, y += LANES, to += LANES)
+        N(multiply_step)(to, x, y, sizeof by, swap, swap_out, by);
+    if (left > 0)
+        N(multiply_step)(to, x, y, (size_t)left * sizeof *x, swap, swap_out, by);
 }
 
 static void N(multiply_rows)(void *x, const void *w, int64_t n, bool swap, bool swap_out)
