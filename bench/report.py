@@ -9,8 +9,8 @@ import json
 import os
 import sys
 
-ORDER = ["encoders", "text", "tokenizers", "cold", "ops", "chains", "index", "order", "fourier", "random_numbers", "conv", "dots",
-         "accuracy"]
+ORDER = ["encoders", "text", "tokenizers", "cold", "ops", "chains", "small", "fast", "index", "order", "fourier",
+         "random_numbers", "conv", "dots", "quant", "accuracy"]
 COLOURS = {"emily": "#d9480f", "torch": "#4263eb", "torch.compile": "#748ffc", "onnxruntime": "#0ca678",
            "openvino": "#1098ad", "numpy": "#868e96", "jax": "#ae3ec9", "tokenizers": "#0ca678",
            "sentence-transformers": "#4263eb", "onnxruntime + tokenizers": "#0ca678", "emily embed (process)": "#f08c00"}
@@ -109,12 +109,12 @@ def main(folder, svg, page):
         sys.exit(f"{folder}: no results; run bench/compare.sh first")
     picture = Picture()
     for table in tables:
-        if table["name"] in ("cold", "accuracy"):
+        if table["name"] in ("cold", "accuracy", "small"):
             continue
         picture.y += 12
         picture.text(12, table["title"], 14, weight="bold")
         picture.y += 20
-        one_line = ("ops", "index", "order", "fourier", "random_numbers", "conv", "dots")
+        one_line = ("ops", "fast", "index", "order", "fourier", "random_numbers", "conv", "dots")
         (compact if table["name"] in one_line else groups)(picture, table)
     picture.y += 12
     where = tables[0]["where"]

@@ -114,35 +114,40 @@ def compile_jax():
     return [(time.perf_counter() - start) * 1e3]
 
 
-def row_of(what, got, work, limits):
+def row_of(what, got, work, copy):
+    """work: bytes moved; copy: GB/s that the machine copied before and after."""
     fastest = min((k for k in got if k != "emily"), key=lambda k: got[k]["median"])
     ratio = got[fastest]["median"] / got["emily"]["median"]
     best = min(g["best"] for k, g in got.items() if k != "emily") / got["emily"]["best"]
     cells = [f"{got[k]['median'] * 1e3:.1f}" if k in got else "" for k in ("emily", "torch.compile", "jax")]
-    share = work / got["emily"]["best"] / 1e6 / limits["copy_gbs"] if limits and work else None
-    result = {"what": what, "unit": "us", "got": got, "fastest": fastest, "ratio": ratio, "best": best, "share": share}
-    row = [what] + cells + [f"{ratio:.2f}x {fastest} ({best:.2f}x)", f"{100 * share:.0f} %" if share else ""]
+    share = work / got["emily"]["best"] / 1e6 / max(copy) if copy else None
+    result = {"what": what, "unit": "us", "got": got, "fastest": fastest, "ratio": ratio, "best": best, "share": share,
+              "copy_gbs": copy}
+    row = [what] + cells + [f"{ratio:.2f}x {fastest} ({best:.2f}x)", f"{100 * share:.0f} %" if share else "",
+                            ", ".join(f"{x:.1f}" for x in copy or [])]
     print(" | ".join(row), file=sys.stderr, flush=True)
     return row, result
 
 
 def main():
     rng, own, rows, results = np.random.default_rng(0), Emily(), [], []
-    limits = common.limits(args)
+    copied = [limit["copy_gbs"] for limit in [common.limits(args, 1)] if limit]  # what a neighbour leaves changes
     for name in args.chains.split(","):
         for n in map(int, args.sizes.split(",")):
             arrays = [rng.standard_normal(s, dtype=np.float32) for s in shapes(name, n)]
             got = common.interleave({"emily": own.lane(name, n), **peers(name, arrays)}, args.rounds, args.gap / 4)
-            row, result = row_of(f"{name} {n}", got, 4 * n * MOVES[name], limits)
+            copied += [limit["copy_gbs"] for limit in [common.limits(args, 1)] if limit]
+            row, result = row_of(f"{name} {n}", got, 4 * n * MOVES[name], copied[-2:])
             rows.append(row)
             results.append(result)
     got = common.interleave({"emily": own.lane("compile", args.ops, 20), "jax": compile_jax}, 2, args.gap)
     mean = math.exp(sum(math.log(r["ratio"]) for r in results) / len(results))
-    row, result = row_of(f"compile {args.ops} ops", got, None, limits)
-    rows += [["geometric mean", "", "", "", f"{mean:.2f}x", ""], row]
+    row, result = row_of(f"compile {args.ops} ops", got, None, None)
+    rows += [["geometric mean", "", "", "", f"{mean:.2f}x", "", ""], row]
     common.report(args, "chains", "Chains of primitives, f32: microseconds, median; ratios of medians (of bests)",
                   ["chain, elements", "emily", "torch.compile", "jax", "against the fastest peer",
-                   "share of the copy limit"], rows, {"results": results + [result], "limits": limits}, ["torch", "jax"])
+                   "share of the copy limit", "GB/s copied before, after"], rows, {"results": results + [result]},
+                  ["torch", "jax"])
 
 
 main()

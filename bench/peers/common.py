@@ -117,13 +117,13 @@ def features():
     return f"{name} ({', '.join(f for f in wanted if f in flags)})"
 
 
-def limits(args):
-    """The machine's measured limits, by bench/limits, the best of three; empty when it was not built."""
+def limits(args, times=3):
+    """The machine's measured limits, by bench/limits, the best of some times; empty when it was not built."""
     tool = os.path.join(args.build, "bench/limits")
     if not os.path.exists(tool):
         return {}
     got = [json.loads(subprocess.run([tool, str(args.threads)], capture_output=True, text=True, check=True).stdout)
-           for _ in range(3)]
+           for _ in range(times)]
     return {k: max(g[k] for g in got) if isinstance(v, float) else v for k, v in got[0].items()}
 
 

@@ -119,8 +119,8 @@ def main():
             rate = bytes_read / got["emily f32"]["best"] / 1e6
             share = f"{rate:.1f} GB/s" if m == 1 else f"{2e-6 * m * n * k / got['emily f32']['best']:.0f} GFLOP/s"
             rows.append([f"{m} x {k} x {n}"] + [f"{got[name]['best'] * 1e3:.0f}" if name in got else "" for name in names]
-                        + [f"{ratios[F32]:.2f}x, {ratios[BF16]:.2f}x", share])
-            results.append({"what": rows[-1][0], "unit": "us", "got": got, "ratios": ratios,
+                        + [", ".join("" if math.isnan(r) else f"{r:.2f}x" for r in (ratios[F32], ratios[BF16])), share])
+            results.append({"what": rows[-1][0], "unit": "us", "got": got, "ratios": {d: r for d, r in ratios.items() if not math.isnan(r)},
                             "share": rate / limits["read_gbs"] if m == 1 and limits else None})
             print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
     common.report(args, "quant", "4-bit weights, groups of 64, x wT: microseconds, best", ["m x k x n"] + names

@@ -61,17 +61,15 @@ def main():
     for _ in range(args.rounds):
         rounds.append({**emily(), **peers()})
     got = {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
-    print(f"chain of {args.ops} ops over 16 floats; microseconds an op, medians of {args.rounds} rounds\n")
-    print("| lane | us an op |\n|---|---|")
-    for name, value in got.items():
-        print(f"| {name} | {value:.3f} |")
+    lanes = {name: value for name, value in got.items() if "compile" not in name}
+    rows = [[name, f"{value:.3f}"] for name, value in lanes.items()]
     eager = min(got["numpy"], got["torch"]) / got["emily eager"]
-    compiled = got["jax.jit compile (ms)"] / got["emily compile (ms)"]
-    print(f"\neager {eager:.2f}x the better of NumPy and PyTorch; compile {compiled:.0f}x jax.jit")
-    common_out = os.path.join(args.out, "small.json")
-    os.makedirs(args.out, exist_ok=True)
-    with open(common_out, "w", encoding="utf-8") as f:
-        json.dump({"small": got}, f, indent=1)
+    compiled = [got[f"{name} compile (ms)"] for name in ("emily", "jax.jit")]
+    rows += [["eager against the better of numpy and torch", f"{eager:.2f}x"],
+             ["compiling: emily", f"{compiled[0]:.2f} ms"],
+             ["compiling: jax.jit", f"{compiled[1]:.0f} ms, {compiled[1] / compiled[0]:.0f}x"]]
+    common.report(args, "small", f"What an op costs beside its arithmetic: a chain of {args.ops} over 16 floats",
+                  ["lane", "microseconds an op"], rows, {"small": got}, ["numpy", "torch", "jax"])
 
 
 if __name__ == "__main__":
