@@ -8,11 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <emily/ops.h>
 
 #include "array/array.h"
 #include "array/lower.h"
+#include "device/cpu/families.h"
 #include "harness/apply.h"
 #include "harness/book.h"
 #include "harness/expect.h"
@@ -22,6 +24,7 @@
 #define MOST_OPERANDS 8
 #define MOST_INTS 64
 #define MOST_FLOATS 16
+#define MOST_FILES 6
 #define PAGE (1 << 16)
 
 /* An op as a book applied it. */
@@ -34,7 +37,7 @@ typedef struct sample {
     int64_t size; /* elements of all operands */
 } sample;
 
-static sample samples[EM__OP_COUNT];
+static sample samples[EM__OP_COUNT], largest[EM__OP_COUNT]; /* the smallest is soon run; some kernels want more */
 static uint64_t books_of[EM__OP_COUNT];
 static bool recorded[EM__OP_COUNT][EM_DTYPE_COUNT];
 static char names[64][32];
@@ -65,6 +68,8 @@ static void keep(const em_array *a)
     bool f32 = dtype == EM_F32, had = best->any && dtype_of(best->in, best->n_in, best->ints, a->op) == EM_F32;
     if (!best->any || (f32 && !had) || (f32 == had && s.size && s.size < best->size))
         *best = s;
+    if (f32 && s.size > largest[a->op].size)
+        largest[a->op] = s;
 }
 
 /* Whether a case's op is this one: builders that choose among ops of a name ("argmax_with") count as it. */
@@ -113,6 +118,50 @@ static void name_books(void)
     globfree(&found);
 }
 
+/* Files of src/device/cpu/x86 without their set: what the kernels of a family are made of, in the order of cpu.c. */
+static const struct {
+    em__cpu_prepare_fn takes;
+    const char *files[MOST_FILES];
+} families[] = {
+    {em__cpu_prepare_map, {"elementwise", "elementwise_plain", "cast"}},
+    {em__cpu_prepare_norm, {"rows"}},
+    {em__cpu_prepare_reduce, {"reduce"}},
+    {em__cpu_prepare_dot, {"gemm", "small", "thin"}},
+    {em__cpu_prepare_dot_half, {"gemm", "gemm_round", "thin"}},
+    {em__cpu_prepare_dot_mixed, {"gemm", "gemm_round", "thin"}},
+    {em__cpu_prepare_move, {"copy"}},
+    {em__cpu_prepare_index, {"offsets", "copy"}},
+    {em__cpu_prepare_segments, {"elementwise"}},
+    {em__cpu_prepare_scan, {"scan"}},
+    {em__cpu_prepare_window, {"elementwise"}},
+    {em__cpu_prepare_window_scatter, {"window_scatter"}},
+    {em__cpu_prepare_attention, {"attention"}},
+    {em__cpu_prepare_rotary, {"rotary"}},
+    {em__cpu_prepare_kv, {"copy"}},
+    {em__cpu_prepare_random, {"random"}},
+    {em__cpu_prepare_order, {"order", "order_quick"}},
+    {em__cpu_prepare_conv, {"conv", "gemm"}},
+    {em__cpu_prepare_dot_any, {"product", "small"}},
+    {em__cpu_prepare_quant, {"quant", "quant_packed", "quant_planes", "quant_round"}},
+    {em__cpu_prepare_fourier, {"fourier"}},
+};
+
+#define N_FAMILIES ((int)(sizeof families / sizeof *families))
+
+/* The families of kernels that have taken a call of the op, a bit each. */
+static uint32_t families_of[EM__OP_COUNT];
+
+static void find_family(const em__call *call)
+{
+    for (int i = 0; i < N_FAMILIES; i++) {
+        em__plan plan = {0};
+        if (families[i].takes(em__cpu_of(em_device_find("cpu")), call, &plan)) {
+            families_of[call->op] |= (uint32_t)1 << i;
+            return;
+        }
+    }
+}
+
 /* The sample with another dtype, built and run on a device; *fallback: by the general loop. */
 static bool runs(const char *device, em__op op, const sample *from, em_dtype dtype, bool *fallback)
 {
@@ -149,6 +198,8 @@ static bool runs(const char *device, em__op op, const sample *from, em_dtype dty
         call.n_floats = s.n_floats;
         good = em__lower(em_device_find(device), &call, &lowered) == EM_OK;
         *fallback = lowered.plan.fallback;
+        if (good && !*fallback && !strcmp(device, "cpu"))
+            find_family(&call);
     }
     em_status status = good ? em_eval(scope, out) : EM_ERROR_INVALID_ARGUMENT;
     em_scope_free(scope);
@@ -166,6 +217,8 @@ static bool builder_dtype(em__op op, em_dtype dtype, em_dtype *want)
         *want = em__sum_dtype(dtype);
     if (op == EM__OP_MAKE_COMPLEX)
         *want = em__real_dtype(em__complex_dtype(dtype));
+    if (op == EM__OP_CONV && em_dtype_get_kind(dtype) < EM_KIND_FLOAT)
+        *want = EM_F32;
     if (!em__op_takes_sub_byte(op))
         *want = em__wide_dtype(*want);
     return true;
@@ -185,6 +238,8 @@ static void cell(em__op op, em_dtype dtype, char *text)
     } else if (!runs("cpu", op, &samples[op], dtype, &slow) || !runs("ref", op, &samples[op], dtype, &ignored)) {
         snprintf(text, 16, "x");
     } else {
+        if (slow && largest[op].any)
+            runs("cpu", op, &largest[op], dtype, &slow);
         const char *how = em__op_get(op)->traits & EM__TRAIT_VIEW ? "v" : slow ? "r" : "k";
         snprintf(text, 16, "%s%s", how, recorded[op][dtype] ? "" : "?");
     }
@@ -197,8 +252,8 @@ static const char head[] =
     "\n"
     "Every op runs on `ref`, the naive loops. A cell says what becomes of operands of that dtype on `cpu`:\n"
     "\n"
-    "- `k` a kernel of its own; `r` the general loop of `ref` (counted as a fallback in profiles); `v` a view, no "
-    "work.\n"
+    "- `k` a kernel of its own (perhaps not of every shape); `r` the general loop of `ref` (counted as a fallback in\n"
+    "  profiles): dtypes of which no framework's models make much of the op; `v` a view, no work.\n"
     "- a dtype: operands are cast to it first, and its cell holds. What a dtype below a byte was cast from, a result "
     "of\n"
     "  its dtype is cast back to.\n"
@@ -213,6 +268,10 @@ static const char head[] =
     "- `?` behind a letter: no recorded value of this dtype; the loop is the one that the recorded dtypes run "
     "through.\n"
     "\n"
+    "`sets` names the sets of instructions for which the kernels of an op have code of their own, beside the portable\n"
+    "one that all machines have: files of `src/device/cpu/x86`. Cells are the same with every set, and the books hold\n"
+    "with every set: `ctest -R ops_page` and `ctest -R golden_ops` run with each (`EMILY_CPU`).\n"
+    "\n"
     "The books (`tests/golden/ops`) hold values of NumPy, SciPy, PyTorch, JAX or exact integers; `tests/ops` compares "
     "both\n"
     "devices with them, `tests/graph/test_program_ops.c` both program lanes with eager, bit for bit. Kernels are held\n"
@@ -222,6 +281,33 @@ static const char head[] =
     "dtypes\n"
     "that the op wants.\n"
     "\n";
+
+static bool has_file(const char *const *files, const char *set)
+{
+    bool there = false;
+    for (int f = 0; f < MOST_FILES && files[f]; f++) {
+        char path[512];
+        snprintf(path, sizeof path, "%s/../src/device/cpu/x86/%s_%s.c", EM_TEST_DIR, files[f], set);
+        there = there || access(path, R_OK) == 0;
+    }
+    return there;
+}
+
+/* The sets for which kernels of the op have code. */
+static void sets_of(em__op op, char *text, size_t size)
+{
+    static const char *const casts[MOST_FILES] = {"cast"}; /* that move what does not change */
+    static const char *const sets[] = {"avx2", "avx512", "vnni", "bf16", "amx"};
+    size_t at = 0;
+    text[0] = 0;
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+        bool there = false;
+        for (int f = 0; f < N_FAMILIES && op != EM__OP_CAST; f++)
+            there = there || ((families_of[op] >> f & 1) && has_file(families[f].files, sets[i]));
+        if (there || (op == EM__OP_CAST && has_file(casts, sets[i])))
+            at += (size_t)snprintf(text + at, size - at, "%s%s", at ? ", " : "", sets[i]);
+    }
+}
 
 static size_t put(char *page, size_t at, const char *text)
 {
@@ -245,7 +331,9 @@ static size_t put_row(char *page, size_t at, em__op op)
     static const char *const classes[] = {"any",     "ordered", "numeric", "real", "float",
                                           "inexact", "complex", "integer", "bits"};
     snprintf(text, sizeof text, " %s |", classes[em__op_get(op)->accepts]);
-    at = put(page, at, text);
+    at = put(page, put(page, at, text), " ");
+    sets_of(op, text, sizeof text);
+    at = put(page, put(page, at, text), " |");
     const char *between = " ";
     for (int b = 0; b < n_books; b++)
         if (books_of[op] >> b & 1) {
@@ -264,8 +352,8 @@ static char *make_page(void)
     at = put(page, at, "| op |");
     for (int d = 0; d < EM_DTYPE_COUNT; d++)
         at = put(page, put(page, put(page, at, " "), em_dtype_name((em_dtype)d)), " |");
-    at = put(page, at, " takes | books |\n|---|");
-    for (int d = 0; d <= EM_DTYPE_COUNT + 1; d++)
+    at = put(page, at, " takes | sets | books |\n|---|");
+    for (int d = 0; d <= EM_DTYPE_COUNT + 2; d++)
         at = put(page, at, "---|");
     at = put(page, at, "\n");
     for (int op = 0; op < EM__OP_COUNT; op++)
