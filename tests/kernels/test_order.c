@@ -144,6 +144,90 @@ static void networks(void **state)
     }
 }
 
+/* Keys for which the middle of 32 samples, taken as order_quick_tmpl.c takes them, is always among the smallest. */
+static void worst_keys(uint64_t *keys, int64_t n)
+{
+    static int64_t left[4000];
+    uint64_t next = 1;
+    for (int64_t i = 0; i < n; i++)
+        left[i] = i;
+    memset(keys, 0, (size_t)n * sizeof *keys);
+    for (int64_t count = n, kept; count > 32; count = kept) {
+        uint64_t some[32], pivot = 0;
+        for (int64_t i = 0; i < 32; i++) {
+            uint64_t *key = &keys[left[i * (count / 32) + count / 64]];
+            some[i] = *key = *key ? *key : next++;
+        }
+        for (int i = 0; i < 32; i++) { /* the one that 16 are below of */
+            int below = 0;
+            for (int j = 0; j < 32; j++)
+                below += some[j] < some[i];
+            pivot = below == 16 ? some[i] : pivot;
+        }
+        kept = 0;
+        for (int64_t i = 0; i < count; i++)
+            if (!keys[left[i]] || keys[left[i]] >= pivot)
+                left[kept++] = left[i];
+    }
+    for (int64_t i = 0; i < n; i++)
+        keys[i] = keys[i] ? keys[i] : next++;
+}
+
+static void quick_keys(uint64_t *keys, int64_t n, int pattern, rng *r)
+{
+    for (int64_t i = 0; i < n; i++)
+        keys[i] = pattern == 0   ? rng_u64(r) >> rng_below(r, 60)
+                  : pattern == 1 ? (uint64_t)i << 20
+                  : pattern == 2 ? rng_below(r, 3) - 1
+                  : pattern == 3 ? UINT64_MAX - (uint64_t)i
+                                 : rng_u64(r);
+    if (pattern == 5)
+        worst_keys(keys, n);
+}
+
+static void check_quick(const em__order *k, int64_t n, int pattern, rng *r)
+{
+    enum { MOST_KEYS = 4000, BEHIND = 16 };
+    static uint64_t wide[MOST_KEYS + BEHIND], spare[MOST_KEYS + BEHIND], wide_sums[2];
+    static uint32_t narrow[MOST_KEYS + BEHIND], short_spare[MOST_KEYS + BEHIND];
+    uint32_t sums[2] = {0};
+    quick_keys(wide, n, pattern, r);
+    wide_sums[0] = wide_sums[1] = 0;
+    for (int64_t i = 0; i < n; i++) {
+        narrow[i] = (uint32_t)wide[i];
+        wide_sums[0] += wide[i] * wide[i];
+        sums[0] += narrow[i] * narrow[i];
+    }
+    for (int i = 0; i < BEHIND; i++) {
+        wide[n + i] = spare[n + i] = 77;
+        narrow[n + i] = short_spare[n + i] = 77;
+    }
+    k->quick64(wide, spare, n);
+    k->quick32(narrow, short_spare, n);
+    for (int64_t i = 0; i < n; i++) {
+        wide_sums[1] += wide[i] * wide[i];
+        sums[1] += narrow[i] * narrow[i];
+        assert_true(i == 0 || (wide[i - 1] <= wide[i] && narrow[i - 1] <= narrow[i]));
+    }
+    assert_true(wide_sums[0] == wide_sums[1] && sums[0] == sums[1]);
+    for (int i = 0; i < BEHIND; i++)
+        assert_true(wide[n + i] == 77 && spare[n + i] == 77 && narrow[n + i] == 77 && short_spare[n + i] == 77);
+}
+
+/* Where a level has a quicksort: sorted, the same keys as before, nothing behind them touched. */
+static void quick(void **state)
+{
+    (void)state;
+    for (int level = 0; level <= (int)levels_best(); level++) {
+        em__order k;
+        rng r = {(uint64_t)level};
+        em__order_init(&k, (em__cpu_level)level);
+        for (int pattern = 0; k.quick64 && pattern < 6; pattern++)
+            for (int64_t n = 0; n <= 4000; n += n < 300 ? 1 : 1 + n / 3)
+                check_quick(&k, n < 2000 ? n : 4000, pattern, &r);
+    }
+}
+
 /* Keys of every level are those of the portable one, and order as the numbers do. */
 static void keys(void **state)
 {
@@ -243,9 +327,9 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(shapes),      cmocka_unit_test(long_rows), cmocka_unit_test(patterns),
-        cmocka_unit_test(threads),     cmocka_unit_test(networks),  cmocka_unit_test(keys),
-        cmocka_unit_test(random_bits),
+        cmocka_unit_test(shapes),  cmocka_unit_test(long_rows),   cmocka_unit_test(patterns),
+        cmocka_unit_test(threads), cmocka_unit_test(networks),    cmocka_unit_test(quick),
+        cmocka_unit_test(keys),    cmocka_unit_test(random_bits),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,6 +1,7 @@
 /*
- * Sort and argsort: many short rows side by side in a sorting network, a row a lane; longer ones by radix, a row a
- * worker; long ones one after another, each on all workers. Shapes alone choose.
+ * Sort and argsort: many short rows side by side in a sorting network, a row a lane; longer ones by quicksort where the
+ * level has one (order_quick.c) or by radix, a row a worker; long ones one after another, each on all workers. Shapes
+ * alone choose.
  */
 #include "device/cpu/order.h"
 
@@ -12,6 +13,7 @@
 
 #define LONG_ROW ((int64_t)1 << 16) /* elements from which a row is sorted by all workers */
 #define ENCODE ((int64_t)1 << 14)   /* elements that become keys at a time */
+#define QUICK_ROW 32                /* elements from which a row is sorted alone, where there is quicksort */
 #define PAD 64
 
 static em__order best;
@@ -120,7 +122,7 @@ void em__order_argsort(const em__order_job *job, em__pool *pool, const char *row
     void *keys = scratch + p.keys, *items = scratch + p.second, *counters = scratch + p.counters;
     uint64_t vary = encode_row(job, pool, row, keys).vary;
     if (job->wide)
-        em__radix_argsort64(pool, keys, items, order, job->n, vary, counters);
+        em__radix_argsort64(job->kernels, pool, keys, items, order, job->n, vary, counters);
     else
         em__radix_argsort32(pool, keys, items, order, job->n, (uint32_t)vary, counters);
 }
@@ -141,8 +143,8 @@ static void sort_row(const em__order_job *job, em__pool *pool, int64_t r, char *
     void *keys = scratch + p.keys, *second = scratch + p.second, *counters = scratch + p.counters;
     em__row_keys made = encode_row(job, pool, row, keys);
     decoding d = {job, NULL, job->out + at * (int64_t)job->size};
-    d.keys = job->wide ? (char *)em__radix_sort64(pool, keys, second, n, made.vary, counters)
-                       : (char *)em__radix_sort32(pool, keys, second, n, (uint32_t)made.vary, counters);
+    d.keys = job->wide ? (char *)em__order_sort64(job->kernels, pool, keys, second, n, made.vary, counters)
+                       : (char *)em__order_sort32(job->kernels, pool, keys, second, n, (uint32_t)made.vary, counters);
     em__pool_run(pool, decode_chunk, &d, (n + ENCODE - 1) / ENCODE);
     if (made.special)
         em__order_restore(job, row, d.out);
@@ -234,6 +236,32 @@ static void decode_rows(const em__order_job *job, int64_t first, int count, char
     }
 }
 
+/* `count` rows of keys or items of `size` bytes, one by one. */
+static void sort_rows(const em__order_job *job, char *rows, char *spare, int count, size_t size)
+{
+    for (int lane = 0; lane < count; lane++) {
+        char *row = rows + (size_t)(lane * job->n) * size;
+        if (size == 8)
+            job->kernels->quick64((uint64_t *)(void *)row, (uint64_t *)(void *)spare, job->n);
+        else
+            job->kernels->quick32((uint32_t *)(void *)row, (uint32_t *)(void *)spare, job->n);
+    }
+}
+
+/* The same side by side. */
+static void sort_columns(const em__order_job *job, char *rows, char *tile, int count, size_t size)
+{
+    const int lanes = em__order_lanes(job, job->indices != NULL);
+    const int64_t n = job->n;
+    memset(rows + (size_t)(count * n) * size, 0, (size_t)((lanes - count) * n) * size);
+    transpose(job, size, tile, rows, n, lanes);
+    if (size == 8)
+        job->kernels->network64((uint64_t *)(void *)tile, n);
+    else
+        job->kernels->network32((uint32_t *)(void *)tile, n);
+    transpose(job, size, rows, tile, lanes, n);
+}
+
 void em__order_tile(void *context, int64_t chunk, int worker)
 {
     const em__order_job *job = context;
@@ -247,13 +275,10 @@ void em__order_tile(void *context, int64_t chunk, int worker)
     for (int lane = 0; lane < count && job->indices; lane++)
         lost[lane] =
             make_items(job, keys + (size_t)(lane * n) * key, (uint64_t *)(void *)(items + (size_t)(lane * n) * 8));
-    memset(items + (size_t)(count * n) * item, 0, (size_t)((lanes - count) * n) * item);
-    transpose(job, item, tile, items, n, lanes);
-    if (item == 8)
-        job->kernels->network64((uint64_t *)(void *)tile, n);
+    if (job->kernels->quick64 && n >= QUICK_ROW)
+        sort_rows(job, items, tile, count, item);
     else
-        job->kernels->network32((uint32_t *)(void *)tile, n);
-    transpose(job, item, items, tile, lanes, n);
+        sort_columns(job, items, tile, count, item);
     for (int lane = 0; lane < count && job->indices; lane++)
         take_indices(job, (uint64_t *)(void *)keys + lane * n, (uint64_t *)(void *)items + lane * n, lost[lane],
                      first + lane);

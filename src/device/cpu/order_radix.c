@@ -239,9 +239,30 @@ static void insert_items(uint64_t *items, int64_t n, const uint64_t *keys)
     }
 }
 
+/* Items by their upper halves, which differ in `vary`; equal ones keep their order: so their lower halves rise. Where
+ * the result is. */
+static uint64_t *sort_upper(const em__order *kernels, em__pool *pool, uint64_t *items, uint64_t *spare, int64_t n,
+                            uint32_t vary, void *counters)
+{
+    if (kernels->quick64)
+        return em__order_sort64(kernels, pool, items, spare, n, (uint64_t)vary << 32 | UINT32_MAX, counters);
+    const digits d = choose(n, (uint64_t)vary << 32, 8, 64);
+    pass p = start(pool, n, &d, counters);
+    for (int i = 0; i < d.passes; i++) {
+        p.from = items;
+        p.to = spare;
+        p.shift = d.low + i * d.width;
+        pass_64(&p);
+        uint64_t *t = items;
+        items = spare;
+        spare = t;
+    }
+    return items;
+}
+
 /* Items [n] of keys that differ in `vary`: sorted by 32 of those bits after the other. */
-static void sort_items(em__pool *pool, uint64_t *items, uint64_t *spare, int64_t n, const uint64_t *keys, uint64_t vary,
-                       void *counters)
+static void sort_items(const em__order *kernels, em__pool *pool, uint64_t *items, uint64_t *spare, int64_t n,
+                       const uint64_t *keys, uint64_t vary, void *counters)
 {
     if (n <= SHORT_RUN) {
         insert_items(items, n, keys);
@@ -250,20 +271,9 @@ static void sort_items(em__pool *pool, uint64_t *items, uint64_t *spare, int64_t
     int high = 64 - __builtin_clzll(vary), shift = high > 32 ? high - 32 : 0;
     for (int64_t i = 0; i < n; i++)
         items[i] = (keys[items[i] & UINT32_MAX] >> shift) << 32 | (items[i] & UINT32_MAX);
-    digits d = choose(n, (uint64_t)(uint32_t)(vary >> shift) << 32, 8, 64);
-    pass p = start(pool, n, &d, counters);
-    uint64_t *from = items, *to = spare;
-    for (int i = 0; i < d.passes; i++) {
-        p.from = from;
-        p.to = to;
-        p.shift = d.low + i * d.width;
-        pass_64(&p);
-        uint64_t *t = from;
-        from = to;
-        to = t;
-    }
-    if (from != items)
-        memcpy(items, from, (size_t)n * sizeof *items);
+    const uint64_t *sorted = sort_upper(kernels, pool, items, spare, n, (uint32_t)(vary >> shift), counters);
+    if (sorted != items)
+        memcpy(items, sorted, (size_t)n * sizeof *items);
     if (!(vary & (((uint64_t)1 << shift) - 1)))
         return;
     for (int64_t i = 0, end; i < n; i = end) {
@@ -271,17 +281,17 @@ static void sort_items(em__pool *pool, uint64_t *items, uint64_t *spare, int64_t
         for (end = i + 1; end < n && items[end] >> 32 == items[i] >> 32; end++)
             rest |= keys[items[end] & UINT32_MAX] ^ keys[items[i] & UINT32_MAX];
         if (rest)
-            sort_items(NULL, items + i, spare + i, end - i, keys, rest, counters);
+            sort_items(kernels, NULL, items + i, spare + i, end - i, keys, rest, counters);
     }
 }
 
-void em__radix_argsort64(em__pool *pool, const uint64_t *keys, uint64_t *items, int64_t *order, int64_t n,
-                         uint64_t vary, void *counters)
+void em__radix_argsort64(const em__order *kernels, em__pool *pool, const uint64_t *keys, uint64_t *items,
+                         int64_t *order, int64_t n, uint64_t vary, void *counters)
 {
     for (int64_t i = 0; i < n; i++)
         items[i] = (uint64_t)i;
     if (vary)
-        sort_items(pool, items, items + n, n, keys, vary, counters);
+        sort_items(kernels, pool, items, items + n, n, keys, vary, counters);
     for (int64_t i = 0; i < n; i++)
         order[i] = (int64_t)(items[i] & UINT32_MAX);
 }

@@ -67,7 +67,7 @@ static void join(list *l, int64_t k, uint64_t *keys, int64_t *at)
 }
 
 /* The list's first k, in order. `scratch`: sorting_bytes. */
-static void keep_best(list *l, int64_t k, char *scratch)
+static void keep_best(const em__order_job *job, list *l, int64_t k, char *scratch)
 {
     size_t column = em__align64((size_t)l->room * 8);
     uint64_t vary = 0, *keys = (uint64_t *)(void *)scratch;
@@ -78,8 +78,8 @@ static void keep_best(list *l, int64_t k, char *scratch)
     } else {
         for (int64_t i = 1; i < l->count; i++)
             vary |= l->keys[i] ^ l->keys[0];
-        em__radix_argsort64(NULL, l->keys, (uint64_t *)(void *)(scratch + 2 * column), order, l->count, vary,
-                            scratch + 5 * column);
+        em__radix_argsort64(job->kernels, NULL, l->keys, (uint64_t *)(void *)(scratch + 2 * column), order, l->count,
+                            vary, scratch + 5 * column);
         for (int64_t i = 0; i < k; i++) {
             keys[i] = l->keys[order[i]];
             at[i] = l->at[order[i]];
@@ -132,7 +132,7 @@ static void select_range(const em__order_job *job, const char *row, int64_t from
         int32_t *at = (int32_t *)(void *)hits;
         em__order_encode(job, row, from + i, count, keys, 0);
         if (k > FEW && l->count + count > l->room)
-            keep_best(l, k, own + 2 * column);
+            keep_best(job, l, k, own + 2 * column);
         bool all = l->count < k;
         uint64_t limit = all ? 0 : l->keys[k - 1]; /* of the k that were last put in order; others follow them */
         if (!all)
@@ -141,10 +141,10 @@ static void select_range(const em__order_job *job, const char *row, int64_t from
         for (int64_t j = 0; j < found; j++)
             add(job, l, k, keys, all ? j : at[j], from + i + (all ? j : at[j]));
         if (k > FEW && l->count >= k + (all ? 0 : k / 2)) /* the sooner cut back, the fewer join */
-            keep_best(l, k, own + 2 * column);
+            keep_best(job, l, k, own + 2 * column);
     }
     if (k > FEW)
-        keep_best(l, k, own + 2 * column);
+        keep_best(job, l, k, own + 2 * column);
 }
 
 static void emit(const selection *s, int64_t r, const int64_t *at)
@@ -206,7 +206,7 @@ static void long_row(selection *s, int64_t r, char *scratch)
         memmove(all.at + all.count, s->at + i * s->k, (size_t)s->counts[i] * sizeof *s->at);
         all.count += s->counts[i];
     }
-    keep_best(&all, s->k, (char *)s->at + column);
+    keep_best(&s->job, &all, s->k, (char *)s->at + column);
     emit(s, r, all.at);
 }
 

@@ -54,4 +54,5 @@ void em__order_fill_avx512(em__order *kernels)
     fill_compiled(kernels);
     kernels->below32 = below_by_16;
     kernels->below64 = below_by_8;
+    em__order_fill_quick(kernels);
 }
