@@ -2,6 +2,7 @@
 #include "device/cuda/gemv.cuh"
 
 #include "device/cuda/early.h"
+#include "device/cuda/gemv_codes.cuh"
 #include "device/cuda/gemv_kernel.cuh"
 
 extern "C" {
@@ -54,15 +55,10 @@ static bool is_one(const em__gemv *job)
     return job->m == 1 && job->x_dtype == EM_F32 && job->depth <= MOST_STAGED;
 }
 
-static int divide_up(int a, int b)
-{
-    return (a + b - 1) / b;
-}
-
 /* Bytes of shared memory for m rows of x. */
 static size_t staged_bytes(const em__gemv *job, const kind *k, int m)
 {
-    return (size_t)em_gemv_staged<EM_GEMV_FEW>(m, divide_up(job->depth, k->chunk) * k->chunk) * sizeof(float);
+    return (size_t)em_gemv_staged<EM_GEMV_FEW>(m, em_gemv_cuts(job->depth, k->chunk) * k->chunk) * sizeof(float);
 }
 
 /* Whether m rows of x fit, with room for weights and sums. */
@@ -72,10 +68,14 @@ static bool fits(const em__gemv *job, const em__cuda *cuda, const kind *k, int m
     return bytes <= STAGED_BYTES && bytes <= cuda->shared_bytes / 3 * 2;
 }
 
-/* Rows of x that are multiplied at once. */
+/* Rows of x that are multiplied at once, of several. */
 static int rows_at_once(const em__gemv *job, const em__cuda *cuda, const kind *k)
 {
     int rows = EM_GEMV_MOST;
+    em__gemv several = *job;
+    several.m = EM_GEMV_MOST;
+    if (em__gemv_codes_takes(cuda, &several))
+        return rows;
     while (rows > 1 && !fits(job, cuda, k, rows))
         rows--;
     return fits(job, cuda, k, rows) ? rows : (int)EM_GEMV_MOST;
@@ -118,10 +118,10 @@ static size_t shared_bytes(const em__gemv *job, const em__cuda *cuda, const kind
 static void divide(em__gemv *job, const em__cuda *cuda, const kind *k)
 {
     const int step = job->pair ? 2 * EM_GEMV_UNIT : EM_GEMV_UNIT;
-    job->chunks = (uint16_t)divide_up(job->depth, k->chunk);
+    job->chunks = (uint16_t)em_gemv_cuts(job->depth, k->chunk);
     int waves = 1;
     do
-        job->per_block = divide_up(divide_up(em_gemv_rows(*job), cuda->sms * waves++), step) * step;
+        job->per_block = em_gemv_cuts(em_gemv_cuts(em_gemv_rows(*job), cuda->sms * waves++), step) * step;
     while (job->per_block > step && ((size_t)(job->chunks * job->m * job->per_block) * 4 > TABLE_BYTES ||
                                      shared_bytes(job, cuda, k, 1) > cuda->shared_bytes));
     const int units = job->per_block / EM_GEMV_UNIT * job->chunks;
@@ -131,7 +131,7 @@ static void divide(em__gemv *job, const em__cuda *cuda, const kind *k)
         most--;
     while (most > 1 && shared_bytes(job, cuda, k, most) > cuda->shared_bytes)
         most--;
-    job->warps = (uint8_t)divide_up(units, divide_up(units, most));
+    job->warps = (uint8_t)em_gemv_cuts(units, em_gemv_cuts(units, most));
 }
 
 static bool lie_well(const em__gemv *job)
@@ -147,14 +147,16 @@ static bool lie_well(const em__gemv *job)
 em_status em__gemv_run(em__cuda *cuda, em__gemv *job, const char *what)
 {
     const kind *k = find_kind((em_dtype)job->weights);
-    divide(job, cuda, k);
     job->constant = em__cuda_early(cuda, job->constant);
+    if (em__gemv_codes_takes(cuda, job))
+        return em__gemv_codes_run(cuda, job, what);
+    divide(job, cuda, k);
     void (*kernel)(const em__gemv) = k->kernel[way_of(job, cuda, k)][lie_well(job)];
     const size_t shared = shared_bytes(job, cuda, k, job->warps);
     EM__TRY(em__cuda_check(
         cuda, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)cuda->shared_bytes),
         what));
-    return em_launch(cuda, what, kernel, (unsigned)divide_up(em_gemv_rows(*job), job->per_block),
+    return em_launch(cuda, what, kernel, (unsigned)em_gemv_cuts(em_gemv_rows(*job), job->per_block),
                      (unsigned)(job->warps * 32), shared, *job);
 }
 
@@ -261,6 +263,48 @@ bool em__gemv_read(const em__call *call, em__gemv *job)
     }
 }
 
+bool em__gemv_add(em__gemv *job, int n, const em__gemv *more)
+{
+    if (n >= EM_GEMV_MATRICES || more->bias || more->residual || more->activation != EM__OP_COPY ||
+        more->end[0] != em_gemv_rows(*more))
+        return false;
+    if (n == 0) {
+        *job = *more;
+        job->joined = false;
+        return true;
+    }
+    if (more->weights != job->weights || more->scale != job->scale || more->shift != job->shift ||
+        more->depth != job->depth)
+        return false;
+    job->weight[n] = more->weight[0];
+    job->scales[n] = more->scales[0];
+    job->biases[n] = more->biases[0];
+    job->out[n] = more->out[0];
+    job->constant = job->constant && more->constant;
+    const int rows = em_gemv_rows(*job) + em_gemv_rows(*more);
+    for (int i = n; i < EM_GEMV_MATRICES; i++)
+        job->end[i] = rows;
+    return true;
+}
+
+bool em__gemv_add_residual(em__gemv *job, const em__call *product, const em__call *add)
+{
+    if (add->op != EM__OP_ADD || job->residual || add->out.spec.dtype != (em_dtype)job->out_dtype ||
+        job->out_dtype != EM_F32)
+        return false;
+    const int64_t size = (int64_t)job->m * em_gemv_rows(*job);
+    const int other = add->in[0].data == product->out.data;
+    if (add->in[!other].data != product->out.data || add->in[other].data == product->out.data ||
+        em__spec_size(&add->out.spec) != size || em__spec_size(&add->in[other].spec) != size)
+        return false;
+    for (int i = 0; i < 2; i++)
+        if (!em__tensor_is_contiguous(&add->in[i]))
+            return false;
+    job->residual = (const float *)add->in[other].data;
+    job->out[0] = add->out.data;
+    return true;
+}
+
 /* In how many turns the rows of x go through; 0: they are too many. */
 static int turns_of(const em__cuda *cuda, const em__call *call, const em__gemv *job)
 {
@@ -270,7 +314,7 @@ static int turns_of(const em__cuda *cuda, const em__call *call, const em__gemv *
     const kind *k = find_kind((em_dtype)job->weights);
     if (!k || job->depth < 1 || job->depth > MOST_DEPTH || m > EM_GEMV_MOST * (exact ? MOST_TURNS : 1))
         return 0;
-    return divide_up((int)m, rows_at_once(job, cuda, k));
+    return em_gemv_cuts((int)m, rows_at_once(job, cuda, k));
 }
 
 /* As evenly as they go. */

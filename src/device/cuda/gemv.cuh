@@ -48,6 +48,12 @@ typedef struct em__gemv {
     bool constant;           /* weights, scales, biases and gain are constants */
 } em__gemv;
 
+/* In how many pieces of b, the last one perhaps a part, a comes. */
+static inline int em_gemv_cuts(int a, int b)
+{
+    return (a + b - 1) / b;
+}
+
 /* Rows of all matrices. */
 static __host__ __device__ __forceinline__ int em_gemv_rows(const em__gemv &g)
 {
@@ -56,6 +62,12 @@ static __host__ __device__ __forceinline__ int em_gemv_rows(const em__gemv &g)
 
 /* The job of a DOT_GENERAL, FUSED_LINEAR or QUANTIZED_MATMUL; false when it is none. */
 bool em__gemv_read(const em__call *call, em__gemv *job);
+
+/* The matrix of `more` beside the n that the job has, which it is made of where n is 0; false where it can't be. */
+bool em__gemv_add(em__gemv *job, int n, const em__gemv *more);
+
+/* The product's job gets the residual that the call behind it adds, and its result; false where that is none. */
+bool em__gemv_add_residual(em__gemv *job, const em__call *product, const em__call *add);
 
 /* Whether the kernels take this job: dtypes, depth. Looks at no pointer. */
 bool em__gemv_takes(const em__gemv *job);

@@ -167,17 +167,12 @@ bool em__march_follows(const em__cuda *cuda, const em__march *march, const em__m
            g->out_dtype == EM_F32 && g->x_dtype == EM_F32 && fits(cuda, k, march, job);
 }
 
-static int divide_up(int a, int b)
-{
-    return (a + b - 1) / b;
-}
-
 /* Rows to blocks, in as many tiles as the table of sums asks for. */
 static void divide(em__gemv *g, const em__cuda *cuda, int step)
 {
     int tiles = 1;
     do
-        g->per_block = divide_up(divide_up(em_gemv_rows(*g), cuda->sms * tiles++), step) * step;
+        g->per_block = em_gemv_cuts(em_gemv_cuts(em_gemv_rows(*g), cuda->sms * tiles++), step) * step;
     while (g->per_block > EM_MARCH_MOST);
 }
 

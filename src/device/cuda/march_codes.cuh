@@ -22,18 +22,9 @@
 #ifndef EM_DEVICE_CUDA_MARCH_CODES_CUH
 #define EM_DEVICE_CUDA_MARCH_CODES_CUH
 
+#include "device/cuda/digits.cuh"
 #include "device/cuda/march_mail.cuh"
 #include "device/cuda/march_weights.cuh"
-
-/* d = c + 16 rows of unsigned bytes by 8 columns of signed ones, exactly. */
-__device__ __forceinline__ void em_march_multiply_codes(int (&d)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3,
-                                                        uint32_t b0, uint32_t b1, const int (&c)[4])
-{
-    asm("mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-        "{%10, %11, %12, %13};"
-        : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
-        : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1), "r"(c[0]), "r"(c[1]), "r"(c[2]), "r"(c[3]));
-}
 
 /* True in one lane of the warp. */
 __device__ __forceinline__ bool em_march_elect()
@@ -50,20 +41,15 @@ __device__ __forceinline__ bool em_march_elect()
 
 struct em_march_codes {
     static constexpr int FETCHERS = 1; /* warps */
-    static constexpr int GROUP = 64, DIGITS = 4;
-    static constexpr int PAIR = 2 * GROUP;                         /* columns of a product */
-    static constexpr int HALF = DIGITS * 16;                       /* bytes of x of two words' columns */
-    static constexpr int SLICE = 2 * HALF + 48;                    /* of 32 columns, and the gap */
-    static constexpr int SUMS = 2 * HALF;                          /* where a pair's sums lie in its first slice */
-    static constexpr int ZEROS = HALF + 16;                        /* bytes: what a lane reads of a slice */
-    static constexpr int STEP = 60 << 10;                          /* bytes of a step, about, at most */
-    static constexpr int PAD = 64;                                 /* bytes, between the halves of a step's codes */
-    static constexpr int BATCH = 10;                               /* quads of x that a thread asks for at once */
-    static constexpr uint32_t LOW = 0x0f0f0f0f, HIGH = 0xf0f0f0f0; /* of a word of codes */
-    static constexpr uint32_t BYTES = 0x00808080; /* added, then taken off bit by bit: digits with signs */
-    static constexpr int SUM = 0x4b400000;        /* 0 in the mantissa of 1.5 * 2^23 */
-    static constexpr float ZERO = 12582912;       /* which is that */
-    static constexpr uint32_t INFINITE = 0x7f800000, LEAST = 0x20000000; /* bits of floats: infinity, 2^-63 */
+    static constexpr int GROUP = 64, DIGITS = EM_DIGITS;
+    static constexpr int PAIR = 2 * GROUP;      /* columns of a product */
+    static constexpr int HALF = DIGITS * 16;    /* bytes of x of two words' columns */
+    static constexpr int SLICE = 2 * HALF + 48; /* of 32 columns, and the gap */
+    static constexpr int SUMS = 2 * HALF;       /* where a pair's sums lie in its first slice */
+    static constexpr int ZEROS = HALF + 16;     /* bytes: what a lane reads of a slice */
+    static constexpr int STEP = 60 << 10;       /* bytes of a step, about, at most */
+    static constexpr int PAD = 64;              /* bytes, between the halves of a step's codes */
+    static constexpr int BATCH = 10;            /* quads of x that a thread asks for at once */
 
     /* Rows of a step. */
     static __host__ __device__ __forceinline__ int rows_of(int depth)
@@ -274,19 +260,14 @@ struct em_march_codes {
         const bool odd = lane & 1;
         const float got[2] = {__shfl_xor_sync(~0u, odd ? x.x : x.y, 1), __shfl_xor_sync(~0u, odd ? x.z : x.w, 1)};
         const float mine[4] = {odd ? got[0] : x.x, odd ? got[1] : x.z, odd ? x.y : got[0], odd ? x.w : got[1]};
-        uint32_t v[4];
-#pragma unroll
-        for (int i = 0; i < 4; i++)
-            v[i] = ((uint32_t)__float2int_rn(mine[i] * (odd ? turn * 0.0625f : turn)) + BYTES) ^ BYTES;
-        const uint32_t a = __byte_perm(v[0], v[1], 0x5140), b = __byte_perm(v[2], v[3], 0x5140);
-        const uint32_t c = __byte_perm(v[0], v[1], 0x7362), d = __byte_perm(v[2], v[3], 0x7362);
+        uint32_t digits[DIGITS];
+        em_digits_of(mine, odd ? turn * 0.0625f : turn, digits);
         const int word = lane >> 1;
         uint32_t *const to =
             (uint32_t *)(pair + (word >> 2) * SLICE + (word >> 1 & 1) * HALF + (word & 1) * 8 + odd * 4);
-        to[0] = __byte_perm(a, b, 0x5410);
-        to[4] = __byte_perm(a, b, 0x7632);
-        to[8] = __byte_perm(c, d, 0x5410);
-        to[12] = __byte_perm(c, d, 0x7632);
+#pragma unroll
+        for (int i = 0; i < DIGITS; i++)
+            to[4 * i] = digits[i];
         *(float *)(pair + (word >> 2) * SLICE + SUMS + 16 + (lane & 7) * 4) = (x.x + x.y) + (x.z + x.w);
     }
 
@@ -356,13 +337,13 @@ struct em_march_codes {
     /* The warp's largest |x| decides the unit, a power of two, which goes behind its zeros: 1 / unit. */
     static __device__ __forceinline__ float agree(char *to, int pairs, uint32_t most, int lane)
     {
-        most = max(__reduce_max_sync(~0u, most), LEAST);
-        const uint32_t exponent = most >> 23; /* the largest is less than 2^(exponent - 126) */
+        float unit;
+        const float turn = em_digits_turn(__reduce_max_sync(~0u, most), unit);
         if (lane < ZEROS / 16)
             *(uint4 *)(to + zeros_at(pairs) + lane * 16) = make_uint4(0, 0, 0, 0);
         if (lane == 0)
-            *(float *)(to + unit_at(pairs)) = most < INFINITE ? __uint_as_float((exponent - 29) << 23) : NAN;
-        return __uint_as_float((283 - exponent) << 23);
+            *(float *)(to + unit_at(pairs)) = unit;
+        return turn;
     }
 
     /* All N pairs of groups of a warp. */
@@ -437,7 +418,7 @@ struct em_march_codes {
 #pragma unroll
         for (int i = 0; i < 4 * N; i++) {
             d[TURNS - 1][i / 4][i % 4] = 0;
-            d[0][i / 4][i % 4] = SUM;
+            d[0][i / 4][i % 4] = EM_DIGITS_SUM;
         }
 #pragma unroll
         for (int word = 0; word < 4; word++) {
@@ -447,14 +428,15 @@ struct em_march_codes {
             for (int n = 0; n < N; n++) {
                 const uint32_t u = (&codes[2 * n].x)[word], v = (&codes[2 * n + 1].x)[word];
                 int(&to)[4] = d[word % TURNS][n];
-                em_march_multiply_codes(to, u & LOW, v & LOW, u & HIGH, v & HIGH, low, high, to);
+                em_multiply_codes(to, u & EM_LOW_CODES, v & EM_LOW_CODES, u & EM_HIGH_CODES, v & EM_HIGH_CODES, low,
+                                  high, to);
             }
         }
 #pragma unroll
         for (int i = 0; i < 4 * N; i++) {
             const int n = i / 4, at = i % 4;
             const int all = TURNS == 2 ? d[0][n][at] + d[TURNS - 1][n][at] : d[0][n][at];
-            acc[n][at] = fmaf(scale[i / 2], __int_as_float(all) - ZERO, acc[n][at]);
+            acc[n][at] = fmaf(scale[i / 2], __int_as_float(all) - EM_DIGITS_ZERO, acc[n][at]);
             if (at % 2 == 0)
                 acc[n][at] = fmaf(bias[i / 2], sum, acc[n][at]);
         }

@@ -34,12 +34,16 @@ extern "C" size_t em__cuda_merged(const em__call *call)
     return n;
 }
 
+extern "C" em_status em__cuda_run_one(em_device *device, const em__call *call)
+{
+    em__plan plan;
+    EM__TRY(device->vtable->prepare(device, call, &plan));
+    return plan.kernel(device, call);
+}
+
 extern "C" em_status em__cuda_run_apart(em_device *device, const em__call *first)
 {
-    for (size_t i = 0; first->merged[i]; i++) {
-        em__plan plan;
-        EM__TRY(device->vtable->prepare(device, first->merged[i], &plan));
-        EM__TRY(plan.kernel(device, first->merged[i]));
-    }
+    for (size_t i = 0; first->merged[i]; i++)
+        EM__TRY(em__cuda_run_one(device, first->merged[i]));
     return EM_OK;
 }

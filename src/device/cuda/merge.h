@@ -18,6 +18,9 @@ bool em__cuda_hides(const em__merge_call *calls, size_t taken);
 /* The calls that a merged one runs. */
 size_t em__cuda_merged(const em__call *call);
 
+/* Runs a call by itself. */
+em_status em__cuda_run_one(em_device *device, const em__call *call);
+
 /* Runs them one by one: where an operand, which is a view now, lies as the kernel in their place can't read it. Memory
  * of what lies between them is kept for all of them (graph/merge.c). */
 em_status em__cuda_run_apart(em_device *device, const em__call *first);

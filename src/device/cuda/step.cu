@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "device/cuda/encoder.h"
+#include "device/cuda/few.h"
 #include "device/cuda/merge.h"
 #include "device/cuda/prompt.h"
 #include "device/cuda/step.cuh"
@@ -39,31 +40,6 @@ static bool add_norm(const em__call *norm, em__gemv *job)
     job->x = norm->in[0].data;
     job->constant = job->constant && (!job->gain || norm->constant >> 1 & 1);
     return em__gemv_takes(job);
-}
-
-/* One more matrix beside those of the job. */
-static bool add_product(em__gemv *job, int n, const em__gemv *more)
-{
-    if (n >= EM_GEMV_MATRICES || more->bias || more->residual || more->activation != EM__OP_COPY ||
-        more->end[0] != em_gemv_rows(*more))
-        return false;
-    if (n == 0) {
-        *job = *more;
-        job->joined = false;
-        return true;
-    }
-    if (more->weights != job->weights || more->scale != job->scale || more->shift != job->shift ||
-        more->depth != job->depth)
-        return false;
-    job->weight[n] = more->weight[0];
-    job->scales[n] = more->scales[0];
-    job->biases[n] = more->biases[0];
-    job->out[n] = more->out[0];
-    job->constant = job->constant && more->constant;
-    const int rows = em_gemv_rows(*job) + em_gemv_rows(*more);
-    for (int i = n; i < EM_GEMV_MATRICES; i++)
-        job->end[i] = rows;
-    return true;
 }
 
 /* Queries, keys and values are rows of one product. */
@@ -97,7 +73,7 @@ static bool take_stage(attention *a, const em__call *call)
 static bool take_products(attention *a, const em__call *call, const void *x)
 {
     em__gemv job;
-    if (!read_product(call, x, &job) || !add_product(&a->products, a->parts.n, &job))
+    if (!read_product(call, x, &job) || !em__gemv_add(&a->products, a->parts.n, &job))
         return false;
     a->parts.each[a->parts.n++] = {call->out.data, NULL, NULL, NULL};
     return true;
@@ -185,8 +161,8 @@ static bool read_pair(em__call *const *calls, size_t n, em__gemv *job)
     if (em__spec_size(&join->out.spec) != em_gemv_rows(first) || !em__tensor_is_contiguous(&join->in[0]) ||
         !em__tensor_is_contiguous(&join->in[1]) || em_gemv_rows(first) != em_gemv_rows(second) ||
         first.out[0] == second.out[0] || join->in[turned].data != calls[1]->out.data ||
-        join->in[!turned].data != calls[2]->out.data || !add_product(job, 0, turned ? &second : &first) ||
-        !add_product(job, 1, turned ? &first : &second) || !add_norm(calls[0], job))
+        join->in[!turned].data != calls[2]->out.data || !em__gemv_add(job, 0, turned ? &second : &first) ||
+        !em__gemv_add(job, 1, turned ? &first : &second) || !add_norm(calls[0], job))
         return false;
     job->pair = true;
     job->activation = (uint16_t)activation;
@@ -202,21 +178,8 @@ static bool read_normed(em__call *const *calls, size_t n, em__gemv *job)
 
 static bool read_sum(em__call *const *calls, size_t n, em__gemv *job)
 {
-    if (n < 2 || calls[0]->op != EM__OP_QUANTIZED_MATMUL || calls[1]->op != EM__OP_ADD ||
-        !read_product(calls[0], calls[0]->in[0].data, job))
-        return false;
-    const em__call *add = calls[1];
-    const int other = add->in[0].data == calls[0]->out.data;
-    if (add->in[!other].data != calls[0]->out.data || add->in[other].data == calls[0]->out.data ||
-        em__spec_size(&add->out.spec) != em_gemv_rows(*job) ||
-        em__spec_size(&add->in[other].spec) != em_gemv_rows(*job))
-        return false;
-    for (int i = 0; i < 2; i++)
-        if (!em__tensor_is_contiguous(&add->in[i]))
-            return false;
-    job->residual = (const float *)add->in[other].data;
-    job->out[0] = add->out.data;
-    return true;
+    return n >= 2 && calls[0]->op == EM__OP_QUANTIZED_MATMUL && read_product(calls[0], calls[0]->in[0].data, job) &&
+           em__gemv_add_residual(job, calls[0], calls[1]);
 }
 
 size_t em__step_read(em__call *const *calls, size_t n, em__march_job (&jobs)[2], int *count)
@@ -284,8 +247,10 @@ extern "C" size_t em__cuda_merge(em_device *device, const em__merge_call *calls,
     for (size_t i = 0; i < n && i < (size_t)MOST; i++)
         list[i] = calls[i].call;
     taken = em__step_read(list, n, jobs, &count);
-    if (taken < 2 || (count == 2 && (cuda->major < 9 || !em__march_desk_make(cuda))))
-        return em__cuda_merge_prompt(device, calls, n, kernel);
+    if (taken < 2 || (count == 2 && (cuda->major < 9 || !em__march_desk_make(cuda)))) {
+        taken = em__cuda_merge_few(device, calls, n, kernel);
+        return taken ? taken : em__cuda_merge_prompt(device, calls, n, kernel);
+    }
     *kernel = run_stretch;
     return em__step_stands_alone(calls, taken) ? taken : 0;
 }

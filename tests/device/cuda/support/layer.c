@@ -9,7 +9,7 @@
 
 /* Inputs: keys and values of all layers, then these. Outputs: those keys and values, the result, what is watched. */
 enum { X, POSITIONS, SLOTS, LENGTHS, PERIODS, OTHERS };
-enum { MOST_LAYERS = 5, MOST_INPUTS = 2 * MOST_LAYERS + OTHERS, WATCHED = 2, MOST_BATCH = 4, MOST_HEAD = 256 };
+enum { MOST_LAYERS = 5, MOST_INPUTS = 2 * MOST_LAYERS + OTHERS, WATCHED = 2, MOST_BATCH = 8, MOST_HEAD = 256 };
 
 /* A matrix [n, k] as models have it. */
 typedef struct matrix {

@@ -1,0 +1,129 @@
+/*
+ * Products of two to eight rows with 4-bit codes, which a decoder has in the steps of several answers: a row's result
+ * has the same bits whatever stands beside it, also beside a row that is no numbers, and layers of a decoder in the
+ * fuse lane, which merges such products, agree with the native lane. (Values are compared with ref's in
+ * test_products.c.)
+ */
+#include <math.h>
+#include <string.h>
+
+#include "harness/expect.h"
+#include "harness/sample.h"
+
+#include "support/layer.h"
+
+enum { ROWS = 8, MOST_DEPTH = 9728, MOST_WIDTH = 2600 };
+
+static em_device *gpu;
+static rng numbers = {88172645463325252u};
+static const em_quantization how = {sizeof how, .mode = EM_QUANT_AFFINE, .group = 64, .bits = 4};
+
+static em_array *filled(em_scope *s, em_dims dims, double spread)
+{
+    static float values[MOST_WIDTH * MOST_DEPTH];
+    size_t n = 1;
+    for (int i = 0; i < dims.rank; i++)
+        n *= (size_t)dims.dims[i];
+    assert_true(n <= sizeof values / sizeof *values);
+    for (size_t i = 0; i < n; i++)
+        values[i] = (float)rng_between(&numbers, -spread, spread);
+    em_array *array = em_constant_f32(s, values, dims);
+    EXPECT_OK(em_eval(s, array));
+    return array;
+}
+
+/* Rows first .. first + n - 1 of x by w, as f32. */
+static const float *product(em_scope *s, em_array *x, int first, int n, int64_t depth, const em_quantized *w)
+{
+    const int64_t start[] = {first, 0}, stop[] = {first + n, depth};
+    em_array *y = em_quantized_matmul(s, em_slice(s, x, start, stop, NULL), w, &how, true);
+    EXPECT_OK(em_eval(s, y));
+    return em_array_data(y);
+}
+
+static void check_rows(int64_t depth, int64_t width)
+{
+    static const int parts[][2] = {{0, 2}, {1, 3}, {3, 5}, {2, 6}, {1, 7}};
+    em_scope *s = em_scope_new(gpu);
+    em_array *dense = em_cast(s, filled(s, em_shape(width, depth), 0.1), EM_BF16);
+    const em_quantized w = em_quantize(s, dense, &how);
+    em_array *x = filled(s, em_shape(ROWS, depth), 2);
+    const float *all = product(s, x, 0, ROWS, depth, &w);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        assert_memory_equal(product(s, x, parts[i][0], parts[i][1], depth, &w), all + parts[i][0] * width,
+                            (size_t)(parts[i][1] * width) * sizeof *all);
+    em_scope_free(s);
+}
+
+static void test_rows_stand_alone(void **unused)
+{
+    (void)unused;
+    check_rows(128, 40);    /* fewer tiles than multiprocessors; a tail of one */
+    check_rows(1024, 2600); /* several tiles a block */
+    check_rows(2560, 72);   /* the most warps */
+    check_rows(9728, 200);  /* divided among blocks */
+}
+
+/* The largest element is what the others are whole numbers of. */
+static void test_not_numbers(void **unused)
+{
+    (void)unused;
+    static const float bad[] = {NAN, INFINITY, -INFINITY, 3.4e38f, 1e-42f};
+    enum { depth = 512, width = 48 };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        em_scope *s = em_scope_new(gpu);
+        const em_quantized w = em_quantize(s, em_cast(s, filled(s, em_shape(width, depth), 0.1), EM_BF16), &how);
+        em_array *x = filled(s, em_shape(ROWS, depth), 2);
+        const float *clean = product(s, x, 0, ROWS, depth, &w);
+        float values[ROWS * depth];
+        memcpy(values, em_array_data(x), sizeof values);
+        values[3 * depth + 100] = bad[i];
+        const float *got = product(s, em_constant_f32(s, values, em_shape(ROWS, depth)), 0, ROWS, depth, &w);
+        for (int row = 0; row < ROWS; row++)
+            if (row != 3)
+                assert_memory_equal(got + row * width, clean + row * width, (size_t)width * sizeof *got);
+        for (int column = 0; column < width; column++)
+            assert_true(isfinite(bad[i]) ? !isnan(got[3 * width + column]) : isnan(got[3 * width + column]));
+        em_scope_free(s);
+    }
+}
+
+static void check_layer(layer_shape as)
+{
+    static const layer_way native = {EM_NATIVE, false, false}, fused = {EM_FUSE, false, false};
+    as.weights = as.cache = EM_BF16;
+    as.group = 64;
+    if (!sample_takes())
+        return;
+    const layer_errors e = layer_compare(gpu, &numbers, &as, &native, &fused);
+    print_message("%d x %d tokens, width %d, inner %d: caches and result %.1e, result %.1e\n", as.batch, as.tokens,
+                  as.width, as.inner, e.all, e.result);
+    assert_true(e.all < 1e-4 && e.result < 1e-4); /* a cache rounds its rows: one may fall the other way */
+}
+
+static void test_layers(void **unused)
+{
+    (void)unused;
+    const layer_shape plain = {2, 1, 512, 8, 4, 64, 1024, 300, 70, 0, true, true, .outputs = 500};
+    const layer_shape deep = {8, 1, 1536, 8, 2, 128, 9728, 200, 33, 0, true, true, .outputs = 501, .layers = 2};
+    const layer_shape tokens = {1, 7, 512, 8, 4, 64, 1024, 300, 5, 0, false, true, .outputs = 520};
+    const layer_shape both = {3, 2, 512, 8, 4, 64, 1024, 300, 5, 0, true, false};
+    const layer_shape apart = {4, 1, 512, 8, 4, 64, 1024, 300, 5, 0, true, true, .apart = true};
+    check_layer(plain);
+    check_layer(deep);
+    check_layer(tokens);
+    check_layer(both);
+    check_layer(apart);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows_stand_alone), cmocka_unit_test(test_not_numbers),
+                                       cmocka_unit_test(test_layers)};
+    gpu = em_device_find("cuda");
+    if (!gpu) {
+        print_message("skipped: %s\n", em_last_error());
+        return 77;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
