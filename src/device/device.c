@@ -30,12 +30,9 @@ static bool names_cuda(const char *name)
 static em_device *find_cuda(const char *name)
 {
     em_device *device = em__plugin_device("cuda", name[4] ? strtoul(name + 5, NULL, 10) : 0);
-    if (device)
-        return device;
-    const char *reason = em__plugin_reason("cuda"); /* of the first; else why this one failed */
-    em__fail(EM_ERROR_NOT_FOUND, "%s", *reason ? reason : em_last_error());
-    em__context(EM_ERROR_NOT_FOUND, "device \"%s\" can't be used", name);
-    return NULL;
+    if (!device)
+        em__context(EM_ERROR_NOT_FOUND, "device \"%s\" can't be used", name);
+    return device;
 }
 
 static em_device *find(const char *name)

@@ -109,12 +109,14 @@ static void open_locked(plugin *p)
         snprintf(p->reason, sizeof p->reason,
                  "libemily_%s.so is no plugin of Emily; install the plugin that was built with libemily", p->name);
     memcpy(&p->device, &symbol, sizeof symbol); /* ISO C has no cast from an object to a function */
-    if (!p->device)
-        return;
-    if (host() && p->device(host(), 0))
-        p->reason[0] = 0;
-    else
-        snprintf(p->reason, sizeof p->reason, "%s", without_name(p, em_last_error()));
+}
+
+/* Device `index` alone: the others are not woken, on which the process would take memory. */
+static em_device *ask(plugin *p, size_t index)
+{
+    em_device *device = host() ? p->device(host(), index) : NULL;
+    snprintf(p->reason, sizeof p->reason, "%s", device ? "" : without_name(p, em_last_error()));
+    return device;
 }
 
 static plugin *find_plugin(const char *name)
@@ -136,8 +138,10 @@ em_device *em__plugin_device(const char *name, size_t index)
     pthread_mutex_lock(&lock);
     if (!p->opened)
         open_locked(p);
-    if (p->device && !p->reason[0])
-        device = p->device(host(), index);
+    if (p->device)
+        device = ask(p, index);
+    if (!device)
+        em__fail(EM_ERROR_NOT_FOUND, "%s", p->reason);
     pthread_mutex_unlock(&lock);
     return device;
 }
@@ -147,6 +151,5 @@ const char *em__plugin_reason(const char *name)
     plugin *p = find_plugin(name);
     if (!p)
         return "there is no such plugin";
-    em__plugin_device(name, 0);
-    return p->reason;
+    return em__plugin_device(name, 0) ? "" : p->reason;
 }

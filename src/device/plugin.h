@@ -24,10 +24,11 @@ typedef struct em__plugin_host {
 #define EM__PLUGIN_SYMBOL "em_plugin_device"
 typedef em_device *(*em__plugin_device_fn)(const em__plugin_host *host, size_t index);
 
-/* The devices of the plugin `name` ("cuda"), opened at first use; NULL past the last. */
+/* The devices of the plugin `name` ("cuda"), each opened at first use; NULL past the last, or where it can't be used,
+ * with the error set. */
 em_device *em__plugin_device(const char *name, size_t index);
 
-/* Why a plugin has no device, without its name in front: "" when it has some. Valid as long as the process. */
+/* Why a plugin has no first device, its name not in front: "" when it has. Valid until the plugin is asked again. */
 const char *em__plugin_reason(const char *name);
 
 #endif
