@@ -36,9 +36,9 @@ typedef struct em_compile_options {
     size_t donated;    /* inputs 0 .. donated - 1 are given up: a run may overwrite them */
     bool raw_weights;  /* read constant weights where they lie: no time and memory for a layout that runs faster */
     /* A product of f32 with bf16 or quantized weights may round its f32 operand, and what codes stand for, to bf16; the
-     * sums stay f32. The processor does so for 64 rows and more where it multiplies bf16, nearly twice as fast
-     * (AVX512-BF16; bf16 weights without AMX alone), and then attention to bf16 keys rounds alike; a GPU for any rows,
-     * with bf16 and affine codes. Of EM_FUSE alone: EM_NATIVE, whose bits are eager's, takes no notice. */
+     * sums stay f32. The processor does so for 64 rows and more where it multiplies bf16, two to five times as fast
+     * (AVX512-BF16, AMX), and then attention to bf16 keys rounds alike; a GPU for any rows, with bf16 and affine
+     * codes. Of EM_FUSE alone: EM_NATIVE, whose bits are eager's, takes no notice. */
     bool half_products;
 } em_compile_options;
 

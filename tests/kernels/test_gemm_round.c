@@ -235,20 +235,30 @@ static void test_packed(void **state)
     }
 }
 
-int main(void)
+/* The level's tests, where it has kernels of its own. */
+static int test_level(em__cpu_level level)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_shapes), cmocka_unit_test(test_edges),
                                        cmocka_unit_test(test_rounding), cmocka_unit_test(test_threads),
                                        cmocka_unit_test(test_packed)};
-    kernels = em__round_kernels_get(EM__CPU_AVX512);
-    if (!kernels) {
+    const em__round_kernels *below = kernels;
+    kernels = em__round_kernels_get(level);
+    if (!kernels || kernels == below)
+        return 0;
+    print_message("level %s\n", em__cpu_level_name(level));
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+    if (!em__round_kernels_get(EM__CPU_AVX512)) {
         print_message("nothing multiplies bf16 here\n");
         return 0;
     }
     for (int i = 0; i < 4; i++)
         if (em__pool_new(thread_counts[i], &pools[i]) != EM_OK)
             return 1;
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = test_level(EM__CPU_AVX512) + test_level(EM__CPU_AMX);
     for (int i = 0; i < 4; i++)
         em__pool_free(pools[i]);
     return failed;

@@ -18,7 +18,7 @@
 #include "device/cpu/gemm_round.h"
 
 #define BLOCK_KEYS 512
-#define PART_ROWS 168
+#define PART_ROWS 192
 #define PANEL EM__GEMM_PANEL
 #define SCORE_PAD 16 /* keeps rows of scores off the same cache lines */
 #define PAGE 4096
@@ -63,10 +63,23 @@ static int64_t longest_sequence(const em__attention_args *args, int64_t dense)
     return longest;
 }
 
+static const em__round_kernels *choose_rounding(const em__attention_kernels *kernels, const em__attention_args *args)
+{
+    if (!args->may_round || args->cache != EM_BF16 || args->queries < EM__ROUND_ROWS)
+        return NULL;
+    return em__round_kernels_get(em__gemm_kernels_level(kernels->gemm));
+}
+
+/* Queries that meet a block of keys at a time. */
+static int64_t tile_rows(const em__attention_kernels *kernels, const em__round_kernels *rounding)
+{
+    return rounding ? rounding->tile_rows : kernels->gemm->tile_rows;
+}
+
 static attention_layout make_layout(const em__attention_kernels *kernels, const em__attention_args *args)
 {
     attention_layout layout;
-    const int64_t rows = kernels->gemm->tile_rows;
+    const int64_t rows = tile_rows(kernels, choose_rounding(kernels, args));
     layout.block_keys = em__max(PANEL, em__min(BLOCK_KEYS, em__round_up(longest_sequence(args, args->keys), PANEL)));
     layout.value_panels = em__round_up(args->value_dim, PANEL) / PANEL;
     layout.score_stride = layout.block_keys + SCORE_PAD;
@@ -297,7 +310,7 @@ static void run_block(attention_head *head, int64_t query, int64_t rows, int64_t
 {
     const attention_layout *layout = &head->plan->layout;
     const int64_t keys = em__min(head->at.keys - block, layout->block_keys);
-    const int64_t tiles = (rows + head->plan->kernels->gemm->tile_rows - 1) / head->plan->kernels->gemm->tile_rows;
+    const int64_t tiles = em__div_up(rows, tile_rows(head->plan->kernels, head->plan->rounding));
     if (em__attention_end(head->plan->args, &head->at, query + rows - 1) > block && head->packed_block != block)
         pack_block(head, block, keys);
     for (int64_t i = 0; i < tiles; i++) {
@@ -373,29 +386,22 @@ static void run_task(void *context, int64_t index, int worker)
     head.wide = scratch + plan->layout.wide;
     int64_t query = index % plan->parts * plan->part_rows;
     int64_t end = em__min(head.at.queries, query + plan->part_rows);
+    em__round_begin(plan->rounding);
     for (; query < end; query += PART_ROWS)
         run_rows(&head, query, em__min(PART_ROWS, end - query));
+    em__round_end(plan->rounding);
 }
 
 /* Few heads are cut into parts so that every thread has work. A causal tile multiplies keys that some of its rows do
  * not see by zero, which is no zero when a value is infinite: there the parts don't depend on the thread count. */
 static int64_t choose_part_rows(const attention_plan *plan, int64_t heads, int64_t longest)
 {
-    const int64_t wanted = 4 * em__pool_size(plan->pool), rows = plan->kernels->gemm->tile_rows;
+    const int64_t wanted = 4 * em__pool_size(plan->pool), rows = tile_rows(plan->kernels, plan->rounding);
     if (plan->args->causal || plan->args->window)
         return PART_ROWS;
     if (heads >= wanted)
         return longest;
     return em__max(2 * rows, em__round_up(longest / ((wanted + heads - 1) / heads), rows));
-}
-
-/* At level AMX, too: the tiles there are for weights that were packed. */
-static const em__round_kernels *choose_rounding(const em__attention_kernels *kernels, const em__attention_args *args)
-{
-    const em__cpu_level level = em__gemm_kernels_level(kernels->gemm);
-    if (!args->may_round || args->cache != EM_BF16 || args->queries < EM__ROUND_ROWS)
-        return NULL;
-    return em__round_kernels_get(level > EM__CPU_AVX512 ? EM__CPU_AVX512 : level);
 }
 
 em_status em__attention_f32(const em__attention_kernels *kernels, em__pool *pool, const em__attention_args *args)

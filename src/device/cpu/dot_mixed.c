@@ -217,7 +217,7 @@ bool em__cpu_prepare_dot_mixed(em__cpu *cpu, const em__call *call, em__plan *pla
     if (may_round(cpu, call, &m)) {
         plan->kernel = run_rounded;
         plan->scratch += em__round_bytes(m.x.as.rows, m.x.as.depth);
-        plan->workers = em__round_scratch_bytes(NULL);
+        plan->workers = em__round_scratch_bytes(em__round_kernels_get(cpu->level), NULL);
     }
     plan->strided = ~(uint64_t)0; /* but bias and residual must be row-major */
     for (int i = 2; call->op == EM__OP_FUSED_LINEAR && i < em__linear_weight(call->ints, 1); i++)

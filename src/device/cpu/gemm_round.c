@@ -1,7 +1,7 @@
 /*
- * The driver of products that round A. A task is a block of rows x a range of panels of C; it takes GROUP panels at a
- * time over all blocks of k, makes the group's block in L2, and lets every tile of rows meet it. While it works on one
- * block, the next one's weights are fetched. No choice made here changes a bit of the result.
+ * The driver of products that round A. A task is a block of rows x a range of panels of C; it takes a group of panels
+ * at a time over all blocks of k, makes the group's block in L2, and lets every tile of rows meet it. While it works on
+ * one block, the next one's weights are fetched. No choice made here changes a bit of the result.
  */
 #include "device/cpu/gemm_round.h"
 
@@ -10,7 +10,6 @@
 #include "device/cpu/gemm_cut.h"
 #include "device/cpu/gemm_kernels.h"
 
-#define GROUP 4         /* panels that share a tile of A while it is in L1 */
 #define BLOCK_ROWS 1024 /* most rows of a task */
 #define ROUND_ROWS 16   /* rows of A that are rounded at a time */
 #define HALF (EM__ROUND_DEPTH * EM__ROUND_COLUMNS)
@@ -19,7 +18,11 @@
 const em__round_kernels *em__round_kernels_get(em__cpu_level level)
 {
 #if defined(__x86_64__)
-    if (level == EM__CPU_AVX512 && em__cpu_get()->avx512_bf16)
+    const em__cpu_info *cpu = em__cpu_get();
+    const em__cpu_level best = cpu->hardware < level ? cpu->hardware : level;
+    if (best >= EM__CPU_AMX)
+        return em__round_kernels_amx();
+    if (best >= EM__CPU_AVX512 && cpu->avx512_bf16)
         return em__round_kernels_bf16();
 #endif
     (void)level;
@@ -37,9 +40,9 @@ size_t em__round_bytes(int64_t m, int64_t k)
     return (size_t)m * (size_t)em__round_stride(k) * sizeof(uint16_t);
 }
 
-size_t em__round_scratch_bytes(const em__round_weight *weight)
+size_t em__round_scratch_bytes(const em__round_kernels *kernels, const em__round_weight *weight)
 {
-    return (size_t)GROUP * 2 * HALF * sizeof(uint16_t) + (weight ? weight->room : 0);
+    return (size_t)kernels->panels * 2 * HALF * sizeof(uint16_t) + (weight ? weight->room : 0);
 }
 
 typedef struct rounding {
@@ -102,7 +105,8 @@ static void make_panels(const round_block *block)
     for (int64_t j = block->panel * EM__GEMM_PANEL; j < end; j += EM__ROUND_COLUMNS, dst += HALF) {
         const int columns = (int)em__min(end - j, EM__ROUND_COLUMNS);
         if (weight)
-            weight->make(weight->w, dst, j, columns, block->k0, block->depth, block->b + GROUP * 2 * HALF);
+            weight->make(weight->w, dst, j, columns, block->k0, block->depth,
+                         block->b + block->plan->kernels->panels * 2 * HALF);
         else if (args->half.packed)
             unpack(block, j, dst);
         else
@@ -116,8 +120,8 @@ static void fetch_packed(const round_block *block, int64_t index, int64_t parts)
     const em__bf12 *w = (const void *)block->plan->args->half.data;
     const int64_t group = block->then_panel * EM__GEMM_PANEL / EM__BF12_COLUMNS;
     const int64_t chunks = em__min(w->k - block->then_k, EM__ROUND_DEPTH) / EM__BF12_DEPTH;
-    const int64_t groups =
-        em__min(em__div_up(w->n, EM__BF12_COLUMNS) - group, GROUP * EM__GEMM_PANEL / EM__BF12_COLUMNS);
+    const int64_t groups = em__min(em__div_up(w->n, EM__BF12_COLUMNS) - group,
+                                   block->plan->kernels->panels * EM__GEMM_PANEL / EM__BF12_COLUMNS);
     em__gemm_fetch((const char *)em__bf12_block_at(w, group * w->chunks + block->then_k / EM__BF12_DEPTH),
                    w->chunks * EM__BF12_BYTES, groups, chunks * EM__BF12_BYTES, index, parts);
 }
@@ -130,7 +134,7 @@ static void fetch_next(const round_block *block, int64_t tile, int64_t panel)
     if (column >= args->n || args->k == 0)
         return;
     const em__round_weight *weight = block->plan->weight;
-    const int64_t columns = em__min(args->n - column, GROUP * EM__GEMM_PANEL);
+    const int64_t columns = em__min(args->n - column, block->plan->kernels->panels * EM__GEMM_PANEL);
     const int64_t depth = em__min(args->k - block->then_k, EM__ROUND_DEPTH);
     const int64_t index = tile * group + panel - block->panel, parts = block->tiles * group;
     if (weight) {
@@ -142,6 +146,17 @@ static void fetch_next(const round_block *block, int64_t tile, int64_t panel)
         em__gemm_fetch((const char *)at, args->half.row * (int64_t)sizeof *at, columns, depth * (int64_t)sizeof *at,
                        index, parts);
     }
+}
+
+/* Where C is next written behind the tile at (row, panel): the next panel's, or the first one's of the next rows. */
+static const float *next_of(const round_block *block, int64_t row, int64_t rows, int64_t panel)
+{
+    const em__gemm_args *args = block->plan->args;
+    if (panel + 1 < block->panel_end)
+        return args->c + row * args->ldc + (panel + 1) * EM__GEMM_PANEL;
+    if (row + rows < block->row + block->rows)
+        return args->c + (row + rows) * args->ldc + block->panel * EM__GEMM_PANEL;
+    return NULL;
 }
 
 static void run_tile(const round_block *block, int64_t row, int64_t rows, int64_t panel)
@@ -157,6 +172,7 @@ static void run_tile(const round_block *block, int64_t row, int64_t rows, int64_
         .half = HALF,
         .c = args->c + row * args->ldc + column,
         .ldc = args->ldc,
+        .next_c = next_of(block, row, rows, panel),
         .pairs = em__div_up(block->depth, 2),
         .rows = (int)rows,
         .columns = (int)em__min(args->n - column, EM__GEMM_PANEL),
@@ -208,8 +224,9 @@ static void run_task(void *context, int64_t index, int worker)
                          .b = em__pool_scratch(plan->pool, worker)};
     block.rows = em__gemm_part(args->m, plan->cut.row_blocks, rows + 1) - block.row;
     block.tiles = em__div_up(block.rows, plan->kernels->tile_rows);
+    em__round_begin(plan->kernels);
     for (; block.panel < end; block.panel = block.panel_end) {
-        block.panel_end = em__min(block.panel + GROUP, end);
+        block.panel_end = em__min(block.panel + plan->kernels->panels, end);
         block.k0 = 0;
         do {
             block.depth = em__min(args->k - block.k0, EM__ROUND_DEPTH);
@@ -220,6 +237,7 @@ static void run_task(void *context, int64_t index, int worker)
             block.k0 += EM__ROUND_DEPTH;
         } while (block.k0 < args->k);
     }
+    em__round_end(plan->kernels);
 }
 
 em_status em__round_run(const em__round_kernels *kernels, em__pool *pool, const em__gemm_args *args,
@@ -228,14 +246,15 @@ em_status em__round_run(const em__round_kernels *kernels, em__pool *pool, const 
     if (args->m <= 0 || args->n <= 0)
         return EM_OK;
     const em__gemm_costs costs = {.tile_rows = kernels->tile_rows,
-                                  .per_row = args->k,
+                                  .per_row = args->k / kernels->rate,
                                   .per_tile = 80,
                                   .per_panel = 8 * args->k,
-                                  .most_rows = BLOCK_ROWS};
+                                  .most_rows = BLOCK_ROWS,
+                                  .long_task = kernels->long_task};
     round_plan plan = {kernels, pool, args, weight, rounded, em__round_stride(args->k), 0, {0}};
     plan.panels = em__div_up(args->n, EM__GEMM_PANEL);
     plan.cut = em__gemm_choose_cut(&costs, args->m, plan.panels, em__pool_size(pool));
-    EM__TRY(em__pool_reserve(pool, em__round_scratch_bytes(weight)));
+    EM__TRY(em__pool_reserve(pool, em__round_scratch_bytes(kernels, weight)));
     em__pool_run(pool, run_task, &plan, plan.cut.row_blocks * plan.cut.column_blocks);
     return EM_OK;
 }

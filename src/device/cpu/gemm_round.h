@@ -1,15 +1,16 @@
 /*
  * Products that round A to bf16: C[m,n] = activation(bf16(A)[m,k] B[k,n] + bias[n]) + residual[m,n] with B of bf16,
  * sums in f32. For callers that asked for it (em__call.half_products): where the processor multiplies pairs of bf16
- * (AVX512-BF16 without AMX) twice as many multiply-adds come in a cycle.
+ * (AVX512-BF16, AMX) there are twice as many multiply-adds in a cycle, or eight times.
  *
  * A is rounded to nearest, ties to even, once for all products that share it; B is read where it lies, packed
- * (gemm_packed.h) or not, and blocks of its panels are made in L2. The instruction takes subnormals for zeros and gives
- * zeros for them; an A beyond the largest bf16 becomes infinite.
+ * (gemm_packed.h) or not, and blocks of its panels are made in L2. The instructions take subnormals for zeros and
+ * give zeros for them; an A beyond the largest bf16 becomes infinite.
  *
  * The bits of C[i,j] are a function of A's row i, B's column j, bias, activation and residual alone: k is cut into
  * blocks of EM__ROUND_DEPTH; each is one chain from +0 in ascending k, pair by pair; the blocks' sums are added in
- * ascending order; then bias, activation and residual round separately.
+ * ascending order; then bias, activation and residual round separately. AMX has its own order: a block's chain begins
+ * with the sum of those before it, and goes by 16 pairs, whose first elements and second ones are summed apart.
  */
 #ifndef EM_DEVICE_CPU_GEMM_ROUND_H
 #define EM_DEVICE_CPU_GEMM_ROUND_H
@@ -32,6 +33,7 @@ typedef struct em__round_tile {
     int64_t half;
     float *c;
     int64_t ldc;
+    const float *next_c; /* of the tile that comes next, or NULL */
     int64_t pairs;
     int rows;              /* 1..em__round_kernels.tile_rows */
     int columns;           /* 1..EM__GEMM_PANEL are stored */
@@ -43,6 +45,11 @@ typedef struct em__round_tile {
 
 typedef struct em__round_kernels {
     int tile_rows;
+    int panels;          /* that a tile of A meets while it is in L1 or, where rows are many, A in L2 */
+    int rate;            /* k of a row and a panel in a cycle, more or less */
+    int64_t long_task;   /* of em__gemm_costs */
+    void (*begin)(void); /* around the tiles of a thread, unless they are NULL */
+    void (*end)(void);
     void (*tile)(const em__round_tile *tile);
     void (*round)(uint16_t *dst, const float *src, int64_t k); /* with the zero behind an odd k */
     /* Half a panel from up to 16 columns that are rows of their own, `row` apart; zeros where there are none. */
@@ -71,7 +78,7 @@ int64_t em__round_stride(int64_t k);
 size_t em__round_bytes(int64_t m, int64_t k);
 
 /* Worker scratch that em__round_run wants; `weight` may be NULL. */
-size_t em__round_scratch_bytes(const em__round_weight *weight);
+size_t em__round_scratch_bytes(const em__round_kernels *kernels, const em__round_weight *weight);
 
 /* Rounds A of the arguments into `to`, 64-byte aligned. */
 void em__round_rows(const em__round_kernels *kernels, em__pool *pool, const em__gemm_args *args, uint16_t *to);
@@ -82,7 +89,24 @@ void em__round_rows(const em__round_kernels *kernels, em__pool *pool, const em__
 em_status em__round_run(const em__round_kernels *kernels, em__pool *pool, const em__gemm_args *args,
                         const uint16_t *rounded, const em__round_weight *weight);
 
+/* A thread's tiles lie between these. */
+static inline void em__round_begin(const em__round_kernels *kernels)
+{
+    if (kernels && kernels->begin)
+        kernels->begin();
+}
+
+static inline void em__round_end(const em__round_kernels *kernels)
+{
+    if (kernels && kernels->end)
+        kernels->end();
+}
+
 /* Levels' own parts. */
 const em__round_kernels *em__round_kernels_bf16(void);
+const em__round_kernels *em__round_kernels_amx(void);
+void em__round_bf16(uint16_t *dst, const float *src, int64_t k);
+void em__round_turn_bf16(uint16_t *dst, const uint16_t *src, int64_t row, int columns, int64_t k);
+void em__round_pair_bf16(uint16_t *dst, const uint16_t *src, int64_t row, int columns, int64_t k);
 
 #endif

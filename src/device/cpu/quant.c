@@ -38,6 +38,7 @@ static void fill(void)
             families[level].panel_bf16 = em__quant_panel_bf16;
             families[level].packed_bf16 = em__quant_packed_bf16;
         }
+        families[level].level = best;
 #endif
     }
 }

@@ -33,7 +33,6 @@ typedef struct own_room {
     uint16_t rounded[ROWS * STRIDE];
 } own_room;
 
-/* At level AMX, too: kernels of codes stop at AVX512. */
 static const em__round_kernels *rounding(const em__quant_product *p)
 {
     return em__round_kernels_get(p->kernels->level);
@@ -168,7 +167,7 @@ bool em__quant_round_needs(const em__quant_product *p, size_t *memory, size_t *s
     if (em__mul_overflows(p->m, p->k + 2 * DEPTH, &elements) || elements > INT64_MAX / 64)
         return false;
     *memory = em__round_bytes(p->m, p->k);
-    *scratch = em__round_scratch_bytes(&weight);
+    *scratch = em__round_scratch_bytes(rounding(p), &weight);
     return true;
 }
 

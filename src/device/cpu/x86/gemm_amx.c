@@ -5,43 +5,14 @@
 #include <immintrin.h>
 
 #include "device/cpu/gemm_split.h"
+#include "device/cpu/tiles_amx.h"
 #include "device/cpu/transpose_avx512.h"
 
 #define PANEL EM__GEMM_PANEL
 #define TILE EM__SPLIT_TILE
 
-/* Tiles by their use: sums c[row block][column block], then a[row block], b[column block]. */
-#define C00 0
-#define C01 1
-#define C10 2
-#define C11 3
-#define A0 4
-#define A1 5
-#define B0 6
-#define B1 7
-
 /* The parts of a number, as they lie in a step. */
 enum { HIGH, MIDDLE, LOW };
-
-typedef struct tile_config {
-    uint8_t palette, start_row, reserved[14];
-    uint16_t bytes[16];
-    uint8_t rows[16];
-} tile_config;
-
-/* A constant: the compiler does not know that the instruction reads more of it than its first word. */
-static const tile_config config = {
-    .palette = 1, .bytes = {64, 64, 64, 64, 64, 64, 64, 64}, .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
-
-static void begin_amx(void)
-{
-    _tile_loadconfig(&config);
-}
-
-static void end_amx(void)
-{
-    _tile_release();
-}
 
 #define LOAD_A(part)                                                                                                   \
     _tile_loadd(A0, a0 + (part)*TILE, 64);                                                                             \
@@ -388,8 +359,8 @@ static void join_amx(float *panel, const uint16_t *b, int64_t steps)
 }
 
 static const em__gemm_split_kernels split_amx = {
-    .begin = begin_amx,
-    .end = end_amx,
+    .begin = em__tiles_begin_amx,
+    .end = em__tiles_end_amx,
     .multiply = multiply_amx,
     .multiply_half = multiply_half_amx,
     .lay_half = lay_half_amx,

@@ -104,7 +104,7 @@ static void tile_bf16(const em__round_tile *tile)
 }
 
 /* Whole vectors by themselves: a store of some halves takes as long as many of them. */
-static void round_bf16(uint16_t *dst, const float *src, int64_t k)
+void em__round_bf16(uint16_t *dst, const float *src, int64_t k)
 {
     const int64_t even = (k + 1) / 2 * 2;
     int64_t i = 0;
@@ -120,7 +120,7 @@ static void round_bf16(uint16_t *dst, const float *src, int64_t k)
     }
 }
 
-static void turn_bf16(uint16_t *dst, const uint16_t *src, int64_t row, int columns, int64_t k)
+void em__round_turn_bf16(uint16_t *dst, const uint16_t *src, int64_t row, int columns, int64_t k)
 {
     for (int64_t i = 0; i < k; i += 32, dst += 16 * 32) {
         const int64_t left = k - i < 32 ? k - i : 32;
@@ -138,7 +138,7 @@ static void turn_bf16(uint16_t *dst, const uint16_t *src, int64_t row, int colum
     }
 }
 
-static void pair_bf16(uint16_t *dst, const uint16_t *src, int64_t row, int columns, int64_t k)
+void em__round_pair_bf16(uint16_t *dst, const uint16_t *src, int64_t row, int columns, int64_t k)
 {
     const __mmask16 mask = (__mmask16)((1u << columns) - 1);
     const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
@@ -153,6 +153,12 @@ static void pair_bf16(uint16_t *dst, const uint16_t *src, int64_t row, int colum
 
 const em__round_kernels *em__round_kernels_bf16(void)
 {
-    static const em__round_kernels kernels = {TILE_ROWS, tile_bf16, round_bf16, turn_bf16, pair_bf16};
+    static const em__round_kernels kernels = {.tile_rows = TILE_ROWS,
+                                              .panels = 4,
+                                              .rate = 1,
+                                              .tile = tile_bf16,
+                                              .round = em__round_bf16,
+                                              .turn = em__round_turn_bf16,
+                                              .pair = em__round_pair_bf16};
     return &kernels;
 }
