@@ -96,9 +96,9 @@ static bool is_row_of(const em__node *bias, const em__node *of)
 static em_status match_add(em__graph *graph, int index, int inner, int other)
 {
     const em__node *linear = &graph->nodes.data[inner], *addend = &graph->nodes.data[other];
-    bool plain = linear->ints[0] == EM__OP_COPY;
     if (linear->op != EM__OP_FUSED_LINEAR || linear->uses != 1 || linear->ints[1] & 2)
         return EM_OK;
+    const bool plain = linear->ints[0] == EM__OP_COPY;
     if (plain && linear->ints[1] == 0 && is_row_of(addend, linear))
         return absorb(graph, index, inner, EM__OP_COPY, 1, other);
     if (em__spec_equal(&addend->spec, &linear->spec) && inner != other)
