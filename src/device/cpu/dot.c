@@ -12,6 +12,7 @@
 #include "core/whole.h"
 #include "device/cpu/cpu.h"
 #include "device/cpu/dot.h"
+#include "device/cpu/gemm_small.h"
 
 typedef struct product {
     em__dot_operand a, b;
@@ -194,6 +195,18 @@ static bool as_batch(const em__call *call, const product *p, em__gemm_batch *out
     return true;
 }
 
+/* Laying B out for matrix units takes longer than a single column, or few rows by a B that is read in its rows. These
+ * have the bits of the level below: a row's bits do not depend on the others where B has one column or steps by 1 in
+ * its depth, as a Linear weight does; elsewhere only among so few, and among more. */
+static const em__gemm_kernels *kernels_for_batch(const em__gemm_batch *batch)
+{
+    const em__gemm_kernels *kernels = kernels_for(batch->k);
+    const bool few = batch->m <= EM__GEMM_SMALL_ROWS && batch->b.row == 1 && batch->b.depth != 1;
+    if (em__gemm_kernels_level(kernels) > EM__CPU_AVX512 && (batch->n == 1 || few))
+        return em__gemm_kernels_get(EM__CPU_AVX512);
+    return kernels;
+}
+
 static em_status run_batched(em_device *device, const em__call *call)
 {
     em__cpu *cpu = em__cpu_of(device);
@@ -206,7 +219,7 @@ static em_status run_batched(em_device *device, const em__call *call)
         memset(call->out.data, 0, em__spec_bytes(&call->out.spec));
         return EM_OK;
     }
-    return em__gemm_f32_batched(kernels_for(batch.k), cpu->pool, &batch);
+    return em__gemm_f32_batched(kernels_for_batch(&batch), cpu->pool, &batch);
 }
 
 static em_status run_dot(em_device *device, const em__call *call)
@@ -250,7 +263,7 @@ bool em__cpu_prepare_dot(em__cpu *cpu, const em__call *call, em__plan *plan)
     product p = analyse(call);
     em__gemm_batch batch;
     if (as_batch(call, &p, &batch) &&
-        em__gemm_f32_batched_needs(kernels_for(batch.k), &batch, &plan->scratch, &plan->workers)) {
+        em__gemm_f32_batched_needs(kernels_for_batch(&batch), &batch, &plan->scratch, &plan->workers)) {
         plan->kernel = run_batched;
         plan->strided = 3;
         return true;
@@ -276,7 +289,10 @@ size_t em__cpu_packed_bytes(em_device *device, const em__call *call)
     if (!product_op || call->in[0].spec.dtype != EM_F32)
         return 0;
     product p = analyse(call);
-    return p.dot.n_batch == 0 ? p.packed_bytes : 0;
+    em__gemm_batch batch;
+    if (p.dot.n_batch > 0 || (as_batch(call, &p, &batch) && kernels_for_batch(&batch) != kernels_for(batch.k)))
+        return 0;
+    return p.packed_bytes;
 }
 
 em_status em__cpu_pack(em_device *device, const em__call *call, void *to)

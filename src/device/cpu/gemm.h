@@ -11,7 +11,8 @@
  * added in ascending order; then bias, activation and residual round separately. So they do not depend on the thread
  * count, on the blocking, on the other rows, or on the vector width. The portable kernels do the same, with the
  * product rounded by itself where the compiler has no fused multiply-add. The kernels of level AMX have an order of
- * their own (gemm_split.h), with the same independence of everything else and a smaller error.
+ * their own (gemm_split.h), with the same independence of everything else and a smaller error; which products are left
+ * to the level below, dot.c says.
  */
 #ifndef EM_DEVICE_CPU_GEMM_H
 #define EM_DEVICE_CPU_GEMM_H
