@@ -274,7 +274,8 @@ bool em__gemv_add(em__gemv *job, int n, const em__gemv *more)
         return true;
     }
     if (more->weights != job->weights || more->scale != job->scale || more->shift != job->shift ||
-        more->depth != job->depth)
+        more->depth != job->depth || more->x != job->x || more->m != job->m || more->x_dtype != job->x_dtype ||
+        more->out_dtype != job->out_dtype)
         return false;
     job->weight[n] = more->weight[0];
     job->scales[n] = more->scales[0];

@@ -63,7 +63,8 @@ static __host__ __device__ __forceinline__ int em_gemv_rows(const em__gemv &g)
 /* The job of a DOT_GENERAL, FUSED_LINEAR or QUANTIZED_MATMUL; false when it is none. */
 bool em__gemv_read(const em__call *call, em__gemv *job);
 
-/* The matrix of `more` beside the n that the job has, which it is made of where n is 0; false where it can't be. */
+/* The matrix of `more`, which has the same rows of x, beside the n that the job has, which it is made of where n is 0;
+ * false where it can't be. */
 bool em__gemv_add(em__gemv *job, int n, const em__gemv *more);
 
 /* The product's job gets the residual that the call behind it adds, and its result; false where that is none. */

@@ -1,8 +1,8 @@
 /*
  * Products of two to eight rows with 4-bit codes, which a decoder has in the steps of several answers: a row's result
  * has the same bits whatever stands beside it, also beside a row that is no numbers, and layers of a decoder in the
- * fuse lane, which merges such products, agree with the native lane. (Values are compared with ref's in
- * test_products.c.)
+ * fuse lane, which merges such products, agree with the native lane, as do products of x and of some of its rows, which
+ * are not of one x. (Values are compared with ref's in test_products.c.)
  */
 #include <math.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 
 #include "support/layer.h"
 
-enum { ROWS = 8, MOST_DEPTH = 9728, MOST_WIDTH = 2600 };
+enum { ROWS = 8, MOST = 2600 * 1024 }; /* rows of x; elements of an array */
 
 static em_device *gpu;
 static rng numbers = {88172645463325252u};
@@ -20,11 +20,11 @@ static const em_quantization how = {sizeof how, .mode = EM_QUANT_AFFINE, .group 
 
 static em_array *filled(em_scope *s, em_dims dims, double spread)
 {
-    static float values[MOST_WIDTH * MOST_DEPTH];
+    static float values[MOST];
     size_t n = 1;
     for (int i = 0; i < dims.rank; i++)
         n *= (size_t)dims.dims[i];
-    assert_true(n <= sizeof values / sizeof *values);
+    assert_true(n <= MOST);
     for (size_t i = 0; i < n; i++)
         values[i] = (float)rng_between(&numbers, -spread, spread);
     em_array *array = em_constant_f32(s, values, dims);
@@ -88,6 +88,47 @@ static void test_not_numbers(void **unused)
     }
 }
 
+static em_status multiply_both(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    static const int64_t start[] = {0, 0}, stop[] = {2, 512};
+    const em_quantized *w = user;
+    out[0] = em_quantized_matmul(s, em_slice(s, in[0], start, stop, NULL), &w[0], &how, true);
+    out[1] = em_quantized_matmul(s, in[0], &w[1], &how, true);
+    return em_scope_status(s);
+}
+
+/* The first rows of x lie where x does. */
+static void test_some_rows(void **unused)
+{
+    (void)unused;
+    enum { depth = 512, width = 48 };
+    static const em_spec spec = {EM_F32, {2, {ROWS, depth}}};
+    em_scope *s = em_scope_new(gpu);
+    em_quantized w[2];
+    for (int i = 0; i < 2; i++) {
+        w[i] = em_quantize(s, em_cast(s, filled(s, em_shape(width, depth), 0.1), EM_BF16), &how);
+        em_array *const parts[] = {w[i].codes, w[i].scales, w[i].biases};
+        for (int j = 0; j < 3; j++)
+            EXPECT_OK(em_eval(s, parts[j]));
+    }
+    em_array *x = filled(s, em_shape(ROWS, depth), 2), *got[2][2] = {{0}};
+    for (int lane = EM_NATIVE; lane <= EM_FUSE; lane++) {
+        const em_compile_options options = {.struct_size = sizeof options, .lane = (em_lane)lane, .device = gpu};
+        em_program *program = em_compile(multiply_both, w, &spec, 1, 2, &options);
+        if (!program)
+            fail_msg("%s", em_last_error());
+        EXPECT_OK(em_run(program, &x, got[lane == EM_FUSE]));
+        em_program_free(program);
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_memory_equal(em_array_data(got[0][i]), em_array_data(got[1][i]),
+                            (size_t)(i ? ROWS : 2) * width * sizeof(float));
+        em_array_release(&got[0][i]);
+        em_array_release(&got[1][i]);
+    }
+    em_scope_free(s);
+}
+
 static void check_layer(layer_shape as)
 {
     static const layer_way native = {EM_NATIVE, false, false}, fused = {EM_FUSE, false, false};
@@ -119,7 +160,7 @@ static void test_layers(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows_stand_alone), cmocka_unit_test(test_not_numbers),
-                                       cmocka_unit_test(test_layers)};
+                                       cmocka_unit_test(test_some_rows), cmocka_unit_test(test_layers)};
     gpu = em_device_find("cuda");
     if (!gpu) {
         print_message("skipped: %s\n", em_last_error());
