@@ -26,7 +26,7 @@ struct stretch {
 
 bool read_product(const em__cuda *cuda, const em__call *call, const void *x, em__gemv *job)
 {
-    return call->op == EM__OP_QUANTIZED_MATMUL && em__gemv_read(call, job) && job->x == x &&
+    return call->op == EM__OP_QUANTIZED_MATMUL && em__gemv_read(call, job) && job->x == x && em__gemv_takes(job) &&
            em__gemv_codes_takes(cuda, job);
 }
 

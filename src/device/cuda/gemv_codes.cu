@@ -35,7 +35,8 @@ division divide_by(const em__cuda *cuda, const em__gemv *job, int parts, int res
     const int slots = (parts > 2 ? cuda->sms * 7 / 8 : cuda->sms) * resident / parts, units = slots < all ? slots : all;
     const size_t ring = (size_t)warps * STAGES * STAGE, room = cuda->shared_bytes / (size_t)resident - 1024;
     const size_t table = (size_t)(warps + (parts > 1)) * ENTRIES * sizeof(float);
-    if (warps * resident > WARPS || units < 1 || ring + 2 * table > room)
+    const bool all_have_some = (parts - 1) * warps < job->depth / COLUMNS; /* a block without columns has no sums */
+    if (warps * resident > WARPS || units < 1 || !all_have_some || ring + 2 * table > room)
         return {0, 0, 0, 0, 0};
     const int tables = (int)((room - ring) / table), each = em_gemv_cuts(all, units);
     const int most = tables < MOST_TABLES ? tables : MOST_TABLES, batch = 2 * each <= most ? each : most / 2;

@@ -61,7 +61,9 @@ static void test_rows_stand_alone(void **unused)
     check_rows(128, 40);    /* fewer tiles than multiprocessors; a tail of one */
     check_rows(1024, 2600); /* several tiles a block */
     check_rows(2560, 72);   /* the most warps */
-    check_rows(9728, 200);  /* divided among blocks */
+    check_rows(4096, 200);  /* divided among blocks */
+    check_rows(9728, 200);  /* among more */
+    check_rows(5248, 40);   /* the last of which has less */
 }
 
 /* The largest element is what the others are whole numbers of. */
