@@ -1,7 +1,8 @@
 /*
  * Products of 4-bit codes in whole numbers: x as digits of 8 bits with signs, of a unit of which the largest |x| has
- * nearly 2^30, so that x is off by 2^-31 of that at most; codes as unsigned bytes, as masks make them of a word: those
- * in the low halves of its bytes, and sixteen times the others, whose x is of sixteen times the unit.
+ * 2^29 to 2^30; codes as unsigned bytes, as masks make them of a word: those in the low halves of its bytes, and 16
+ * times the others, whose x is of 16 times the unit. So x is off by half of that at most: 2^-26 of the largest, or
+ * 2^-89 where all are below 2^-63.
  */
 #ifndef EM_DEVICE_CUDA_DIGITS_CUH
 #define EM_DEVICE_CUDA_DIGITS_CUH

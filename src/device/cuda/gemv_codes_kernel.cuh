@@ -6,7 +6,7 @@
  * rows of x, a product for each digit. Then it goes through the block's tiles, whose codes, scales and biases run ahead
  * in a ring in shared memory that no other warp touches. A row's unit is that of the warp's 128 columns. Sums are
  * exact, below 2^22, become floats by lying down in the mantissa of 1.5 * 2^23, and meet scales there; biases meet the
- * groups' sums of x. x is off by 2^-27 of the largest of its 128, at most; where x is not finite the sum is NaN.
+ * groups' sums of x. x is off by 2^-26 of the largest of its 128, at most; where x is not finite the sum is NaN.
  *
  * Sums go to a table [warp][tile][row][row of x] in shared memory, of a batch of tiles, which the block adds up in
  * order of warps while its table of the next batch fills. Long depths are divided among the blocks of a cluster, which

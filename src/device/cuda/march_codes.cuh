@@ -7,12 +7,12 @@
  * what bytes they need of a ring.
  *
  * A warp has an eighth of the depth, side by side, and brings x of it to shared memory by itself: nobody else reads it.
- * x lies there in whole numbers of a unit, of which the warp's largest |x| has nearly 2^30, as four digits of 8 bits
+ * x lies there in whole numbers of a unit, of which the warp's largest |x| has 2^29 to 2^30, as four digits of 8 bits
  * with signs. mma.m16n8k32 multiplies 16 rows of codes by them. A word of eight codes makes two operands by masks:
  * the codes in the low halves of its bytes, and sixteen times the others, whose x is of sixteen times the unit.
  * A lane's 16 bytes of codes lie in one group, and two groups meet in a product: four columns of B are the digits of
  * one, four those of the other, with zeros for the other's codes. Sums are exact, below 2^22, and become floats by
- * lying down in the mantissa of 1.5 * 2^23. Biases meet the groups' sums of x. x is off by 2^-27 of the warp's largest,
+ * lying down in the mantissa of 1.5 * 2^23. Biases meet the groups' sums of x. x is off by 2^-26 of the warp's largest,
  * at most; where x is not finite the sum is NaN.
  *
  * x lies by 32 columns that a lane's 16 bytes have, [slice][half][digit][word][2][4], the columns of low codes and of
