@@ -245,8 +245,8 @@ bool take_product(attention *a, const em__call *call)
 {
     product p;
     if (a->parts.n == EM_PARTS || !read_product(call, a->norm->out.data, &p) || p.residual ||
-        (a->parts.n > 0 && p.shift != a->made[0].shift))
-        return false;
+        (a->parts.n > 0 && (p.shift != a->made[0].shift || p.m != a->made[0].m)))
+        return false; /* rows of x that begin where x does are not x */
     a->made[a->parts.n] = p;
     a->parts.each[a->parts.n++] = {call->out.data, NULL, NULL, NULL};
     return true;
