@@ -4,6 +4,7 @@
 #include "device/cuda/early.h"
 #include "device/cuda/gemv_codes.cuh"
 #include "device/cuda/gemv_kernel.cuh"
+#include "device/cuda/merge.h"
 
 extern "C" {
 #include "ops/quant.h"
@@ -290,18 +291,10 @@ bool em__gemv_add(em__gemv *job, int n, const em__gemv *more)
 
 bool em__gemv_add_residual(em__gemv *job, const em__call *product, const em__call *add)
 {
-    if (add->op != EM__OP_ADD || job->residual || add->out.spec.dtype != (em_dtype)job->out_dtype ||
-        job->out_dtype != EM_F32)
+    const em__tensor *other = job->residual ? NULL : em__cuda_added(product, add);
+    if (!other)
         return false;
-    const int64_t size = (int64_t)job->m * em_gemv_rows(*job);
-    const int other = add->in[0].data == product->out.data;
-    if (add->in[!other].data != product->out.data || add->in[other].data == product->out.data ||
-        em__spec_size(&add->out.spec) != size || em__spec_size(&add->in[other].spec) != size)
-        return false;
-    for (int i = 0; i < 2; i++)
-        if (!em__tensor_is_contiguous(&add->in[i]))
-            return false;
-    job->residual = (const float *)add->in[other].data;
+    job->residual = (const float *)other->data;
     job->out[0] = add->out.data;
     return true;
 }

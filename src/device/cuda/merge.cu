@@ -26,6 +26,20 @@ extern "C" bool em__cuda_hides(const em__merge_call *calls, size_t taken)
     return true;
 }
 
+extern "C" const em__tensor *em__cuda_added(const em__call *product, const em__call *add)
+{
+    const void *result = product->out.data;
+    const int64_t size = em__spec_size(&product->out.spec);
+    if (add->op != EM__OP_ADD || product->out.spec.dtype != EM_F32 || add->out.spec.dtype != EM_F32 ||
+        em__spec_size(&add->out.spec) != size)
+        return NULL;
+    for (int i = 0; i < 2; i++)
+        if (em__spec_size(&add->in[i].spec) != size || !em__tensor_is_contiguous(&add->in[i]))
+            return NULL;
+    const int other = add->in[0].data == result;
+    return add->in[!other].data == result && add->in[other].data != result ? &add->in[other] : NULL;
+}
+
 extern "C" size_t em__cuda_merged(const em__call *call)
 {
     size_t n = 0;

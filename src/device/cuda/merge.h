@@ -15,6 +15,9 @@ bool em__cuda_overlap(const em__tensor *a, const em__tensor *b);
  * one's result, and what updates of caches change. */
 bool em__cuda_hides(const em__merge_call *calls, size_t taken);
 
+/* What `add` adds to the product's result, elements side by side, one each; NULL where it is no such sum of f32. */
+const em__tensor *em__cuda_added(const em__call *product, const em__call *add);
+
 /* The calls that a merged one runs. */
 size_t em__cuda_merged(const em__call *call);
 

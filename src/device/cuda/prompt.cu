@@ -93,18 +93,12 @@ size_t read_last(em__call *const *calls, size_t n, const void *x, product *p)
 {
     if (n == 0 || !read_product(calls[0], x, p))
         return 0;
-    const em__call *add = n > 1 ? calls[1] : NULL;
-    if (!p->shift || !add || add->op != EM__OP_ADD || add->out.spec.dtype != EM_F32)
+    const em__tensor *other = p->shift && n > 1 ? em__cuda_added(calls[0], calls[1]) : NULL;
+    if (!other)
         return 1;
-    const int other = add->in[0].data == p->out, size = em__spec_size(&add->out.spec) == p->m * p->n;
-    if (!size || add->in[!other].data != p->out || add->in[other].data == p->out)
-        return 1;
-    for (int i = 0; i < 2; i++)
-        if (em__spec_size(&add->in[i].spec) != p->m * p->n || !em__tensor_is_contiguous(&add->in[i]))
-            return 1;
-    p->call = add;
-    p->residual = (const float *)add->in[other].data;
-    p->out = (float *)add->out.data;
+    p->call = calls[1];
+    p->residual = (const float *)other->data;
+    p->out = (float *)calls[1]->out.data;
     return 2;
 }
 
