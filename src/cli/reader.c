@@ -132,8 +132,11 @@ int cli_read_all(em__str *text, size_t most)
             return cli_fail_errno("standard input");
         if (n == 0)
             return CLI_OK;
-        if (text->length + (size_t)n > most)
-            return cli_fail(CLI_FAILURE, "standard input: more than %zu MB", most >> 20);
+        if (text->length + (size_t)n > most) {
+            cli_fail(CLI_FAILURE, "standard input: more than %zu MB", most >> 20);
+            cli_hint("it is read as one text; give less of it");
+            return CLI_FAILURE;
+        }
         if (em__str_add(text, bytes, (size_t)n) != EM_OK)
             return cli_fail_last();
     }
