@@ -11,7 +11,6 @@ namespace
 enum {
     MOST_PARTS = 4,   /* blocks of a cluster */
     MOST_TABLES = 16, /* tiles in all tables */
-    JOINING = 10,     /* what a doubling of a cluster costs, in a warp's tiles */
 };
 
 /* How the work is divided. */
@@ -28,36 +27,29 @@ int tiles_of(const em__gemv *job)
     return all;
 }
 
-/* With so many blocks to a cluster, `resident` to a multiprocessor; warps: 0 where it can't be. */
-division divide_by(const em__cuda *cuda, const em__gemv *job, int parts, int resident, int *time)
+/* With so many blocks to a cluster, one to a multiprocessor, of which clusters of four leave some; warps: 0 where it
+ * can't be. */
+division divide_by(const em__cuda *cuda, const em__gemv *job, int parts)
 {
     const int all = tiles_of(job), warps = em_gemv_cuts(job->depth / COLUMNS, parts);
-    const int slots = (parts > 2 ? cuda->sms * 7 / 8 : cuda->sms) * resident / parts, units = slots < all ? slots : all;
-    const size_t ring = (size_t)warps * STAGES * STAGE, room = cuda->shared_bytes / (size_t)resident - 1024;
-    const size_t table = (size_t)(warps + (parts > 1)) * ENTRIES * sizeof(float);
+    const int slots = (parts > 2 ? cuda->sms * 7 / 8 : cuda->sms) / parts, units = slots < all ? slots : all;
+    const size_t ring = (size_t)warps * STAGES * STAGE, table = (size_t)(warps + (parts > 1)) * ENTRIES * sizeof(float);
     const bool all_have_some = (parts - 1) * warps < job->depth / COLUMNS; /* a block without columns has no sums */
-    if (warps * resident > WARPS || units < 1 || !all_have_some || ring + 2 * table > room)
+    if (warps > WARPS || units < 1 || !all_have_some || ring + 2 * table > cuda->shared_bytes)
         return {0, 0, 0, 0, 0};
-    const int tables = (int)((room - ring) / table), each = em_gemv_cuts(all, units);
+    const int tables = (int)((cuda->shared_bytes - ring) / table), each = em_gemv_cuts(all, units);
     const int most = tables < MOST_TABLES ? tables : MOST_TABLES, batch = 2 * each <= most ? each : most / 2;
-    *time = each * warps * resident + JOINING * (parts > 2 ? 2 : parts - 1);
     return {parts, warps, units * parts, batch, ring + 2 * (size_t)batch * table};
 }
 
+/* In the fewest parts that can be: by the depth and the chip alone, so that a row of weights gives the same bits
+ * whatever lies beside it. */
 division divide(const em__cuda *cuda, const em__gemv *job)
 {
-    division best = {0, 0, 0, 0, 0};
-    int least = 0;
-    for (int parts = 1; parts <= (cuda->major < 9 ? 1 : (int)MOST_PARTS); parts *= 2)
-        for (int resident = 1; resident <= 2; resident++) {
-            int time = 0;
-            const division d = divide_by(cuda, job, parts, resident, &time);
-            if (d.warps && (!best.warps || time < least)) {
-                best = d;
-                least = time;
-            }
-        }
-    return best;
+    division d = {0, 0, 0, 0, 0};
+    for (int parts = 1; parts <= (cuda->major < 9 ? 1 : (int)MOST_PARTS) && !d.warps; parts *= 2)
+        d = divide_by(cuda, job, parts);
+    return d;
 }
 
 } // namespace
