@@ -8,6 +8,7 @@
 #define ROWS EM__PLANES_ROWS
 #define EACH_HALF _Pragma("GCC unroll 2") for (int h = 0; h < halves; h++)
 
+#define AHEAD 8192 /* bytes */
 #define FOUR_WORDS _Pragma("GCC unroll 4") for (int j = 0; j < 4; j++)
 
 /* The scales or biases of half a panel. */
@@ -30,8 +31,15 @@ ALWAYS void fetch_word(const uint8_t *codes, int64_t bytes, int word, int words)
         __builtin_prefetch(rest + word * 64, 0, 3);
 }
 
+/* Lines that are far ahead, into the second cache: there panels follow each other, too. */
+ALWAYS void fetch_far(const uint8_t *at, int64_t bytes)
+{
+    for (int64_t i = 0; i < bytes; i += 64)
+        __builtin_prefetch(at + AHEAD + i, 0, 2);
+}
+
 /* Halves from `half` on. Both at a time while their sums are in registers: they share what is read of x, and memory is
- * read line by line, which needs no hints. One alone skips lines, so the first fetches for both. */
+ * read line by line. One alone skips lines, so the first fetches the next group for both. */
 ALWAYS void halves_body(const em__planes_panels *d, const uint8_t *at, float *to, const int half, const int halves,
                         const int m, const em__planes_scale as)
 {
@@ -44,11 +52,15 @@ ALWAYS void halves_body(const em__planes_panels *d, const uint8_t *at, float *to
     for (int64_t g = 0; g < d->groups; g++, at += bytes) {
         __m512i sum[2][EM__PLANES_TILE][EM__PLANES];
         EACH_HALF begin_sums(sum[h], d->x.middle + g * m, m);
+        if (halves == 2)
+            fetch_far(at + codes, bytes - codes);
         for (int w = 0; w < words; w += 4, x += 4 * m * EM__PLANES_CELL)
             FOUR_WORDS EACH_HALF
             {
                 if (halves == 1 && half == 0)
                     fetch_word(at + bytes, bytes, w + j, words);
+                if (halves == 2)
+                    fetch_far(at + (2 * (w + j) + h) * (ROWS * 4), ROWS * 4);
                 const __m512i word = _mm512_loadu_si512(at + (2 * (w + j) + half + h) * (ROWS * 4));
                 const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(word, 4), low);
                 add_word(sum[h], _mm512_and_si512(word, low), odd, x + j * m * EM__PLANES_CELL, m);
