@@ -1,28 +1,10 @@
 /* Texts of unknown origin on their way out: as JSON strings, and as lines for people; numbers as JSON has them. */
 #include <math.h>
-#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/output.h"
-
-/* Bytes of the UTF-8 character at `text` (length > 0), 0 when it is invalid: overlong, surrogate, too large, cut. */
-static size_t utf8_length(const unsigned char *text, size_t length)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    unsigned char c = text[0];
-    if (c < 0x80)
-        return 1;
-    size_t n = c >= 0xf0 && c < 0xf8 ? 4 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xc0 && c < 0xe0 ? 2 : 0;
-    if (n == 0 || n > length)
-        return 0;
-    uint32_t code = c & (0x7fu >> n);
-    for (size_t i = 1; i < n; i++) {
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-        code = code << 6 | (text[i] & 0x3fu);
-    }
-    return code < least[n] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? 0 : n;
-}
+#include "tokenizer/utf8.h"
 
 static em_status add_control(em__str *out, unsigned char c)
 {
@@ -55,9 +37,9 @@ em_status cli_json_string(em__str *out, const char *text, size_t length)
         } else if (bytes[i] < 0x80) {
             status = add_control(out, bytes[i++]);
         } else {
-            n = utf8_length(bytes + i, length - i);
-            status = n ? em__str_add(out, text + i, n) : em__str_add_text(out, "\\ufffd");
-            i += n ? n : 1;
+            const int size = em__utf8_measure(text + i, length - i);
+            status = size > 0 ? em__str_add(out, text + i, (size_t)size) : em__str_add_text(out, "\\ufffd");
+            i += (size_t)abs(size);
         }
     }
     return status == EM_OK ? em__str_add_char(out, '"') : status;
@@ -73,16 +55,16 @@ em_status cli_plain_text(em__str *out, const char *text, size_t length, size_t c
     const unsigned char *bytes = (const unsigned char *)text;
     em_status status = EM_OK;
     for (size_t i = 0; i < length && status == EM_OK; columns--) {
-        size_t n = utf8_length(bytes + i, length - i);
+        const int size = em__utf8_measure(text + i, length - i);
         if (columns == 0)
             return em__str_add_text(out, "...");
-        bool control = n == 1 && (bytes[i] < ' ' || bytes[i] == 0x7f);
-        bool c1 = n == 2 && bytes[i] == 0xc2 && bytes[i + 1] < 0xa0;
-        if (n && !control && !c1)
-            status = em__str_add(out, text + i, n);
+        bool control = size == 1 && (bytes[i] < ' ' || bytes[i] == 0x7f);
+        bool c1 = size == 2 && bytes[i] == 0xc2 && bytes[i + 1] < 0xa0;
+        if (size > 0 && !control && !c1)
+            status = em__str_add(out, text + i, (size_t)size);
         else
             status = em__str_add_text(out, control && bytes[i] == '\t' ? " " : "\xef\xbf\xbd");
-        i += n ? n : 1;
+        i += (size_t)abs(size);
     }
     return status;
 }

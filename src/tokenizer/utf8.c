@@ -5,9 +5,9 @@
 
 #include "core/error.h"
 
-/* Bytes of the well-formed character at `b`, or minus the length of the maximal ill-formed part. */
-static int measure(const uint8_t *b, size_t left)
+int em__utf8_measure(const char *text, size_t left)
 {
+    const uint8_t *b = (const uint8_t *)text;
     uint8_t lead = b[0];
     if (lead < 0x80)
         return 1;
@@ -35,7 +35,7 @@ size_t em__utf8_valid(const char *text, size_t length)
             i += 8;
             continue;
         }
-        int size = measure(b + i, length - i);
+        int size = em__utf8_measure(text + i, length - i);
         if (size < 0)
             return i;
         i += (size_t)size;
@@ -58,7 +58,7 @@ size_t em__utf8_begun(const char *text, size_t length)
         uint8_t lead = end[-(ptrdiff_t)size];
         if (lead >= 0x80 && lead < 0xC0)
             continue;
-        return lead >= 0xC2 && lead <= 0xF4 && measure(end - size, size) == -(int)size ? size : 0;
+        return lead >= 0xC2 && lead <= 0xF4 && em__utf8_measure(text + length - size, size) == -(int)size ? size : 0;
     }
     return 0;
 }
@@ -72,7 +72,7 @@ em_status em__utf8_repair(const char *text, size_t length, em__str *out)
         at += good;
         if (at < length) {
             EM__TRY(em__str_add(out, "\xEF\xBF\xBD", 3));
-            at += (size_t)-measure((const uint8_t *)text + at, length - at);
+            at += (size_t)-em__utf8_measure(text + at, length - at);
         }
     }
     return EM_OK;

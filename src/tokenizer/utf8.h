@@ -63,6 +63,10 @@ static inline unsigned em__utf8_put(char *out, uint32_t c)
 /* Code points in well-formed text. */
 size_t em__utf8_count(const char *text, size_t length);
 
+/* Bytes of the well-formed character that any text of `left` bytes, one at least, begins with, or minus the length of
+ * its maximal ill-formed part. */
+int em__utf8_measure(const char *text, size_t left);
+
 /* Bytes of well-formed text that `text` begins with; `length` when all of it is. */
 size_t em__utf8_valid(const char *text, size_t length);
 
