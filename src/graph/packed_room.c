@@ -1,6 +1,8 @@
 /* See packed_room.h. Only the newest room has space: what is left in others when it comes is lost. */
 #include "graph/packed_room.h"
 
+#include <emily/memory.h>
+
 #include "core/alloc.h"
 #include "core/sanitize.h"
 #include "core/whole.h"
@@ -37,12 +39,24 @@ static em__packed_room *newest(em_device *device)
     return room;
 }
 
-static em__packed_room *new_room(em_device *device, size_t last)
+/* Of the room behind one of `last` bytes. */
+static size_t next_bytes(size_t last)
+{
+    return last == 0 ? HUGE_PAGE : 2 * last < LARGEST_ROOM ? 2 * last : LARGEST_ROOM;
+}
+
+/* Whether the limit of memory leaves so much. */
+static bool is_left(size_t bytes)
+{
+    em_memory_stats now = {.struct_size = sizeof now};
+    return em_memory_get_stats(&now) == EM_OK && now.active <= now.limit && bytes <= now.limit - now.active;
+}
+
+static em__packed_room *new_room(em_device *device, size_t bytes)
 {
     em__packed_room *room = em__calloc(1, sizeof *room);
     if (!room)
         return NULL;
-    const size_t bytes = last == 0 ? HUGE_PAGE : 2 * last < LARGEST_ROOM ? 2 * last : LARGEST_ROOM;
     *room = (em__packed_room){rooms, device, em__memory_alloc(device, bytes), bytes, 0, 0};
     if (!room->data) {
         em__free(room);
@@ -59,8 +73,12 @@ void *em__packed_room_alloc(em_device *device, size_t bytes, em__packed_room **r
     if (!shares(device, bytes))
         return em__memory_alloc(device, bytes);
     em__packed_room *at = newest(device);
-    if (!at || at->bytes - at->used < space)
-        at = new_room(device, at ? at->bytes : 0);
+    if (!at || at->bytes - at->used < space) {
+        const size_t wanted = next_bytes(at ? at->bytes : 0);
+        if (!is_left(wanted)) /* the block alone may fit */
+            return em__memory_alloc(device, bytes);
+        at = new_room(device, wanted);
+    }
     if (!at)
         return NULL;
     void *block = at->data + at->used;

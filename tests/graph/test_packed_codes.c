@@ -176,6 +176,23 @@ static void test_rooms(void **state)
     }
 }
 
+/* Where a limit leaves a block but no room, the block is given. */
+static void test_limit(void **state)
+{
+    enum { BYTES = 100000 };
+    em_memory_stats now = {.struct_size = sizeof now};
+    em_device *device = em__cpu_device();
+    em__packed_room *room;
+    (void)state;
+    em_memory_get_stats(&now);
+    em_memory_set_limit(now.active + 3 * (size_t)BYTES);
+    void *block = em__packed_room_alloc(device, BYTES, &room);
+    em_memory_set_limit(now.limit);
+    assert_non_null(block);
+    assert_null(room);
+    em__packed_room_free(device, block, BYTES, room);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -187,6 +204,7 @@ static int set_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_bits), cmocka_unit_test(test_small_ones),
-                                       cmocka_unit_test(test_faults), cmocka_unit_test(test_rooms)};
+                                       cmocka_unit_test(test_faults), cmocka_unit_test(test_rooms),
+                                       cmocka_unit_test(test_limit)};
     return cmocka_run_group_tests(tests, set_up, NULL);
 }
