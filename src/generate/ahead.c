@@ -84,6 +84,8 @@ em_status em__generation_step_ahead(em_generation *g)
         em__sequence *s = &g->sequences[i];
         if (s->finish != EM_FINISH_NONE || s->row < 0)
             continue;
+        if (ids[s->row] == EM__NO_TOKEN)
+            return em__generation_fail_nan(g);
         s->cached++;
         EM__TRY(em__generation_accept(g, s, ids[s->row], NULL));
         ended = ended || s->finish != EM_FINISH_NONE;

@@ -99,7 +99,9 @@ void em__generation_drop_ahead(em_generation *g);
 /* Room for so many rows of logits. */
 em_status em__generation_reserve_logits(em_generation *g, size_t rows);
 
-/* step.c: chooses the sequence's next token from `logits`, where all are numbers; takes `id` as it, and reports it. */
+/* step.c: the failure of logits that are NaN; chooses the sequence's next token from `logits`, where all are numbers;
+ * takes `id` as it, and reports it. */
+em_status em__generation_fail_nan(const em_generation *g);
 em_status em__generation_choose(em_generation *g, em__sequence *sequence, const float *logits, int32_t *id);
 em_status em__generation_accept(em_generation *g, em__sequence *sequence, int32_t id, const float *logits);
 

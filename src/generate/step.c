@@ -3,11 +3,16 @@
 #include "core/log.h"
 #include "generate/generation.h"
 
+em_status em__generation_fail_nan(const em_generation *g)
+{
+    return em__model_fail_nan(g->model, "generation: the logits are");
+}
+
 em_status em__generation_choose(em_generation *g, em__sequence *s, const float *logits, int32_t *id)
 {
     const em__choice choice = {logits, &g->options, s->tokens.data, s->tokens.length, s->prompt};
     if (em__has_nan(logits, g->sampler.vocabulary))
-        return em__model_fail_nan(g->model, "generation: the logits are");
+        return em__generation_fail_nan(g);
     *id = em__sample(&g->sampler, &choice, &s->random);
     return EM_OK;
 }

@@ -2,12 +2,15 @@
 #include "harness/checkpoint.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <jansson.h>
+
+#include <emily/safetensors.h>
 
 #include "core/alloc.h"
 #include "harness/expect.h"
@@ -110,4 +113,27 @@ void checkpoint_set(const char *dir, const char *file, const char *key, const ch
         json_object_del(root, key);
     assert_int_equal(json_dump_file(root, path, JSON_INDENT(1)), 0);
     json_decref(root);
+}
+
+void checkpoint_spoil(const char *dir, const char *tensor, size_t at, size_t count)
+{
+    char path[PATH];
+    const char none = '\377';
+    em_safetensors *file;
+    uint64_t header;
+    EXPECT_OK(em_safetensors_open(dir, NULL, &file));
+    const em_safetensors_tensor *t = em_safetensors_find(file, tensor), *first = em_safetensors_at(file, 0);
+    if (!t)
+        fail_msg("tensor %s is missing", tensor);
+    for (size_t i = 1; i < em_safetensors_count(file); i++)
+        if ((const char *)em_safetensors_at(file, i)->data < (const char *)first->data)
+            first = em_safetensors_at(file, i);
+    const off_t offset = (const char *)t->data - (const char *)first->data + (off_t)at;
+    em_safetensors_close(&file);
+    snprintf(path, sizeof path, "%s/model.safetensors", dir);
+    const int fd = open(path, O_RDWR);
+    assert_int_equal(pread(fd, &header, sizeof header, 0), sizeof header);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(pwrite(fd, &none, 1, 8 + (off_t)header + offset + (off_t)i), 1);
+    close(fd);
 }

@@ -22,4 +22,7 @@ void checkpoint_write(const char *dir, const char *file, const char *text);
 /* The JSON file DIR/FILE with the member `key` set to `value`, which is JSON; NULL removes the member. */
 void checkpoint_set(const char *dir, const char *file, const char *key, const char *value);
 
+/* Bytes [at, at + count) of a tensor of DIR/model.safetensors become 0xff: NaN in every dtype. */
+void checkpoint_spoil(const char *dir, const char *tensor, size_t at, size_t count);
+
 #endif

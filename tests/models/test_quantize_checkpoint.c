@@ -3,7 +3,6 @@
  * failure, an interruption or a want of memory leaves nothing behind.
  */
 #include <math.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -269,26 +268,6 @@ static void stopped(void **state)
     }
 }
 
-/* The first bytes of a tensor of `in`, which is one file, become 0xff: NaN in every dtype. */
-static void spoil(const char *name, size_t bytes)
-{
-    char path[1200];
-    const unsigned char nan[8] = {255, 255, 255, 255, 255, 255, 255, 255};
-    em_safetensors *file = opened(in);
-    const em_safetensors_tensor *t = tensor(file, name, ""), *first = em_safetensors_at(file, 0);
-    for (size_t i = 1; i < em_safetensors_count(file); i++)
-        if ((const char *)em_safetensors_at(file, i)->data < (const char *)first->data)
-            first = em_safetensors_at(file, i);
-    const off_t offset = (const char *)t->data - (const char *)first->data;
-    em_safetensors_close(&file);
-    snprintf(path, sizeof path, "%s/model.safetensors", in);
-    const int fd = open(path, O_RDWR);
-    uint64_t header;
-    assert_int_equal(pread(fd, &header, sizeof header, 0), sizeof header);
-    assert_int_equal(pwrite(fd, nan, bytes, 8 + (off_t)header + offset), bytes);
-    close(fd);
-}
-
 /* What is no number is named, be it coded or copied, and taken only where that is asked for. */
 static void no_numbers(void **state)
 {
@@ -297,7 +276,7 @@ static void no_numbers(void **state)
     em_quantize_options options = {.struct_size = sizeof options};
     for (int i = 0; i < 2; i++) {
         use("qwen3-bf16");
-        spoil(names[i], 2);
+        checkpoint_spoil(in, names[i], 0, 2);
         options.allow_nan = false;
         expect_refused(EM_ERROR_FORMAT, out, &options, names[i]);
         options.allow_nan = true;
@@ -340,7 +319,7 @@ static void no_numbers_stay(void **state)
     em_quantize_options options = {.struct_size = sizeof options, .allow_nan = true};
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         use("qwen3-bf16");
-        spoil("model.layers.0.mlp.up_proj.weight", 2);
+        checkpoint_spoil(in, "model.layers.0.mlp.up_proj.weight", 0, 2);
         options.how = &ways[i];
         EXPECT_OK(em_checkpoint_quantize(in, out, &options, NULL));
         expect_lost_group("model.layers.0.mlp.up_proj", &ways[i]);

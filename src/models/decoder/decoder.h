@@ -36,13 +36,16 @@ typedef struct em__decoder_weights {
     em__decoder_layer *layers;
 } em__decoder_weights;
 
+enum { EM__NO_TOKEN = -1 };
+
 /* What a forward computes, and with which shapes: a program a key. */
 typedef struct em__decoder_task {
     int64_t batch, tokens; /* sequences; new tokens of each */
     int64_t capacity;      /* rows of a cache */
     em_dtype cache;        /* f32, bf16, f16; s8: codes, and a scale a row */
     bool all;              /* logits of every new token; otherwise of the one at `last` (batch or tokens is 1) */
-    bool chosen;           /* tokens is 1: the most likely next token, s32 [batch, 1], in the place of its logits */
+    bool chosen;           /* tokens is 1: the most likely next token, s32 [batch, 1], in the place of its logits;
+                            * EM__NO_TOKEN: they are NaN */
 } em__decoder_task;
 
 /* Row-major. Token t of sequence b has ids[b * tokens + t], turns by positions[b] + t, is put into row slots[b] + t of

@@ -5,6 +5,8 @@
  */
 #include <math.h>
 
+#include <emily/indexing.h>
+
 #include "models/decoder/decoder.h"
 #include "models/layers.h"
 
@@ -102,11 +104,13 @@ static em_array *wanted(em_scope *s, const em__decoder_task *task, em_array *x, 
     return em_reshape(s, x, em_shape(task->batch, -1));
 }
 
-/* The most likely token of each sequence, the first of equals. */
+/* The most likely token of each sequence, the first of equals. EM__NO_TOKEN where a logit is NaN: that comes before all
+ * numbers. */
 static em_array *choose(em_scope *s, const em__decoder_task *task, em_array *logits)
 {
-    em_array *best = em_argmax(s, logits, -1);
-    return em_reshape(s, em_cast(s, best, EM_S32), em_shape(task->batch, 1));
+    em_array *best = em_reshape(s, em_argmax(s, logits, -1), em_shape(task->batch, 1));
+    em_array *lost = em_is_nan(s, em_take_along_axis(s, logits, best, -1));
+    return em_select(s, lost, em_scalar(s, EM_S32, EM__NO_TOKEN), em_cast(s, best, EM_S32));
 }
 
 em_array *em__decoder_forward(em_scope *s, const em__decoder *decoder, const em__decoder_task *task, em_array **caches,
