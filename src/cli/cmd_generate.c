@@ -105,6 +105,18 @@ static bool on_token(const em_token *t, void *user)
     return fflush(stdout) == 0;
 }
 
+/* What is wrong stands in a line of its own, behind what was written of the answer. */
+static int fail_in_answer(const generating *g)
+{
+    size_t length = 0;
+    em_generation_ids(g->generation, 0, &length);
+    if (g->stream && length > 0) {
+        putchar('\n');
+        fflush(stdout);
+    }
+    return cli_fail_last();
+}
+
 static int write_answer(generating *g)
 {
     const em_prompt prompt = {g->prompt.data, g->prompt.length};
@@ -113,9 +125,9 @@ static int write_answer(generating *g)
         return cli_fail_given();
     while (going) {
         if (em_generation_step(g->generation, &going) != EM_OK)
-            return cli_fail_last();
+            return fail_in_answer(g);
     }
-    return g->status == EM_OK ? CLI_OK : cli_fail_last();
+    return g->status == EM_OK ? CLI_OK : fail_in_answer(g);
 }
 
 static em_status json_answer(const generating *g, size_t i, em__str *out)

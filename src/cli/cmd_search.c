@@ -55,6 +55,7 @@ typedef struct search_job {
     cli_progress progress;
     size_t embedded, cut; /* passages; those of which only the beginning was read */
     bool titled;          /* a heading before each query's results */
+    int unsaved;          /* the exit code of an index that could not be written */
     bool answered;
 } search_job;
 
@@ -223,7 +224,7 @@ static int prepare(search_job *job)
     code = embed_passages(job);
     if (code == CLI_OK && job->values->index &&
         cli_index_write(&job->index, job->values->index, job->model_name) != EM_OK)
-        code = cli_fail_last();
+        job->unsaved = cli_fail_last(); /* what was embedded, maybe for hours, answers all the same */
     return code;
 }
 
@@ -333,6 +334,8 @@ static int run(const void *given, const cli_words *operands)
         code = answer_all(&job, operands);
     if (code == CLI_OK)
         cli_session_profile(job.model, &job.values->session);
+    if (code == CLI_OK)
+        code = job.unsaved;
     cli_index_close(&job.index);
     cli_corpus_free(&job.corpus);
     em__free(job.vectors);
