@@ -64,8 +64,9 @@ static em_status grow(em__cache *cache)
     return EM_OK;
 }
 
-const em__cache_token *em__cache_find(em__scratch *s, const em_tokenizer *tok, uint64_t hash, const char *word,
-                                      size_t length, size_t *count)
+/* The tokens of a word that was met before, or NULL. */
+static const em__cache_token *find(em__scratch *s, const em_tokenizer *tok, uint64_t hash, const char *word,
+                                   size_t length, size_t *count)
 {
     em__cache *cache = &s->cache;
     if (cache->serial != tok->serial) {
@@ -92,8 +93,9 @@ static em_status make_room(em__cache *cache, size_t length)
     return full ? grow(cache) : EM_OK;
 }
 
-em_status em__cache_add(em__scratch *s, uint64_t hash, const char *word, size_t length, const em__cache_token *tokens,
-                        size_t count)
+/* Remembers the tokens of a word; a cache that is full is emptied first. */
+static em_status add(em__scratch *s, uint64_t hash, const char *word, size_t length, const em__cache_token *tokens,
+                     size_t count)
 {
     em__cache *cache = &s->cache;
     if (length > CACHE_LONGEST || length == 0 || cache->serial == 0)
@@ -109,4 +111,16 @@ em_status em__cache_add(em__scratch *s, uint64_t hash, const char *word, size_t 
     *free_place(cache->entries, cache->size, hash) = entry;
     cache->used++;
     return EM_OK;
+}
+
+em_status em__cached(const em_tokenizer *tok, em__scratch *s, uint64_t hash, const char *word, size_t length,
+                     em__compute compute, const em__cache_token **tokens, size_t *count)
+{
+    *tokens = find(s, tok, hash, word, length, count);
+    if (*tokens)
+        return EM_OK;
+    EM__TRY(compute(tok, s, word, length));
+    *tokens = s->word.data;
+    *count = s->word.length;
+    return add(s, hash, word, length, *tokens, *count);
 }

@@ -60,13 +60,12 @@ static inline const em__merge *em__merge_find(const em__model *model, int32_t le
     }
 }
 
-/* Looks a word up in the cache of this tokenizer: its tokens, or NULL. */
-const em__cache_token *em__cache_find(em__scratch *s, const em_tokenizer *tok, uint64_t hash, const char *word,
-                                      size_t length, size_t *count);
+/* Puts the tokens of a word into s->word. */
+typedef em_status (*em__compute)(const em_tokenizer *tok, em__scratch *s, const char *word, size_t length);
 
-/* Remembers the tokens of a word; a cache that is full is emptied first. */
-em_status em__cache_add(em__scratch *s, uint64_t hash, const char *word, size_t length, const em__cache_token *tokens,
-                        size_t count);
+/* The tokens of a word, valid until the next call: from the cache of this tokenizer, or computed and remembered. */
+em_status em__cached(const em_tokenizer *tok, em__scratch *s, uint64_t hash, const char *word, size_t length,
+                     em__compute compute, const em__cache_token **tokens, size_t *count);
 
 /* A quick hash of a word. */
 uint64_t em__word_hash(const char *word, size_t length);

@@ -116,14 +116,9 @@ em_status em__bpe(const em_tokenizer *tok, em__scratch *s, const char *text, siz
 {
     size_t count = 0, at = 0;
     /* not the hash that em__bpe_word has for the same bytes: there they are raw, here they may be spelt out */
-    uint64_t hash = ~em__word_hash(text, length);
-    const em__cache_token *tokens = em__cache_find(s, tok, hash, text, length, &count);
-    if (!tokens) {
-        EM__TRY(compute(tok, s, text, length));
-        tokens = s->word.data;
-        count = s->word.length;
-        EM__TRY(em__cache_add(s, hash, text, length, tokens, count));
-    }
+    const uint64_t hash = ~em__word_hash(text, length);
+    const em__cache_token *tokens;
+    EM__TRY(em__cached(tok, s, hash, text, length, compute, &tokens, &count));
     EM__TRY(em__tokens_reserve(out, count));
     for (size_t i = 0; i < count; i++) {
         /* byte fallback of a character with its prefix or suffix may count more bytes than the piece has */
@@ -161,12 +156,5 @@ static em_status compute_bytes(const em_tokenizer *tok, em__scratch *s, const ch
 em_status em__bpe_word(const em_tokenizer *tok, em__scratch *s, const char *word, size_t length,
                        const em__cache_token **tokens, size_t *count)
 {
-    uint64_t hash = em__word_hash(word, length);
-    *tokens = em__cache_find(s, tok, hash, word, length, count);
-    if (*tokens)
-        return EM_OK;
-    EM__TRY(compute_bytes(tok, s, word, length));
-    *tokens = s->word.data;
-    *count = s->word.length;
-    return em__cache_add(s, hash, word, length, *tokens, *count);
+    return em__cached(tok, s, em__word_hash(word, length), word, length, compute_bytes, tokens, count);
 }

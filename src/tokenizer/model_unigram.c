@@ -117,14 +117,8 @@ em_status em__unigram(const em_tokenizer *tok, em__scratch *s, const char *text,
                       em__tokens *out)
 {
     size_t count = 0, at = 0;
-    uint64_t hash = em__word_hash(text, length);
-    const em__cache_token *tokens = em__cache_find(s, tok, hash, text, length, &count);
-    if (!tokens) {
-        EM__TRY(compute(tok, s, text, length));
-        tokens = s->word.data;
-        count = s->word.length;
-        EM__TRY(em__cache_add(s, hash, text, length, tokens, count));
-    }
+    const em__cache_token *tokens;
+    EM__TRY(em__cached(tok, s, em__word_hash(text, length), text, length, compute, &tokens, &count));
     EM__TRY(em__tokens_reserve(out, count));
     em_span span = {0, 0};
     for (size_t i = 0; i < count; i++) {
