@@ -89,6 +89,20 @@ em_status em__json_load(const char *path, size_t cap, em__json_doc *doc)
     return status;
 }
 
+em_status em__json_load_at(const char *dir, const char *name, bool *there, em__json_doc *doc)
+{
+    char *path = em__path_join(dir, name);
+    *doc = (em__json_doc){0};
+    if (!path)
+        return EM_ERROR_OUT_OF_MEMORY;
+    const bool wanted = !there || em__path_exists(path);
+    if (there)
+        *there = wanted;
+    const em_status status = wanted ? em__json_load(path, EM__JSON_CAP, doc) : EM_OK;
+    em__free(path);
+    return status;
+}
+
 void em__json_text_free(char *text)
 {
     json_free_t release;

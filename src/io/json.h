@@ -46,6 +46,9 @@ typedef struct em__json {
 /* The document must be an object or an array. `source` is copied. Free with em__json_free also after a failure. */
 em_status em__json_parse(const char *text, size_t length, const char *source, em__json_doc *doc);
 em_status em__json_load(const char *path, size_t cap, em__json_doc *doc);
+
+/* DIR/NAME, of EM__JSON_CAP bytes at most. Unless `there` is NULL a file that is not there is fine, and said. */
+em_status em__json_load_at(const char *dir, const char *name, bool *there, em__json_doc *doc);
 void em__json_free(em__json_doc *doc); /* NULL members are fine */
 
 /* Frees what json_dumps gave; NULL is fine. */

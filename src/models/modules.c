@@ -77,36 +77,29 @@ static em_status dense_fields(const em__json *root, em__stage *stage)
 
 static em_status read_dense(em__stage *stage)
 {
-    em__json_doc doc = {0};
-    char *path = em__path_join(stage->dir, "config.json");
-    em_status status = path ? em__json_load(path, EM__JSON_CAP, &doc) : EM_ERROR_OUT_OF_MEMORY;
+    em__json_doc doc;
+    em_status status = em__json_load_at(stage->dir, "config.json", NULL, &doc);
     if (status == EM_OK) {
         em__json root = em__json_root(&doc);
         status = dense_fields(&root, stage);
     }
     em__json_free(&doc);
-    em__free(path);
     return status;
 }
 
 /* Normalize may have a config.json that points it at other features. */
 static em_status check_normalize(const char *dir)
 {
-    em__json_doc doc = {0};
-    em_status status = EM_OK;
-    char *path = em__path_join(dir, "config.json");
-    if (!path)
-        return EM_ERROR_OUT_OF_MEMORY;
-    if (em__path_exists(path)) {
-        status = em__json_load(path, EM__JSON_CAP, &doc);
+    em__json_doc doc;
+    bool there;
+    em_status status = em__json_load_at(dir, "config.json", &there, &doc);
+    if (status == EM_OK && there) {
         em__json root = em__json_root(&doc);
-        if (status == EM_OK)
-            status = em__config_only(&root, "module_input_name", "sentence_embedding");
+        status = em__config_only(&root, "module_input_name", "sentence_embedding");
         if (status == EM_OK)
             status = em__config_only(&root, "module_output_name", "sentence_embedding");
     }
     em__json_free(&doc);
-    em__free(path);
     return status;
 }
 
@@ -183,23 +176,20 @@ static em_status read_list(const em__json *root, const char *dir, em__modules *m
 
 static em_status read_modules(const char *dir, em__modules *m)
 {
-    em__json_doc doc = {0};
-    char *path = em__path_join(dir, "modules.json");
-    em_status status = path ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
+    em__json_doc doc;
+    bool there;
+    em_status status = em__json_load_at(dir, "modules.json", &there, &doc);
     m->include_prompt = true;
-    if (path && em__path_exists(path)) {
-        status = em__json_load(path, EM__JSON_CAP, &doc);
+    if (status == EM_OK && there) {
         em__json root = em__json_root(&doc);
-        if (status == EM_OK)
-            status = read_list(&root, dir, m);
-    } else if (path) {
+        status = read_list(&root, dir, m);
+    } else if (status == EM_OK) {
         m->plain = true;
         m->pools[m->n_pools++] = EM_POOL_MEAN;
         m->transformer = em__strdup(dir);
         status = m->transformer ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
     }
     em__json_free(&doc);
-    em__free(path);
     return status;
 }
 

@@ -77,15 +77,13 @@ static em_status pooling_fields(const em__json *root, em__modules *m)
 
 em_status em__pooling_read(const char *dir, em__modules *modules)
 {
-    em__json_doc doc = {0};
-    char *path = em__path_join(dir, "config.json");
-    em_status status = path ? em__json_load(path, EM__JSON_CAP, &doc) : EM_ERROR_OUT_OF_MEMORY;
+    em__json_doc doc;
+    em_status status = em__json_load_at(dir, "config.json", NULL, &doc);
     if (status == EM_OK) {
         em__json root = em__json_root(&doc);
         status = pooling_fields(&root, modules);
     }
     em__json_free(&doc);
-    em__free(path);
     return status;
 }
 
@@ -109,22 +107,15 @@ static em_status transformer_limits(const em__json *root, em__modules *m)
 static em_status read_if_there(const char *dir, const char *name, em__modules *m, bool *there,
                                em_status (*fields)(const em__json *, em__modules *))
 {
-    em__json_doc doc = {0};
-    em_status status = EM_OK;
-    char *path = em__path_join(dir, name);
-    if (!path)
-        return EM_ERROR_OUT_OF_MEMORY;
-    *there = em__path_exists(path);
-    if (*there) {
-        status = em__json_load(path, EM__JSON_CAP, &doc);
+    em__json_doc doc;
+    em_status status = em__json_load_at(dir, name, there, &doc);
+    if (status == EM_OK && *there) {
         em__json root = em__json_root(&doc);
-        if (status == EM_OK)
-            status = em__json_as_object(&root);
+        status = em__json_as_object(&root);
         if (status == EM_OK)
             status = fields(&root, m);
     }
     em__json_free(&doc);
-    em__free(path);
     return status;
 }
 

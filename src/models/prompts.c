@@ -48,19 +48,14 @@ static em_status prompt_fields(const em__json *root, em__modules *m)
 
 em_status em__prompts_read(const char *dir, em__modules *modules)
 {
-    em__json_doc doc = {0};
-    em_status status = EM_OK;
-    char *path = em__path_join(dir, "config_sentence_transformers.json");
-    if (!path)
-        return EM_ERROR_OUT_OF_MEMORY;
-    if (em__path_exists(path)) {
-        status = em__json_load(path, EM__JSON_CAP, &doc);
+    em__json_doc doc;
+    bool there;
+    em_status status = em__json_load_at(dir, "config_sentence_transformers.json", &there, &doc);
+    if (status == EM_OK && there) {
         em__json root = em__json_root(&doc);
-        if (status == EM_OK)
-            status = prompt_fields(&root, modules);
+        status = prompt_fields(&root, modules);
     }
     em__json_free(&doc);
-    em__free(path);
     return status;
 }
 

@@ -16,12 +16,7 @@
 
 em_status em__quantize_config(const char *in, em__json_doc *config, bool *tied)
 {
-    char *path = em__path_join(in, "config.json");
-    if (!path)
-        return EM_ERROR_OUT_OF_MEMORY;
-    em_status status = em__json_load(path, EM__JSON_CAP, config);
-    em__free(path);
-    EM__TRY(status);
+    EM__TRY(em__json_load_at(in, "config.json", NULL, config));
     em__json root = em__json_root(config);
     EM__TRY(em__json_as_object(&root));
     EM__TRY(em__json_opt_bool(&root, "tie_word_embeddings", tied));

@@ -157,16 +157,12 @@ static em_status read_members(em_chat_template *chat, const em__json_doc *doc, b
 /* A JSON file of the checkpoint, if it is there. */
 static em_status read_json(em_chat_template *chat, const char *name, bool tokens, bool source)
 {
-    em__json_doc doc = {0};
-    char *path = em__path_join(chat->dir, name);
-    em_status status = path ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
-    if (path && em__path_exists(path)) {
-        status = em__json_load(path, EM__JSON_CAP, &doc);
-        if (status == EM_OK)
-            status = read_members(chat, &doc, tokens, source);
-        em__json_free(&doc);
-    }
-    em__free(path);
+    em__json_doc doc;
+    bool there;
+    em_status status = em__json_load_at(chat->dir, name, &there, &doc);
+    if (status == EM_OK && there)
+        status = read_members(chat, &doc, tokens, source);
+    em__json_free(&doc);
     return status;
 }
 

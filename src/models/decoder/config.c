@@ -228,21 +228,16 @@ static em_status read_generation(const em__json *root, em__decoder_config *c)
 static em_status read_file(const char *dir, const char *name, bool optional, em__decoder_config *config,
                            em_status (*read)(const em__json *root, em__decoder_config *config))
 {
-    em__json_doc doc = {0};
-    em_status status = EM_OK;
-    char *path = em__path_join(dir, name);
-    if (!path)
-        return EM_ERROR_OUT_OF_MEMORY;
-    if (!optional || em__path_exists(path)) {
-        status = em__json_load(path, EM__JSON_CAP, &doc);
+    em__json_doc doc;
+    bool there = true;
+    em_status status = em__json_load_at(dir, name, optional ? &there : NULL, &doc);
+    if (status == EM_OK && there) {
         em__json root = em__json_root(&doc);
-        if (status == EM_OK)
-            status = em__json_as_object(&root);
+        status = em__json_as_object(&root);
         if (status == EM_OK)
             status = read(&root, config);
-        em__json_free(&doc);
     }
-    em__free(path);
+    em__json_free(&doc);
     return status;
 }
 
