@@ -4,7 +4,8 @@
  *
  * Kernels are called as always, on fewer rows: a row's bits depend on nothing but the row and the weights. What an
  * activation leaves for the next product alone has no use outside the block: each thread keeps it in one place, in the
- * rows of the call's own memory that its first block would take. Of rows that are too few to give every thread a block,
+ * rows of the call's own memory that its first block would take; on matrix units such products run as a pair, which
+ * leaves nothing, on larger blocks. Of rows that are too few to give every thread a block,
  * the calls run one after another.
  */
 #include <stdatomic.h>
@@ -13,8 +14,10 @@
 #include "core/whole.h"
 #include "device/checked.h"
 #include "device/cpu/cpu.h"
+#include "device/cpu/dot.h"
 #include "device/cpu/gemm_cut.h"
 #include "device/cpu/gemm_kernels.h"
+#include "device/cpu/gemm_pair.h"
 
 #define MOST_CALLS 64
 #define MOST_OPERANDS 8
@@ -95,6 +98,17 @@ static bool hands_over(const em__call *call, const em__call *next)
     return true;
 }
 
+/* Most rows for which this call and the next one run as a pair (gemm_pair.h); 0: they do not. */
+static int64_t pair_rows(const em__call *call, const em__call *next)
+{
+    if (!hands_over(call, next) || call->ints[1] & 2 || next->ints[0] != EM__OP_COPY)
+        return 0;
+    const em__gemm_kernels *kernels = em__cpu_linear_kernels(call);
+    return kernels->split && kernels == em__cpu_linear_kernels(next)
+               ? em__gemm_pair_rows(columns_of(&call->in[0]), columns_of(&next->out))
+               : 0;
+}
+
 /* Whether the two share memory row by row, or none: a thread that has come to a row touches no other one's. */
 static bool agree(const em__tensor *a, const em__tensor *b)
 {
@@ -125,11 +139,10 @@ static void as_rows(em__tensor *t, int64_t row, int64_t rows)
 }
 
 /* Call `index` on the rows; where it is handed over, `slot` is where the result, or operand 0, begins. */
-static em_status run_part(const carry *c, int index, int64_t row, int64_t rows, int64_t slot)
+static em__call part_of(const carry *c, int index, int64_t row, int64_t rows, int64_t slot, em__tensor in[])
 {
     em__call *const *at = c->calls + index;
     em__call part = **at;
-    em__tensor in[MOST_OPERANDS];
     const bool gives = c->keep && hands_over(at[0], at[1]), takes = c->keep && index > 0 && hands_over(at[-1], at[0]);
     for (int i = 0; i < part.n_in; i++) {
         in[i] = part.in[i];
@@ -141,7 +154,26 @@ static em_status run_part(const carry *c, int index, int64_t row, int64_t rows, 
     part.merged = NULL;
     if (index == 0)
         part.kernel = c->first;
+    return part;
+}
+
+static em_status run_part(const carry *c, int index, int64_t row, int64_t rows, int64_t slot)
+{
+    em__tensor in[MOST_OPERANDS];
+    const em__call part = part_of(c, index, row, rows, slot, in);
     return part.kernel(c->device, &part);
+}
+
+/* Call `index` and the next one at once; false: they have to run one by one. */
+static bool run_pair(const carry *c, int index, int64_t row, int64_t rows, int worker)
+{
+    em__call *const *at = c->calls + index;
+    em__tensor in[2][MOST_OPERANDS];
+    if (pair_rows(at[0], at[1]) < rows)
+        return false;
+    const em__call up = part_of(c, index, row, rows, row, in[0]), down = part_of(c, index + 1, row, rows, row, in[1]);
+    const em__gemm_args first = em__cpu_linear_args(c->cpu, &up), second = em__cpu_linear_args(c->cpu, &down);
+    return em__gemm_pair_run(em__cpu_linear_kernels(&up), em__pool_scratch(c->cpu->pool, worker), &first, &second);
 }
 
 static int64_t begin_of(const carry *c, int64_t block)
@@ -154,7 +186,9 @@ static void run_block(void *context, int64_t block, int worker)
     carry *c = context;
     const int64_t row = begin_of(c, block), rows = begin_of(c, block + 1) - row;
     for (int i = 0; c->calls[i] && rows > 0; i++)
-        if (run_part(c, i, row, rows, worker * c->slot) != EM_OK)
+        if (run_pair(c, i, row, rows, worker))
+            i++;
+        else if (run_part(c, i, row, rows, worker * c->slot) != EM_OK)
             atomic_store(&c->status, (int)em_last_status());
 }
 
@@ -170,6 +204,19 @@ static em_status run_whole(const carry *c)
     return EM_OK;
 }
 
+/* Most rows of a block. */
+static int64_t most_rows(const carry *c)
+{
+    int64_t most = 0;
+    for (int i = 0; c->calls[i]; i++) {
+        const int64_t rows = pair_rows(c->calls[i], c->calls[i + 1]);
+        most = rows && (most == 0 || rows < most) ? rows : most;
+    }
+    if (most >= SPLIT_ROWS)
+        return most;
+    return em__gemm_kernels_get(c->cpu->level)->split ? SPLIT_ROWS : BLOCK_ROWS;
+}
+
 static em_status run_carry(em_device *device, const em__call *call)
 {
     em__plan plan;
@@ -180,8 +227,7 @@ static em_status run_carry(em_device *device, const em__call *call)
     c.first = plan.kernel;
     if (c.rows < threads * LEAST_ROWS || em__debug_flags())
         return run_whole(&c);
-    const int64_t most = em__gemm_kernels_get(c.cpu->level)->split ? SPLIT_ROWS : BLOCK_ROWS;
-    c.blocks = threads * em__div_up(c.rows, threads * most);
+    c.blocks = threads * em__div_up(c.rows, threads * most_rows(&c));
     c.slot = UNIT * em__div_up(em__div_up(c.rows, UNIT), c.blocks);
     c.keep = threads * c.slot <= c.rows;
     em__pool_run(c.cpu->pool, run_block, &c, c.blocks);
@@ -196,12 +242,23 @@ static int64_t weight_bytes(const em__call *call)
     return is_product(call) ? columns_of(&call->in[0]) * columns_of(&call->out) * (int64_t)sizeof(float) : 0;
 }
 
+/* Scratch for pairs; false if there is no memory for it. */
+static bool reserve_pairs(em__cpu *cpu, const em__merge_call *calls, size_t n)
+{
+    for (size_t i = 0; i + 1 < n; i++) {
+        const em__call *call = calls[i].call, *next = calls[i + 1].call;
+        if (pair_rows(call, next) > 0 &&
+            em__pool_reserve(cpu->pool, em__gemm_pair_bytes(columns_of(&call->in[0]), columns_of(&next->out))) != EM_OK)
+            return false;
+    }
+    return true;
+}
+
 size_t em__cpu_merge(em_device *device, const em__merge_call *calls, size_t n, em__kernel_fn *kernel)
 {
     const int64_t rows = rows_of(&calls[0].call->out);
     size_t count = 0, products = 0;
     int64_t bytes = 0;
-    (void)device;
     for (; count < n && count < MOST_CALLS && takes_rows(calls[count].call); count++) {
         const em__merge_call *before = count ? &calls[count - 1] : NULL, *at = &calls[count];
         bool fine = rows_of(&at->call->out) == rows;
@@ -214,5 +271,7 @@ size_t em__cpu_merge(em_device *device, const em__merge_call *calls, size_t n, e
         products += is_product(at->call);
     }
     *kernel = run_carry;
+    if (!reserve_pairs(em__cpu_of(device), calls, count))
+        return 0;
     return rows >= LEAST_ROWS && count > 1 && products > 0 ? count : 0;
 }

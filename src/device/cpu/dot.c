@@ -176,6 +176,22 @@ static void epilogue(em__cpu *cpu, const em__call *call, em__gemm_args *args)
     args->activation = em__cpu_activation(cpu, (em__op)call->ints[0]);
 }
 
+const em__gemm_kernels *em__cpu_linear_kernels(const em__call *call)
+{
+    return kernels_for(call->in[1].spec.dims[1]);
+}
+
+em__gemm_args em__cpu_linear_args(em__cpu *cpu, const em__call *call)
+{
+    const product p = analyse(call);
+    em__gemm_args args = {.m = p.a.rows, .n = p.columns, .k = p.a.depth, .lda = p.a.depth, .ldc = p.columns};
+    args.a = call->in[0].data;
+    args.b = call->packed;
+    args.c = call->out.data;
+    epilogue(cpu, call, &args);
+    return args;
+}
+
 /* Operands that step evenly go to the batched product as they lie. */
 static bool as_batch(const em__call *call, const product *p, em__gemm_batch *out)
 {

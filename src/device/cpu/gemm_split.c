@@ -99,6 +99,14 @@ void em__gemm_split_pack_panel(const em__gemm_kernels *kernels, const em__gemm_c
         em__gemm_pack_panel(kernels, from, (float *)(void *)to, false);
 }
 
+bool em__gemm_split_are_safe(const uint32_t *largest, int64_t rows)
+{
+    for (int64_t r = 0; r < rows; r++)
+        if (largest[r] > EM__SPLIT_A_MOST || (largest[r] > 0 && largest[r] < EM__SPLIT_A_LEAST))
+            return false;
+    return true;
+}
+
 static const char *panel_at(const split_plan *plan, int64_t panel)
 {
     return (const char *)plan->args->b + (size_t)panel * plan->panel_bytes;
@@ -119,6 +127,12 @@ static bool is_plain(const char *panel)
     int32_t kind;
     memcpy(&kind, panel, sizeof kind);
     return kind == PANEL_PLAIN;
+}
+
+const uint16_t *em__gemm_split_panel(const em__gemm_args *args, int64_t panel)
+{
+    const char *b = (const char *)args->b + (size_t)panel * em__gemm_split_panel_bytes(args->k);
+    return is_plain(b) ? NULL : (const uint16_t *)(const void *)(b + HEADER);
 }
 
 /* What the elements of C at (row, panel) are made of, besides the products. */
@@ -265,13 +279,16 @@ static void split_all_rows(split_task *task)
     const split_plan *plan = task->plan;
     const em__gemm_args *args = plan->args;
     task->any_unsafe = false;
-    memset(task->unsafe, 0, (size_t)task->rows);
-    for (int64_t row = 0; row < task->rows; row += 16)
+    for (int64_t row = 0; row < task->rows; row += 16) {
+        const int rows = (int)em__min(task->rows - row, 16);
+        uint32_t largest[16] = {0};
         plan->kernels->split->split_rows(task->split + row / 16 * plan->steps * EM__SPLIT_A_STEP,
-                                         args->a + (task->row + row) * args->lda, args->lda,
-                                         (int)em__min(task->rows - row, 16), args->k, task->unsafe + row);
-    for (int64_t r = 0; r < task->rows; r++)
-        task->any_unsafe |= task->unsafe[r] != 0;
+                                         args->a + (task->row + row) * args->lda, args->lda, rows, args->k, largest);
+        for (int r = 0; r < rows; r++) {
+            task->unsafe[row + r] = !em__gemm_split_are_safe(largest + r, 1);
+            task->any_unsafe |= task->unsafe[row + r];
+        }
+    }
 }
 
 static void run_task(void *context, int64_t index, int worker)

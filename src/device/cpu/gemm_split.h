@@ -51,8 +51,8 @@ typedef struct em__gemm_split_kernels {
     /* tile's C = sum, + bias, + residual; rows of sum are EM__GEMM_PANEL apart. Neither a nor b of tile are read. */
     void (*store)(const float *sum, const em__gemm_tile *tile);
 
-    /* Up to 16 rows of A, over all k; sets unsafe[r] for rows that must be multiplied in f32. */
-    void (*split_rows)(uint16_t *dst, const float *a, int64_t lda, int rows, int64_t k, uint8_t *unsafe);
+    /* Up to 16 rows of A, and each row's largest magnitude so far, as bits. */
+    void (*split_rows)(uint16_t *dst, const float *a, int64_t lda, int rows, int64_t k, uint32_t *largest);
 
     /* One step of a panel: 32 k x 32 columns, and each column's largest magnitude so far, as bits. */
     void (*split_step)(uint16_t *dst, const float *step, uint32_t *largest);
@@ -78,6 +78,13 @@ size_t em__gemm_split_scratch_bytes(int64_t k);
 size_t em__gemm_split_half_scratch_bytes(int64_t k);
 em_status em__gemm_split_half_run(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args);
 void em__gemm_split_pack_panel(const em__gemm_kernels *kernels, const em__gemm_columns *from, void *dst);
+
+/* Whether rows of A may be split, by their largest magnitudes. */
+bool em__gemm_split_are_safe(const uint32_t *largest, int64_t rows);
+
+/* The steps of a panel of a packed B; NULL when it is plain f32. */
+const uint16_t *em__gemm_split_panel(const em__gemm_args *args, int64_t panel);
+
 em_status em__gemm_split_run(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args);
 void em__gemm_split_inline(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args);
 

@@ -257,7 +257,7 @@ static inline __m512i join_halves(__m512i x, __m512i y)
     return _mm512_permutex2var_epi16(x, odd, y);
 }
 
-static bool split_row(uint16_t *dst, const float *a, int64_t k)
+static uint32_t split_row(uint16_t *dst, const float *a, int64_t k)
 {
     __m512i largest = _mm512_setzero_si512();
     for (int64_t i = 0; i < k; i += EM__SPLIT_DEPTH) {
@@ -272,15 +272,16 @@ static bool split_row(uint16_t *dst, const float *a, int64_t k)
             _mm512_store_si512(dst + part * TILE, join_halves(left[part], right[part]));
         dst += EM__SPLIT_A_STEP;
     }
-    const uint32_t top = _mm512_reduce_max_epu32(largest);
-    return top == 0 || (top >= EM__SPLIT_A_LEAST && top <= EM__SPLIT_A_MOST);
+    return _mm512_reduce_max_epu32(largest);
 }
 
-static void split_rows_amx(uint16_t *dst, const float *a, int64_t lda, int rows, int64_t k, uint8_t *unsafe)
+static void split_rows_amx(uint16_t *dst, const float *a, int64_t lda, int rows, int64_t k, uint32_t *largest)
 {
     const int64_t steps = (k + EM__SPLIT_DEPTH - 1) / EM__SPLIT_DEPTH;
-    for (int r = 0; r < rows; r++)
-        unsafe[r] = !split_row(dst + r * EM__SPLIT_DEPTH, a + r * lda, k);
+    for (int r = 0; r < rows; r++) {
+        const uint32_t top = split_row(dst + r * EM__SPLIT_DEPTH, a + r * lda, k);
+        largest[r] = top > largest[r] ? top : largest[r];
+    }
     for (int64_t i = 0; i < steps * 3; i++)
         for (int r = rows; r < 16; r++)
             _mm512_store_si512(dst + i * TILE + r * EM__SPLIT_DEPTH, _mm512_setzero_si512());
