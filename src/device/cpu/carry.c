@@ -5,8 +5,8 @@
  * Kernels are called as always, on fewer rows: a row's bits depend on nothing but the row and the weights. What an
  * activation leaves for the next product alone has no use outside the block: each thread keeps it in one place, in the
  * rows of the call's own memory that its first block would take; on matrix units such products run as a pair, which
- * leaves nothing, on larger blocks. Of rows that are too few to give every thread a block,
- * the calls run one after another.
+ * leaves nothing, on larger blocks. Of rows that are too few to give every thread a block, the calls run one after
+ * another.
  */
 #include <stdatomic.h>
 

@@ -2,7 +2,8 @@
  * The driver of products by bf16 thirds: packing of panels, tasks, and the f32 detours of gemm_split.h.
  *
  * A task is a block of rows x a range of panels. It splits its rows once into the worker's scratch, where they stay in
- * L2 while the panels come by one after the other; each panel meets 32 rows at a time and the next one is prefetched.
+ * L2 while the panels come by one after the other; each panel meets 32 rows at a time, and meanwhile the next one is
+ * cut and the one behind it called nearer.
  */
 #include "device/cpu/gemm_split.h"
 
@@ -14,13 +15,16 @@
 #include "device/cpu/gemm_cut.h"
 
 #define PANEL EM__GEMM_PANEL
-#define HEADER 64
-#define GROUP 4                           /* panels after which finished rows meet the activation */
+#define HEADER (EM__SPLIT_GAP * (int64_t)sizeof(float))
+#define RING 4  /* steps: as many of a panel are there at a time where 32 rows are all that it meets; */
+#define LEAD 2  /* and so many are ahead */
+#define GROUP 4 /* panels after which finished rows meet the activation */
 #define SPLIT_BYTES ((int64_t)1200 << 10) /* of split rows in a worker's scratch, if one block of rows allows it */
 #define BLOCK_ROWS_MAX 512
+#define STEP_PAIRS (EM__SPLIT_DEPTH / 2) /* of rows */
 #define LONG_TASK 50000 /* cycles: a thread whose core is busy otherwise multiplies at a third of the rate of others */
 
-enum { PANEL_SPLIT, PANEL_PLAIN };
+enum { PANEL_CUT, PANEL_PLAIN };
 
 typedef struct split_plan {
     const em__gemm_kernels *kernels;
@@ -34,12 +38,14 @@ typedef struct split_plan {
 
 typedef struct split_task {
     const split_plan *plan;
-    int64_t row, rows;
+    int64_t row, rows, panel_end;
     uint16_t *split; /* of the rows */
     uint8_t *unsafe; /* [rows] */
     bool any_unsafe;
-    float *joined;  /* room for one f32 panel */
-    uint16_t *half; /* and for one of a B of bf16 */
+    float *widened;   /* room for one f32 panel */
+    uint16_t *half;   /* and for one of a B of bf16 */
+    uint16_t *cut[2]; /* or for two panels of thirds: the one that is multiplied, and the next one, */
+    int64_t ready;    /* which is that panel; -1: none is */
 } split_task;
 
 static int64_t count_steps(int64_t k)
@@ -62,13 +68,13 @@ static size_t split_bytes(int64_t steps)
 
 size_t em__gemm_split_panel_bytes(int64_t k)
 {
-    return HEADER + (size_t)count_steps(k) * EM__SPLIT_B_STEP * sizeof(uint16_t);
+    return HEADER + (size_t)(count_steps(k) * EM__SPLIT_DEPTH * PANEL) * sizeof(float);
 }
 
 size_t em__gemm_split_scratch_bytes(int64_t k)
 {
     const int64_t steps = count_steps(k);
-    return split_bytes(steps) + (size_t)(steps * EM__SPLIT_DEPTH * PANEL) * sizeof(float) + BLOCK_ROWS_MAX;
+    return split_bytes(steps) + 2 * (size_t)(steps * EM__SPLIT_B_STEP) * sizeof(uint16_t) + BLOCK_ROWS_MAX;
 }
 
 static bool panel_is_safe(const uint32_t *largest)
@@ -81,22 +87,20 @@ static bool panel_is_safe(const uint32_t *largest)
 
 void em__gemm_split_pack_panel(const em__gemm_kernels *kernels, const em__gemm_columns *from, void *dst)
 {
-    _Alignas(64) float step[EM__SPLIT_DEPTH * PANEL];
     uint32_t largest[PANEL] = {0};
-    uint16_t *to = (uint16_t *)dst + HEADER / sizeof(uint16_t);
-    em__gemm_columns part = *from;
-    for (int64_t k = 0; k < from->k; k += EM__SPLIT_DEPTH) {
-        part.data = from->data + k * from->stride_k;
-        part.k = em__min(from->k - k, EM__SPLIT_DEPTH);
-        em__gemm_pack_panel(kernels, &part, step, false);
-        memset(step + part.k * PANEL, 0, (size_t)(EM__SPLIT_DEPTH - part.k) * PANEL * sizeof *step);
-        kernels->split->split_step(to + k / EM__SPLIT_DEPTH * EM__SPLIT_B_STEP, step, largest);
-    }
-    const int32_t kind = panel_is_safe(largest) ? PANEL_SPLIT : PANEL_PLAIN;
+    float *to = (float *)dst + HEADER / sizeof(float);
+    em__gemm_pack_panel(kernels, from, to, false);
+    for (int64_t k = 0; k < from->k; k++)
+        for (int j = 0; j < PANEL; j++) {
+            uint32_t bits;
+            memcpy(&bits, to + k * PANEL + j, sizeof bits);
+            bits &= 0x7fffffff;
+            largest[j] = bits > largest[j] ? bits : largest[j];
+        }
+    memset(to + from->k * PANEL, 0, (size_t)((count_steps(from->k) * EM__SPLIT_DEPTH - from->k) * PANEL) * sizeof *to);
+    const int32_t kind = panel_is_safe(largest) ? PANEL_CUT : PANEL_PLAIN;
     memset(dst, 0, HEADER);
     memcpy(dst, &kind, sizeof kind);
-    if (kind == PANEL_PLAIN)
-        em__gemm_pack_panel(kernels, from, (float *)(void *)to, false);
 }
 
 bool em__gemm_split_are_safe(const uint32_t *largest, int64_t rows)
@@ -107,11 +111,6 @@ bool em__gemm_split_are_safe(const uint32_t *largest, int64_t rows)
     return true;
 }
 
-static const char *panel_at(const split_plan *plan, int64_t panel)
-{
-    return (const char *)plan->args->b + (size_t)panel * plan->panel_bytes;
-}
-
 static size_t half_bytes(int64_t steps)
 {
     return (size_t)steps * EM__SPLIT_HALF_STEP * sizeof(uint16_t);
@@ -119,20 +118,36 @@ static size_t half_bytes(int64_t steps)
 
 size_t em__gemm_split_half_scratch_bytes(int64_t k)
 {
-    return em__gemm_split_scratch_bytes(k) + half_bytes(count_steps(k));
+    const int64_t steps = count_steps(k);
+    return split_bytes(steps) + (size_t)(steps * EM__SPLIT_DEPTH * PANEL) * sizeof(float) + half_bytes(steps) +
+           BLOCK_ROWS_MAX;
 }
 
-static bool is_plain(const char *panel)
-{
-    int32_t kind;
-    memcpy(&kind, panel, sizeof kind);
-    return kind == PANEL_PLAIN;
-}
-
-const uint16_t *em__gemm_split_panel(const em__gemm_args *args, int64_t panel)
+const float *em__gemm_split_panel(const em__gemm_args *args, int64_t panel)
 {
     const char *b = (const char *)args->b + (size_t)panel * em__gemm_split_panel_bytes(args->k);
-    return is_plain(b) ? NULL : (const uint16_t *)(const void *)(b + HEADER);
+    return (const float *)(const void *)(b + HEADER);
+}
+
+bool em__gemm_split_may_cut(const em__gemm_args *args, int64_t panel)
+{
+    int32_t kind;
+    memcpy(&kind, em__gemm_split_panel(args, panel) - HEADER / sizeof(float), sizeof kind);
+    return kind == PANEL_CUT;
+}
+
+void em__gemm_split_cut_ahead(em__split_block *block, const float *next, int64_t steps, uint16_t *cut, int64_t behind,
+                              int64_t index, int64_t shares)
+{
+    const int64_t pairs = steps * STEP_PAIRS, each = pairs ? em__div_up(pairs, shares * block->steps) : 0;
+    block->ring = -1;
+    block->lead = 0;
+    block->next = next;
+    block->cut = cut;
+    block->behind = behind;
+    block->cut_each = each;
+    block->cut_from = index * block->steps * each;
+    block->cut_end = block->cut_gap = pairs;
 }
 
 /* What the elements of C at (row, panel) are made of, besides the products. */
@@ -168,34 +183,33 @@ static void multiply_plain(const split_task *task, int64_t row, int64_t rows, in
     }
 }
 
-/* By the panel's steps, that begin at `b`; `next` is what comes after as it lies in memory, or NULL. */
-static void multiply_split(const split_task *task, int64_t panel, const uint16_t *b, const char *next)
+/* 32 rows at a time meet the panel's steps, that begin at `b`, by `multiply`, which may do more meanwhile: `ahead` says
+ * what of it is block i's share. */
+typedef void (*ahead_fn)(const split_task *task, em__split_block *block, int64_t panel, int64_t i, int64_t blocks);
+
+static void multiply_blocks(const split_task *task, int64_t panel, const uint16_t *b, ahead_fn ahead,
+                            void (*multiply)(const em__split_block *))
 {
     const split_plan *plan = task->plan;
-    const bool half = plan->args->half.data != NULL;
-    const int64_t step_bytes = (half ? EM__SPLIT_HALF_STEP : EM__SPLIT_B_STEP) * (int64_t)sizeof(uint16_t);
-    void (*const multiply)(const em__split_block *) =
-        half ? plan->kernels->split->multiply_half : plan->kernels->split->multiply;
     _Alignas(64) float sum[EM__SPLIT_ROWS * PANEL];
     const int64_t blocks = em__div_up(task->rows, EM__SPLIT_ROWS);
-    const int64_t lines = next ? em__div_up(step_bytes / 64, blocks) : 0;
-    em__split_block block = {.b = b, .steps = plan->steps, .prefetch_step = lines * 64, .sum = sum};
     for (int64_t i = 0; i < blocks; i++) {
         const int64_t row = i * EM__SPLIT_ROWS, rows = em__min(task->rows - row, EM__SPLIT_ROWS);
+        em__split_block block = {.b = b, .steps = plan->steps, .sum = sum};
         block.a[0] = task->split + 2 * i * plan->steps * EM__SPLIT_A_STEP;
         block.a[1] = rows > 16 ? block.a[0] + plan->steps * EM__SPLIT_A_STEP : NULL;
-        block.prefetch = (next ? next : (const char *)b) + i * plan->steps * block.prefetch_step;
+        ahead(task, &block, panel, i, blocks);
         multiply(&block);
         const em__gemm_tile tile = tile_at(task, row, (int)rows, panel);
         plan->kernels->split->store(sum, &tile);
     }
 }
 
-static void multiply_unsafe(const split_task *task, int64_t panel)
+static void multiply_unsafe(const split_task *task, int64_t panel, const float *b)
 {
-    for (int64_t r = 0; r < task->rows; r++)
+    for (int64_t r = 0; r < task->rows && task->any_unsafe; r++)
         if (task->unsafe[r])
-            multiply_plain(task, r, 1, panel, task->joined);
+            multiply_plain(task, r, 1, panel, b);
 }
 
 /* lay_half of a packed B. */
@@ -220,7 +234,18 @@ static void lay_packed(const split_plan *plan, uint16_t *dst, int64_t column, in
     }
 }
 
-static void multiply_half(const split_task *task, int64_t panel, bool more)
+/* The next panel of a half B as it lies is called nearer. */
+static void fetch_half(const split_task *task, em__split_block *block, int64_t panel, int64_t i, int64_t blocks)
+{
+    const em__gemm_half *half = &task->plan->args->half;
+    const bool more = panel + 1 < task->panel_end && half->row == task->plan->args->k && !half->packed;
+    const int64_t lines = more ? em__div_up((int64_t)half_bytes(1) / 64, blocks) : 0;
+    block->prefetch_step = lines * 64;
+    block->prefetch = (const char *)(more ? half->data + (panel + 1) * PANEL * half->row : block->b) +
+                      i * block->steps * block->prefetch_step;
+}
+
+static void multiply_half(const split_task *task, int64_t panel)
 {
     const split_plan *plan = task->plan;
     const em__gemm_args *args = plan->args;
@@ -234,32 +259,59 @@ static void multiply_half(const split_task *task, int64_t panel, bool more)
                                        args->k, largest);
     const bool safe = panel_is_safe(largest);
     if (!safe || task->any_unsafe)
-        em__gemm_widen_panel(plan->kernels, &args->half, column, columns, 0, args->k, task->joined);
+        em__gemm_widen_panel(plan->kernels, &args->half, column, columns, 0, args->k, task->widened);
     if (!safe) {
-        multiply_plain(task, 0, task->rows, panel, task->joined);
+        multiply_plain(task, 0, task->rows, panel, task->widened);
         return;
     }
-    more = more && args->half.row == args->k && !args->half.packed;
-    multiply_split(task, panel, task->half,
-                   more ? (const char *)(args->half.data + (column + PANEL) * args->half.row) : NULL);
-    if (task->any_unsafe)
-        multiply_unsafe(task, panel);
+    multiply_blocks(task, panel, task->half, fetch_half, plan->kernels->split->multiply_half);
+    multiply_unsafe(task, panel, task->widened);
 }
 
-static void multiply_panel(const split_task *task, int64_t panel, const char *next)
+/* The next panel is cut whole, to be met by all rows. */
+static void cut_next(const split_task *task, em__split_block *block, int64_t panel, int64_t i, int64_t blocks)
+{
+    const bool more = task->ready == panel + 1;
+    em__gemm_split_cut_ahead(block, em__gemm_split_panel(task->plan->args, panel + more), more ? block->steps : 0,
+                             task->cut[1], (int64_t)task->plan->panel_bytes, i, blocks);
+}
+
+/* The panel's own steps are cut, just ahead of the products, and then the first ones of the next panel. */
+static void cut_on(const split_task *task, em__split_block *block, int64_t panel, int64_t i, int64_t blocks)
+{
+    (void)i, (void)blocks;
+    const int64_t own = (block->steps - LEAD) * STEP_PAIRS;
+    block->ring = RING - 1;
+    block->lead = LEAD;
+    block->next = em__gemm_split_panel(task->plan->args, panel) + LEAD * EM__SPLIT_DEPTH * PANEL;
+    block->cut = task->cut[0];
+    block->behind = (int64_t)task->plan->panel_bytes;
+    block->cut_from = 0;
+    block->cut_each = STEP_PAIRS;
+    block->cut_gap = own;
+    block->cut_end = task->ready == panel + 1 ? own + LEAD * STEP_PAIRS : own;
+}
+
+static void multiply_panel(split_task *task, int64_t panel)
 {
     const split_plan *plan = task->plan;
-    const char *b = panel_at(plan, panel);
-    if (is_plain(b)) {
-        multiply_plain(task, 0, task->rows, panel, (const float *)(const void *)(b + HEADER));
+    const float *b = em__gemm_split_panel(plan->args, panel);
+    const bool once = task->rows <= EM__SPLIT_ROWS && plan->steps >= RING && plan->steps % RING == 0;
+    if (!em__gemm_split_may_cut(plan->args, panel)) {
+        multiply_plain(task, 0, task->rows, panel, b);
         return;
     }
-    const uint16_t *split = (const uint16_t *)(const void *)(b + HEADER);
-    multiply_split(task, panel, split, next);
-    if (!task->any_unsafe)
-        return;
-    plan->kernels->split->join(task->joined, split, plan->steps);
-    multiply_unsafe(task, panel);
+    if (!once) { /* what was ready is multiplied */
+        uint16_t *const cut = task->cut[1];
+        task->cut[1] = task->cut[0];
+        task->cut[0] = cut;
+    }
+    if (task->ready != panel)
+        plan->kernels->split->cut(task->cut[0], b, once ? LEAD : plan->steps);
+    const bool more = panel + 1 < task->panel_end && em__gemm_split_may_cut(plan->args, panel + 1);
+    task->ready = more ? panel + 1 : -1;
+    multiply_blocks(task, panel, task->cut[0], once ? cut_on : cut_next, plan->kernels->split->multiply);
+    multiply_unsafe(task, panel, b);
 }
 
 static void finish_rows(const split_task *task, int64_t panel, int64_t panel_end)
@@ -302,17 +354,20 @@ static void run_task(void *context, int64_t index, int worker)
     split_task task = {.plan = plan, .row = em__gemm_part(args->m, plan->cut.row_blocks, block)};
     task.rows = em__gemm_part(args->m, plan->cut.row_blocks, block + 1) - task.row;
     task.split = (uint16_t *)(void *)scratch;
-    task.joined = (float *)(void *)(scratch + split_bytes(plan->steps));
-    task.unsafe = (uint8_t *)(task.joined + plan->steps * EM__SPLIT_DEPTH * PANEL);
-    task.half = (uint16_t *)(void *)(task.unsafe + BLOCK_ROWS_MAX);
+    task.panel_end = panel_end;
+    task.ready = -1;
+    task.unsafe = (uint8_t *)scratch + split_bytes(plan->steps);
+    task.half = task.cut[0] = (uint16_t *)(void *)(task.unsafe + BLOCK_ROWS_MAX);
+    task.cut[1] = task.cut[0] + plan->steps * EM__SPLIT_B_STEP;
+    task.widened = (float *)(void *)(task.half + plan->steps * EM__SPLIT_HALF_STEP);
     split_all_rows(&task);
     plan->kernels->split->begin();
     for (int64_t p = panel; p < panel_end; p += GROUP) {
         const int64_t end = em__min(p + GROUP, panel_end);
         for (int64_t i = p; i < end && args->half.data; i++)
-            multiply_half(&task, i, i + 1 < panel_end);
+            multiply_half(&task, i);
         for (int64_t i = p; i < end && !args->half.data; i++)
-            multiply_panel(&task, i, i + 1 < panel_end ? panel_at(plan, i + 1) : NULL);
+            multiply_panel(&task, i);
         if (args->activation)
             finish_rows(&task, p, end);
     }

@@ -10,6 +10,7 @@
 
 #define PANEL EM__GEMM_PANEL
 #define TILE EM__SPLIT_TILE
+#define PAIRS (EM__SPLIT_DEPTH / 2) /* of rows in a step of a panel */
 
 /* The parts of a number, as they lie in a step. */
 enum { HIGH, MIDDLE, LOW };
@@ -37,6 +38,52 @@ static inline void prefetch_lines(const char *at, int64_t bytes)
         _mm_prefetch(at + i, _MM_HINT_T1);
 }
 
+/* The nearest bf16, ties away from zero, in the upper halves; exact for every finite x that does not round to infinity.
+ */
+static inline __m512i round_bf16(__m512 x)
+{
+    const __m512i up = _mm512_add_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(0x8000));
+    return _mm512_and_si512(up, _mm512_set1_epi32((int)0xffff0000));
+}
+
+static inline void split_vector(__m512 x, __m512i part[3])
+{
+    part[HIGH] = round_bf16(x);
+    x = _mm512_sub_ps(x, _mm512_castsi512_ps(part[HIGH]));
+    part[MIDDLE] = round_bf16(x);
+    x = _mm512_sub_ps(x, _mm512_castsi512_ps(part[MIDDLE]));
+    part[LOW] = _mm512_castps_si512(x);
+}
+
+/* Two rows of a panel, cut into thirds: a row of each tile of a step. */
+static inline void cut_pair(uint16_t *dst, const float *src)
+{
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; half++) {
+        __m512i even[3], odd[3];
+        split_vector(_mm512_load_ps(src + 16 * half), even);
+        split_vector(_mm512_load_ps(src + PANEL + 16 * half), odd);
+#pragma GCC unroll 3
+        for (int part = HIGH; part <= LOW; part++)
+            _mm512_store_si512(dst + (2 * part + half) * TILE,
+                               _mm512_or_si512(_mm512_srli_epi32(even[part], 16), odd[part]));
+    }
+}
+
+/* Pairs of what comes next, while tiles multiply; and what comes behind that is called nearer. */
+static inline void cut_pairs(const em__split_block *block, int64_t from, int64_t to)
+{
+    to = to < block->cut_end ? to : block->cut_end;
+    for (int64_t pair = from; pair < to; pair++) {
+        const float *src = block->next + 2 * pair * PANEL + (pair < block->cut_gap ? 0 : EM__SPLIT_GAP);
+        for (int i = 0; i < 4; i++)
+            _mm_prefetch((const char *)src + block->behind + 64 * i, _MM_HINT_T1);
+        cut_pair(block->cut + ((pair / PAIRS + block->lead) & block->ring) * EM__SPLIT_B_STEP +
+                     pair % PAIRS * EM__SPLIT_DEPTH,
+                 src);
+    }
+}
+
 /* The products of the tiles that are there. What comes next is loaded into each tile behind the last product that needs
  * it, not behind all four: as much as 18 % faster where another thread keeps the core busy, alike where none does. */
 #define MULTIPLY_THEN_B(at)                                                                                            \
@@ -62,9 +109,9 @@ static inline void prefetch_lines(const char *at, int64_t bytes)
 static void multiply_two(const em__split_block *block, int64_t from, int64_t to)
 {
     const uint16_t *a0 = block->a[0] + from * EM__SPLIT_A_STEP, *a1 = block->a[1] + from * EM__SPLIT_A_STEP;
-    const uint16_t *b = block->b + from * EM__SPLIT_B_STEP;
-    const char *ahead = block->prefetch + from * block->prefetch_step;
-    const int64_t third = block->prefetch_step / 64 / 3 * 64;
+    const uint16_t *b = block->b + (from & block->ring) * EM__SPLIT_B_STEP;
+    const int64_t each = block->cut_each, third = (each + 2) / 3;
+    int64_t pair = block->cut_from + from * each;
     _tile_loadd(A0, a0 + HIGH * TILE, 64);
     _tile_loadd(B0, B_LOW(b), 64);
     _tile_loadd(A1, a1 + HIGH * TILE, 64);
@@ -72,17 +119,17 @@ static void multiply_two(const em__split_block *block, int64_t from, int64_t to)
     for (int64_t step = from; step < to; step++) {
         MULTIPLY_THEN_B(B_MIDDLE(b));
         MULTIPLY_THEN_A(a0 + MIDDLE * TILE, a1 + MIDDLE * TILE);
-        prefetch_lines(ahead, third);
+        cut_pairs(block, pair, pair + third);
         MULTIPLY_THEN_B(B_HIGH(b));
         MULTIPLY_THEN_A(a0 + LOW * TILE, a1 + LOW * TILE);
-        prefetch_lines(ahead + third, third);
+        cut_pairs(block, pair + third, pair + each - each / 3);
         MULTIPLY_THEN_A(a0 + HIGH * TILE, a1 + HIGH * TILE);
-        prefetch_lines(ahead + 2 * third, block->prefetch_step - 2 * third);
-        ahead += block->prefetch_step;
+        cut_pairs(block, pair + each - each / 3, pair + each);
+        pair += each;
         if (step + 1 < to) { /* behind the last step it is loaded once more */
             a0 += EM__SPLIT_A_STEP;
             a1 += EM__SPLIT_A_STEP;
-            b += EM__SPLIT_B_STEP;
+            b = block->b + ((step + 1) & block->ring) * EM__SPLIT_B_STEP;
         }
         MULTIPLY_THEN_A(a0 + HIGH * TILE, a1 + HIGH * TILE);
         _tile_loadd(B0, B_LOW(b), 64);
@@ -93,26 +140,28 @@ static void multiply_two(const em__split_block *block, int64_t from, int64_t to)
 /* The same products in the same order for 16 rows. */
 static void multiply_one(const em__split_block *block, int64_t from, int64_t to)
 {
-    const uint16_t *a0 = block->a[0] + from * EM__SPLIT_A_STEP, *b = block->b + from * EM__SPLIT_B_STEP;
-    const char *ahead = block->prefetch + from * block->prefetch_step;
+    const uint16_t *a0 = block->a[0] + from * EM__SPLIT_A_STEP;
+    const int64_t each = block->cut_each;
+    int64_t pair = block->cut_from + from * each;
     for (int64_t step = from; step < to; step++) {
+        const uint16_t *b = block->b + (step & block->ring) * EM__SPLIT_B_STEP;
         _tile_loadd(A0, a0 + HIGH * TILE, 64);
         LOAD_B(LOW);
         MULTIPLY_ONE();
-        prefetch_lines(ahead, block->prefetch_step);
+        cut_pairs(block, pair, pair + each / 2);
         LOAD_B(MIDDLE);
         MULTIPLY_ONE();
         _tile_loadd(A0, a0 + MIDDLE * TILE, 64);
         MULTIPLY_ONE();
+        cut_pairs(block, pair + each / 2, pair + each);
+        pair += each;
         LOAD_B(HIGH);
         MULTIPLY_ONE();
         _tile_loadd(A0, a0 + LOW * TILE, 64);
         MULTIPLY_ONE();
         _tile_loadd(A0, a0 + HIGH * TILE, 64);
         MULTIPLY_ONE();
-        ahead += block->prefetch_step;
         a0 += EM__SPLIT_A_STEP;
-        b += EM__SPLIT_B_STEP;
     }
 }
 
@@ -226,24 +275,6 @@ static void store_amx(const float *sum, const em__gemm_tile *t)
     }
 }
 
-/* The nearest bf16, ties to even, in the upper halves; exact for every finite x that does not round to infinity. */
-static inline __m512i round_bf16(__m512 x)
-{
-    const __m512i bits = _mm512_castps_si512(x),
-                  odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-    const __m512i rounded = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd);
-    return _mm512_and_si512(rounded, _mm512_set1_epi32((int)0xffff0000));
-}
-
-static inline void split_vector(__m512 x, __m512i part[3])
-{
-    part[HIGH] = round_bf16(x);
-    x = _mm512_sub_ps(x, _mm512_castsi512_ps(part[HIGH]));
-    part[MIDDLE] = round_bf16(x);
-    x = _mm512_sub_ps(x, _mm512_castsi512_ps(part[MIDDLE]));
-    part[LOW] = round_bf16(x);
-}
-
 static inline __m512i magnitude(__m512 x)
 {
     return _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(0x7fffffff));
@@ -287,24 +318,10 @@ static void split_rows_amx(uint16_t *dst, const float *a, int64_t lda, int rows,
             _mm512_store_si512(dst + i * TILE + r * EM__SPLIT_DEPTH, _mm512_setzero_si512());
 }
 
-static void split_step_amx(uint16_t *dst, const float *step, uint32_t *largest)
+static void cut_amx(uint16_t *dst, const float *panel, int64_t steps)
 {
-    const __m512i upper = _mm512_set1_epi32((int)0xffff0000);
-    for (int half = 0; half < 2; half++) {
-        __m512i top = _mm512_loadu_si512(largest + 16 * half);
-        for (int pair = 0; pair < EM__SPLIT_DEPTH / 2; pair++) {
-            const __m512 even = _mm512_load_ps(step + 2 * pair * PANEL + 16 * half);
-            const __m512 odd = _mm512_load_ps(step + (2 * pair + 1) * PANEL + 16 * half);
-            __m512i e[3], o[3];
-            top = _mm512_max_epu32(top, _mm512_max_epu32(magnitude(even), magnitude(odd)));
-            split_vector(even, e);
-            split_vector(odd, o);
-            for (int part = HIGH; part <= LOW; part++)
-                _mm512_store_si512(dst + (2 * part + half) * TILE + pair * EM__SPLIT_DEPTH,
-                                   _mm512_or_si512(_mm512_srli_epi32(e[part], 16), _mm512_and_si512(o[part], upper)));
-        }
-        _mm512_storeu_si512(largest + 16 * half, top);
-    }
+    for (int64_t pair = 0; pair < steps * PAIRS; pair++)
+        cut_pair(dst + pair / PAIRS * EM__SPLIT_B_STEP + pair % PAIRS * EM__SPLIT_DEPTH, panel + 2 * pair * PANEL);
 }
 
 /* 16 columns of a step, each a row of pairs, become 16 rows of the tile; top: the larger of what it had and these. */
@@ -340,25 +357,6 @@ static void lay_half_amx(uint16_t *dst, const uint16_t *src, int64_t stride, int
     }
 }
 
-static void join_amx(float *panel, const uint16_t *b, int64_t steps)
-{
-    const __m512i upper = _mm512_set1_epi32((int)0xffff0000);
-    for (int64_t i = 0; i < steps * EM__SPLIT_DEPTH; i += 2) {
-        const uint16_t *step = b + i / EM__SPLIT_DEPTH * EM__SPLIT_B_STEP;
-        for (int half = 0; half < 2; half++) {
-            __m512 even = _mm512_setzero_ps(), odd = _mm512_setzero_ps();
-            for (int part = LOW; part >= HIGH; part--) {
-                const __m512i pair =
-                    _mm512_load_si512(step + (2 * part + half) * TILE + i % EM__SPLIT_DEPTH / 2 * EM__SPLIT_DEPTH);
-                even = _mm512_add_ps(even, _mm512_castsi512_ps(_mm512_slli_epi32(pair, 16)));
-                odd = _mm512_add_ps(odd, _mm512_castsi512_ps(_mm512_and_si512(pair, upper)));
-            }
-            _mm512_store_ps(panel + i * PANEL + 16 * half, even);
-            _mm512_store_ps(panel + (i + 1) * PANEL + 16 * half, odd);
-        }
-    }
-}
-
 static const em__gemm_split_kernels split_amx = {
     .begin = em__tiles_begin_amx,
     .end = em__tiles_end_amx,
@@ -367,8 +365,7 @@ static const em__gemm_split_kernels split_amx = {
     .lay_half = lay_half_amx,
     .store = store_amx,
     .split_rows = split_rows_amx,
-    .split_step = split_step_amx,
-    .join = join_amx,
+    .cut = cut_amx,
 };
 
 void em__gemm_kernels_amx(em__gemm_kernels *kernels)
