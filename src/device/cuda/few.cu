@@ -9,7 +9,7 @@
  */
 #include "device/cuda/few.h"
 
-#include "device/cuda/gemv_codes.cuh"
+#include "device/cuda/gemv_few.cuh"
 #include "device/cuda/merge.h"
 #include "device/cuda/step.cuh"
 
@@ -26,8 +26,7 @@ struct stretch {
 
 bool read_product(const em__cuda *cuda, const em__call *call, const void *x, em__gemv *job)
 {
-    return call->op == EM__OP_QUANTIZED_MATMUL && em__gemv_read(call, job) && job->x == x && em__gemv_takes(job) &&
-           em__gemv_codes_takes(cuda, job);
+    return em__gemv_read(call, job) && job->x == x && em__gemv_takes(job) && em__gemv_few_takes(cuda, job);
 }
 
 /* Whether `later` may run before `earlier`. */
@@ -54,20 +53,20 @@ stretch read(const em__cuda *cuda, em__call *const *calls, size_t n)
 {
     stretch s = {};
     em__gemv first, more;
-    if (!read_product(cuda, calls[0], calls[0]->in[0].data, &first))
+    if (calls[0]->n_in < 2 || !read_product(cuda, calls[0], calls[0]->in[0].data, &first))
         return s;
     s.product[0] = true;
     s.job = first;
-    if (n > 1 && em__gemv_add_residual(&s.job, calls[0], calls[1]) && em__gemv_codes_takes(cuda, &s.job)) {
+    if (n > 1 && em__gemv_add_residual(&s.job, calls[0], calls[1]) && em__gemv_few_takes(cuda, &s.job)) {
         s.product[1] = true;
         s.taken = 2;
         return s;
     }
     int found = em__gemv_add(&s.job, 0, &first);
-    for (size_t i = 1; i < n && i < (size_t)MOST; i++) {
+    for (size_t i = 1; found && i < n && i < (size_t)MOST; i++) {
         em__gemv all = s.job;
         if (read_product(cuda, calls[i], first.x, &more) && may_join(calls, i) && em__gemv_add(&all, found, &more) &&
-            em__gemv_codes_takes(cuda, &all)) {
+            em__gemv_few_takes(cuda, &all)) {
             s.job = all;
             s.product[i] = true;
             s.taken = i + 1;

@@ -1,5 +1,5 @@
 /*
- * Products of two to eight rows with 4-bit codes that run together (device.h: merge), in the steps of several answers.
+ * Products of two to eight rows that run together (device.h: merge), in the steps of several answers.
  */
 #ifndef EM_DEVICE_CUDA_FEW_H
 #define EM_DEVICE_CUDA_FEW_H

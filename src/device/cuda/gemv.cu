@@ -2,7 +2,7 @@
 #include "device/cuda/gemv.cuh"
 
 #include "device/cuda/early.h"
-#include "device/cuda/gemv_codes.cuh"
+#include "device/cuda/gemv_few.cuh"
 #include "device/cuda/gemv_kernel.cuh"
 #include "device/cuda/merge.h"
 
@@ -75,7 +75,7 @@ static int rows_at_once(const em__gemv *job, const em__cuda *cuda, const kind *k
     int rows = EM_GEMV_MOST;
     em__gemv several = *job;
     several.m = EM_GEMV_MOST;
-    if (em__gemv_codes_takes(cuda, &several))
+    if (em__gemv_few_takes(cuda, &several))
         return rows;
     while (rows > 1 && !fits(job, cuda, k, rows))
         rows--;
@@ -149,8 +149,8 @@ em_status em__gemv_run(em__cuda *cuda, em__gemv *job, const char *what)
 {
     const kind *k = find_kind((em_dtype)job->weights);
     job->constant = em__cuda_early(cuda, job->constant);
-    if (em__gemv_codes_takes(cuda, job))
-        return em__gemv_codes_run(cuda, job, what);
+    if (em__gemv_few_takes(cuda, job))
+        return em__gemv_few_run(cuda, job, what);
     divide(job, cuda, k);
     void (*kernel)(const em__gemv) = k->kernel[way_of(job, cuda, k)][lie_well(job)];
     const size_t shared = shared_bytes(job, cuda, k, job->warps);

@@ -242,8 +242,10 @@ extern "C" size_t em__cuda_merge(em_device *device, const em__merge_call *calls,
     size_t taken = em__march_merge(cuda, calls, n, kernel);
     if (taken)
         return taken;
-    if (calls[0].call->op != EM__OP_RMS_NORM && calls[0].call->op != EM__OP_QUANTIZED_MATMUL)
-        return em__cuda_merge_encoder(device, calls, n, kernel);
+    if (calls[0].call->op != EM__OP_RMS_NORM && calls[0].call->op != EM__OP_QUANTIZED_MATMUL) {
+        taken = em__cuda_merge_encoder(device, calls, n, kernel);
+        return taken ? taken : em__cuda_merge_few(device, calls, n, kernel);
+    }
     for (size_t i = 0; i < n && i < (size_t)MOST; i++)
         list[i] = calls[i].call;
     taken = em__step_read(list, n, jobs, &count);
