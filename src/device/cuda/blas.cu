@@ -133,9 +133,25 @@ static void wait_for_library(void)
         pthread_once(&library_once, open_library);
 }
 
+/* exit() first ends what is the thread's, then runs what atexit and constructors left, the newest first: what a library
+ * that is half open has left would come before a wait of atexit's, which is for an exit by a thread that started no
+ * device. */
+struct patience {
+    bool asked;
+
+    ~patience()
+    {
+        if (asked)
+            wait_for_library();
+    }
+};
+
+static thread_local patience before_exit;
+
 extern "C" void em__cuda_blas_ahead(void)
 {
     static bool asked;
+    before_exit.asked = true;
     if (asked)
         return;
     asked = true;
