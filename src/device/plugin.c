@@ -148,8 +148,7 @@ em_device *em__plugin_device(const char *name, size_t index)
 
 const char *em__plugin_reason(const char *name)
 {
-    plugin *p = find_plugin(name);
-    if (!p)
+    if (!find_plugin(name))
         return "there is no such plugin";
-    return em__plugin_device(name, 0) ? "" : p->reason;
+    return em__plugin_device(name, 0) ? "" : em_last_error();
 }

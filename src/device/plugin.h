@@ -28,7 +28,7 @@ typedef em_device *(*em__plugin_device_fn)(const em__plugin_host *host, size_t i
  * with the error set. */
 em_device *em__plugin_device(const char *name, size_t index);
 
-/* Why a plugin has no first device, its name not in front: "" when it has. Valid until the plugin is asked again. */
+/* Why a plugin has no first device, its name not in front: "" when it has. Valid until the thread's next error. */
 const char *em__plugin_reason(const char *name);
 
 #endif
