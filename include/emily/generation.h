@@ -167,8 +167,8 @@ typedef struct em_prompt {
  * sequences: the last answer then stays. After another failure nothing goes on; what was read serves the next one. */
 EM_API em_status em_generation_start(em_generation *generation, const em_prompt *prompts, size_t n);
 
-/* One more token (or several) for each sequence; *going: any has not ended. EM_ERROR_FORMAT where logits are NaN; where
- * tokens are chosen on the device, some steps ahead, the first one's logits alone are looked at. */
+/* One more token (or several) for each sequence; *going: any has not ended. EM_ERROR_FORMAT where logits are NaN, also
+ * those that a device chose from. */
 EM_API em_status em_generation_step(em_generation *generation, bool *going);
 
 /* Ends the present call within one token or one chunk of a prompt: it returns EM_ERROR_CANCELLED. A cancel between

@@ -150,6 +150,43 @@ static void check_some_rows(bool coded)
     em_scope_free(s);
 }
 
+static em_status multiply_twice(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    const matrix *w = user;
+    out[0] = times(s, in[0], &w[0]);
+    out[1] = times(s, in[0], &w[1]);
+    return em_scope_status(s);
+}
+
+static void count_run(const char *line, void *user)
+{
+    *(int *)user += strstr(line, "  x1") != NULL;
+}
+
+/* Of calls that run together only the first has a time. */
+static void test_merged(void **unused)
+{
+    (void)unused;
+    static const em_spec spec = {EM_F32, {2, {ROWS, 512}}};
+    const em_compile_options options = {.struct_size = sizeof options, .lane = EM_FUSE, .device = gpu, .profile = true};
+    for (int coded = 0; coded < 2; coded++) {
+        em_scope *s = em_scope_new(gpu);
+        matrix w[2] = {make_matrix(s, 48, 512, coded), make_matrix(s, 80, 512, coded)};
+        em_array *x = filled(s, em_shape(ROWS, 512), 2), *got[2] = {0};
+        em_program *program = em_compile(multiply_twice, w, &spec, 1, 2, &options);
+        int runs = 0;
+        if (!program)
+            fail_msg("%s", em_last_error());
+        EXPECT_OK(em_run(program, &x, got));
+        em_program_describe(program, count_run, &runs);
+        assert_int_equal(runs, 1);
+        em_program_free(program);
+        em_array_release(&got[0]);
+        em_array_release(&got[1]);
+        em_scope_free(s);
+    }
+}
+
 /* The first rows of x lie where x does. */
 static void test_some_rows(void **unused)
 {
@@ -191,7 +228,8 @@ static void test_layers(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows_stand_alone), cmocka_unit_test(test_not_numbers),
-                                       cmocka_unit_test(test_some_rows), cmocka_unit_test(test_layers)};
+                                       cmocka_unit_test(test_some_rows), cmocka_unit_test(test_merged),
+                                       cmocka_unit_test(test_layers)};
     gpu = em_device_find("cuda");
     if (!gpu) {
         print_message("skipped: %s\n", em_last_error());
