@@ -99,5 +99,7 @@ extern "C" size_t em__cuda_merge_few(em_device *device, const em__merge_call *ca
         list[i] = calls[i].call;
     const stretch s = read(em__cuda_of(device), list, n < (size_t)MOST ? n : (size_t)MOST);
     *kernel = run;
-    return s.job.residual && !em__step_stands_alone(calls, s.taken) ? 0 : s.taken;
+    if (s.taken == 0 || (s.job.residual && !em__step_stands_alone(calls, s.taken)))
+        return 0;
+    return s.taken;
 }
