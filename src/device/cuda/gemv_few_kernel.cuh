@@ -15,7 +15,7 @@
 
 #include <cooperative_groups.h>
 
-#include "device/cuda/activate.cuh"
+#include "device/cuda/gemv_ends.cuh"
 #include "device/cuda/gemv_few_kinds.cuh"
 
 namespace em_few
@@ -38,11 +38,6 @@ template <typename C> __device__ __forceinline__ void put(float *table, const fl
             make_float2(acc[2 * half] * c.unit(0), acc[2 * half + 1] * c.unit(1));
 }
 
-__device__ __noinline__ float activated(int op, float v)
-{
-    return em_activate<float>(op, v);
-}
-
 /* Four sums of a tile, of neighbours in the table. */
 __device__ __forceinline__ void give(const arguments &a, int tile, int four, float4 v)
 {
@@ -58,15 +53,10 @@ __device__ __forceinline__ void give(const arguments &a, int tile, int four, flo
             return;
         float sum = (&v.x)[i] + bias;
         if (a.activation != EM__OP_COPY)
-            sum = activated(a.activation, sum);
+            sum = em_gemv_activate((em__op)a.activation, sum);
         if (a.residual)
             sum += a.residual[to];
-        if (a.out_dtype == EM_F32)
-            ((float *)a.out[at.matrix])[to] = sum;
-        else if (a.out_dtype == EM_BF16)
-            ((__nv_bfloat16 *)a.out[at.matrix])[to] = __float2bfloat16_rn(sum);
-        else
-            ((__half *)a.out[at.matrix])[to] = __float2half_rn(sum);
+        em_gemv_store((em_dtype)a.out_dtype, a.out[at.matrix], to, sum);
     }
 }
 

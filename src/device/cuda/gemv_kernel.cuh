@@ -2,13 +2,8 @@
 #ifndef EM_DEVICE_CUDA_GEMV_KERNEL_CUH
 #define EM_DEVICE_CUDA_GEMV_KERNEL_CUH
 
-#include "device/cuda/activate.cuh"
 #include "device/cuda/gemv.cuh"
-
-static __device__ __noinline__ float em_gemv_activate(em__op op, float v)
-{
-    return em_activate<float>((int)op, v);
-}
+#include "device/cuda/gemv_ends.cuh"
 
 /* N bytes from global to shared memory, 16 past the first-level cache; zeros where there is nothing. */
 template <int N, bool ALIGNED> __device__ __forceinline__ void em_fetch(void *to, const char *from, bool there)
@@ -364,16 +359,6 @@ __device__ __forceinline__ float em_gemv_residual(const em__gemv &g, int first, 
     return g.residual && i < n * g.m ? g.residual[(int64_t)m * em_gemv_rows(g) + first + i - m * n] : 0;
 }
 
-__device__ __forceinline__ void em_gemv_store(const em__gemv &g, void *out, int64_t at, float v)
-{
-    if (g.out_dtype == EM_F32)
-        ((float *)out)[at] = v;
-    else if (g.out_dtype == EM_BF16)
-        ((__nv_bfloat16 *)out)[at] = __float2bfloat16_rn(v);
-    else
-        ((__half *)out)[at] = __float2half_rn(v);
-}
-
 /* The sum of n entries, in order, that lie `step` apart. */
 __device__ __forceinline__ float em_gemv_total(const float *table, int n, int step)
 {
@@ -410,7 +395,7 @@ __device__ __forceinline__ void em_gemv_end(const em__gemv &g, const float *tabl
             width = g.end[matrix] - (matrix ? g.end[matrix - 1] : 0);
             row -= matrix ? g.end[matrix - 1] : 0;
         }
-        em_gemv_store(g, g.out[matrix], (int64_t)m * width + row, v);
+        em_gemv_store((em_dtype)g.out_dtype, g.out[matrix], (int64_t)m * width + row, v);
     }
 }
 
