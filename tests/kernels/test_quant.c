@@ -246,19 +246,34 @@ static void large_ones(void **state)
 static void packed_ones(void **state)
 {
     (void)state;
-    static const int64_t columns[] = {1, 31, 32, 33, 64, 100};
+    static const int64_t columns[] = {1, 31, 32, 33, 64, 100, 70, 133};
     static const em_dtype dtypes[] = {EM_BF16, EM_F32, EM_F16};
     rng r = {8};
     for (int g = 32; g <= 128; g *= 2)
         for (int64_t m = 1; m <= 19; m++) {
             const em__quant scheme = {EM_QUANT_AFFINE, g, 4};
-            operands o = make(&r, scheme, true, (int64_t[]){m, columns[m % 6], g * (1 + m % 5)}, EM_F32, dtypes[m % 3]);
+            operands o = make(&r, scheme, true, (int64_t[]){m, columns[m % 8], g * (1 + m % 5)}, EM_F32, dtypes[m % 3]);
             for (int level = 0; level <= (int)levels_best(); level++) {
                 run(&o, em__quant_kernels_get((em__cpu_level)level), pools[1]);
                 expect_packed(&o, em__quant_kernels_get((em__cpu_level)level), pools[m % 2]);
             }
             drop(&o);
         }
+}
+
+/* More panels than one call of the kernel takes, an odd number of them. */
+static void packed_long_ones(void **state)
+{
+    (void)state;
+    const em__quant scheme = {EM_QUANT_AFFINE, 32, 4};
+    rng r = {9};
+    for (int64_t n = 760; n < 860; n += 33) {
+        operands o = make(&r, scheme, true, (int64_t[]){1, n, 32}, EM_F32, EM_BF16);
+        const em__quant_kernels *kernels = em__quant_kernels_get(levels_best());
+        run(&o, kernels, pools[1]);
+        expect_packed(&o, kernels, pools[0]);
+        drop(&o);
+    }
 }
 
 /* A row alone has the bits that it has among others. */
@@ -510,7 +525,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_scheme),         cmocka_unit_test(every_dtype),  cmocka_unit_test(large_ones),
         cmocka_unit_test(rows_are_independent), cmocka_unit_test(extreme_rows), cmocka_unit_test(coding_is_refs),
-        cmocka_unit_test(rounded_ones),         cmocka_unit_test(packed_ones),
+        cmocka_unit_test(rounded_ones),         cmocka_unit_test(packed_ones),  cmocka_unit_test(packed_long_ones),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -13,6 +13,7 @@
 #define ROWS EM__PLANES_ROWS
 #define BLOCK_TILES 12  /* of x, of a task */
 #define SMALL (1 << 15) /* weights that one thread multiplies by itself */
+#define TASKS 4         /* of a thread at most */
 #define MANY_SCALES 128 /* bytes of a row's scales from which they are fetched in steps */
 
 typedef struct planes_job {
@@ -112,7 +113,7 @@ bool em__quant_planes_needs(const em__quant_product *p, size_t *memory, size_t *
     const int64_t groups = p->k / p->scheme.group, blocks = em__div_up(p->k, EM__PLANES_BLOCK);
     *memory = (size_t)(p->m * blocks * EM__PLANES_X_BYTES + em__round_up(p->m * groups * 3 * 4, 64)) +
               (p->x_dtype == EM_F32 ? 0 : (size_t)em__round_up(p->m * p->k * 4, 64));
-    *scratch = (p->packed ? BLOCK_TILES * EM__PLANES_TILE * EM__PLANES_PANEL
+    *scratch = (p->packed ? BLOCK_TILES * EM__PLANES_TILE * 2 * EM__PLANES_PANEL
                           : (size_t)(2 * groups + BLOCK_TILES * EM__PLANES_TILE) * ROWS) *
                sizeof(float);
     return true;
@@ -243,20 +244,34 @@ static void run_panels(const planes_job *job, const own_room *room, int64_t firs
     }
 }
 
-/* The same of packed panels, as many at a time as there is room for their sums; where they meet several tiles, one by
- * one, so that they stay in a cache meanwhile. */
-static void run_packed(const planes_job *job, float *c, int64_t first, int64_t end, int64_t tile, int64_t last)
+/* Sums of `panels` packed panels from `first` on, into place. */
+static void store_panels(const planes_job *job, int64_t row, int64_t count, int64_t first, int64_t panels,
+                         const float *c, int64_t ldc)
+{
+    const int64_t column = first * EM__PLANES_PANEL, columns = em__min(panels * EM__PLANES_PANEL, job->p->n - column);
+    for (int64_t i = 0; i < count && columns > 0; i++)
+        em__quant_store(job->p, row + i, column, c + i * ldc, columns);
+}
+
+/* The same of packed panels [first, end), and of those `apart` behind them that there are: as many at a time as there
+ * is room for their sums; where they meet several tiles, one by one, so that they stay in a cache meanwhile. */
+static void run_packed(const planes_job *job, float *c, int64_t first, int64_t end, int64_t apart, int64_t tile,
+                       int64_t last)
 {
     const em__quant_product *p = job->p;
     const int64_t m = tile_at(job, tile).row, count = tile_at(job, last).row - m;
     const int64_t step = last - tile > 1 ? 1 : BLOCK_TILES, bytes = job->groups * em__planes_group_bytes(p);
+    const int64_t all = em__div_up(p->n, EM__PLANES_PANEL);
     em__planes_panels d = {.as = em__planes_scale_of(p->scale_dtype), .groups = job->groups};
     d.group = job->scheme.group;
     d.bytes = bytes;
-    d.ldc = step * EM__PLANES_PANEL;
+    d.apart = apart * bytes;
+    d.apart_c = step * EM__PLANES_PANEL;
+    d.ldc = 2 * d.apart_c;
     for (; first < end; first += d.panels) {
         d.packed = (const uint8_t *)p->packed + first * bytes;
         d.panels = em__min(step, end - first);
+        d.both = em__min(d.panels, all - apart - first);
         for (int64_t i = tile; i < last; i++) {
             const x_tile t = tile_at(job, i);
             d.x = t.x;
@@ -264,29 +279,28 @@ static void run_packed(const planes_job *job, float *c, int64_t first, int64_t e
             d.c = c + (t.row - m) * d.ldc;
             p->kernels->planes->panels(&d);
         }
-        const int64_t row = first * EM__PLANES_PANEL, rows = em__min(d.panels * EM__PLANES_PANEL, p->n - row);
-        for (int64_t i = 0; i < count; i++)
-            em__quant_store(p, m + i, row, c + i * d.ldc, rows);
+        store_panels(job, m, count, first, d.panels, c, d.ldc);
+        store_panels(job, m, count, first + apart, d.both, c + d.apart_c, d.ldc);
     }
 }
 
-/* Rows of w that are met at a time. */
-static int64_t rows_of(const em__quant_product *p)
+/* Pieces that w's rows can be cut into at most: of panels, or of pairs of packed ones. */
+static int64_t finest_of(const em__quant_product *p)
 {
-    return p->packed ? EM__PLANES_PANEL : ROWS;
+    return em__div_up(p->n, p->packed ? 2 * EM__PLANES_PANEL : ROWS);
 }
 
 static void run_task(void *context, int64_t task, int worker)
 {
     const planes_job *job = context;
     const em__quant_product *p = job->p;
-    const int64_t piece = task % job->tasks_n, of_m = task / job->tasks_n, all = em__div_up(p->n, rows_of(p));
+    const int64_t piece = task % job->tasks_n, of_m = task / job->tasks_n, all = finest_of(p);
     const int64_t first = em__gemm_part(all, job->tasks_n, piece), end = em__gemm_part(all, job->tasks_n, piece + 1);
     const int64_t tile = em__gemm_part(job->tiles, job->m_blocks, of_m);
     const int64_t last = em__gemm_part(job->tiles, job->m_blocks, of_m + 1);
     const own_room room = make_room(job, worker);
     if (p->packed)
-        run_packed(job, em__pool_scratch(p->pool, worker), first, end, tile, last);
+        run_packed(job, em__pool_scratch(p->pool, worker), first, end, all, tile, last);
     else
         run_panels(job, &room, first, end, tile, last);
 }
@@ -294,8 +308,7 @@ static void run_task(void *context, int64_t task, int worker)
 void em__quant_planes_run(const em__quant_product *p)
 {
     planes_job job = make_job(p);
-    const int64_t finest = em__div_up(p->n, rows_of(p));
     split_x(&job);
-    job.tasks_n = p->n * p->k * p->m <= SMALL ? 1 : em__min(finest, em__pool_size(p->pool) * 8);
+    job.tasks_n = p->n * p->k * p->m <= SMALL ? 1 : em__min(finest_of(p), em__pool_size(p->pool) * TASKS);
     em__pool_run(p->pool, run_task, &job, job.tasks_n * job.m_blocks);
 }

@@ -78,15 +78,17 @@ typedef struct em__planes_dot {
     int64_t ldc;
 } em__planes_dot;
 
-/* Packed panels, one behind the other, against a tile of m rows of x. */
+/* Packed panels, one behind the other, against a tile of m rows of x; and as many that lie elsewhere, or fewer, in
+ * turns with them: memory gives two streams more than one. */
 typedef struct em__planes_panels {
     const uint8_t *packed;
     em__planes_scale as;
     em__planes_x x;
     int64_t panels, groups, bytes; /* of a panel */
+    int64_t both, apart;           /* the first `both` panels have another one `apart` bytes behind */
     int group, m;
-    float *c; /* [m][panels * EM__PLANES_PANEL], rows ldc apart */
-    int64_t ldc;
+    float *c;             /* [m][panels * EM__PLANES_PANEL], rows ldc apart */
+    int64_t ldc, apart_c; /* the others' sums lie `apart_c` behind */
 } em__planes_panels;
 
 struct em__planes_kernels {

@@ -8,8 +8,9 @@
 #define ROWS EM__PLANES_ROWS
 #define EACH_HALF _Pragma("GCC unroll 2") for (int h = 0; h < halves; h++)
 
-#define AHEAD 8192 /* bytes */
+#define AHEAD 2304 /* bytes: a little more than half of a small page */
 #define FOUR_WORDS _Pragma("GCC unroll 4") for (int j = 0; j < 4; j++)
+#define EACH_STREAM _Pragma("GCC unroll 2") for (int s = 0; s < streams; s++)
 
 /* The scales or biases of half a panel. */
 ALWAYS __m512 scales_at(const uint8_t *from, const em__planes_scale as)
@@ -31,47 +32,55 @@ ALWAYS void fetch_word(const uint8_t *codes, int64_t bytes, int word, int words)
         __builtin_prefetch(rest + word * 64, 0, 3);
 }
 
-/* Lines that are far ahead, into the second cache: there panels follow each other, too. */
-ALWAYS void fetch_far(const uint8_t *at, int64_t bytes)
+/* Lines that come soon: panels follow each other in a stream. */
+ALWAYS void fetch_ahead(const uint8_t *at, int64_t bytes)
 {
     for (int64_t i = 0; i < bytes; i += 64)
-        __builtin_prefetch(at + AHEAD + i, 0, 2);
+        __builtin_prefetch(at + AHEAD + i, 0, 3);
 }
 
-/* Halves from `half` on. Both at a time while their sums are in registers: they share what is read of x, and memory is
- * read line by line. One alone skips lines, so the first fetches the next group for both. */
-ALWAYS void halves_body(const em__planes_panels *d, const uint8_t *at, float *to, const int half, const int halves,
-                        const int m, const em__planes_scale as)
+/* Group g, which is at `at`, of the halves from `half` on, on top of c. Both at a time while their sums are in
+ * registers: they share what is read of x, and memory is read line by line. One alone skips lines, so the first
+ * fetches the next group for both. */
+ALWAYS void add_halves(__m512 c[2][EM__PLANES_TILE], const em__planes_panels *d, const uint8_t *at, int64_t g,
+                       const int half, const int halves, const int m, const em__planes_scale as)
 {
     const int words = d->group / 8, size = as == EM__PLANES_F32 ? 4 : 2;
     const int64_t codes = words * (2 * ROWS * 4), bytes = codes + 4 * ROWS * size;
     const __m512i low = _mm512_set1_epi8(15);
-    const int8_t *x = d->x.planes;
-    __m512 c[2][EM__PLANES_TILE];
-    EACH_HALF EACH_ROW c[h][i] = _mm512_setzero_ps();
-    for (int64_t g = 0; g < d->groups; g++, at += bytes) {
-        __m512i sum[2][EM__PLANES_TILE][EM__PLANES];
-        EACH_HALF begin_sums(sum[h], d->x.middle + g * m, m);
-        if (halves == 2)
-            fetch_far(at + codes, bytes - codes);
-        for (int w = 0; w < words; w += 4, x += 4 * m * EM__PLANES_CELL)
-            FOUR_WORDS EACH_HALF
-            {
-                if (halves == 1 && half == 0)
-                    fetch_word(at + bytes, bytes, w + j, words);
-                if (halves == 2)
-                    fetch_far(at + (2 * (w + j) + h) * (ROWS * 4), ROWS * 4);
-                const __m512i word = _mm512_loadu_si512(at + (2 * (w + j) + half + h) * (ROWS * 4));
-                const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(word, 4), low);
-                add_word(sum[h], _mm512_and_si512(word, low), odd, x + j * m * EM__PLANES_CELL, m);
-            }
-        EACH_HALF
+    const int8_t *x = d->x.planes + g * words * m * EM__PLANES_CELL;
+    __m512i sum[2][EM__PLANES_TILE][EM__PLANES];
+    EACH_HALF begin_sums(sum[h], d->x.middle + g * m, m);
+    if (halves == 2)
+        fetch_ahead(at + codes, bytes - codes);
+    for (int w = 0; w < words; w += 4, x += 4 * m * EM__PLANES_CELL)
+        FOUR_WORDS EACH_HALF
         {
-            const uint8_t *scales = at + codes + (half + h) * ROWS * size;
-            end_sums(c[h], sum[h], &d->x, g, scales_at(scales, as), scales_at(scales + 2 * ROWS * size, as), true, m);
+            if (halves == 1 && half == 0)
+                fetch_word(at + bytes, bytes, w + j, words);
+            if (halves == 2)
+                fetch_ahead(at + (2 * (w + j) + h) * (ROWS * 4), ROWS * 4);
+            const __m512i word = _mm512_loadu_si512(at + (2 * (w + j) + half + h) * (ROWS * 4));
+            const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(word, 4), low);
+            add_word(sum[h], _mm512_and_si512(word, low), odd, x + j * m * EM__PLANES_CELL, m);
         }
+    EACH_HALF
+    {
+        const uint8_t *scales = at + codes + (half + h) * ROWS * size;
+        end_sums(c[h], sum[h], &d->x, g, scales_at(scales, as), scales_at(scales + 2 * ROWS * size, as), true, m);
     }
-    EACH_HALF EACH_ROW _mm512_storeu_ps(to + i * d->ldc + (half + h) * ROWS, c[h][i]);
+}
+
+/* Halves from `half` on of a panel of each stream. */
+ALWAYS void panel_body(const em__planes_panels *d, const uint8_t *at, float *to, const int streams, const int half,
+                       const int halves, const int m, const em__planes_scale as)
+{
+    const int64_t bytes = d->bytes / d->groups;
+    __m512 c[2][2][EM__PLANES_TILE];
+    EACH_STREAM EACH_HALF EACH_ROW c[s][h][i] = _mm512_setzero_ps();
+    for (int64_t g = 0; g < d->groups; g++, at += bytes)
+        EACH_STREAM add_halves(c[s], d, at + s * d->apart, g, half, halves, m, as);
+    EACH_STREAM EACH_HALF EACH_ROW _mm512_storeu_ps(to + s * d->apart_c + i * d->ldc + (half + h) * ROWS, c[s][h][i]);
 }
 
 ALWAYS void rows_body(const em__planes_panels *d, const int m, const em__planes_scale as)
@@ -79,11 +88,15 @@ ALWAYS void rows_body(const em__planes_panels *d, const int m, const em__planes_
     for (int64_t p = 0; p < d->panels; p++) {
         const uint8_t *packed = d->packed + p * d->bytes;
         float *to = d->c + p * EM__PLANES_PANEL;
-        if (m <= 3) {
-            halves_body(d, packed, to, 0, 2, m, as);
+        if (m <= 3 && p < d->both) {
+            panel_body(d, packed, to, 2, 0, 2, m, as);
+        } else if (m <= 3) {
+            panel_body(d, packed, to, 1, 0, 2, m, as);
         } else {
-            halves_body(d, packed, to, 0, 1, m, as);
-            halves_body(d, packed, to, 1, 1, m, as);
+            for (int s = 0; s < (p < d->both ? 2 : 1); s++, packed += d->apart, to += d->apart_c) {
+                panel_body(d, packed, to, 1, 0, 1, m, as);
+                panel_body(d, packed, to, 1, 1, 1, m, as);
+            }
         }
     }
 }
