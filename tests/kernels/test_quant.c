@@ -242,6 +242,27 @@ static void large_ones(void **state)
         }
 }
 
+/* Rows enough for matrix units and for several of their tasks, codes that they take, depths over what they lay out at a
+ * time; whole blocks and not. */
+static void many_rows(void **state)
+{
+    (void)state;
+    static const size_t four_bits[] = {2, 10, 15, 16}; /* groups of 64; e2m1; of 32; of 128 */
+    static const int64_t rows[] = {9, 16, 17, 31, 48}, columns[] = {1, 16, 33, 50, 64};
+    static const em_dtype dtypes[] = {EM_F32, EM_F16, EM_BF16};
+    rng r = {9};
+    for (int i = 0; i < 20; i++) {
+        const em__quant scheme = schemes[four_bits[i % 4]];
+        operands o = make(&r, scheme, true, (int64_t[]){rows[i % 5], columns[i / 4], scheme.group * (3 + 3 * (i % 7))},
+                          dtypes[i % 3], dtypes[i / 3 % 3]);
+        check(&o);
+        drop(&o);
+    }
+    operands o = make(&r, schemes[2], true, (int64_t[]){270, 300, 192}, EM_F32, EM_F32);
+    check(&o);
+    drop(&o);
+}
+
 /* Every number of rows of x that a packed panel meets, and more; panels whole and not; scales of each kind. */
 static void packed_ones(void **state)
 {
@@ -523,9 +544,11 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_scheme),         cmocka_unit_test(every_dtype),  cmocka_unit_test(large_ones),
-        cmocka_unit_test(rows_are_independent), cmocka_unit_test(extreme_rows), cmocka_unit_test(coding_is_refs),
-        cmocka_unit_test(rounded_ones),         cmocka_unit_test(packed_ones),  cmocka_unit_test(packed_long_ones),
+        cmocka_unit_test(every_scheme),     cmocka_unit_test(every_dtype),
+        cmocka_unit_test(large_ones),       cmocka_unit_test(rows_are_independent),
+        cmocka_unit_test(extreme_rows),     cmocka_unit_test(coding_is_refs),
+        cmocka_unit_test(rounded_ones),     cmocka_unit_test(packed_ones),
+        cmocka_unit_test(packed_long_ones), cmocka_unit_test(many_rows),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -12,6 +12,7 @@
 #include "core/whole.h"
 #include "device/cpu/gemm_cut.h"
 #include "device/cpu/quant_planes.h"
+#include "device/cpu/quant_tiles.h"
 
 #define ROWS EM__QUANT_ROWS
 #define BLOCK_ROWS 32   /* of w */
@@ -34,6 +35,8 @@ static void fill(void)
             em__quant_fill_avx512(&families[level]);
         if (best >= EM__CPU_AVX512 && em__cpu_get()->avx512_vnni)
             families[level].planes = em__quant_planes_vnni();
+        if (best >= EM__CPU_AMX && families[level].planes && em__cpu_get()->amx_int8)
+            families[level].tiles = em__quant_tiles_amx();
         if (best >= EM__CPU_AVX512 && em__cpu_get()->avx512_bf16) {
             families[level].panel_bf16 = em__quant_panel_bf16;
             families[level].packed_bf16 = em__quant_packed_bf16;
@@ -103,6 +106,8 @@ bool em__quant_needs(const em__quant_product *p, size_t *memory, size_t *scratch
         return false;
     if (em__quant_round_takes(p))
         return em__quant_round_needs(p, memory, scratch);
+    if (em__quant_tiles_takes(p))
+        return em__quant_tiles_needs(p, memory, scratch);
     if (em__quant_planes_takes(p))
         return em__quant_planes_needs(p, memory, scratch);
     if (!p->transpose) {
@@ -290,6 +295,10 @@ void em__quant_run(const em__quant_product *p)
         return;
     if (em__quant_round_takes(p)) {
         em__quant_round_run(p);
+        return;
+    }
+    if (em__quant_tiles_takes(p)) {
+        em__quant_tiles_run(p);
         return;
     }
     if (em__quant_planes_takes(p)) {

@@ -12,7 +12,7 @@
  * other rows, and AVX2 or AVX-512 change nothing.
  *
  * Four-bit codes with w [n, k] are met in whole numbers instead where the processor has the instructions; see
- * quant_planes.h.
+ * quant_planes.h, and on matrix units, with the same bits, quant_tiles.h.
  *
  * Many rows of x that may be rounded meet w [n, k] as bf16: a weight of f32 as above is rounded once for all of them
  * (quant_round.c), and the product is that of gemm_round.h.
@@ -91,10 +91,12 @@ typedef struct em__quant_axpy {
 } em__quant_axpy;
 
 typedef struct em__planes_kernels em__planes_kernels;
+typedef struct em__tiles_kernels em__tiles_kernels;
 
 typedef struct em__quant_kernels {
     em__cpu_level level;
     const em__planes_kernels *planes; /* quant_planes.h; NULL where the level has none */
+    const em__tiles_kernels *tiles;   /* quant_tiles.h; the same, and only where there are planes */
     int direct_m;                     /* up to so many rows of x meet the codes directly */
     int tile_m;
     void (*dot[EM__QUANT_KINDS][4])(const em__quant_dot *dot); /* [kind][m - 1] */

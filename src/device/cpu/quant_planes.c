@@ -42,7 +42,7 @@ bool em__quant_planes_takes(const em__quant_product *p)
 }
 
 /* Codes less their middle are 8 at most, or 12: a group's sum of them times x stays within s32. */
-static em__planes_scheme scheme_of(const em__quant_product *p)
+em__planes_scheme em__planes_scheme_of(const em__quant_product *p)
 {
     const int group = (int)p->scheme.group;
     if (em__quant_kind_of(&p->scheme) == EM__QUANT_E2M1)
@@ -81,7 +81,7 @@ static x_tile tile_at(const planes_job *job, int64_t index)
 
 static planes_job make_job(const em__quant_product *p)
 {
-    planes_job job = {.p = p, .scheme = scheme_of(p), .groups = p->k / p->scheme.group};
+    planes_job job = {.p = p, .scheme = em__planes_scheme_of(p), .groups = p->k / p->scheme.group};
     job.blocks = em__div_up(p->k, EM__PLANES_BLOCK);
     job.row_bytes = p->k / 2;
     job.scale_bytes = job.groups * (int64_t)em_dtype_size(p->scale_dtype);

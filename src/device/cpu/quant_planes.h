@@ -52,6 +52,7 @@ typedef struct em__planes_x {
     int64_t ld, ld_bytes; /* from a row's groups and planes to the next row's */
     int64_t step;         /* between groups */
     int64_t word;         /* bytes between words of a tile; 0: the row lies by itself, whole blocks, zeros at the end */
+    int64_t plane;        /* bytes between planes of a block of quant_tiles.h; 0: there are none */
 } em__planes_x;
 
 /* What of a scheme the kernels need. */
@@ -103,6 +104,7 @@ struct em__planes_kernels {
 };
 
 em__planes_scale em__planes_scale_of(em_dtype dtype);
+em__planes_scheme em__planes_scheme_of(const em__quant_product *product);
 
 /* Whether the product is made here, and what it needs; see em__quant_needs. */
 bool em__quant_planes_takes(const em__quant_product *product);

@@ -58,4 +58,25 @@ ALWAYS void end_sums(__m512 *c, __m512i sum[EM__PLANES_TILE][EM__PLANES], const 
     }
 }
 
+/* Words 4 `part` to 4 `part` + 3 of 16 rows; lane r of each is row r. */
+ALWAYS void em__four_words(__m512i *to, const uint8_t *const *rows, int64_t at)
+{
+    __m512i z[4];
+    for (int r = 0; r < 4; r++) {
+        z[r] = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)(const void *)(rows[r] + at)));
+        z[r] = _mm512_mask_broadcast_i32x4(z[r], 0x00f0,
+                                           _mm_loadu_si128((const __m128i *)(const void *)(rows[r + 4] + at)));
+        z[r] = _mm512_mask_broadcast_i32x4(z[r], 0x0f00,
+                                           _mm_loadu_si128((const __m128i *)(const void *)(rows[r + 8] + at)));
+        z[r] = _mm512_mask_broadcast_i32x4(z[r], 0xf000,
+                                           _mm_loadu_si128((const __m128i *)(const void *)(rows[r + 12] + at)));
+    }
+    const __m512i a = _mm512_unpacklo_epi32(z[0], z[1]), b = _mm512_unpackhi_epi32(z[0], z[1]);
+    const __m512i c = _mm512_unpacklo_epi32(z[2], z[3]), d = _mm512_unpackhi_epi32(z[2], z[3]);
+    to[0] = _mm512_unpacklo_epi64(a, c);
+    to[1] = _mm512_unpackhi_epi64(a, c);
+    to[2] = _mm512_unpacklo_epi64(b, d);
+    to[3] = _mm512_unpackhi_epi64(b, d);
+}
+
 #endif

@@ -56,6 +56,16 @@ ALWAYS void put_words(int8_t *to, int64_t word, __m512i t)
     _mm256_mask_storeu_epi32(to + word, cell, _mm512_extracti64x4_epi64(w, 1));
 }
 
+/* Of a row among those of a block of quant_tiles.h: the element's index decides the step. */
+ALWAYS void put_block(int8_t *to, int64_t plane, int64_t at, __m512i t)
+{
+    const int64_t shift = plane == 32 * EM__PLANES_ROWS ? 5 : 6;
+    to += (at >> shift) * EM__PLANES * plane + (at & ((1 << shift) - 1));
+    _mm_store_si128((__m128i *)(void *)to, _mm512_castsi512_si128(t));
+    _mm_store_si128((__m128i *)(void *)(to + plane), _mm512_extracti32x4_epi32(t, 1));
+    _mm_store_si128((__m128i *)(void *)(to + 2 * plane), _mm512_extracti32x4_epi32(t, 2));
+}
+
 static void split(const em__planes_x *to, const float *x, int64_t groups, const em__planes_scheme *scheme)
 {
     for (int64_t g = 0; g < groups; g++, x += scheme->group) {
@@ -70,7 +80,9 @@ static void split(const em__planes_x *to, const float *x, int64_t groups, const 
             const __m512i whole =
                 _mm512_maskz_cvtps_epi32(finite, _mm512_mul_ps(_mm512_loadu_ps(x + i), _mm512_set1_ps(scale)));
             sum = _mm512_add_epi32(sum, whole);
-            if (to->word)
+            if (to->plane)
+                put_block(to->planes, to->plane, at, planes_of(whole));
+            else if (to->word)
                 put_words(to->planes + at / 8 * to->word, to->word, planes_of(whole));
             else
                 put_planes(to->planes + at / EM__PLANES_BLOCK * EM__PLANES_X_BYTES + at % EM__PLANES_BLOCK / 2,
@@ -82,27 +94,6 @@ static void split(const em__planes_x *to, const float *x, int64_t groups, const 
         to->sum[g * to->step] = (float)total * back;
         to->middle[g * to->step] = (int32_t)(0 - (uint32_t)total * (uint32_t)scheme->middle);
     }
-}
-
-/* Words 4 `part` to 4 `part` + 3 of 16 rows; lane r of each is row r. */
-ALWAYS void four_words(__m512i *to, const uint8_t *const *rows, int64_t at)
-{
-    __m512i z[4];
-    for (int r = 0; r < 4; r++) {
-        z[r] = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)(const void *)(rows[r] + at)));
-        z[r] = _mm512_mask_broadcast_i32x4(z[r], 0x00f0,
-                                           _mm_loadu_si128((const __m128i *)(const void *)(rows[r + 4] + at)));
-        z[r] = _mm512_mask_broadcast_i32x4(z[r], 0x0f00,
-                                           _mm_loadu_si128((const __m128i *)(const void *)(rows[r + 8] + at)));
-        z[r] = _mm512_mask_broadcast_i32x4(z[r], 0xf000,
-                                           _mm_loadu_si128((const __m128i *)(const void *)(rows[r + 12] + at)));
-    }
-    const __m512i a = _mm512_unpacklo_epi32(z[0], z[1]), b = _mm512_unpackhi_epi32(z[0], z[1]);
-    const __m512i c = _mm512_unpacklo_epi32(z[2], z[3]), d = _mm512_unpackhi_epi32(z[2], z[3]);
-    to[0] = _mm512_unpacklo_epi64(a, c);
-    to[1] = _mm512_unpackhi_epi64(a, c);
-    to[2] = _mm512_unpacklo_epi64(b, d);
-    to[3] = _mm512_unpackhi_epi64(b, d);
 }
 
 /* Twice the elements of e2m1, plus 12. */
@@ -138,7 +129,7 @@ ALWAYS void columns_of(float *to, const uint8_t *const *rows, int64_t count, con
         __m512i words[4];
         for (int r = 0; r < EM__PLANES_ROWS && !whole; r++)
             last[r] = memcpy(rest[r], rows[r] + i * size, (size_t)((count - i) * size));
-        four_words(words, whole ? rows : last, whole ? i * size : 0);
+        em__four_words(words, whole ? rows : last, whole ? i * size : 0);
         _Pragma("GCC unroll 4") for (int j = 0; j < 4; j++)
         {
             _Pragma("GCC unroll 4") for (int part = 0; part < in_word; part++)
@@ -331,7 +322,7 @@ ALWAYS void tile_body(const em__planes_dot *d, const int m, const bool e2m1)
         begin_sums(sum, d->x.middle + g * m, m);
         for (int64_t part = g * parts; part < (g + 1) * parts; part++) {
             fetch_ahead(d, part, e2m1);
-            four_words(words, rows, part * 16);
+            em__four_words(words, rows, part * 16);
             _Pragma("GCC unroll 4") for (int j = 0; j < 4; j++)
             {
                 const __m512i even = _mm512_and_si512(words[j], low);
