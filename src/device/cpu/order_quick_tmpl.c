@@ -184,15 +184,15 @@ INLINE int64_t N(part)(KEY *keys, KEY *away, int64_t n, KEY pivot, const bool be
         const MASK go = below ? OF_MASK(cmplt)(x, at) : OF_MASK(cmpge)(x, at);
         _mm512_storeu_si512(away + gone, OP(maskz_compress)(go, x));
         _mm512_storeu_si512(keys + i - gone, OP(maskz_compress)((MASK)~go, x));
-        gone += __builtin_popcount(go);
+        gone += em__lanes(go);
     }
     if (i < n) {
         const MASK there = N(first_lanes)(n - i);
         const V x = OP(maskz_loadu)(there, keys + i);
         const MASK go = there & (below ? OF_MASK(cmplt)(x, at) : OF_MASK(cmpge)(x, at)), stay = there & (MASK)~go;
-        OP(mask_storeu)(away + gone, N(first_lanes)(__builtin_popcount(go)), OP(maskz_compress)(go, x));
-        OP(mask_storeu)(keys + i - gone, N(first_lanes)(__builtin_popcount(stay)), OP(maskz_compress)(stay, x));
-        gone += __builtin_popcount(go);
+        OP(mask_storeu)(away + gone, N(first_lanes)(em__lanes(go)), OP(maskz_compress)(go, x));
+        OP(mask_storeu)(keys + i - gone, N(first_lanes)(em__lanes(stay)), OP(maskz_compress)(stay, x));
+        gone += em__lanes(go);
     }
     return gone;
 }
@@ -250,7 +250,7 @@ static void N(count)(const KEY *keys, int64_t n, const KEY *limits, int parts, i
         const MASK there = N(first_lanes)(n - i);
         const V x = OP(maskz_loadu)(there, keys + i);
         for (int j = 0; j + 1 < parts; j++)
-            below[j] += __builtin_popcount(OF_MASK(mask_cmplt)(there, x, OP(set1)((SIGNED_KEY)limits[j])));
+            below[j] += em__lanes(OF_MASK(mask_cmplt)(there, x, OP(set1)((SIGNED_KEY)limits[j])));
     }
     below[parts - 1] = n;
     for (int j = 0; j < parts; j++)
@@ -265,7 +265,7 @@ static void N(deal)(const KEY *keys, int64_t n, const KEY *limits, int parts, KE
         MASK left = there;
         for (int j = 0; j < parts; j++) {
             const MASK take = j + 1 < parts ? OF_MASK(mask_cmplt)(left, x, OP(set1)((SIGNED_KEY)limits[j])) : left;
-            const int count = __builtin_popcount(take);
+            const int count = em__lanes(take);
             OP(mask_storeu)(to[j], N(first_lanes)(count), OP(maskz_compress)(take, x));
             to[j] += count;
             left &= (MASK)~take;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "device/cpu/offsets.h"
+#include "device/cpu/x86/lanes.h"
 
 static void fill_compiled(em__offsets *kernels);
 #define FILL fill_compiled
@@ -26,7 +27,7 @@ static inline int64_t within32(int32_t *at, int32_t *number, const void *index, 
         const __mmask16 mask = _mm512_mask_cmplt_epu32_mask(there, above, limit);
         _mm512_storeu_si512(at + found, _mm512_maskz_compress_epi32(mask, above));
         _mm512_storeu_si512(number + found, _mm512_maskz_compress_epi32(mask, numbers));
-        found += __builtin_popcount(mask);
+        found += em__lanes(mask);
         numbers = _mm512_add_epi32(numbers, _mm512_set1_epi32(16));
     }
     return found;
@@ -55,7 +56,7 @@ static int64_t within_64(int32_t *at, int32_t *number, const void *index, int64_
         _mm256_storeu_si256((__m256i *)(void *)(at + found),
                             _mm256_maskz_compress_epi32(mask, _mm512_cvtepi64_epi32(above)));
         _mm256_storeu_si256((__m256i *)(void *)(number + found), _mm256_maskz_compress_epi32(mask, numbers));
-        found += __builtin_popcount(mask);
+        found += em__lanes(mask);
         numbers = _mm256_add_epi32(numbers, _mm256_set1_epi32(8));
     }
     return found;

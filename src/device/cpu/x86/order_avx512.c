@@ -2,6 +2,7 @@
 #include <immintrin.h>
 
 #include "device/cpu/order.h"
+#include "device/cpu/x86/lanes.h"
 
 #define LOW_32(a, b) (keys_32) _mm512_min_epu32((__m512i)(a), (__m512i)(b))
 #define HIGH_32(a, b) (keys_32) _mm512_max_epu32((__m512i)(a), (__m512i)(b))
@@ -23,7 +24,7 @@ static int64_t below_by_16(const uint32_t *keys, int64_t n, uint32_t limit, int3
         if (!hit)
             continue;
         _mm512_storeu_si512(at + count, _mm512_maskz_compress_epi32(hit, numbers));
-        count += __builtin_popcount(hit);
+        count += em__lanes(hit);
     }
     for (; i < n; i++)
         if (keys[i] < limit)
@@ -41,7 +42,7 @@ static int64_t below_by_8(const uint64_t *keys, int64_t n, uint64_t limit, int32
         if (!hit)
             continue;
         _mm256_storeu_si256((__m256i *)(void *)(at + count), _mm256_maskz_compress_epi32(hit, numbers));
-        count += __builtin_popcount(hit);
+        count += em__lanes(hit);
     }
     for (; i < n; i++)
         if (keys[i] < limit)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "device/cpu/order.h"
+#include "device/cpu/x86/lanes.h"
 
 static inline __m512i numbers_32(void)
 {
