@@ -12,6 +12,8 @@
 
 /* Held for reading while kernels run, for writing while a device changes. */
 static pthread_rwlock_t in_use = PTHREAD_RWLOCK_INITIALIZER;
+/* Devices that this thread is in, one within the other: in_use is taken by the first, before any lock of a device. */
+static _Thread_local int entered;
 
 em_device *em_device_at(size_t index)
 {
@@ -97,6 +99,9 @@ em_status em_device_set_threads(em_device *device, int threads)
                 threads);
     if (!device->vtable->set_threads)
         return EM_OK;
+    EM__FAIL_IF(
+        entered, EM_ERROR_INVALID_ARGUMENT,
+        "device_set_threads: called from within a run (a hook?), which it would wait for; call it when that ended");
     pthread_rwlock_wrlock(&in_use);
     em_status status = device->vtable->set_threads(device, threads);
     pthread_rwlock_unlock(&in_use);
@@ -105,7 +110,8 @@ em_status em_device_set_threads(em_device *device, int threads)
 
 void em__device_enter(em_device *device)
 {
-    pthread_rwlock_rdlock(&in_use);
+    if (entered++ == 0)
+        pthread_rwlock_rdlock(&in_use);
     if (device->vtable->enter)
         device->vtable->enter(device);
 }
@@ -114,5 +120,6 @@ void em__device_leave(em_device *device)
 {
     if (device->vtable->leave)
         device->vtable->leave(device);
-    pthread_rwlock_unlock(&in_use);
+    if (--entered == 0)
+        pthread_rwlock_unlock(&in_use);
 }

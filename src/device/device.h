@@ -145,7 +145,7 @@ em_device *em__cpu_device(void); /* NULL with the error set when it could not st
 /* The n results of an op with several, in the call's result; their data NULL where the call has none yet. */
 em_status em__call_parts(const em__call *call, em__tensor *parts, int n);
 
-/* Brackets every use of a device's kernels, so that changing its threads can wait. Nestable by different threads. */
+/* Brackets every use of a device's kernels, so that changing its threads can wait. Nests, also with other devices. */
 void em__device_enter(em_device *device);
 void em__device_leave(em_device *device);
 

@@ -79,6 +79,27 @@ static void test_hook(void **state)
     }
 }
 
+static void change_threads(em_dtype dtype, em_dims dims, const void *data, void *user)
+{
+    (void)dtype;
+    (void)dims;
+    (void)data;
+    em_device *cpu = em_device_at(0);
+    *(em_status *)user = em_device_set_threads(cpu, em_device_threads(cpu));
+}
+
+/* Of the run that calls it: it would wait for itself. */
+static void test_threads_within_a_hook(void **state)
+{
+    (void)state;
+    em_status status = EM_OK;
+    em_scope *s = em_scope_new(em_device_at(0));
+    EXPECT_OK(em_eval(s, em_hook(s, em_exp(s, em_scalar(s, EM_F32, 1)), change_threads, &status, NULL)));
+    assert_int_equal(status, EM_ERROR_INVALID_ARGUMENT);
+    em_scope_free(s);
+    EXPECT_OK(em_device_set_threads(em_device_at(0), em_device_threads(em_device_at(0))));
+}
+
 static char logged[1024];
 
 static void keep_line(em_log_level level, const char *message, void *user)
@@ -157,8 +178,8 @@ static void test_infinities_and_bounds(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_hook), cmocka_unit_test(test_print),
-                                       cmocka_unit_test(test_first_nan_is_named),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_hook), cmocka_unit_test(test_threads_within_a_hook),
+                                       cmocka_unit_test(test_print), cmocka_unit_test(test_first_nan_is_named),
                                        cmocka_unit_test(test_infinities_and_bounds)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

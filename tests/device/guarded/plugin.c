@@ -393,8 +393,8 @@ em_device *em_plugin_device(const em__plugin_host *given, size_t index)
                                        .enter = enter,
                                        .leave = leave};
     static em_device device = {&vtable};
-    host = given;
-    if (!region) {
+    if (!host) { /* others compute meanwhile, when it is asked again */
+        host = given;
         region = mmap(NULL, REGION, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         store = mmap(NULL, REGION, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (region == MAP_FAILED || store == MAP_FAILED)
