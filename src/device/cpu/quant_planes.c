@@ -9,6 +9,7 @@
 #include "core/alloc.h"
 #include "core/whole.h"
 #include "device/cpu/gemm_cut.h"
+#include "device/cpu/quant_tiles.h"
 
 #define ROWS EM__PLANES_ROWS
 #define BLOCK_TILES 12  /* of x, of a task */
@@ -50,6 +51,12 @@ em__planes_scheme em__planes_scheme_of(const em__quant_product *p)
     return (em__planes_scheme){group, group == 32 ? 23 : group == 64 ? 22 : 21, 8, false};
 }
 
+/* Whether matrix units meet the panels. More rows than a tile's don't come here where there are any. */
+static bool on_units(const em__quant_product *p)
+{
+    return p->packed && p->kernels->tiles && p->m >= EM__PLANES_UNITS;
+}
+
 /* Some rows of x, from row `row` on. */
 typedef struct x_tile {
     em__planes_x x;
@@ -75,6 +82,10 @@ static x_tile tile_at(const planes_job *job, int64_t index)
         t.x.step = 1;
         t.x.ld_bytes = job->x.ld_bytes;
         t.x.word = 0;
+    }
+    if (on_units(job->p)) {
+        t.x.ld_bytes = em__min(job->scheme.group, EM__TILES_STEP);
+        t.x.plane = t.m * t.x.ld_bytes;
     }
     return t;
 }
@@ -262,6 +273,8 @@ static void run_packed(const planes_job *job, float *c, int64_t first, int64_t e
     const int64_t m = tile_at(job, tile).row, count = tile_at(job, last).row - m;
     const int64_t step = last - tile > 1 ? 1 : BLOCK_TILES, bytes = job->groups * em__planes_group_bytes(p);
     const int64_t all = em__div_up(p->n, EM__PLANES_PANEL);
+    void (*const panels)(const em__planes_panels *) =
+        on_units(p) ? p->kernels->tiles->panels : p->kernels->planes->panels;
     em__planes_panels d = {.as = em__planes_scale_of(p->scale_dtype), .groups = job->groups};
     d.group = job->scheme.group;
     d.bytes = bytes;
@@ -277,7 +290,7 @@ static void run_packed(const planes_job *job, float *c, int64_t first, int64_t e
             d.x = t.x;
             d.m = t.m;
             d.c = c + (t.row - m) * d.ldc;
-            p->kernels->planes->panels(&d);
+            panels(&d);
         }
         store_panels(job, m, count, first, d.panels, c, d.ldc);
         store_panels(job, m, count, first + apart, d.both, c + d.apart_c, d.ldc);

@@ -37,6 +37,7 @@
 #define EM__PLANES_PANEL (2 * EM__PLANES_ROWS) /* rows of packed codes side by side */
 #define EM__PLANES_DOT 2                       /* rows of x that lie by themselves */
 #define EM__PLANES_TILE 8                      /* rows of x that a tile takes at most; at least 3 */
+#define EM__PLANES_UNITS 4                     /* rows of x from which packed panels meet them on matrix units */
 #define EM__PLANES_CELL (EM__PLANES * 8)       /* bytes of a row in a word of a tile */
 
 /* How scales are stored. */
@@ -120,5 +121,8 @@ static inline int64_t em__planes_group_bytes(const em__quant_product *product)
 /* The kernels with AVX-512 VNNI. */
 const em__planes_kernels *em__quant_planes_vnni(void);
 void em__planes_panels_vnni(const em__planes_panels *panels);
+
+/* Of these the one with AMX, for EM__PLANES_UNITS to EM__PLANES_TILE rows that lie as a block of quant_tiles.h. */
+void em__planes_panels_amx(const em__planes_panels *panels);
 
 #endif

@@ -79,4 +79,14 @@ ALWAYS void em__four_words(__m512i *to, const uint8_t *const *rows, int64_t at)
     to[3] = _mm512_unpackhi_epi64(b, d);
 }
 
+/* The scales or biases of half a packed panel. */
+ALWAYS __m512 em__scales_at(const uint8_t *from, const em__planes_scale as)
+{
+    if (as == EM__PLANES_F32)
+        return _mm512_loadu_ps((const float *)(const void *)from);
+    const __m256i half = _mm256_loadu_si256((const __m256i *)(const void *)from);
+    return as == EM__PLANES_F16 ? _mm512_cvtph_ps(half)
+                                : _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+}
+
 #endif

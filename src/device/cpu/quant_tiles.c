@@ -20,8 +20,8 @@
 #define HALVES (EM__PLANES_PANEL / COLUMNS)
 #define LDC (TASK_PANELS * EM__PLANES_PANEL + 16) /* rows of sums do not fall on the same cache lines */
 #define SMALL (1 << 15)                           /* weights that one thread multiplies by itself */
-#define LEAST_ROWS 9                              /* of x: fewer are met as fast by vectors */
-#define MOST_GROUPS (DEPTH / 32)                  /* of a DEPTH */
+#define LEAST_ROWS 9             /* of x: packed weights meet some fewer on the units, too (quant_planes.h) */
+#define MOST_GROUPS (DEPTH / 32) /* of a DEPTH */
 
 typedef struct tiles_job {
     const em__quant_product *p;

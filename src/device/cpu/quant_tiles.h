@@ -42,6 +42,9 @@ struct em__tiles_kernels {
     /* Groups of 16 rows of codes as they lie; of half a packed panel, groups `stride` bytes apart. */
     void (*lay)(int8_t *to, const uint8_t *const *rows, int64_t groups, int group, bool e2m1);
     void (*lay_packed)(int8_t *to, const uint8_t *packed, int64_t stride, int64_t groups, int group);
+
+    /* Fewer rows by packed panels, for the driver of quant_planes.h: a block of the tile's rows alone. */
+    void (*panels)(const em__planes_panels *panels);
 };
 
 /* Whether the product is made here, and what it needs; see em__quant_needs. */

@@ -1,7 +1,9 @@
 /* What products on AMX units share: tiles by their use, and the units' configuration, which a thread has while it
- * multiplies. All tiles are 16 rows of 64 bytes. */
+ * multiplies: here one in which all tiles are 16 rows of 64 bytes. */
 #ifndef EM_DEVICE_CPU_TILES_AMX_H
 #define EM_DEVICE_CPU_TILES_AMX_H
+
+#include <stdint.h>
 
 /* Sums c[row block][column block], a[row block], b[column block]. */
 #define C00 0
@@ -12,6 +14,13 @@
 #define A1 5
 #define B0 6
 #define B1 7
+
+/* What the units are configured by. */
+typedef struct em__tiles_config {
+    uint8_t palette, start_row, reserved[14];
+    uint16_t bytes[16]; /* of a row */
+    uint8_t rows[16];
+} em__tiles_config;
 
 void em__tiles_begin_amx(void);
 void em__tiles_end_amx(void);

@@ -12,16 +12,6 @@
 #define FOUR_WORDS _Pragma("GCC unroll 4") for (int j = 0; j < 4; j++)
 #define EACH_STREAM _Pragma("GCC unroll 2") for (int s = 0; s < streams; s++)
 
-/* The scales or biases of half a panel. */
-ALWAYS __m512 scales_at(const uint8_t *from, const em__planes_scale as)
-{
-    if (as == EM__PLANES_F32)
-        return _mm512_loadu_ps((const float *)(const void *)from);
-    const __m256i half = _mm256_loadu_si256((const __m256i *)(const void *)from);
-    return as == EM__PLANES_F16 ? _mm512_cvtph_ps(half)
-                                : _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
-}
-
 /* A row's word of each row of the panel, and its part of the scales behind the codes. */
 ALWAYS void fetch_word(const uint8_t *codes, int64_t bytes, int word, int words)
 {
@@ -67,7 +57,8 @@ ALWAYS void add_halves(__m512 c[2][EM__PLANES_TILE], const em__planes_panels *d,
     EACH_HALF
     {
         const uint8_t *scales = at + codes + (half + h) * ROWS * size;
-        end_sums(c[h], sum[h], &d->x, g, scales_at(scales, as), scales_at(scales + 2 * ROWS * size, as), true, m);
+        end_sums(c[h], sum[h], &d->x, g, em__scales_at(scales, as), em__scales_at(scales + 2 * ROWS * size, as), true,
+                 m);
     }
 }
 

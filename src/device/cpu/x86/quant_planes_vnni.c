@@ -56,10 +56,9 @@ ALWAYS void put_words(int8_t *to, int64_t word, __m512i t)
     _mm256_mask_storeu_epi32(to + word, cell, _mm512_extracti64x4_epi64(w, 1));
 }
 
-/* Of a row among those of a block of quant_tiles.h: the element's index decides the step. */
-ALWAYS void put_block(int8_t *to, int64_t plane, int64_t at, __m512i t)
+/* Of a row among those of a block of quant_tiles.h, whose steps are of 1 << shift elements. */
+ALWAYS void put_block(int8_t *to, int64_t plane, int64_t at, const int shift, __m512i t)
 {
-    const int64_t shift = plane == 32 * EM__PLANES_ROWS ? 5 : 6;
     to += (at >> shift) * EM__PLANES * plane + (at & ((1 << shift) - 1));
     _mm_store_si128((__m128i *)(void *)to, _mm512_castsi512_si128(t));
     _mm_store_si128((__m128i *)(void *)(to + plane), _mm512_extracti32x4_epi32(t, 1));
@@ -81,7 +80,7 @@ static void split(const em__planes_x *to, const float *x, int64_t groups, const 
                 _mm512_maskz_cvtps_epi32(finite, _mm512_mul_ps(_mm512_loadu_ps(x + i), _mm512_set1_ps(scale)));
             sum = _mm512_add_epi32(sum, whole);
             if (to->plane)
-                put_block(to->planes, to->plane, at, planes_of(whole));
+                put_block(to->planes, to->plane, at, scheme->group == 32 ? 5 : 6, planes_of(whole));
             else if (to->word)
                 put_words(to->planes + at / 8 * to->word, to->word, planes_of(whole));
             else

@@ -9,6 +9,7 @@
 
 #include "device/cpu/quant_planes_avx512.h"
 #include "device/cpu/quant_tiles.h"
+#include "device/cpu/tiles_amx.h"
 
 #define COLUMNS EM__PLANES_ROWS
 #define TILE (EM__TILES_ROWS * COLUMNS)
@@ -20,19 +21,13 @@
 /* Stores and loads of tiles name an address, not what is there. */
 #define IN_MEMORY(at) __asm__ volatile("" : : "r"(at) : "memory")
 
-typedef struct tile_config {
-    uint8_t palette, start_row, reserved[14];
-    uint16_t bytes[16];
-    uint8_t rows[16];
-} tile_config;
-
 #define CONFIG(step)                                                                                                   \
     {                                                                                                                  \
         .palette = 1, .bytes = {64, 64, 64, 64, 64, 64, 64, step}, .rows = { 16, 16, 16, 16, 16, 16, (step) / 4, 16 }  \
     }
 
 /* Constants: the compiler does not know that the instruction reads more than its first word. */
-static const tile_config half_steps = CONFIG(32), steps = CONFIG(64);
+static const em__tiles_config half_steps = CONFIG(32), steps = CONFIG(64);
 
 static void begin(int group)
 {
@@ -171,6 +166,6 @@ static void lay_packed(int8_t *to, const uint8_t *packed, int64_t stride, int64_
 
 const em__tiles_kernels *em__quant_tiles_amx(void)
 {
-    static const em__tiles_kernels kernels = {begin, end, multiply, lay, lay_packed};
+    static const em__tiles_kernels kernels = {begin, end, multiply, lay, lay_packed, em__planes_panels_amx};
     return &kernels;
 }
