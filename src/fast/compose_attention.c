@@ -71,6 +71,15 @@ static em_array *seen_keys(em_scope *s, const em__fast_call *call, em_array *len
     return seen;
 }
 
+/* The values with 0 where a cache may not have been written yet: 0 times what is there need not be 0. */
+static em_array *written(em_scope *s, em_array *v, em_array *lengths)
+{
+    em_dims d = em_array_dims(v);
+    em_array *j = em_iota(s, EM_S64, em_shape(1, 1, d.dims[2], 1), 2);
+    em_array *n = em_reshape(s, em_cast(s, lengths, EM_S64), em_shape(-1, 1, 1, 1));
+    return em_select(s, em_less(s, j, n), v, em_scalar(s, em_array_dtype(v), 0));
+}
+
 em_array *em__compose_sdpa(em_scope *s, const em__fast_call *call)
 {
     em_array *q = call->in[0], *allowed = NULL;
@@ -84,6 +93,8 @@ em_array *em__compose_sdpa(em_scope *s, const em__fast_call *call)
         k = em_mul(s, k, em_expand_dims(s, call->in[next], -1));
         v = em_mul(s, v, em_expand_dims(s, call->in[next + 1], -1));
     }
+    if (lengths)
+        v = written(s, v, lengths);
     k = repeat_heads(s, k, group);
     v = repeat_heads(s, v, group);
     em_array *scores = em_matmul(s, q, em_transpose(s, k, EM_AXES(0, 1, 3, 2)));

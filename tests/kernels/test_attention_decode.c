@@ -57,6 +57,15 @@ static em_array *values(em_scope *s, rng *r, em_dtype dtype, em_dims d)
     return a;
 }
 
+/* x with NaN where a cache was not written yet: on `axis` from each sequence's length on. */
+static em_array *unwritten(em_scope *s, em_array *x, em_array *lengths, int axis)
+{
+    em_dims d = em_array_dims(x), one = {d.rank, {1, 1, 1, 1}};
+    one.dims[0] = BATCH;
+    em_array *behind = em_greater_equal(s, em_iota(s, EM_S32, d, axis), em_reshape(s, lengths, one));
+    return em_select(s, behind, em_scalar(s, em_array_dtype(x), NAN), x);
+}
+
 /* `cast`: k and v are f32 before the op sees them. */
 static em_array *attended(em_scope *s, const problem *p, em_dtype dtype, em_dtype cache, bool cast)
 {
@@ -79,6 +88,13 @@ static em_array *attended(em_scope *s, const problem *p, em_dtype dtype, em_dtyp
             em_mul(s, values(s, &r, EM_F32, em_shape(BATCH, p->kv_heads, p->keys)), em_scalar(s, EM_F32, 0.01));
         o.v_scales =
             em_mul(s, values(s, &r, EM_F32, em_shape(BATCH, p->kv_heads, p->keys)), em_scalar(s, EM_F32, 0.01));
+    }
+    if (p->lengths && cache == EM_S8) {
+        o.k_scales = unwritten(s, o.k_scales, o.lengths, 2);
+        o.v_scales = unwritten(s, o.v_scales, o.lengths, 2);
+    } else if (p->lengths) {
+        k = unwritten(s, k, o.lengths, 2);
+        v = unwritten(s, v, o.lengths, 2);
     }
     if (cast) {
         k = em_cast(s, k, EM_F32);

@@ -4,12 +4,12 @@
 #include "core/error.h"
 #include "device/ref/ref.h"
 
-/* One query against keys 0 .. n - 1. score(j) < -inf is "not seen". */
+/* One query against the keys it sees: first .. end - 1. Others are not read: their rows may not have been written. */
 typedef struct attend {
     const em__tensor *q, *k, *v, *k_scales, *v_scales; /* scales: one a key, or NULL */
     int64_t at_k_scale, at_v_scale;
     int64_t at_q, at_k, at_v, key_stride, value_stride;
-    int64_t size, value_size;
+    int64_t size, value_size, first, end;
     double scale, softcap; /* softcap 0: none */
     const double *sink;    /* NULL: none */
     double *weights;       /* of all keys */
@@ -29,41 +29,37 @@ static double raw_score(const attend *a, int64_t j)
 
 typedef double (*score_bias)(const void *context, int64_t key);
 
-static void attend_row(const attend *a, int64_t n, score_bias bias, const void *context, const em__tensor *out,
-                       int64_t to)
+static void attend_row(const attend *a, score_bias bias, const void *context, const em__tensor *out, int64_t to)
 {
     double top = a->sink ? *a->sink : -INFINITY, sum = 0;
     int dv = a->v->spec.rank - 1;
-    for (int64_t j = 0; j < n; j++) {
+    for (int64_t j = a->first; j < a->end; j++) {
         double s = a->weights[j] = raw_score(a, j) + bias(context, j);
         top = isnan(s) || s > top ? s : top;
     }
     bool none = top == -INFINITY;
     if (a->sink && !none)
         sum = exp(*a->sink - top);
-    for (int64_t j = 0; j < n && !none; j++)
+    for (int64_t j = a->first; j < a->end && !none; j++)
         sum += a->weights[j] = exp(a->weights[j] - top);
-    for (int64_t j = 0; j < n && a->v_scales; j++)
+    for (int64_t j = a->first; j < a->end && a->v_scales; j++)
         a->weights[j] *= em__ref_at(a->v_scales, a->at_v_scale + j * a->v_scales->strides[2]);
     for (int64_t d = 0; d < a->value_size; d++) {
         double acc = 0;
-        for (int64_t j = 0; j < n && !none; j++)
+        for (int64_t j = a->first; j < a->end && !none; j++)
             acc += a->weights[j] / sum * em__ref_at(a->v, a->at_v + j * a->value_stride + d * a->v->strides[dv]);
         em__ref_store_real(out->spec.dtype, out->data, to + d, acc);
     }
 }
 
-/* What one query may see: keys [first, end), and what the mask says. */
 typedef struct mask_row {
     const em__tensor *mask; /* broadcast to [B, H, Lq, Lk]; NULL when there is none */
-    int64_t at, first, end;
+    int64_t at;
 } mask_row;
 
 static double mask_bias(const void *context, int64_t key)
 {
     const mask_row *row = context;
-    if (key < row->first || key >= row->end)
-        return -INFINITY;
     if (!row->mask)
         return 0;
     int64_t at = row->at + key * row->mask->strides[3];
@@ -98,8 +94,8 @@ static extras find_extras(const em__call *call)
     return e;
 }
 
-/* The keys that exist for batch b, and those of them that query i sees. */
-static void visible(const em__call *call, const extras *e, int64_t b, int64_t i, mask_row *row)
+/* Of the keys that exist for batch b those that query i sees. */
+static void visible(const em__call *call, const extras *e, int64_t b, int64_t i, attend *a)
 {
     int64_t lq = call->in[0].spec.dims[2], lk = call->in[1].spec.dims[2], window = call->ints[2];
     if (e->lengths) {
@@ -107,17 +103,17 @@ static void visible(const em__call *call, const extras *e, int64_t b, int64_t i,
         lk = n < 0 ? 0 : n < lk ? n : lk;
     }
     int64_t place = i + lk - lq;
-    row->first = window && place - window + 1 > 0 ? place - window + 1 : 0;
-    row->end = call->ints[0] && place + 1 < lk ? place + 1 : lk;
-    if (window && place + window < row->end)
-        row->end = place + window;
+    a->first = window && place - window + 1 > 0 ? place - window + 1 : 0;
+    a->end = call->ints[0] && place + 1 < lk ? place + 1 : lk;
+    if (window && place + window < a->end)
+        a->end = place + window;
 }
 
 em_status em__ref_sdpa(em_device *device, const em__call *call)
 {
     (void)device;
     const em__tensor *q = &call->in[0], *k = &call->in[1], *v = &call->in[2];
-    int64_t lk = k->spec.dims[2], group = q->spec.dims[1] / k->spec.dims[1];
+    int64_t group = q->spec.dims[1] / k->spec.dims[1];
     extras e = find_extras(call);
     em__spec rows = q->spec;
     rows.dims[3] = 1;
@@ -141,10 +137,10 @@ em_status em__ref_sdpa(em_device *device, const em__call *call)
         a.size = q->spec.dims[3];
         a.value_size = v->spec.dims[3];
         mask_row row = {.mask = call->ints[1] & 1 ? &e.mask : NULL};
-        visible(call, &e, b, walk.at[2], &row);
+        visible(call, &e, b, walk.at[2], &a);
         if (row.mask)
             row.at = em__walk_offset(&walk, &e.mask);
-        attend_row(&a, lk, mask_bias, &row, &call->out, em__walk_offset(&walk, &call->out));
+        attend_row(&a, mask_bias, &row, &call->out, em__walk_offset(&walk, &call->out));
     }
     return EM_OK;
 }
@@ -200,8 +196,9 @@ em_status em__ref_sdpa_segments(em_device *device, const em__call *call)
             a.value_stride = v->strides[0];
             a.size = q->spec.dims[2];
             a.value_size = value_size;
+            a.end = to - from;
             relative_row bias = {.bias = call->ints[0] ? &call->in[4] : NULL, .head = h, .query = t - from};
-            attend_row(&a, to - from, relative_bias, &bias, &call->out, (t * heads + h) * value_size);
+            attend_row(&a, relative_bias, &bias, &call->out, (t * heads + h) * value_size);
         }
     }
     return EM_OK;
