@@ -82,6 +82,23 @@ static em_status read_scaling(const em__json *at, em__rope *rope)
                                rope->low);
 }
 
+/* Frequencies that follow the kind of a layer are those of families that are not here. */
+static em_status refuse_layer_types(const em__json *parameters)
+{
+    const char *key;
+    char shown[64];
+    json_t *value;
+    json_object_foreach(parameters->value, key, value)
+    {
+        if (json_is_object(value))
+            return em__json_fail(parameters, EM_ERROR_UNSUPPORTED,
+                                 "one rope for %s and maybe another for other layers is not supported; the families "
+                                 "here have one for all layers",
+                                 em__printable(shown, sizeof shown, key));
+    }
+    return EM_OK;
+}
+
 em_status em__rope_read(const em__json *root, double theta, int64_t head_dim, int64_t positions, em__rope *rope)
 {
     em__json parameters, scaling;
@@ -95,11 +112,13 @@ em_status em__rope_read(const em__json *root, double theta, int64_t head_dim, in
     if (scaling.value)
         EM__TRY(read_scaling(&scaling, rope));
     if (parameters.value) {
+        EM__TRY(refuse_layer_types(&parameters));
         EM__TRY(em__json_opt_real(&parameters, "rope_theta", 1e-3, 1e30, &rope->theta));
         EM__TRY(em__json_opt_real(&parameters, "partial_rotary_factor", 0, 1, &part));
         EM__TRY(read_scaling(&parameters, rope));
     }
-    rope->dims = (int64_t)((double)head_dim * part);
+    /* Of these families the plain rope turns whole heads, whatever is said of parts. */
+    rope->dims = rope->kind == EM__ROPE_DEFAULT ? head_dim : (int64_t)((double)head_dim * part);
     if (rope->dims < 2 || rope->dims % 2 != 0)
         return em__json_fail(root, EM_ERROR_FORMAT, "%lld features of a head of %lld turn; it must be an even number",
                              (long long)rope->dims, (long long)head_dim);

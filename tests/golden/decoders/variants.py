@@ -94,6 +94,11 @@ LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_fr
           "original_max_position_embeddings": 64}
 
 CASES = [
+def in_part(theta):
+    """The plain rope of these families turns whole heads, whatever is said of parts."""
+    return {"set": {"rope_parameters": rope(theta, partial_rotary_factor=0.5)}, "remove": []}
+
+
     case("qwen3", "qwen3", steps=True, spellings=[older(1e6), older(1000000), older(1e6, without=("layer_types",))]),
     case("qwen3-linear", "qwen3", **scaled({"rope_type": "linear", "factor": 4.0}, 512)),
     # 128 positions are never exceeded: as if nothing were scaled
@@ -108,22 +113,22 @@ CASES = [
     case("qwen3-yarn-factor", "qwen3",
          **scaled({"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32,
                    "attention_factor": 0.75}, 128)),
-    case("qwen3-untied", "qwen3-untied", spellings=[older(1e4), older()]),
+    case("qwen3-untied", "qwen3-untied", spellings=[older(1e4), older(), in_part(1e4)]),
     case("qwen3-bf16", "qwen3-bf16", steps=True, spellings=[older(1e6, more={"torch_dtype": "bfloat16"})]),
     case("qwen3-shards", "qwen3-shards"),
     case("qwen2", "qwen2", steps=True,
          spellings=[older(1e6, more={"sliding_window": 8, "max_window_layers": 1}, without=("layer_types",))]),
-    case("qwen2-f16", "qwen2-f16"),
+    case("qwen2-f16", "qwen2-f16", spellings=[in_part(1e4)]),
     case("llama3", "llama3", steps=True, spellings=[older(5e5, LLAMA3), older(5e5, LLAMA3, without=("head_dim",))]),
-    case("llama-bias", "llama-bias"),
+    case("llama-bias", "llama-bias", spellings=[in_part(5e4)]),
     case("llama-linear", "llama-bias", **scaled({"rope_type": "linear", "factor": 2.5}, 512, theta=1e4)),
     case("tinyllama", "tinyllama", spellings=[older(1e4), older(without=("head_dim",), more={"pretraining_tp": 1})]),
     case("mistral", "mistral", steps=True, spellings=[older(1e4)]),
-    case("mistral-bf16", "mistral-bf16"),
+    case("mistral-bf16", "mistral-bf16", spellings=[in_part(1e6)]),
     case("smollm3", "smollm3", steps=True,
          spellings=[older(2e6), older(), older(2e6, without=("no_rope_layers", "layer_types"))]),
     case("smollm3-interval", "smollm3", set={"no_rope_layer_interval": 2}, remove=["no_rope_layers"]),
-    case("smollm3-list", "smollm3-list", spellings=[older(5e6)]),
+    case("smollm3-list", "smollm3-list", spellings=[older(5e6), in_part(5e6)]),
     case("qwen3-4bit", "qwen3-4bit", steps=True),
     case("llama-mixed-bits", "llama-mixed-bits"),
     case("qwen3-mxfp4", "qwen3-mxfp4"),
