@@ -156,7 +156,7 @@ static size_t decoder_parameters(const em__decoder *d)
 {
     const em__decoder_weights *w = &d->weights;
     size_t count = matrix_parameters(&w->embedding) + em_array_size(w->norm);
-    count += d->config.tied ? 0 : matrix_parameters(&w->head);
+    count += w->tied ? 0 : matrix_parameters(&w->head);
     for (int64_t i = 0; i < d->config.layers; i++) {
         const em__decoder_layer *l = &w->layers[i];
         const em__matrix *const all[] = {&l->query, &l->key, &l->value, &l->out, &l->gate, &l->up, &l->down};
@@ -206,7 +206,7 @@ static void describe_decoder(em_model *model)
     info->intermediate = (int)c->intermediate;
     info->positions = (int)c->positions;
     info->vocabulary = (int)c->vocabulary;
-    info->token_bytes = em_safetensors_bytes(model->file) - (c->tied ? 0 : matrix_bytes(&d->weights.embedding));
+    info->token_bytes = em_safetensors_bytes(model->file) - (d->weights.tied ? 0 : matrix_bytes(&d->weights.embedding));
 }
 
 static void describe_encoder(em_model *model)

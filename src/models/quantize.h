@@ -42,7 +42,7 @@ typedef struct em__quantize_plan {
     em__arena names;
 } em__quantize_plan; /* zero-initialised: empty */
 
-/* Plans all of `file` by config.json; `tied`: lm_head is the embedding and left out. */
+/* Plans all of `file` by config.json; `tied`: an lm_head that is the embedding is left out. */
 em_status em__quantize_plan_make(em__quantize_plan *plan, const em_safetensors *file, bool tied, size_t shard_bytes);
 void em__quantize_plan_free(em__quantize_plan *plan);
 

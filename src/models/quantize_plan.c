@@ -7,6 +7,7 @@
 #include "core/str.h"
 #include "models/decoder/decoder.h"
 #include "models/quantize.h"
+#include "models/weights.h"
 #include "ops/quant.h"
 
 #define HOW "quantize: "
@@ -115,7 +116,8 @@ em_status em__quantize_plan_make(em__quantize_plan *plan, const em_safetensors *
         EM__FAIL_IF(em__ends_with(t->name, ".scales"), EM_ERROR_UNSUPPORTED,
                     "%s: tensor %s: the weights are quantized already; quantize what they were made from",
                     path ? path : "checkpoint", t->name);
-        if (tied && strcmp(t->name, "lm_head.weight") == 0 && em_safetensors_count(file) > 1)
+        if (tied && strcmp(t->name, "lm_head.weight") == 0 &&
+            em__tensors_equal(file, "model.embed_tokens.weight", "lm_head.weight"))
             continue;
         EM__TRY(add_item(plan, t));
         quantized += plan->items.data[plan->items.length - 1].count > 1;

@@ -66,6 +66,17 @@ static em_status check_tensor(const em_safetensors *file, const em_safetensors_t
     return EM_OK;
 }
 
+bool em__tensors_equal(const em_safetensors *file, const char *first, const char *second)
+{
+    const em_safetensors_tensor *a = em_safetensors_find(file, first), *b = em_safetensors_find(file, second);
+    if (!a || !b || a->dtype != b->dtype || a->nbytes != b->nbytes || a->dims.rank != b->dims.rank ||
+        memcmp(a->dims.dims, b->dims.dims, (size_t)a->dims.rank * sizeof *a->dims.dims) != 0)
+        return a == b;
+    const bool equal = memcmp(a->data, b->data, a->nbytes) == 0;
+    em__safetensors_release_pages(file, b);
+    return equal;
+}
+
 /* Replaces the array by one of from->dtype. */
 static em_status cast(const em__source *from, em_array **array)
 {

@@ -19,6 +19,10 @@ typedef struct em__source {
 /* A tensor of the file as an array, which keeps the file; its pages can be given back. */
 em_array *em__tensor_wrap(em_safetensors *file, const em_safetensors_tensor *tensor);
 
+/* Whether the file's tensors of these names have the same dtype, shape and bytes; both absent is the same too. What was
+ * read of the second need not stay resident. */
+bool em__tensors_equal(const em_safetensors *file, const char *first, const char *second);
+
 /* The tensor `name` as an array of from->dtype, or as it is stored, and the shape rows x columns, rank 1 when `columns`
  * is EM__VECTOR. The caller releases it. The message of a failure names the file, the tensor, its shape, and who asked
  * for another ("config.json asks for [384, 384]"). */

@@ -199,6 +199,17 @@ static void tied_head(void **state)
     em_safetensors_close(&file);
 }
 
+/* A head that is another counts, whatever config.json says of ties. */
+static void own_head(void **state)
+{
+    (void)state;
+    use("qwen3-own-head");
+    assert_int_equal(em_checkpoint_quantize(in, out, NULL, NULL), EM_OK);
+    em_safetensors *file = opened(out);
+    assert_non_null(em_safetensors_find(file, "lm_head.scales"));
+    em_safetensors_close(&file);
+}
+
 static void expect_refused(em_status status, const char *to, const em_quantize_options *options, const char *words)
 {
     const int before = checkpoint_entries(top);
@@ -351,9 +362,10 @@ static void without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_mode),     cmocka_unit_test(shards),     cmocka_unit_test(says_how),
-        cmocka_unit_test(tied_head),      cmocka_unit_test(refusals),   cmocka_unit_test(stopped),
-        cmocka_unit_test(without_memory), cmocka_unit_test(no_numbers), cmocka_unit_test(no_numbers_stay),
+        cmocka_unit_test(every_mode),      cmocka_unit_test(shards),         cmocka_unit_test(says_how),
+        cmocka_unit_test(tied_head),       cmocka_unit_test(own_head),       cmocka_unit_test(refusals),
+        cmocka_unit_test(stopped),         cmocka_unit_test(without_memory), cmocka_unit_test(no_numbers),
+        cmocka_unit_test(no_numbers_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,7 +31,8 @@ typedef struct em__decoder_layer {
 } em__decoder_layer;
 
 typedef struct em__decoder_weights {
-    em__matrix embedding, head; /* a tied head is the embedding, without references of its own */
+    em__matrix embedding, head;
+    bool tied; /* the head is the embedding, without references of its own */
     em_array *norm;
     em__decoder_layer *layers;
 } em__decoder_weights;

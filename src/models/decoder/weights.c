@@ -135,6 +135,16 @@ static em_status take_layer(const loading *l, int64_t index, em__decoder_layer *
     return EM_OK;
 }
 
+/* Whether config.json ties the head to the embedding and the file does not say otherwise: a head that is another
+ * counts, as in Transformers 5. */
+static bool is_tied(const loading *l)
+{
+    return l->config->tied && (!em_safetensors_find(l->file, "lm_head.weight") ||
+                               (em__tensors_equal(l->file, "model.embed_tokens.weight", "lm_head.weight") &&
+                                em__tensors_equal(l->file, "model.embed_tokens.scales", "lm_head.scales") &&
+                                em__tensors_equal(l->file, "model.embed_tokens.biases", "lm_head.biases")));
+}
+
 /* Tensors that checkpoints carry and a forward does not need. */
 static bool harmless(const loading *l, const char *name)
 {
@@ -158,7 +168,8 @@ static em_status take_all(const loading *l, em__decoder_weights *w)
     const em__decoder_config *c = l->config;
     EM__TRY(take_matrix(l, "model.embed_tokens", c->vocabulary, c->hidden, false, &w->embedding));
     EM__TRY(take(l, "model.norm", ".weight", c->hidden, EM__VECTOR, false, &w->norm));
-    if (c->tied)
+    w->tied = is_tied(l);
+    if (w->tied)
         w->head = w->embedding;
     else
         EM__TRY(take_matrix(l, "lm_head", c->vocabulary, c->hidden, false, &w->head));
@@ -191,7 +202,7 @@ static void free_matrix(em__matrix *m)
 
 void em__decoder_weights_free(const em__decoder_config *config, em__decoder_weights *w)
 {
-    if (!config->tied)
+    if (!w->tied)
         free_matrix(&w->head);
     free_matrix(&w->embedding);
     em_array_release(&w->norm);

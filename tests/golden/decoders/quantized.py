@@ -55,7 +55,7 @@ def unpacked(path, quantization):
         layer, _, part = name.rpartition(".")
         if part in ("scales", "biases"):
             continue
-        if layer + ".scales" not in tensors:
+        if part != "weight" or layer + ".scales" not in tensors:
             made[name] = np.array(value.astype(mx.float32))
             continue
         scales, biases = tensors[layer + ".scales"], tensors.get(layer + ".biases")

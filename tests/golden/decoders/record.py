@@ -71,6 +71,8 @@ def write_checkpoint(c):
     state = {name: p.detach().clone() for name, p in model.named_parameters()}
     if "lm_head" in c["extra"]:
         state["lm_head.weight"] = state["model.embed_tokens.weight"].clone()
+    if "own_head" in c["extra"]:
+        state.update(weights({"lm_head.weight": names["model.embed_tokens.weight"]}, c["seed"] + 1, gain))
     if "inv_freq" in c["extra"]:
         for i in range(config.num_hidden_layers):
             state[f"model.layers.{i}.self_attn.rotary_emb.inv_freq"] = model.model.rotary_emb.inv_freq.clone().float()

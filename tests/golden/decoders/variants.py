@@ -15,7 +15,8 @@ def rope(theta, kind="default", **more):
 
 
 def checkpoint(name, family, seed, stored="f32", shards=1, extra=(), quantization=None, **config):
-    """extra: what old files also hold: "inv_freq" buffers, "lm_head" beside a tied embedding.
+    """extra: what old files also hold: "inv_freq" buffers, "lm_head" beside a tied embedding; or "own_head", one
+    that is not the embedding.
     quantization: as in config.json; False for a layer that stays dense."""
     return {"name": name, "family": family, "seed": seed, "stored": stored, "shards": shards, "extra": extra,
             "quantization": quantization, "config": {**SMALL, **config}}
@@ -66,6 +67,16 @@ CHECKPOINTS = [
                              "model.layers.2.self_attn.v_proj": False}),
     checkpoint("qwen3-mxfp4", "qwen3", 16, stored="bf16", quantization={"group_size": 32, "bits": 4, "mode": "mxfp4"},
                head_dim=32, intermediate_size=96, tie_word_embeddings=False, rope_parameters=rope(1e6)),
+    # what is not quantized is f32
+    checkpoint("llama-mxfp4", "llama", 17, quantization={"group_size": 32, "bits": 4, "mode": "mxfp4"},
+               intermediate_size=96, tie_word_embeddings=True, rope_parameters=rope(1e4)),
+    checkpoint("qwen2-mxfp8", "qwen2", 18, quantization={"group_size": 32, "bits": 8, "mode": "mxfp8"},
+               intermediate_size=96, tie_word_embeddings=True, rope_parameters=rope(1e6)),
+    checkpoint("qwen3-nvfp4", "qwen3", 190, quantization={"group_size": 16, "bits": 4, "mode": "nvfp4"}, head_dim=32,
+               intermediate_size=96, tie_word_embeddings=True, rope_parameters=rope(1e6)),
+    # "tied", with a head that is another
+    checkpoint("qwen3-own-head", "qwen3", 20, extra=("own_head",), head_dim=32, tie_word_embeddings=True,
+               rope_parameters=rope(1e6)),
 ]
 
 
@@ -83,6 +94,11 @@ def older(theta=None, scaling=None, more=None, without=()):
     return {"set": given, "remove": ["rope_parameters", "dtype", *without]}
 
 
+def in_part(theta):
+    """The plain rope of these families turns whole heads, whatever is said of parts."""
+    return {"set": {"rope_parameters": rope(theta, partial_rotary_factor=0.5)}, "remove": []}
+
+
 def scaled(scaling, positions, theta=1e6):
     """A case's change and its older spellings: `rope_type` as version 4.45 wrote it and `type` as those before it."""
     kind, rest = scaling["rope_type"], {k: v for k, v in scaling.items() if k != "rope_type"}
@@ -94,11 +110,6 @@ LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_fr
           "original_max_position_embeddings": 64}
 
 CASES = [
-def in_part(theta):
-    """The plain rope of these families turns whole heads, whatever is said of parts."""
-    return {"set": {"rope_parameters": rope(theta, partial_rotary_factor=0.5)}, "remove": []}
-
-
     case("qwen3", "qwen3", steps=True, spellings=[older(1e6), older(1000000), older(1e6, without=("layer_types",))]),
     case("qwen3-linear", "qwen3", **scaled({"rope_type": "linear", "factor": 4.0}, 512)),
     # 128 positions are never exceeded: as if nothing were scaled
@@ -132,4 +143,8 @@ def in_part(theta):
     case("qwen3-4bit", "qwen3-4bit", steps=True),
     case("llama-mixed-bits", "llama-mixed-bits"),
     case("qwen3-mxfp4", "qwen3-mxfp4"),
+    case("llama-mxfp4", "llama-mxfp4", steps=True),
+    case("qwen2-mxfp8", "qwen2-mxfp8", steps=True),
+    case("qwen3-nvfp4", "qwen3-nvfp4", steps=True),
+    case("qwen3-own-head", "qwen3-own-head"),
 ]
