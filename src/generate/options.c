@@ -97,8 +97,7 @@ static em_status check_lists(const em_generation *g, const em_generation_options
 static void fill_in(const em_generation *g, em_generation_options *o)
 {
     const em__decoder *d = g->decoder;
-    const em_array *weight = d->weights.embedding.weight;
-    em_dtype stored = em_array_dtype(weight ? weight : d->weights.embedding.codes.scales);
+    const em_dtype stored = em__decoder_dtype(&d->weights, &d->weights.embedding);
     o->sequences = o->sequences ? o->sequences : 1;
     o->context = o->context ? o->context : (size_t)d->config.positions;
     o->prefill_chunk = o->prefill_chunk ? o->prefill_chunk : em__memory_of(d->device) ? DEVICE_CHUNK : DEFAULT_CHUNK;

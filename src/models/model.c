@@ -195,7 +195,7 @@ static void describe_decoder(em_model *model)
     info->architecture = c->architecture;
     info->family = c->family->name;
     info->parameters = decoder_parameters(d);
-    info->dtype = em_array_dtype(first->weight ? first->weight : first->codes.scales);
+    info->dtype = em__decoder_dtype(&d->weights, first);
     info->quantized_bits = first->weight ? 0 : first->how.bits;
     info->quantized_group = first->weight ? 0 : first->how.group;
     info->layers = (int)c->layers;

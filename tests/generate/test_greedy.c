@@ -153,9 +153,43 @@ static void test_speculation(void **state)
     for_all(check_speculation);
 }
 
+/* With the cache that the checkpoint's own numbers ask for: f32 where they are f32, also beside codes whose scales are
+ * codes. Then the logits of each step are those recorded. */
+static void check_own_cache(const decoder_case *c, em_model *model)
+{
+    em_generation_options options = plain;
+    em_model_info info = {.struct_size = sizeof info};
+    em_generation_stats stats = {.struct_size = sizeof stats};
+    em_prompt prompt;
+    bool going = true;
+    prompt.length = decoder_prompt(c, c->prompts - 1, &prompt.ids);
+    options.cache_dtype = EM_PRED;
+    options.logits = true;
+    EXPECT_OK(em_model_get_info(model, &info));
+    em_generation *g = begin(model, &options);
+    EXPECT_OK(em_generation_get_stats(g, &stats));
+    assert_int_equal(em_dtype_get_kind(info.dtype), EM_KIND_FLOAT);
+    assert_int_equal(stats.cache_dtype, info.dtype);
+    if (c->steps && info.dtype == EM_F32) {
+        EXPECT_OK(em_generation_start(g, &prompt, 1));
+        for (size_t i = 0; going; i++) {
+            EXPECT_OK(em_generation_step(g, &going));
+            EXPECT_CLOSE_F32(em_generation_logits(g, 0), c->steps + i * c->vocabulary, c->vocabulary, 1e-4, 0);
+        }
+    }
+    em_generation_free(g);
+}
+
+static void test_own_cache(void **state)
+{
+    (void)state;
+    for_all(check_own_cache);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_chunks), cmocka_unit_test(test_batch),
-                                       cmocka_unit_test(test_reuse), cmocka_unit_test(test_speculation)};
+                                       cmocka_unit_test(test_reuse), cmocka_unit_test(test_speculation),
+                                       cmocka_unit_test(test_own_cache)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,6 +34,7 @@ typedef struct em__decoder_weights {
     em__matrix embedding, head;
     bool tied; /* the head is the embedding, without references of its own */
     em_array *norm;
+    em_dtype norm_dtype; /* as stored */
     em__decoder_layer *layers;
 } em__decoder_weights;
 
@@ -122,6 +123,9 @@ void em__decoder_close(em__decoder *decoder);
 /* (weights.c) On failure *weights is empty. */
 em_status em__decoder_weights_load(const em_safetensors *file, const em__decoder_config *config, em_device *device,
                                    em__decoder_weights *weights);
+/* The dtype of what m was made of: its own, or of a quantized one that of its scales, or, where they are codes as well,
+ * that of what is not quantized. */
+em_dtype em__decoder_dtype(const em__decoder_weights *weights, const em__matrix *m);
 void em__decoder_weights_free(const em__decoder_config *config, em__decoder_weights *weights);
 
 /* Inputs of a traced forward: the parts of each layer's cache, then these. */

@@ -168,6 +168,7 @@ static em_status take_all(const loading *l, em__decoder_weights *w)
     const em__decoder_config *c = l->config;
     EM__TRY(take_matrix(l, "model.embed_tokens", c->vocabulary, c->hidden, false, &w->embedding));
     EM__TRY(take(l, "model.norm", ".weight", c->hidden, EM__VECTOR, false, &w->norm));
+    w->norm_dtype = find(l, "model.norm", ".weight")->dtype;
     w->tied = is_tied(l);
     if (w->tied)
         w->head = w->embedding;
@@ -189,6 +190,13 @@ em_status em__decoder_weights_load(const em_safetensors *file, const em__decoder
     if (status != EM_OK)
         em__decoder_weights_free(config, weights);
     return status;
+}
+
+em_dtype em__decoder_dtype(const em__decoder_weights *weights, const em__matrix *m)
+{
+    const em_array *numbers = m->weight ? m->weight : m->codes.scales;
+    const em_dtype dtype = em_array_dtype(numbers);
+    return em_dtype_get_kind(dtype) == EM_KIND_FLOAT ? dtype : weights->norm_dtype;
 }
 
 static void free_matrix(em__matrix *m)
