@@ -242,6 +242,8 @@ static void test_bits(void **state)
     check_bits(1, 384, 384);
     check_bits(16, 1152, 384);
     check_bits(33, 384, 1536);
+    check_bits(32, 100, 1536);
+    check_bits(27, 70, 832);
     check_bits(130, 100, 1000);
     check_bits(320, 384, 384);
     check_bits(60, 64, 1024);

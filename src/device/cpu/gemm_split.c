@@ -16,8 +16,8 @@
 
 #define PANEL EM__GEMM_PANEL
 #define HEADER (EM__SPLIT_GAP * (int64_t)sizeof(float))
-#define RING 4  /* steps: as many of a panel are there at a time where 32 rows are all that it meets; */
-#define LEAD 2  /* and so many are ahead */
+#define RING 2  /* steps of a panel that are there at a time where it meets 32 rows and no more, in the first cache; */
+#define LEAD 1  /* and so many of them are ahead */
 #define GROUP 4 /* panels after which finished rows meet the activation */
 #define SPLIT_BYTES ((int64_t)1200 << 10) /* of split rows in a worker's scratch, if one block of rows allows it */
 #define BLOCK_ROWS_MAX 512
@@ -285,7 +285,6 @@ static void cut_on(const split_task *task, em__split_block *block, int64_t panel
     block->lead = LEAD;
     block->next = em__gemm_split_panel(task->plan->args, panel) + LEAD * EM__SPLIT_DEPTH * PANEL;
     block->cut = task->cut[0];
-    block->behind = (int64_t)task->plan->panel_bytes;
     block->cut_from = 0;
     block->cut_each = STEP_PAIRS;
     block->cut_gap = own;

@@ -1,8 +1,9 @@
 /*
  * f32 products on matrix units that multiply bf16: x = h + m + l, three bf16 whose sum is x exactly, and
- * a b = ah bl + ah bm + am bm + am bh + al bh + ah bh; what is left out is under 2^-24 of |a b|. Sums are f32, in
- * chunks of EM__SPLIT_CHUNK steps that are added in order: the units round six times a step, and without chunks the
- * error at k = 1536 would be 1.5 times that of the f32 tiles, with them it is smaller.
+ * a b = ah bl + ah bm + am bm + am bh + al bh + ah bh; what is left out is 2^-24 of |a b| more or less, and of either
+ * sign: the parts of a are rounded, those of b have their digits left off, for speed. Sums are f32, in chunks of
+ * EM__SPLIT_CHUNK steps that are added in order: the units round six times a step, and without chunks the error at
+ * k = 1536 would be 1.5 times that of the f32 tiles, with them it is smaller.
  *
  * A is split once for all panels that it meets. B is packed as f32, which takes two thirds of the bytes: a panel is cut
  * into thirds where it is needed, in the worker's scratch, while the one before it is multiplied.
