@@ -52,6 +52,9 @@ typedef struct em_embed_options {
     bool (*progress)(size_t done, size_t total, void *user); /* false cancels: EM_ERROR_CANCELLED */
     void *user;
     size_t *truncated; /* set to how many texts were cut; NULL: not wanted */
+    size_t dimensions; /* keep so many leading elements of a vector: of one trained so (Matryoshka) they are a vector
+                        * too. Cut as sentence-transformers does, behind the checkpoint's own unit length; normalize 1
+                        * makes what is left unit length. 0: as the checkpoint says */
 } em_embed_options;
 
 /* One vector a text, in order: f32 [n, width], owned by the caller. The vector of a text does not depend on the others:
@@ -91,11 +94,12 @@ typedef struct em_model_info {
     em_pool pooling;
     bool normalize;
     bool plain; /* there is no modules.json: mean pooled, as sentence-transformers does then */
-    int width;  /* of a sentence vector */
+    int width;  /* of a sentence vector, as much as the checkpoint keeps of it */
     size_t prompts;
     const char *can;         /* "embed, search, tokenize" */
     const em_pool *poolings; /* all ways of pooling, `pooling` first: vectors are these, one behind the other */
     size_t n_poolings;       /* of a model that generates 0 */
+    int whole_width;         /* `width`, or more where the checkpoint cuts vectors to `width` (truncate_dim) */
 } em_model_info;
 /* Fills as much of `info` as its struct_size says; EM_ERROR_INVALID_ARGUMENT when that was not set. */
 EM_API em_status em_model_get_info(const em_model *model, em_model_info *info);

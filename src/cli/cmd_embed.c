@@ -11,7 +11,7 @@ typedef struct embed_values {
     cli_words files;
     const char *output, *prompt, *prompt_name;
     int null, format, pooling, normalize;
-    size_t batch, max_tokens;
+    size_t batch, max_tokens, dimensions;
 } embed_values;
 
 static const cli_option options[] = {
@@ -29,6 +29,8 @@ static const cli_option options[] = {
     {"prompt-name", 0, "NAME", "a prompt that the model defines", CLI_TEXT, offsetof(embed_values, prompt_name)},
     {"max-tokens", 0, "N", "cut longer texts there (as the model says; its positions at most)", CLI_COUNT,
      offsetof(embed_values, max_tokens), 1 << 20},
+    {"dimensions", 0, "N", "keep the first N of a vector, of a Matryoshka model (as the model says)", CLI_COUNT,
+     offsetof(embed_values, dimensions), 1 << 20},
     {"batch", 'b', "N", "texts taken at a time (1024)", CLI_COUNT, offsetof(embed_values, batch), 1 << 20},
     CLI_COMPUTE_OPTIONS(embed_values),
     CLI_PROFILE_OPTION(embed_values),
@@ -121,7 +123,7 @@ static int embed_with(embed_job *job, const embed_values *values)
         return cli_fail_last();
     job->max_tokens = values->max_tokens ? values->max_tokens : info.max_tokens;
     if ((code = cli_output_open(&job->out, values->output)) != CLI_OK ||
-        (code = embed_all(job, (size_t)info.width)) != CLI_OK)
+        (code = embed_all(job, values->dimensions ? values->dimensions : (size_t)info.width)) != CLI_OK)
         return code;
     cli_session_profile(job->model, &values->session);
     return cli_output_finish(&job->out);
@@ -138,6 +140,7 @@ static int run(const void *given, const cli_words *operands)
         .pooling = values->pooling,
         .normalize = values->normalize,
         .max_tokens = values->max_tokens,
+        .dimensions = values->dimensions,
         .progress = show_progress,
         .user = &job,
     };

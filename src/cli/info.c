@@ -121,7 +121,9 @@ static em_status human_model(em__str *out, const cli_facts *f)
         status = add_pools(out, m, pool_names, " + ");
     if (status == EM_OK)
         status = em__str_addf(out, " pooled, %s", m->normalize ? "unit length" : "not normalized");
-    if (status == EM_OK && m->width != m->hidden)
+    if (status == EM_OK && m->width != m->whole_width)
+        status = em__str_addf(out, ", the first %d of %d", m->width, m->whole_width);
+    else if (status == EM_OK && m->width != m->hidden)
         status = em__str_addf(out, ", %d wide", m->width);
     if (status == EM_OK)
         status = em__str_addf(out, ", %zu tokens at most\n", m->max_tokens);
@@ -221,7 +223,8 @@ static em_status json_model(em__str *out, const cli_facts *f)
     if (status == EM_OK && !generates(m))
         status = add_pools(out, m, pool_words, "+");
     if (status == EM_OK && !generates(m))
-        status = em__str_addf(out, "\",\"normalize\":%s,\"width\":%d", m->normalize ? "true" : "false", m->width);
+        status = em__str_addf(out, "\",\"normalize\":%s,\"width\":%d,\"whole_width\":%d",
+                              m->normalize ? "true" : "false", m->width, m->whole_width);
     if (status == EM_OK && !generates(m))
         status = json_prompts(out, f->handle);
     if (status == EM_OK)

@@ -68,6 +68,10 @@ static em_status choose(embedding *e, const em_embed_options *options)
         o->batch_tokens = MAX_BATCH_TOKENS;
     e->task.pooling = o->pooling;
     e->task.normalize = o->normalize;
+    const size_t whole = (size_t)em__task_whole_width(e->model, &e->task);
+    EM__FAIL_IF(o->dimensions > whole, EM_ERROR_INVALID_ARGUMENT,
+                "embed: dimensions is %zu, and the vectors have %zu; give %zu or less", o->dimensions, whole, whole);
+    e->task.dimensions = o->dimensions;
     e->width = (size_t)em__task_width(e->model, &e->task);
     return choose_prompt(e);
 }

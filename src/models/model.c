@@ -234,7 +234,8 @@ static void describe_encoder(em_model *model)
     info->n_poolings = (size_t)m->n_pools;
     info->normalize = m->n_stages > 0 && !m->stages[m->n_stages - 1].dir;
     info->plain = m->plain;
-    info->width = (int)model->width;
+    info->width = (int)em__task_width(model, &(em__task){0});
+    info->whole_width = (int)model->width;
     info->prompts = m->n_prompts;
     info->can = "embed, search, tokenize";
 }

@@ -19,9 +19,10 @@
 /* What is computed from a batch. Together with the batch's rounded size it is the key of a program. */
 typedef struct em__task {
     size_t tokens, segments;
-    int pooling;      /* em_pool + 1; 0: as the checkpoint says; EM__NO_POOLING: the last hidden state */
-    int normalize;    /* 0: as the checkpoint says, 1: yes, -1: no */
-    bool skip_prompt; /* pool behind the cuts of the batch */
+    int pooling;       /* em_pool + 1; 0: as the checkpoint says; EM__NO_POOLING: the last hidden state */
+    int normalize;     /* 0: as the checkpoint says, 1: yes, -1: no */
+    bool skip_prompt;  /* pool behind the cuts of the batch */
+    size_t dimensions; /* elements of a sentence vector that are kept; 0: as the checkpoint says */
 } em__task;
 
 #define EM__NO_POOLING (-1)
@@ -55,7 +56,7 @@ struct em_model {
     const em__family *family;
     em__config config;
     em__modules modules;
-    int64_t width; /* of a sentence vector as the checkpoint says */
+    int64_t width; /* of a sentence vector as the last stage gives it */
     em_safetensors *file;
     em__weights weights;
     em_tokenizer *tokenizer; /* a decoder's is read at first use, under `lock` */
@@ -94,6 +95,7 @@ const em_tokenizer *em__model_tokenizer_if_read(const em_model *model); /* NULL:
 
 /* Width of a row of the task's result; its rows are task->tokens or task->segments. */
 int64_t em__task_width(const em_model *model, const em__task *task);
+int64_t em__task_whole_width(const em_model *model, const em__task *task); /* before dimensions are cut off */
 
 /* The task on arrays, in any lane: f32 [rows, width]. `cuts` as in em__batch. (task.c) */
 em_array *em__task_build(em_scope *s, const em_model *model, const em__task *task, const em__tokens *tokens,

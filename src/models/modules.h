@@ -39,6 +39,7 @@ typedef struct em__modules {
     size_t n_stages;
     int64_t max_tokens; /* special tokens included; 0: not said */
     bool lowercase;
+    int64_t truncate_dim; /* elements of a sentence vector that are kept, the last stage behind; 0: all */
     em__prompt *prompts;
     size_t n_prompts;
     const char *default_prompt; /* text of one of `prompts`; NULL: none */

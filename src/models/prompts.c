@@ -1,4 +1,4 @@
-/* config_sentence_transformers.json: texts that are put before a text, by name. */
+/* config_sentence_transformers.json: texts that are put before a text, by name; how much of a vector is kept. */
 #include <string.h>
 
 #include "core/alloc.h"
@@ -34,13 +34,14 @@ static em_status add_prompts(const em__json *prompts, em__modules *m)
     return EM_OK;
 }
 
-static em_status prompt_fields(const em__json *root, em__modules *m)
+static em_status settings_fields(const em__json *root, em__modules *m)
 {
     em__json prompts;
     const char *name = NULL;
     EM__TRY(em__json_as_object(root));
     EM__TRY(em__json_opt_object(root, "prompts", &prompts));
     EM__TRY(em__json_opt_string(root, "default_prompt_name", &name));
+    EM__TRY(em__json_opt_int(root, "truncate_dim", 1, INT32_MAX, &m->truncate_dim));
     if (prompts.value)
         EM__TRY(add_prompts(&prompts, m));
     return name ? em__prompts_find(m, name, &m->default_prompt) : EM_OK;
@@ -53,7 +54,7 @@ em_status em__prompts_read(const char *dir, em__modules *modules)
     em_status status = em__json_load_at(dir, "config_sentence_transformers.json", &there, &doc);
     if (status == EM_OK && there) {
         em__json root = em__json_root(&doc);
-        status = prompt_fields(&root, modules);
+        status = settings_fields(&root, modules);
     }
     em__json_free(&doc);
     return status;

@@ -43,7 +43,7 @@ static void input_data(const em__batch *batch, const void **data)
 static bool same_task(const em__task *a, const em__task *b)
 {
     return a->tokens == b->tokens && a->segments == b->segments && a->pooling == b->pooling &&
-           a->normalize == b->normalize && a->skip_prompt == b->skip_prompt;
+           a->normalize == b->normalize && a->skip_prompt == b->skip_prompt && a->dimensions == b->dimensions;
 }
 
 /* Drops the least recently used programs until one more of `bytes` fits. */

@@ -2,7 +2,7 @@
 #include "models/layers.h"
 #include "models/model.h"
 
-int64_t em__task_width(const em_model *model, const em__task *task)
+int64_t em__task_whole_width(const em_model *model, const em__task *task)
 {
     int64_t hidden = model->config.sizes[EM__HIDDEN], width = hidden;
     if (task->pooling == EM__NO_POOLING)
@@ -13,6 +13,14 @@ int64_t em__task_width(const em_model *model, const em__task *task)
         if (model->modules.stages[i].dir)
             width = model->modules.stages[i].out;
     return width;
+}
+
+/* As in Python, more than there are is all. */
+int64_t em__task_width(const em_model *model, const em__task *task)
+{
+    const int64_t whole = em__task_whole_width(model, task);
+    const int64_t kept = task->dimensions ? (int64_t)task->dimensions : model->modules.truncate_dim;
+    return task->pooling != EM__NO_POOLING && kept > 0 && kept < whole ? kept : whole;
 }
 
 /* Rows 1, 3, 5, ... of x: what lies behind the cuts. */
@@ -62,9 +70,21 @@ static em_array *pool_all(em_scope *s, const em_model *model, const em__task *ta
     return m->n_pools == 1 ? pooled[0] : em_concatenate(s, pooled, (size_t)m->n_pools, -1);
 }
 
-/* The checkpoint's stages; `normalize` adds a last unit length, or takes it away. */
-static em_array *apply_stages(em_scope *s, const em_model *model, int normalize, em_array *x)
+/* The first `width` elements of each row. */
+static em_array *cut(em_scope *s, em_array *x, int64_t width)
 {
+    const em_dims dims = em_array_dims(x);
+    const int64_t start[] = {0, 0}, stop[] = {dims.dims[0], width}, stride[] = {1, 1};
+    return em_slice(s, x, start, stop, stride);
+}
+
+/* The checkpoint's stages, and behind them the cut. `normalize` adds a last unit length, which is of what is left, or
+ * takes away the checkpoint's, which is of the whole. */
+static em_array *apply_stages(em_scope *s, const em_model *model, const em__task *task, em_array *x)
+{
+    const int64_t width = em__task_width(model, task);
+    const bool shorter = width < em__task_whole_width(model, task);
+    const int normalize = task->normalize;
     const em__modules *m = &model->modules;
     bool unit = m->n_stages > 0 && !m->stages[m->n_stages - 1].dir;
     for (size_t i = 0; i < m->n_stages; i++) {
@@ -74,7 +94,9 @@ static em_array *apply_stages(em_scope *s, const em_model *model, int normalize,
         else if (normalize >= 0 || i + 1 < m->n_stages)
             x = em__unit_length(s, x);
     }
-    return normalize > 0 && !unit ? em__unit_length(s, x) : x;
+    if (shorter && x)
+        x = cut(s, x, width);
+    return normalize > 0 && (!unit || shorter) ? em__unit_length(s, x) : x;
 }
 
 em_array *em__task_build(em_scope *s, const em_model *model, const em__task *task, const em__tokens *tokens,
@@ -85,5 +107,5 @@ em_array *em__task_build(em_scope *s, const em_model *model, const em__task *tas
         x = em_cast(s, x, EM_F32);
     if (task->pooling == EM__NO_POOLING)
         return x;
-    return apply_stages(s, model, task->normalize, pool_all(s, model, task, x, tokens, cuts));
+    return apply_stages(s, model, task, pool_all(s, model, task, x, tokens, cuts));
 }

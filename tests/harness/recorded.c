@@ -17,6 +17,7 @@ const char *const recorded_names[] = {"bert-mean-gelu",
                                       "bert-plain",
                                       "mpnet-mean",
                                       "mpnet-cls-prefix",
+                                      "bert-truncate-dim",
                                       NULL};
 
 static void read_npy(const recorded *r, const char *file, em_dtype dtype, em__npy *npy)

@@ -70,6 +70,8 @@ static void test_options(void **state)
     expect_embed_error(&o, EM_ERROR_INVALID_ARGUMENT, "the tokenizer adds 2");
     o = (em_embed_options){.struct_size = sizeof o, .max_tokens = 41};
     expect_embed_error(&o, EM_ERROR_INVALID_ARGUMENT, "positions for 40");
+    o = (em_embed_options){.struct_size = sizeof o, .dimensions = 49};
+    expect_embed_error(&o, EM_ERROR_INVALID_ARGUMENT, "dimensions is 49, and the vectors have 48");
     o = (em_embed_options){.struct_size = sizeof o, .prompt_name = "document"};
     expect_embed_error(&o, EM_ERROR_NOT_FOUND, "query, passage");
     const char *const holes[] = {"a", NULL};
@@ -142,6 +144,37 @@ static void test_pooling_and_length(void **state)
     EXPECT_SAME_BITS(EM_F32, em_array_data(cut), em_array_data(whole), 48);
     em_array_release(&cut);
     em_array_release(&whole);
+}
+
+/* The checkpoint keeps 20 of 32, made unit length before; an option keeps other leading elements of the same. */
+static void test_dimensions(void **state)
+{
+    (void)state;
+    em_model_info info = {.struct_size = sizeof info};
+    em_model *m = em_model_open(golden_path("models/bert-truncate-dim"), NULL);
+    EXPECT_OK(em_model_get_info(m, &info));
+    assert_int_equal(info.width, 20);
+    assert_int_equal(info.whole_width, 32);
+    em_embed_options o = {.struct_size = sizeof o, .dimensions = 32};
+    em_array *whole = em_embed(m, texts, 1, &o);
+    const float *x = em_array_data(whole);
+    assert_true(em_dot_f32(x, x, 32) > 0.99999);
+    for (size_t kept = 0; kept < 32; kept += 10) {
+        o.dimensions = kept;
+        const size_t width = kept ? kept : 20;
+        em_array *v = em_embed(m, texts, 1, &o);
+        assert_int_equal(em_array_size(v), width);
+        EXPECT_SAME_BITS(EM_F32, em_array_data(v), x, width);
+        em_array_release(&v);
+        o.normalize = 1;
+        v = em_embed(m, texts, 1, &o);
+        const float *unit = em_array_data(v);
+        assert_true(em_dot_f32(unit, unit, width) > 0.99999);
+        em_array_release(&v);
+        o.normalize = 0;
+    }
+    em_array_release(&whole);
+    em_model_close(&m);
 }
 
 static void test_lengths(void **state)
@@ -286,6 +319,7 @@ int main(void)
                                        TEST(test_progress),
                                        TEST(test_pooling_and_length),
                                        TEST(test_ways_of_pooling),
+                                       TEST(test_dimensions),
                                        TEST(test_lengths),
                                        TEST(test_hidden),
                                        TEST(test_bench),

@@ -190,6 +190,22 @@ static void test_limits(void **state)
     EXPECT_ERROR(em__modules_read(dir, &modules), EM_ERROR_FORMAT, "max_seq_length");
 }
 
+static void test_truncate_dim(void **state)
+{
+    (void)state;
+    const char *file = "config_sentence_transformers.json";
+    checkpoint_write(dir, file, "{\"truncate_dim\":16}");
+    EXPECT_OK(em__modules_read(dir, &modules));
+    assert_int_equal(modules.truncate_dim, 16);
+    em__modules_free(&modules);
+    checkpoint_write(dir, file, "{\"truncate_dim\":null}");
+    EXPECT_OK(em__modules_read(dir, &modules));
+    assert_int_equal(modules.truncate_dim, 0);
+    em__modules_free(&modules);
+    checkpoint_write(dir, file, "{\"truncate_dim\":-1}");
+    EXPECT_ERROR(em__modules_read(dir, &modules), EM_ERROR_FORMAT, "truncate_dim");
+}
+
 static void test_prompts(void **state)
 {
     (void)state;
@@ -221,7 +237,7 @@ static void test_prompts(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_plain), TEST(test_pooling), TEST(test_stages),
-                                       TEST(test_lists), TEST(test_limits),  TEST(test_prompts)};
+    const struct CMUnitTest tests[] = {TEST(test_plain),  TEST(test_pooling),      TEST(test_stages), TEST(test_lists),
+                                       TEST(test_limits), TEST(test_truncate_dim), TEST(test_prompts)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,7 +26,7 @@ _emily() {
         options="--prompt-ids --raw --system --no-think --var --output --answers --json --logprobs --logits --special --stats $sampling $compute --exact --profile" ;;
     embed)
         options="--file --null --output --format --pooling --normalize --no-normalize --prompt --prompt-name --max-tokens
-                 --batch $compute --profile" ;;
+                 --dimensions --batch $compute --profile" ;;
     search) options="--top --index --file --query-prompt --passage-prompt --json $compute --profile" ;;
     info) options="--tensors --json $compute" ;;
     tokenize) options="--file --null --output --json --human --truncate --max-tokens --no-special" ;;

@@ -159,6 +159,8 @@ def write_modules(directory, v, c):
     settings = {"__version__": version}
     if v["prompts"] is not None:
         settings.update(prompts=v["prompts"], default_prompt_name=v["default_prompt_name"], similarity_fn_name="cosine")
+    if v["truncate_dim"] is not None:
+        settings["truncate_dim"] = v["truncate_dim"]
     dump(os.path.join(directory, "config_sentence_transformers.json"), settings)
 
 

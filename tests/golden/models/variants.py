@@ -5,6 +5,7 @@ weights       prefix ("bert."), gamma_beta (LayerNorm.gamma/beta names), dtype a
 pooling       a mode, several (concatenated), or None: no modules.json at all, a plain Transformers directory
 dense         (width, activation, bias) or None; normalize: a 2_Normalize module
 form          "legacy": files as sentence-transformers 2 wrote them; "new": as the installed one writes them
+truncate_dim  of config_sentence_transformers.json, or None
 text          cased tokenizer, do_lower_case of sentence_bert_config.json, max_seq_length, prompts
 lengths       of the recorded id sequences
 """
@@ -18,7 +19,7 @@ BASE = {
                "hidden_act": "gelu", "type_vocab_size": 2, "layer_norm_eps": 1e-12, "max_position_embeddings": 40},
     "weights": {"prefix": "", "gamma_beta": False, "dtype": "f32", "shards": 1, "pooler": False, "buffers": False,
                 "extra": []},
-    "pooling": ["mean"], "dense": None, "normalize": False, "form": "legacy", "include_prompt": True,
+    "pooling": ["mean"], "dense": None, "normalize": False, "truncate_dim": None, "form": "legacy", "include_prompt": True,
     "do_lower_case": False, "max_seq_length": 24, "prompts": None, "default_prompt_name": None,
     "lengths": SHORT,
 }
@@ -67,6 +68,8 @@ VARIANTS = [
             config={"hidden_size": 48, "num_attention_heads": 3, "intermediate_size": 49, "hidden_act": "relu",
                     "layer_norm_eps": 1e-5, "relative_attention_num_buckets": 40},
             weights={"prefix": "mpnet.", "buffers": True}),
+    variant("bert-truncate-dim", 11, normalize=True, truncate_dim=20, lengths=SHORT[:4],
+            config={"num_attention_heads": 2, "intermediate_size": 16}),
 ]
 
 # What each checkpoint is asked to embed.
