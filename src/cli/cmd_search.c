@@ -93,7 +93,9 @@ static int embed_probe(search_job *job)
     const char *text = PROBE;
     size_t length = strlen(PROBE);
     job->probe = em__calloc(job->width, sizeof *job->probe);
-    return job->probe ? embed(job, &text, &length, 1, job->values->passage_prompt, job->probe) : cli_fail_last();
+    int code = job->probe ? embed(job, &text, &length, 1, job->values->passage_prompt, job->probe) : cli_fail_last();
+    job->cut = 0; /* it is no passage */
+    return code;
 }
 
 static int embed_passages(search_job *job)
