@@ -99,6 +99,7 @@ typedef struct em_model_info {
     const char *can;         /* "embed, search, tokenize" */
     const em_pool *poolings; /* all ways of pooling, `pooling` first: vectors are these, one behind the other */
     size_t n_poolings;       /* of a model that generates 0 */
+    bool truncate_left;      /* longer texts are cut at their beginning */
     int whole_width;         /* `width`, or more where the checkpoint cuts vectors to `width` (truncate_dim) */
 } em_model_info;
 /* Fills as much of `info` as its struct_size says; EM_ERROR_INVALID_ARGUMENT when that was not set. */

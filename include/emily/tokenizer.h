@@ -201,8 +201,10 @@ EM_API bool em_tokenizer_is_special(const em_tokenizer *tokenizer, int32_t id);
 /* Special tokens that encoding adds to one text, or to a pair. */
 EM_API size_t em_tokenizer_added_tokens(const em_tokenizer *tokenizer, bool pair);
 
-/* max_length of the file's "truncation", 0 if it has none; pad_id of its "padding", -1 if it has none. */
+/* max_length of the file's "truncation", 0 if it has none; whether that cuts the beginning ("Left"); pad_id of its
+ * "padding", -1 if it has none. */
 EM_API size_t em_tokenizer_max_length(const em_tokenizer *tokenizer);
+EM_API bool em_tokenizer_truncates_left(const em_tokenizer *tokenizer);
 EM_API int32_t em_tokenizer_pad_id(const em_tokenizer *tokenizer);
 
 /* "WordPiece", "BPE", "Unigram" or "WordLevel"; "" of NULL. Static. */

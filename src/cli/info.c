@@ -126,7 +126,7 @@ static em_status human_model(em__str *out, const cli_facts *f)
     else if (status == EM_OK && m->width != m->hidden)
         status = em__str_addf(out, ", %d wide", m->width);
     if (status == EM_OK)
-        status = em__str_addf(out, ", %zu tokens at most\n", m->max_tokens);
+        status = em__str_addf(out, ", %zu tokens at most%s\n", m->max_tokens, m->truncate_left ? ", the last" : "");
     if (status == EM_OK && m->prompts)
         status = human_prompts(out, f->handle);
     if (status == EM_OK)
@@ -225,6 +225,8 @@ static em_status json_model(em__str *out, const cli_facts *f)
     if (status == EM_OK && !generates(m))
         status = em__str_addf(out, "\",\"normalize\":%s,\"width\":%d,\"whole_width\":%d",
                               m->normalize ? "true" : "false", m->width, m->whole_width);
+    if (status == EM_OK && !generates(m))
+        status = add_pair(out, "truncation_side", m->truncate_left ? "left" : "right");
     if (status == EM_OK && !generates(m))
         status = json_prompts(out, f->handle);
     if (status == EM_OK)

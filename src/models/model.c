@@ -135,8 +135,12 @@ static em_status load(em_model *model)
     em__tokenizer_start(&tokenizer, model->modules.transformer, model->modules.lowercase);
     em_status status = load_weights(model);
     if (status == EM_OK)
-        return em__tokenizer_join(&tokenizer, &model->tokenizer);
-    em__tokenizer_discard(&tokenizer);
+        status = em__tokenizer_join(&tokenizer, &model->tokenizer);
+    else
+        em__tokenizer_discard(&tokenizer);
+    const em__side side = model->modules.truncation_side;
+    model->truncate_left = status == EM_OK && (side == EM__SIDE_UNSAID ? em_tokenizer_truncates_left(model->tokenizer)
+                                                                       : side == EM__SIDE_LEFT);
     return status;
 }
 
@@ -248,6 +252,7 @@ static void describe(em_model *model)
     info->weight_files = em_safetensors_file_count(model->file);
     info->tensors = em_safetensors_count(model->file);
     info->max_tokens = model->max_tokens;
+    info->truncate_left = model->truncate_left;
     if (model->decoder)
         describe_decoder(model);
     else

@@ -62,6 +62,7 @@ struct em_model {
     em_tokenizer *tokenizer; /* a decoder's is read at first use, under `lock` */
     size_t positions;        /* tokens of the longest sequence that there are positions for */
     size_t max_tokens;       /* of a text as the checkpoint says, special tokens included; `positions` at most */
+    bool truncate_left;      /* a longer text is cut at its beginning */
     em_model_info info;
     pthread_mutex_t lock;
     em__programs programs;

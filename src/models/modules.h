@@ -16,6 +16,8 @@
 
 #define EM__POOL_COUNT (EM_POOL_WEIGHTED + 1)
 
+typedef enum em__side { EM__SIDE_UNSAID, EM__SIDE_RIGHT, EM__SIDE_LEFT } em__side;
+
 /* What happens to a pooled vector, in order. */
 typedef struct em__stage {
     char *dir; /* of a dense module; NULL: make it unit length */
@@ -37,7 +39,8 @@ typedef struct em__modules {
     bool include_prompt; /* false: a prompt's tokens are not pooled */
     em__stage *stages;
     size_t n_stages;
-    int64_t max_tokens; /* special tokens included; 0: not said */
+    int64_t max_tokens;       /* special tokens included; 0: not said */
+    em__side truncation_side; /* where a longer text is cut */
     bool lowercase;
     int64_t truncate_dim; /* elements of a sentence vector that are kept, the last stage behind; 0: all */
     em__prompt *prompts;

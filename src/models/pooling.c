@@ -1,4 +1,4 @@
-/* Pooling's config.json, and the limits of a text. */
+/* Pooling's config.json. */
 #include "models/pooling.h"
 
 #include <string.h>
@@ -85,50 +85,4 @@ em_status em__pooling_read(const char *dir, em__modules *modules)
     }
     em__json_free(&doc);
     return status;
-}
-
-/* model_max_length may be 10^30, which means that nobody knows. */
-static em_status tokenizer_limit(const em__json *root, em__modules *m)
-{
-    double limit = 0;
-    EM__TRY(em__json_opt_real(root, "model_max_length", 0, 1e300, &limit));
-    if (limit >= 1 && limit <= 1e9)
-        m->max_tokens = (int64_t)limit;
-    return EM_OK;
-}
-
-static em_status transformer_limits(const em__json *root, em__modules *m)
-{
-    EM__TRY(em__json_opt_int(root, "max_seq_length", 1, INT32_MAX, &m->max_tokens));
-    return em__json_opt_bool(root, "do_lower_case", &m->lowercase);
-}
-
-/* Runs `fields` on the file if it is there. */
-static em_status read_if_there(const char *dir, const char *name, em__modules *m, bool *there,
-                               em_status (*fields)(const em__json *, em__modules *))
-{
-    em__json_doc doc;
-    em_status status = em__json_load_at(dir, name, there, &doc);
-    if (status == EM_OK && *there) {
-        em__json root = em__json_root(&doc);
-        status = em__json_as_object(&root);
-        if (status == EM_OK)
-            status = fields(&root, m);
-    }
-    em__json_free(&doc);
-    return status;
-}
-
-em_status em__limits_read(em__modules *modules)
-{
-    static const char *const names[] = {"sentence_bert_config.json",       "sentence_roberta_config.json",
-                                        "sentence_distilbert_config.json", "sentence_camembert_config.json",
-                                        "sentence_albert_config.json",     "sentence_xlm-roberta_config.json",
-                                        "sentence_xlnet_config.json"};
-    bool there = false;
-    for (size_t i = 0; i < sizeof names / sizeof *names && !there; i++)
-        EM__TRY(read_if_there(modules->transformer, names[i], modules, &there, transformer_limits));
-    if (modules->max_tokens == 0)
-        EM__TRY(read_if_there(modules->transformer, "tokenizer_config.json", modules, &there, tokenizer_limit));
-    return EM_OK;
 }

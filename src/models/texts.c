@@ -13,30 +13,34 @@ typedef struct job {
     em__texts *texts;
 } job;
 
-/* Takes away the last token that is not an added one: the text was cut one token late to see whether it is cut. */
-static void drop_one(em_encoding *e)
+/* Takes away the token at the end that was cut, of those that are not added ones: it was cut one token late, to see
+ * whether it is cut. */
+static void drop_one(em_encoding *e, bool left)
 {
-    size_t last = e->length;
-    while (last > 0 && e->special_mask[last - 1])
-        last--;
-    if (last == 0)
+    size_t at = 0;
+    while (at < e->length && e->special_mask[left ? at : e->length - 1 - at])
+        at++;
+    if (at == e->length)
         return;
-    size_t tail = e->length - last;
-    memmove(e->ids + last - 1, e->ids + last, tail * sizeof *e->ids);
-    memmove(e->type_ids + last - 1, e->type_ids + last, tail * sizeof *e->type_ids);
+    const size_t gone = left ? at : e->length - 1 - at, tail = e->length - 1 - gone;
+    memmove(e->ids + gone, e->ids + gone + 1, tail * sizeof *e->ids);
+    memmove(e->type_ids + gone, e->type_ids + gone + 1, tail * sizeof *e->type_ids);
     e->length--;
 }
 
-/* At most `max_tokens` tokens, special ones counted, cut at the end. */
-static em_status encode(const em_tokenizer *tokenizer, const char *text, size_t length, size_t max_tokens,
+/* At most `max_tokens` tokens, special ones counted, cut where the checkpoint says. */
+static em_status encode(const em_model *model, const char *text, size_t length, size_t max_tokens,
                         em_encoding *encoding, bool *truncated)
 {
-    const em_encode_options options = {
-        .struct_size = sizeof options, .truncation = EM_TRUNCATION_GIVEN, .max_length = max_tokens + 1};
-    EM__TRY(em_tokenizer_encode(tokenizer, text, length, &options, encoding));
+    const bool left = model->truncate_left;
+    const em_encode_options options = {.struct_size = sizeof options,
+                                       .truncation = EM_TRUNCATION_GIVEN,
+                                       .max_length = max_tokens + 1,
+                                       .truncate_left = left};
+    EM__TRY(em_tokenizer_encode(model->tokenizer, text, length, &options, encoding));
     *truncated = encoding->length > max_tokens;
     if (*truncated)
-        drop_one(encoding);
+        drop_one(encoding, left);
     return EM_OK;
 }
 
@@ -77,7 +81,7 @@ static em_status encode_text(const job *j, size_t i, em__text_group *group)
     EM__FAIL_IF(!text, EM_ERROR_INVALID_ARGUMENT, "it is NULL");
     size_t length = j->in->lengths ? j->in->lengths[i] : strlen(text);
     EM__TRY(join(group, j->in->prompt, &text, &length));
-    EM__TRY(encode(j->model->tokenizer, text, length, j->in->max_tokens, e, &place->truncated));
+    EM__TRY(encode(j->model, text, length, j->in->max_tokens, e, &place->truncated));
     EM__TRY(check_ids(j->model, e));
     EM__TRY(em__vec_grow(&group->ids.data, group->ids.length, &group->ids.capacity, e->length, sizeof *e->ids));
     EM__TRY(em__vec_grow(&group->types.data, group->types.length, &group->types.capacity, e->length, sizeof *e->ids));
@@ -164,7 +168,7 @@ em_status em__prompt_length(const em_model *model, const char *prompt, size_t ma
     em_encoding encoding = {0};
     bool truncated;
     *length = 0;
-    em_status status = encode(model->tokenizer, prompt, strlen(prompt), max_tokens, &encoding, &truncated);
+    em_status status = encode(model, prompt, strlen(prompt), max_tokens, &encoding, &truncated);
     if (status == EM_OK && encoding.length > 0) {
         bool ends_special = em_tokenizer_is_special(model->tokenizer, encoding.ids[encoding.length - 1]);
         *length = encoding.length - ends_special;

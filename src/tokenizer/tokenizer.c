@@ -106,6 +106,11 @@ size_t em_tokenizer_max_length(const em_tokenizer *tok)
     return tok && tok->has_truncation ? tok->truncation.max_length : 0;
 }
 
+bool em_tokenizer_truncates_left(const em_tokenizer *tok)
+{
+    return tok && tok->has_truncation && tok->truncation.left;
+}
+
 int32_t em_tokenizer_pad_id(const em_tokenizer *tok)
 {
     return tok && tok->has_padding ? tok->padding.id : -1;

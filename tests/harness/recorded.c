@@ -18,6 +18,7 @@ const char *const recorded_names[] = {"bert-mean-gelu",
                                       "mpnet-mean",
                                       "mpnet-cls-prefix",
                                       "bert-truncate-dim",
+                                      "bert-truncation-left",
                                       NULL};
 
 static void read_npy(const recorded *r, const char *file, em_dtype dtype, em__npy *npy)

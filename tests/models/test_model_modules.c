@@ -190,6 +190,51 @@ static void test_limits(void **state)
     EXPECT_ERROR(em__modules_read(dir, &modules), EM_ERROR_FORMAT, "max_seq_length");
 }
 
+static void expect_limits(const char *bert, int64_t max_tokens, em__side side)
+{
+    checkpoint_write(dir, "sentence_bert_config.json", bert);
+    EXPECT_OK(em__modules_read(dir, &modules));
+    assert_int_equal(modules.max_tokens, max_tokens);
+    assert_int_equal(modules.truncation_side, side);
+    em__modules_free(&modules);
+}
+
+static void expect_no_limits(const char *bert, em_status status, const char *text)
+{
+    checkpoint_write(dir, "sentence_bert_config.json", bert);
+    EXPECT_ERROR(em__modules_read(dir, &modules), status, text);
+}
+
+/* What counts more, tried with sentence-transformers 6.2. */
+static void test_precedence(void **state)
+{
+    (void)state;
+    expect_limits("{}", 0, EM__SIDE_UNSAID);
+    checkpoint_write(dir, "tokenizer_config.json", "{\"model_max_length\":12,\"truncation_side\":\"left\"}");
+    expect_limits("{}", 12, EM__SIDE_LEFT);
+    expect_limits("{\"max_seq_length\":9}", 9, EM__SIDE_LEFT);
+    expect_limits("{\"max_seq_length\":9,\"tokenizer_args\":{\"model_max_length\":7,\"truncation_side\":\"right\"}}", 7,
+                  EM__SIDE_RIGHT);
+    expect_limits("{\"processor_kwargs\":{\"truncation_side\":\"right\",\"padding_side\":\"left\"}}", 12,
+                  EM__SIDE_RIGHT);
+    expect_limits("{\"processor_kwargs\":{\"truncation_side\":\"right\"},\"tokenizer_args\":{}}", 12, EM__SIDE_LEFT);
+    expect_limits("{\"max_seq_length\":9,\"processing_kwargs\":{\"text\":{\"max_length\":20,\"truncation\":true}}}", 20,
+                  EM__SIDE_LEFT);
+    expect_limits(
+        "{\"processing_kwargs\":{\"text\":{\"max_length\":null,\"padding\":\"longest\",\"add_special_tokens\":true,"
+        "\"truncation\":\"longest_first\"},\"image\":{\"size\":3},\"common\":{}}}",
+        12, EM__SIDE_LEFT);
+    expect_limits("{\"processing_kwargs\":null}", 12, EM__SIDE_LEFT);
+    expect_no_limits("{\"tokenizer_args\":{\"truncation_side\":\"up\"}}", EM_ERROR_FORMAT, "truncation_side is \"up\"");
+    expect_no_limits("{\"processing_kwargs\":{\"text\":{\"add_special_tokens\":false}}}", EM_ERROR_UNSUPPORTED,
+                     "processing_kwargs.text: add_special_tokens is not supported");
+    expect_no_limits("{\"processing_kwargs\":{\"text\":{\"truncation\":false}}}", EM_ERROR_UNSUPPORTED, "truncation");
+    expect_no_limits("{\"processing_kwargs\":{\"text\":{\"max_length\":0}}}", EM_ERROR_FORMAT, "max_length");
+    expect_no_limits("{\"processing_kwargs\":{\"common\":{\"max_length\":8}}}", EM_ERROR_UNSUPPORTED, "common");
+    expect_no_limits("{\"processing_kwargs\":{\"all\":{\"x\":8}}}", EM_ERROR_UNSUPPORTED, "all is not");
+    expect_no_limits("{\"processing_kwargs\":[]}", EM_ERROR_FORMAT, "processing_kwargs");
+}
+
 static void test_truncate_dim(void **state)
 {
     (void)state;
@@ -237,7 +282,8 @@ static void test_prompts(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_plain),  TEST(test_pooling),      TEST(test_stages), TEST(test_lists),
-                                       TEST(test_limits), TEST(test_truncate_dim), TEST(test_prompts)};
+    const struct CMUnitTest tests[] = {TEST(test_plain),        TEST(test_pooling), TEST(test_stages),
+                                       TEST(test_lists),        TEST(test_limits),  TEST(test_precedence),
+                                       TEST(test_truncate_dim), TEST(test_prompts)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -157,6 +157,7 @@ static void no_tokenizer_is_empty(void **state)
     assert_false(em_tokenizer_is_special(NULL, 0));
     assert_int_equal(em_tokenizer_added_tokens(NULL, true), 0);
     assert_int_equal(em_tokenizer_max_length(NULL), 0);
+    assert_false(em_tokenizer_truncates_left(NULL));
     assert_int_equal(em_tokenizer_pad_id(NULL), -1);
     assert_string_equal(em_tokenizer_model_name(NULL), "");
 }

@@ -130,6 +130,8 @@ def write_modules(directory, v, c):
                     "module_output_name": "token_embeddings"}
         if v["do_lower_case"] or v["name"] == "bert-cls-relu-prefix":
             sentence.update(max_seq_length=v["max_seq_length"], do_lower_case=v["do_lower_case"])
+        if v["processing_kwargs"]:
+            sentence["processing_kwargs"] = v["processing_kwargs"]
         version = {"sentence_transformers": "5.0.0", "transformers": "4.50.0", "pytorch": "2.7.0"}
     pooling["include_prompt"] = v["include_prompt"]
     dump(os.path.join(directory, "1_Pooling/config.json"), pooling)
@@ -169,7 +171,7 @@ def write(directory, v):
     os.makedirs(directory)
     limit = v["max_seq_length"] if v["form"] == "new" and not v["do_lower_case"] else \
         v["config"]["max_position_embeddings"]
-    tokenizer = tiny_tokenizer.write(directory, v["vocab"], limit)
+    tokenizer = tiny_tokenizer.write(directory, v["vocab"], limit, v["truncation_side"])
     config = config_of(v, tokenizer.get_vocab_size())
     dump(os.path.join(directory, "config.json"), config)
     write_weights(directory, weights_of(v, config), v["weights"]["shards"])

@@ -100,7 +100,8 @@ def record_texts(directory, out, v):
 def check_tokenizer(directory, v, cases, st):
     """The ids must also be what tokenizer.json says by itself: no hidden rebuilding of the tokenizer on load."""
     plain = tiny_tokenizer.build(v["vocab"])
-    plain.enable_truncation(st.max_seq_length)
+    called = (v["processing_kwargs"] or {}).get("text", {})
+    plain.enable_truncation(called.get("max_length", st.max_seq_length), direction=v["truncation_side"] or "right")
     if v["do_lower_case"]:
         plain.normalizer = normalizers.Sequence([normalizers.Lowercase(), plain.normalizer])
     for case in cases:

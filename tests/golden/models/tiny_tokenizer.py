@@ -47,7 +47,7 @@ def build(kind):
     return tokenizer
 
 
-def write(directory, kind, model_max_length):
+def write(directory, kind, model_max_length, truncation_side):
     """tokenizer.json, tokenizer_config.json, special_tokens_map.json, vocab.txt."""
     tokenizer = build(kind)
     if kind != "cased":
@@ -67,6 +67,8 @@ def write(directory, kind, model_max_length):
     config = {**special, "do_lower_case": kind != "cased", "tokenize_chinese_chars": True, "strip_accents": None,
               "tokenizer_class": "MPNetTokenizer" if kind == "mpnet" else "BertTokenizer",
               "model_max_length": model_max_length}
+    if truncation_side:
+        config["truncation_side"] = truncation_side
     for name, value in (("tokenizer_config.json", config), ("special_tokens_map.json", special)):
         with open(os.path.join(directory, name), "w", encoding="utf-8") as f:
             json.dump(value, f, indent=1)

@@ -6,7 +6,8 @@ pooling       a mode, several (concatenated), or None: no modules.json at all, a
 dense         (width, activation, bias) or None; normalize: a 2_Normalize module
 form          "legacy": files as sentence-transformers 2 wrote them; "new": as the installed one writes them
 truncate_dim  of config_sentence_transformers.json, or None
-text          cased tokenizer, do_lower_case of sentence_bert_config.json, max_seq_length, prompts
+text          cased tokenizer, do_lower_case of sentence_bert_config.json, max_seq_length, prompts;
+              truncation_side of tokenizer_config.json, processing_kwargs of sentence_bert_config.json
 lengths       of the recorded id sequences
 """
 SHORT = [1, 2, 3, 5, 8, 17, 33]
@@ -20,7 +21,7 @@ BASE = {
     "weights": {"prefix": "", "gamma_beta": False, "dtype": "f32", "shards": 1, "pooler": False, "buffers": False,
                 "extra": []},
     "pooling": ["mean"], "dense": None, "normalize": False, "truncate_dim": None, "form": "legacy", "include_prompt": True,
-    "do_lower_case": False, "max_seq_length": 24, "prompts": None, "default_prompt_name": None,
+    "do_lower_case": False, "truncation_side": None, "processing_kwargs": None, "max_seq_length": 24, "prompts": None, "default_prompt_name": None,
     "lengths": SHORT,
 }
 
@@ -69,6 +70,9 @@ VARIANTS = [
                     "layer_norm_eps": 1e-5, "relative_attention_num_buckets": 40},
             weights={"prefix": "mpnet.", "buffers": True}),
     variant("bert-truncate-dim", 11, normalize=True, truncate_dim=20, lengths=SHORT[:4],
+            config={"num_attention_heads": 2, "intermediate_size": 16}),
+    variant("bert-truncation-left", 12, pooling=["cls", "lasttoken"], form="new", truncation_side="left",
+            processing_kwargs={"text": {"max_length": 10, "truncation": True}}, lengths=SHORT[:4],
             config={"num_attention_heads": 2, "intermediate_size": 16}),
 ]
 
