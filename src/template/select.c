@@ -29,13 +29,21 @@ static em_status map_attribute(em__jrun *run, const em__jargs *all, em__jvalue i
     return EM_OK;
 }
 
+/* What to go over. As in Jinja nothing is asked of what is false: none, 0 and what is undefined have no items. */
+static em_status items_of(em__jrun *run, em__jvalue self, const em__jvalue **items, size_t *length)
+{
+    *items = NULL;
+    *length = 0;
+    return em__j_truth(self) ? em__j_items(run, self, items, length) : EM_OK;
+}
+
 em_status em__j_filter_map(em__jrun *run, em__jvalue self, const em__jvalue *arg, const em__jargs *all, em__jvalue *out)
 {
     const em__jvalue *items;
     size_t length;
     (void)arg;
     bool attribute = all->count == 0 && named(all, "attribute");
-    EM__TRY(em__j_items(run, self, &items, &length));
+    EM__TRY(items_of(run, self, &items, &length));
     em__jvalue *mapped = em__j_alloc(run, length, sizeof *mapped);
     if (!mapped)
         return em_last_status();
@@ -69,7 +77,7 @@ static em_status choose(em__jrun *run, em__jvalue self, const em__jargs *all, bo
 {
     const em__jvalue *items;
     size_t length, kept = 0;
-    EM__TRY(em__j_items(run, self, &items, &length));
+    EM__TRY(items_of(run, self, &items, &length));
     em__jvalue *chosen = em__j_alloc(run, length, sizeof *chosen);
     if (!chosen)
         return em_last_status();

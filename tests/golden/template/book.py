@@ -548,6 +548,18 @@ users|selectattr("name", "in", ["Bo"])|first
 messages|selectattr("role", "==", "user")|list|length
 messages|selectattr("role", "equalto", "tool")|first is defined
 messages|selectattr
+none|map("upper")|list
+false|map(attribute="a")|list
+0|select|list
+0.0|reject("odd")|list
+missing|selectattr("on")|list
+missing.more|selectattr("on")|list
+none|rejectattr("on", "eq", 1)|map(attribute="name")|join(",")
+none|map|list
+none|select("nope")|list
+true|map("upper")|list
+1|select|list
+1.5|rejectattr("on")|list
 l|sort
 l|sort(reverse=true)
 ls|sort
