@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <emily/generation.h>
-#include <emily/memory.h>
 
 #include "harness/expect.h"
 #include "harness/golden.h"
@@ -296,45 +295,6 @@ static void test_cancel_from_elsewhere(void **state)
     em_model_close(&model);
 }
 
-/* Turns of any lengths, cancels and errors: memory is flat, and the last answer is a fresh generation's. */
-static void test_turns(void **state)
-{
-    em_model *model = open_model("qwen3-bf16");
-    em_generation *g = begin(model, (em_generation_options){.max_tokens = 8, .ignore_eos = true, .context = 256});
-    uint32_t random = 3;
-    int32_t text[200], mine[8], fresh[8];
-    em_memory_stats early = {.struct_size = sizeof early}, late = early;
-    (void)state;
-    for (int turn = 0; turn < 200; turn++) {
-        random = random * 1664525u + 1013904223u;
-        size_t n = 1 + (random >> 8) % 150, same = (random >> 16) % n;
-        for (size_t i = same; i < n; i++)
-            text[i] = (int32_t)((random >> (i % 13)) % 200);
-        if (turn < 2)
-            memset(text, 0, sizeof text);
-        if (turn % 7 == 3)
-            em_generation_cancel(g);
-        if (turn % 11 == 5)
-            text[n - 1] = 1 << 20;
-        em_status status = em_generate_ids(g, text, n);
-        assert_true(status == EM_OK || turn % 11 == 5);
-        text[n - 1] = 1;
-        if (turn == 100) {
-            em_memory_get_stats(&early);
-            em_memory_reset_peak();
-        }
-    }
-    em_memory_get_stats(&late);
-    assert_true((double)late.peak < 1.05 * (double)early.peak);
-    answer(g, text, 100, mine);
-    em_generation_free(g);
-    g = begin(model, (em_generation_options){.max_tokens = 8, .ignore_eos = true, .context = 256});
-    answer(g, text, 100, fresh);
-    assert_memory_equal(mine, fresh, sizeof mine);
-    em_generation_free(g);
-    em_model_close(&model);
-}
-
 /* A session goes on in another generation where it was left, without reading anything again. */
 static void hold_session(em_dtype cache)
 {
@@ -546,7 +506,6 @@ int main(void)
         cmocka_unit_test(test_speculation),
         cmocka_unit_test(test_rotation),
         cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_turns),
         cmocka_unit_test(test_cancel_from_elsewhere),
         cmocka_unit_test(test_bad_options),
         cmocka_unit_test(test_nothing),
