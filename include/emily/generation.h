@@ -12,7 +12,7 @@
  * seed give equal text, on any number of threads.
  *
  * One thread at a time uses a generation, but for em_generation_cancel; several generations may share a model. From
- * on_token only what asks about a generation may be called, and em_generation_cancel.
+ * on_token and on_prompt only what asks about a generation may be called, and em_generation_cancel.
  */
 #ifndef EMILY_GENERATION_H
 #define EMILY_GENERATION_H
@@ -111,6 +111,11 @@ typedef struct em_generation_options {
     size_t prefill_chunk; /* tokens of a prompt computed at a time; 0: 512, on a GPU 2,048 */
     size_t speculate;     /* guess so many tokens from what stands in the text already and check them in one step, with
                              the same result; greedy and one sequence only. 0: no */
+
+    /* While prompts are read: before the first chunk and after each, with `user`. `done` of the `total` tokens are
+     * read; those found in the cache don't count. false cancels the call: EM_ERROR_CANCELLED, and what was read serves
+     * the next prompt. NULL: nobody listens. What may be called in it is what on_token may call. */
+    bool (*on_prompt)(size_t done, size_t total, void *user);
 } em_generation_options;
 
 /* Sets temperature, top_k, top_p, min_p and repetition_penalty as the checkpoint's generation_config.json recommends:

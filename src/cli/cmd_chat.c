@@ -5,6 +5,7 @@
 
 #include "cli/conversation.h"
 #include "cli/line.h"
+#include "cli/progress.h"
 #include "cli/sampling.h"
 #include "cli/session.h"
 #include "cli/signals.h"
@@ -41,6 +42,7 @@ typedef struct chatting {
     cli_conversation conversation;
     cli_line *line;
     bool stats, leave;
+    cli_progress progress;
 } chatting;
 
 static em_generation *answering; /* what Ctrl-C stops */
@@ -58,6 +60,12 @@ static bool on_token(const em_token *t, void *user)
 }
 
 static void print_stats(const chatting *c)
+static bool on_prompt(size_t done, size_t total, void *user)
+{
+    chatting *c = user;
+    return cli_progress_prompt(&c->progress, done, total);
+}
+
 {
     em_generation_stats s = {.struct_size = sizeof s};
     em_generation_get_stats(c->generation, &s);
@@ -95,6 +103,7 @@ static int answer(chatting *c)
     size_t length;
     const char *text = em_generation_text(c->generation, 0, &length);
     if (status == EM_ERROR_CANCELLED && length == 0) { /* nothing was said: as if it had not been asked */
+    cli_progress_end(&c->progress);
         puts(" ...");
         return NOT_ANSWERED;
     }
@@ -326,6 +335,8 @@ static int start(chatting *c, const char *name)
     c->stats = v->stats != 0;
     c->generation = em_generation_new(c->model, &c->sampling.options);
     c->line = c->generation ? cli_line_new("> ") : NULL;
+    c->sampling.options.on_prompt = on_prompt;
+    c->sampling.options.user = c;
     if (!c->line)
         return cli_fail_last();
     if ((code = cli_sampling_notes(&c->sampling, c->model, &v->sampling)) != CLI_OK)

@@ -2,6 +2,7 @@
 
 #include "cli/limit.h"
 #include "cli/output.h"
+#include "cli/progress.h"
 #include "cli/prompt.h"
 #include "cli/sampling.h"
 #include "cli/session.h"
@@ -57,8 +58,9 @@ typedef struct generating {
     em_generation *generation;
     cli_sampling sampling;
     cli_ids prompt;
-    bool ids;         /* print ids, not text */
-    bool stream;      /* print each token as it comes */
+    bool ids;    /* print ids, not text */
+    bool stream; /* print each token as it comes */
+    cli_progress progress;
     em_status status; /* of what was done with the tokens so far */
     em__str scores;   /* JSON of logprobs */
     em__npy_writer logits;
@@ -103,6 +105,12 @@ static bool on_token(const em_token *t, void *user)
     else
         fwrite(t->text, 1, t->length, stdout);
     return fflush(stdout) == 0;
+}
+
+static bool on_prompt(size_t done, size_t total, void *user)
+{
+    generating *g = user;
+    return cli_progress_prompt(&g->progress, done, total);
 }
 
 /* What is wrong stands in a line of its own, behind what was written of the answer. */
@@ -258,6 +266,7 @@ static int make_generation(generating *g)
     o->top_logprobs = (int)v->logprobs;
     o->show_special = v->special != 0;
     o->on_token = on_token;
+    o->on_prompt = on_prompt;
     o->user = g;
     g->generation = em_generation_new(g->model, o);
     return g->generation ? CLI_OK : cli_fail_last();

@@ -2,6 +2,8 @@
  * The line is drawn after half a second of work and redrawn ten times a second at most:
  *
  *     embedding [########............] 41 %  1234 texts  12 s left
+ *
+ * A long prompt's line is drawn at once: the first chunk of it may take a large model seconds.
  */
 #include "cli/progress.h"
 
@@ -14,7 +16,7 @@
 #include "cli/signals.h"
 #include "core/log.h"
 
-enum { BAR = 20 };
+enum { BAR = 20, LONG_PROMPT = 256 };
 #define FIRST_AFTER 500000000u
 #define REDRAW_AFTER 100000000u
 
@@ -65,10 +67,25 @@ void cli_progress_update(cli_progress *progress, double fraction, const char *de
     if (!progress->wanted)
         return;
     uint64_t now = em__now();
-    if (now - progress->began < FIRST_AFTER || now - progress->drawn < REDRAW_AFTER)
+    if ((now - progress->began < FIRST_AFTER && !progress->at_once) || now - progress->drawn < REDRAW_AFTER)
         return;
     progress->drawn = now;
     draw(progress, fraction, detail, (double)(now - progress->began) * 1e-9);
+}
+
+bool cli_progress_prompt(cli_progress *progress, size_t done, size_t total)
+{
+    char detail[64];
+    if (done == 0) {
+        cli_progress_begin(progress, "reading");
+        progress->at_once = total >= LONG_PROMPT;
+    }
+    snprintf(detail, sizeof detail, "%zu of %zu tokens", done, total);
+    if (done < total)
+        cli_progress_update(progress, (double)done / (double)total, detail);
+    else
+        cli_progress_end(progress);
+    return true;
 }
 
 void cli_progress_hide(void)

@@ -40,10 +40,11 @@ struct em_generation {
     em__sampler sampler;
     em__sequence *sequences;
     size_t n_sequences, room;
-    size_t active; /* sequences that go on */
-    bool fresh;    /* logits of rows 0 .. active - 1 wait for a choice */
-    bool rotated;  /* rows were overwritten: the cache can't be reused for another prompt */
-    float *logits; /* [logit_rows, vocabulary] */
+    size_t active;        /* sequences that go on */
+    bool fresh;           /* logits of rows 0 .. active - 1 wait for a choice */
+    size_t to_read, read; /* tokens of the prompts that are being read */
+    bool rotated;         /* rows were overwritten: the cache can't be reused for another prompt */
+    float *logits;        /* [logit_rows, vocabulary] */
     size_t logit_rows;
     EM__VEC(int32_t) feed; /* ids, positions, slots, lengths of a forward */
     struct {

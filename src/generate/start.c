@@ -109,14 +109,25 @@ em_status em__generation_set_prompt(em_generation *g, size_t index, const em_pro
     return em__text_out_begin(&s->writer, g->tokenizer, g->options.show_special);
 }
 
+/* Tells how far the prompts are read. Of what was cancelled meanwhile no more is read; nor where that was the end. */
+static em_status report(em_generation *g)
+{
+    const em_generation_options *o = &g->options;
+    const bool go_on = !o->on_prompt || o->on_prompt(g->read, g->to_read, o->user);
+    EM__FAIL_IF(!go_on || (g->read < g->to_read && atomic_load(&g->cancel)), EM_ERROR_CANCELLED,
+                "generation: cancelled in the prompt");
+    return EM_OK;
+}
+
 /* Reads the rest of the prompt. */
 static em_status read_prompt(em_generation *g, em__sequence *s)
 {
     while (s->cached < s->prompt) {
         size_t left = s->prompt - s->cached, chunk = g->options.prefill_chunk;
         chunk = left < chunk ? left : chunk;
-        EM__FAIL_IF(atomic_load(&g->cancel), EM_ERROR_CANCELLED, "generation: cancelled in the prompt");
         EM__TRY(em__generation_feed(g, s, chunk));
+        g->read += chunk;
+        EM__TRY(report(g));
     }
     return EM_OK;
 }
@@ -149,8 +160,12 @@ static em_status read_all(em_generation *g, const em_prompt *prompts, size_t n)
     }
     g->n_sequences = g->active = count;
     g->stats.reused_tokens = reused;
+    for (size_t i = 0; i < count; i += each)
+        g->stats.prompt_tokens += g->sequences[i].prompt;
+    g->read = 0;
+    g->to_read = g->stats.prompt_tokens - reused;
+    EM__TRY(report(g));
     for (size_t i = 0; i < count; i++) {
-        g->stats.prompt_tokens += i % each == 0 ? g->sequences[i].prompt : 0;
         if (i % each == 0)
             EM__TRY(read_prompt(g, &g->sequences[i]));
         else

@@ -268,6 +268,59 @@ static void test_cancel(void **state)
     em_model_close(&model);
 }
 
+typedef struct reading {
+    em_generation *g;
+    size_t calls, done, total; /* of the newest */
+    size_t refuse_at, cancel_at;
+} reading;
+
+static bool on_prompt(size_t done, size_t total, void *user)
+{
+    reading *r = user;
+    assert_true(r->calls++ == 0 ? done == 0 : done > r->done && total == r->total);
+    assert_true(done <= total);
+    r->done = done;
+    r->total = total;
+    if (done == r->cancel_at)
+        em_generation_cancel(r->g);
+    return done != r->refuse_at;
+}
+
+/* How far a prompt is read is told before its first chunk and after each; a listener may end it between two. */
+static void test_prompt_progress(void **state)
+{
+    em_model *model = open_model("qwen3");
+    const size_t never = SIZE_MAX;
+    reading r = {.refuse_at = never, .cancel_at = never};
+    em_generation_stats stats = {.struct_size = sizeof stats};
+    (void)state;
+    r.g =
+        begin(model, (em_generation_options){
+                         .max_tokens = 2, .ignore_eos = true, .prefill_chunk = 4, .on_prompt = on_prompt, .user = &r});
+    EXPECT_OK(em_generate_ids(r.g, prompt, LENGTH));
+    assert_true(r.calls == 5 && r.done == LENGTH && r.total == LENGTH);
+    r = (reading){.g = r.g, .refuse_at = never, .cancel_at = never};
+    EXPECT_OK(em_generate_ids(r.g, prompt, LENGTH)); /* the last token is read again */
+    assert_true(r.calls == 2 && r.done == 1 && r.total == 1);
+    for (int how = 0; how < 2; how++) {
+        em_generation_reset(r.g);
+        r = (reading){.g = r.g, .refuse_at = how ? 8 : never, .cancel_at = how ? never : 8};
+        EXPECT_ERROR(em_generate_ids(r.g, prompt, LENGTH), EM_ERROR_CANCELLED, "cancelled in the prompt");
+        assert_true(r.calls == 3 && r.done == 8);
+        r = (reading){.g = r.g, .refuse_at = never, .cancel_at = never};
+        EXPECT_OK(em_generate_ids(r.g, prompt, LENGTH));
+        EXPECT_OK(em_generation_get_stats(r.g, &stats));
+        assert_int_equal(stats.reused_tokens, 8);
+        assert_int_equal(r.total, LENGTH - 8);
+    }
+    const em_prompt two[] = {{prompt, LENGTH}, {prompt, 5}};
+    r = (reading){.g = r.g, .refuse_at = never, .cancel_at = never};
+    EXPECT_OK(em_generation_start(r.g, two, 2));
+    assert_true(r.done == LENGTH + 5 && r.total == LENGTH + 5);
+    em_generation_free(r.g);
+    em_model_close(&model);
+}
+
 static atomic_bool over;
 
 static void *cancel_later(void *g)
@@ -506,6 +559,7 @@ int main(void)
         cmocka_unit_test(test_speculation),
         cmocka_unit_test(test_rotation),
         cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_prompt_progress),
         cmocka_unit_test(test_cancel_from_elsewhere),
         cmocka_unit_test(test_bad_options),
         cmocka_unit_test(test_nothing),
