@@ -111,8 +111,10 @@ int cli_bench_generation(em_model *model, const cli_bench_decoder *how, double l
     b.how.batch = how->batch ? how->batch : 1;
     b.how.runs = how->runs ? how->runs : DEFAULT_RUNS;
     if (b.how.prefill + b.how.decode > info.max_tokens)
-        return cli_fail(CLI_USAGE, "bench: %zu and %zu tokens are more than the model's context of %zu", b.how.prefill,
-                        b.how.decode, info.max_tokens);
+        return cli_fail(CLI_USAGE,
+                        "bench: %zu and %zu tokens are more than the model's context of %zu\n"
+                        "ask for fewer by --prefill and --decode",
+                        b.how.prefill, b.how.decode, info.max_tokens);
     const em_generation_options options = {
         .struct_size = sizeof options, .ignore_eos = true, .max_tokens = b.how.decode + 1};
     int32_t *ids = em__calloc(b.how.prefill * b.how.batch, sizeof *ids);

@@ -10,6 +10,7 @@
 #include "cli/session.h"
 #include "cli/signals.h"
 #include "core/alloc.h"
+#include "core/cause.h"
 #include "io/file.h"
 
 typedef struct chat_values {
@@ -41,8 +42,8 @@ typedef struct chatting {
     cli_sampling sampling;
     cli_conversation conversation;
     cli_line *line;
-    bool stats, leave;
     cli_progress progress;
+    bool stats, leave;
 } chatting;
 
 static em_generation *answering; /* what Ctrl-C stops */
@@ -59,13 +60,13 @@ static bool on_token(const em_token *t, void *user)
     return fflush(stdout) == 0;
 }
 
-static void print_stats(const chatting *c)
 static bool on_prompt(size_t done, size_t total, void *user)
 {
     chatting *c = user;
     return cli_progress_prompt(&c->progress, done, total);
 }
 
+static void print_stats(const chatting *c)
 {
     em_generation_stats s = {.struct_size = sizeof s};
     em_generation_get_stats(c->generation, &s);
@@ -81,6 +82,8 @@ enum { NOT_ANSWERED = -2 };      /* not an exit code: Ctrl-C came before the fir
 static int fail_answer(const chatting *c, em_status status)
 {
     const int code = cli_fail_given();
+    if (status == EM_ERROR_FORMAT && em__last_cause() != EM__CAUSE_NO_NUMBER) /* the template's */
+        cli_hint("`emily generate --raw` does without the chat template");
     if (status != EM_ERROR_INVALID_ARGUMENT)
         return code;
     if (cli_line_person(c->line) && json_array_size(c->conversation.messages) > 1)
@@ -100,10 +103,10 @@ static int answer(chatting *c)
         cli_signals_interrupt(stop_answer);
     em_status status = em_generation_chat_with(c->generation, &chat);
     cli_signals_interrupt(NULL);
+    cli_progress_end(&c->progress);
     size_t length;
     const char *text = em_generation_text(c->generation, 0, &length);
     if (status == EM_ERROR_CANCELLED && length == 0) { /* nothing was said: as if it had not been asked */
-    cli_progress_end(&c->progress);
         puts(" ...");
         return NOT_ANSWERED;
     }
@@ -332,11 +335,11 @@ static int start(chatting *c, const char *name)
     if (code != CLI_OK)
         return code;
     c->sampling.options.on_token = on_token;
+    c->sampling.options.on_prompt = on_prompt;
+    c->sampling.options.user = c;
     c->stats = v->stats != 0;
     c->generation = em_generation_new(c->model, &c->sampling.options);
     c->line = c->generation ? cli_line_new("> ") : NULL;
-    c->sampling.options.on_prompt = on_prompt;
-    c->sampling.options.user = c;
     if (!c->line)
         return cli_fail_last();
     if ((code = cli_sampling_notes(&c->sampling, c->model, &v->sampling)) != CLI_OK)

@@ -113,8 +113,12 @@ static int read_text(const char *path, char **text, size_t *size)
     em__str input = {0};
     const bool file = strcmp(path, "-") != 0;
     int code = CLI_OK;
-    if (file && em__file_read(path, MOST_BYTES, text, size) != EM_OK)
-        return cli_fail_last();
+    if (file && em__file_read(path, MOST_BYTES, text, size) != EM_OK) {
+        code = cli_fail_last();
+        if (code == CLI_NOT_FOUND)
+            cli_hint("FILE is a text to score; - is standard input");
+        return code;
+    }
     if (!file) {
         code = cli_read_all(&input, CLI_MOST_TEXT);
         *text = input.data;

@@ -73,10 +73,12 @@ static int render(const cli_prompt *how, const em_model *model, em__str *text, b
         code = cli_conversation_add(&conversation, "user", text->data, text->length);
     if (code == CLI_OK)
         code = cli_conversation_options(&conversation, &options);
-    if (code == CLI_OK && em_chat_template_render(chat, &options, &rendered, &length) != EM_OK)
+    if (code == CLI_OK && em_chat_template_render(chat, &options, &rendered, &length) != EM_OK) {
         code = cli_fail_given();
-    else if (code == CLI_OK)
+        cli_hint("--raw goes on from the text itself, without the chat template");
+    } else if (code == CLI_OK) {
         cli_conversation_notes(&conversation, chat);
+    }
     em__str_clear(text);
     if (code == CLI_OK && em__str_add(text, rendered, length) != EM_OK)
         code = cli_fail_last();

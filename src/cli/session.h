@@ -21,7 +21,7 @@ typedef struct cli_session_values {
  * profiled, and of those that read prompts. */
 /* clang-format off */
 #define CLI_COMPUTE_OPTIONS(T)                                                                                         \
-    {"threads", 't', "N", "threads to compute with (all that the process may use, up to 256)",                         \
+    {"threads", 't', "N", "threads, 1 to 1024 (all that the process may use, but 256 at most)",                        \
      CLI_COUNT, offsetof(T, session.threads), 1024},                                                                   \
     {"dtype", 0, "TYPE", "f32, f64, bf16 or f16 arithmetic (f32); models that generate: f32 only",                     \
      CLI_TEXT, offsetof(T, session.dtype)},                                                                            \

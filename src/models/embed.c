@@ -58,7 +58,8 @@ static em_status choose(embedding *e, const em_embed_options *options)
     const size_t added = em_tokenizer_added_tokens(e->model->tokenizer, false);
     e->max_tokens = o->max_tokens ? o->max_tokens : e->model->max_tokens;
     EM__FAIL_IF(e->max_tokens > e->model->positions, EM_ERROR_INVALID_ARGUMENT,
-                "embed: max_tokens is %zu, and the model has positions for %zu", e->max_tokens, e->model->positions);
+                "embed: max_tokens is %zu, and the model has positions for %zu; ask for as many at most", e->max_tokens,
+                e->model->positions);
     EM__FAIL_IF(e->max_tokens <= added, EM_ERROR_INVALID_ARGUMENT,
                 "embed: max_tokens is %zu, but the tokenizer adds %zu tokens to every text; give %zu or more",
                 e->max_tokens, added, added + 1);

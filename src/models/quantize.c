@@ -248,8 +248,11 @@ static em_status quantize_all(quantize_job *job, const char *in, const char *out
     EM__TRY(em__quantize_place_begin(&job->place, in, out));
     EM__TRY(em__quantize_config(in, config, &tied));
     const char *type = json_string_value(json_object_get(config->root, "model_type"));
-    EM__FAIL_IF(!type || !em__decoder_family_find(type), EM_ERROR_UNSUPPORTED,
-                "quantize: %s is no model that generates, and others are not read with quantized weights", in);
+    EM__FAIL_IF(
+        !type || !em__decoder_family_find(type), EM_ERROR_UNSUPPORTED,
+        "quantize: %s is no model that generates, and others are not read with quantized weights; one that gives "
+        "vectors is run as it is by `emily embed`",
+        in);
     EM__TRY(em_safetensors_open(in, NULL, &job->file));
     EM__TRY(em__quantize_plan_make(&job->plan, job->file, tied,
                                    job->options.shard_bytes ? job->options.shard_bytes : SHARD_BYTES));
