@@ -183,8 +183,9 @@ static void test_values(void **state)
             check_product(kernels, 1 + next_random() % 33, n, 1 + next_random() % 40);
         for (int64_t k = 0; k <= 34; k++)
             check_product(kernels, 1 + next_random() % 20, 1 + next_random() % 70, k);
-        static const int64_t large[][3] = {{256, 96, 384},  {100, 384, 1536}, {17, 1152, 385}, {500, 33, 769},
-                                           {3, 1000, 1000}, {15, 64, 1024},   {40, 100, 2048}, {16, 384, 384}};
+        static const int64_t large[][3] = {{256, 96, 384},  {100, 384, 1536}, {17, 1152, 385},
+                                           {500, 33, 769},  {3, 1000, 1000},  {15, 64, 1024},
+                                           {40, 100, 2048}, {16, 384, 384},   {300, 70, 1201}};
         for (size_t i = 0; i < sizeof large / sizeof *large; i++)
             check_product(kernels, large[i][0], large[i][1], large[i][2]);
     }
@@ -247,6 +248,8 @@ static void test_bits(void **state)
     check_bits(130, 100, 1000);
     check_bits(320, 384, 384);
     check_bits(60, 64, 1024);
+    check_bits(70, 100, 2500);
+    check_bits(300, 70, 1537);
     check_bits(29, 31, 33);
 }
 
@@ -278,44 +281,53 @@ static void test_special_values(void **state)
     }
 }
 
-/* Weights and rows that the split form of AMX must leave to f32 arithmetic: huge, tiny, not finite; both at once. */
+/* Depth `k`, of which a row and a column have something odd in the first 50 or in the last, and zeros otherwise. */
+static void check_unsplittable(const em__gemm_kernels *kernels, int i, int64_t k, bool front)
+{
+    static const float odd[] = {1e38f, 1e-35f, 1e-42f, INFINITY, -INFINITY, NAN, 3e38f, 0.0f};
+    product p = product_new(70, 100, k, true, 0), want = product_new(70, 100, k, true, 0);
+    memcpy(want.a, p.a, (size_t)(70 * k) * sizeof(float));
+    memcpy(want.source, p.source, (size_t)(100 * k) * sizeof(float));
+    for (int64_t d = 0; d < k; d++) {
+        const bool here = front ? d < 50 : d >= k - 50;
+        p.a[(20 + i % 8) * k + d] = d % 3 || !here ? 0 : odd[i % 8];
+        p.source[(40 + i / 8) * k + d] = d % 2 || !here ? 0 : odd[i / 8];
+    }
+    product_pack(&p, kernels, NULL);
+    product_pack(&want, kernels, NULL);
+    run(&p, kernels, pools[1]);
+    run(&want, kernels, pools[2]);
+    for (int64_t r = 0; r < 70; r++) /* what was not touched keeps its bits, but for its panel's form */
+        if (r != 20 + i % 8)
+            assert_true(same_bits(p.c + r * 100, want.c + r * 100, 32));
+    for (int64_t r = 0; r < 70; r++)
+        for (int64_t j = 0; j < 100; j++) {
+            double sum = 0, magnitude = 1e-30;
+            for (int64_t d = 0; d < k; d++) {
+                sum += (double)p.a[r * k + d] * p.source[j * k + d];
+                magnitude += fabs((double)p.a[r * k + d] * p.source[j * k + d]);
+            }
+            float got = p.c[r * 100 + j];
+            if (isnan(sum) || magnitude > 1e37)
+                assert_true(!isfinite(got) || fabs(got) > 1e30);
+            else
+                assert_true(fabs(got - sum) <= 1e-6 * magnitude);
+        }
+    product_free(&p);
+    product_free(&want);
+}
+
+/* Weights and rows that the split form of AMX must leave to f32 arithmetic: huge, tiny, not finite; both at once. Of
+ * long rows it meets a part at a time. */
 static void test_unsplittable(void **state)
 {
     (void)state;
-    static const float odd[] = {1e38f, 1e-35f, 1e-42f, INFINITY, -INFINITY, NAN, 3e38f, 0.0f};
     for (int level = 0; level < EM__CPU_LEVEL_COUNT; level++) {
         const em__gemm_kernels *kernels = level_or_null(level);
-        for (int i = 0; kernels && i < 64; i++) {
-            product p = product_new(70, 100, 50, true, 0), want = product_new(70, 100, 50, true, 0);
-            memcpy(want.a, p.a, 70 * 50 * sizeof(float));
-            memcpy(want.source, p.source, 100 * 50 * sizeof(float));
-            for (int64_t d = 0; d < 50; d++) {
-                p.a[(20 + i % 8) * 50 + d] = d % 3 ? 0 : odd[i % 8];
-                p.source[(40 + i / 8) * 50 + d] = d % 2 ? 0 : odd[i / 8];
-            }
-            product_pack(&p, kernels, NULL);
-            product_pack(&want, kernels, NULL);
-            run(&p, kernels, pools[1]);
-            run(&want, kernels, pools[2]);
-            for (int64_t r = 0; r < 70; r++) /* what was not touched keeps its bits, but for its panel's form */
-                if (r != 20 + i % 8)
-                    assert_true(same_bits(p.c + r * 100, want.c + r * 100, 32));
-            for (int64_t r = 0; r < 70; r++)
-                for (int64_t j = 0; j < 100; j++) {
-                    double sum = 0, magnitude = 1e-30;
-                    for (int64_t d = 0; d < 50; d++) {
-                        sum += (double)p.a[r * 50 + d] * p.source[j * 50 + d];
-                        magnitude += fabs((double)p.a[r * 50 + d] * p.source[j * 50 + d]);
-                    }
-                    float got = p.c[r * 100 + j];
-                    if (isnan(sum) || magnitude > 1e37)
-                        assert_true(!isfinite(got) || fabs(got) > 1e30);
-                    else
-                        assert_true(fabs(got - sum) <= 1e-6 * magnitude);
-                }
-            product_free(&p);
-            product_free(&want);
-        }
+        for (int i = 0; kernels && i < 64; i++)
+            check_unsplittable(kernels, i, 50, true);
+        for (int i = 0; kernels && i < 64; i += 3)
+            check_unsplittable(kernels, i, 1300, i % 2);
     }
 }
 

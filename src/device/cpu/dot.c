@@ -57,17 +57,14 @@ static int64_t widest(const em__call *call, const product *p)
     return rows;
 }
 
-/* On short depths cutting f32 into bf16 costs more than the tiles give back; on long ones few cut rows fit the second
- * cache, and B, half as large again, comes past them more often than memory allows. The depth alone decides: a
- * product's bits may not depend on its rows, nor on the columns that it was merged with. */
+/* On short depths cutting f32 into bf16 costs more than the tiles give back. The depth alone decides: a product's bits
+ * may not depend on its rows, nor on the columns that it was merged with. */
 #define SHALLOW 128
-#define DEEP 3072
 
 static const em__gemm_kernels *kernels_for(int64_t depth)
 {
     em__cpu_level level = em__cpu_get()->level;
-    const bool plain = depth <= SHALLOW || depth > DEEP;
-    return em__gemm_kernels_get(plain && level > EM__CPU_AVX512 ? EM__CPU_AVX512 : level);
+    return em__gemm_kernels_get(depth <= SHALLOW && level > EM__CPU_AVX512 ? EM__CPU_AVX512 : level);
 }
 
 static product analyse(const em__call *call)

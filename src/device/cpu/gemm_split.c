@@ -1,9 +1,10 @@
 /*
  * The driver of products by bf16 thirds: packing of panels, tasks, and the f32 detours of gemm_split.h.
  *
- * A task is a block of rows x a range of panels. It splits its rows once into the worker's scratch, where they stay in
- * L2 while the panels come by one after the other; each panel meets 32 rows at a time, and meanwhile the next one is
- * cut and the one behind it called nearer.
+ * A task is a block of rows x a range of panels. It splits its rows into the worker's scratch, where they stay in L2
+ * while the panels come by one after the other; each panel meets 32 rows at a time, and meanwhile the next one is cut
+ * and the one behind it called nearer. Of long rows a slab of the depth is split at a time, for more rows to stay; C
+ * has the sums meanwhile, to which chunks are added in the same order.
  */
 #include "device/cpu/gemm_split.h"
 
@@ -19,8 +20,10 @@
 #define RING 2  /* steps of a panel that are there at a time where it meets 32 rows and no more, in the first cache; */
 #define LEAD 1  /* and so many of them are ahead */
 #define GROUP 4 /* panels after which finished rows meet the activation */
+#define SLAB (2 * EM__SPLIT_CHUNK)        /* steps: rows more than half as long again are split, and met, by so many */
 #define SPLIT_BYTES ((int64_t)1200 << 10) /* of split rows in a worker's scratch, if one block of rows allows it */
 #define BLOCK_ROWS_MAX 512
+#define LARGEST_BYTES (BLOCK_ROWS_MAX * sizeof(uint32_t))
 #define STEP_PAIRS (EM__SPLIT_DEPTH / 2) /* of rows */
 #define LONG_TASK 50000 /* cycles: a thread whose core is busy otherwise multiplies at a third of the rate of others */
 
@@ -30,7 +33,7 @@ typedef struct split_plan {
     const em__gemm_kernels *kernels;
     em__pool *pool;
     const em__gemm_args *args;
-    int64_t steps, panels, most_rows;
+    int64_t steps, slab, panels;
     size_t panel_bytes;
     em__gemm_cut cut;
     char *scratch; /* when there is no pool */
@@ -39,13 +42,15 @@ typedef struct split_plan {
 typedef struct split_task {
     const split_plan *plan;
     int64_t row, rows, panel_end;
-    uint16_t *split; /* of the rows */
-    uint8_t *unsafe; /* [rows] */
-    bool any_unsafe;
-    float *widened;   /* room for one f32 panel */
-    uint16_t *half;   /* and for one of a B of bf16 */
-    uint16_t *cut[2]; /* or for two panels of thirds: the one that is multiplied, and the next one, */
-    int64_t ready;    /* which is that panel; -1: none is */
+    int64_t from, steps; /* what of the depth is met now; */
+    bool last;           /* nothing comes behind it */
+    uint16_t *split;     /* of the rows and these steps */
+    uint32_t *largest;   /* [rows] */
+    bool any_unsafe;     /* known with the last steps */
+    float *widened;      /* room for one f32 panel */
+    uint16_t *half;      /* and for one of a B of bf16 */
+    uint16_t *cut[2];    /* or for two panels of thirds: the one that is multiplied, and the next one, */
+    int64_t ready;       /* which is that panel; -1: none is */
 } split_task;
 
 static int64_t count_steps(int64_t k)
@@ -61,9 +66,21 @@ static int64_t most_rows(int64_t steps)
     return rows < EM__SPLIT_ROWS ? EM__SPLIT_ROWS : em__min(rows, BLOCK_ROWS_MAX);
 }
 
+static int64_t slab_of(int64_t steps)
+{
+    return steps <= SLAB + SLAB / 2 ? steps : SLAB;
+}
+
 static size_t split_bytes(int64_t steps)
 {
     return (size_t)(most_rows(steps) / 16 * steps) * EM__SPLIT_A_STEP * sizeof(uint16_t);
+}
+
+/* Room for what is split of a product of that depth, whichever way it goes. */
+static size_t most_split_bytes(int64_t steps)
+{
+    const size_t whole = split_bytes(steps), slab = split_bytes(slab_of(steps));
+    return whole > slab ? whole : slab;
 }
 
 size_t em__gemm_split_panel_bytes(int64_t k)
@@ -74,7 +91,7 @@ size_t em__gemm_split_panel_bytes(int64_t k)
 size_t em__gemm_split_scratch_bytes(int64_t k)
 {
     const int64_t steps = count_steps(k);
-    return split_bytes(steps) + 2 * (size_t)(steps * EM__SPLIT_B_STEP) * sizeof(uint16_t) + BLOCK_ROWS_MAX;
+    return most_split_bytes(steps) + 2 * (size_t)(steps * EM__SPLIT_B_STEP) * sizeof(uint16_t) + LARGEST_BYTES;
 }
 
 static bool panel_is_safe(const uint32_t *largest)
@@ -119,8 +136,8 @@ static size_t half_bytes(int64_t steps)
 size_t em__gemm_split_half_scratch_bytes(int64_t k)
 {
     const int64_t steps = count_steps(k);
-    return split_bytes(steps) + (size_t)(steps * EM__SPLIT_DEPTH * PANEL) * sizeof(float) + half_bytes(steps) +
-           BLOCK_ROWS_MAX;
+    return most_split_bytes(steps) + (size_t)(steps * EM__SPLIT_DEPTH * PANEL) * sizeof(float) + half_bytes(steps) +
+           LARGEST_BYTES;
 }
 
 const float *em__gemm_split_panel(const em__gemm_args *args, int64_t panel)
@@ -164,9 +181,9 @@ static em__gemm_tile tile_at(const split_task *task, int64_t row, int rows, int6
                           .rows = rows,
                           .columns = (int)em__min(args->n - column, PANEL),
                           .first = true,
-                          .bias = args->bias ? args->bias + column : NULL,
+                          .bias = args->bias && task->last ? args->bias + column : NULL,
                           .ldr = args->ldr};
-    if (args->residual && !args->activation)
+    if (args->residual && !args->activation && task->last)
         tile.residual = args->residual + at * args->ldr + column;
     return tile;
 }
@@ -183,6 +200,15 @@ static void multiply_plain(const split_task *task, int64_t row, int64_t rows, in
     }
 }
 
+/* The sums so far, from C. */
+static void take_up(float *sum, const em__gemm_tile *tile)
+{
+    if (tile->rows < EM__SPLIT_ROWS || tile->columns < PANEL)
+        memset(sum, 0, sizeof *sum * EM__SPLIT_ROWS * PANEL);
+    for (int r = 0; r < tile->rows; r++)
+        memcpy(sum + r * PANEL, tile->c + r * tile->ldc, (size_t)tile->columns * sizeof *sum);
+}
+
 /* 32 rows at a time meet the panel's steps, that begin at `b`, by `multiply`, which may do more meanwhile: `ahead` says
  * what of it is block i's share. */
 typedef void (*ahead_fn)(const split_task *task, em__split_block *block, int64_t panel, int64_t i, int64_t blocks);
@@ -195,12 +221,14 @@ static void multiply_blocks(const split_task *task, int64_t panel, const uint16_
     const int64_t blocks = em__div_up(task->rows, EM__SPLIT_ROWS);
     for (int64_t i = 0; i < blocks; i++) {
         const int64_t row = i * EM__SPLIT_ROWS, rows = em__min(task->rows - row, EM__SPLIT_ROWS);
-        em__split_block block = {.b = b, .steps = plan->steps, .sum = sum};
-        block.a[0] = task->split + 2 * i * plan->steps * EM__SPLIT_A_STEP;
-        block.a[1] = rows > 16 ? block.a[0] + plan->steps * EM__SPLIT_A_STEP : NULL;
-        ahead(task, &block, panel, i, blocks);
-        multiply(&block);
         const em__gemm_tile tile = tile_at(task, row, (int)rows, panel);
+        em__split_block block = {.b = b, .steps = task->steps, .sum = sum, .add = task->from > 0};
+        block.a[0] = task->split + 2 * i * task->steps * EM__SPLIT_A_STEP;
+        block.a[1] = rows > 16 ? block.a[0] + task->steps * EM__SPLIT_A_STEP : NULL;
+        ahead(task, &block, panel, i, blocks);
+        if (block.add)
+            take_up(sum, &tile);
+        multiply(&block);
         plan->kernels->split->store(sum, &tile);
     }
 }
@@ -208,7 +236,7 @@ static void multiply_blocks(const split_task *task, int64_t panel, const uint16_
 static void multiply_unsafe(const split_task *task, int64_t panel, const float *b)
 {
     for (int64_t r = 0; r < task->rows && task->any_unsafe; r++)
-        if (task->unsafe[r])
+        if (!em__gemm_split_are_safe(task->largest + r, 1))
             multiply_plain(task, r, 1, panel, b);
 }
 
@@ -268,12 +296,18 @@ static void multiply_half(const split_task *task, int64_t panel)
     multiply_unsafe(task, panel, task->widened);
 }
 
+/* The steps of a packed panel that are met now. */
+static const float *panel_steps(const split_task *task, int64_t panel)
+{
+    return em__gemm_split_panel(task->plan->args, panel) + task->from * EM__SPLIT_DEPTH * PANEL;
+}
+
 /* The next panel is cut whole, to be met by all rows. */
 static void cut_next(const split_task *task, em__split_block *block, int64_t panel, int64_t i, int64_t blocks)
 {
     const bool more = task->ready == panel + 1;
-    em__gemm_split_cut_ahead(block, em__gemm_split_panel(task->plan->args, panel + more), more ? block->steps : 0,
-                             task->cut[1], (int64_t)task->plan->panel_bytes, i, blocks);
+    em__gemm_split_cut_ahead(block, panel_steps(task, panel + more), more ? block->steps : 0, task->cut[1],
+                             (int64_t)task->plan->panel_bytes, i, blocks);
 }
 
 /* The panel's own steps are cut, just ahead of the products, and then the first ones of the next panel. */
@@ -294,10 +328,11 @@ static void cut_on(const split_task *task, em__split_block *block, int64_t panel
 static void multiply_panel(split_task *task, int64_t panel)
 {
     const split_plan *plan = task->plan;
-    const float *b = em__gemm_split_panel(plan->args, panel);
-    const bool once = task->rows <= EM__SPLIT_ROWS && plan->steps >= RING && plan->steps % RING == 0;
+    const bool once =
+        task->rows <= EM__SPLIT_ROWS && task->steps == plan->steps && plan->steps >= RING && plan->steps % RING == 0;
     if (!em__gemm_split_may_cut(plan->args, panel)) {
-        multiply_plain(task, 0, task->rows, panel, b);
+        if (task->last)
+            multiply_plain(task, 0, task->rows, panel, em__gemm_split_panel(plan->args, panel));
         return;
     }
     if (!once) { /* what was ready is multiplied */
@@ -306,11 +341,11 @@ static void multiply_panel(split_task *task, int64_t panel)
         task->cut[0] = cut;
     }
     if (task->ready != panel)
-        plan->kernels->split->cut(task->cut[0], b, once ? LEAD : plan->steps);
+        plan->kernels->split->cut(task->cut[0], panel_steps(task, panel), once ? LEAD : task->steps);
     const bool more = panel + 1 < task->panel_end && em__gemm_split_may_cut(plan->args, panel + 1);
     task->ready = more ? panel + 1 : -1;
     multiply_blocks(task, panel, task->cut[0], once ? cut_on : cut_next, plan->kernels->split->multiply);
-    multiply_unsafe(task, panel, b);
+    multiply_unsafe(task, panel, em__gemm_split_panel(plan->args, panel));
 }
 
 static void finish_rows(const split_task *task, int64_t panel, int64_t panel_end)
@@ -329,16 +364,27 @@ static void split_all_rows(split_task *task)
 {
     const split_plan *plan = task->plan;
     const em__gemm_args *args = plan->args;
-    task->any_unsafe = false;
-    for (int64_t row = 0; row < task->rows; row += 16) {
-        const int rows = (int)em__min(task->rows - row, 16);
-        uint32_t largest[16] = {0};
-        plan->kernels->split->split_rows(task->split + row / 16 * plan->steps * EM__SPLIT_A_STEP,
-                                         args->a + (task->row + row) * args->lda, args->lda, rows, args->k, largest);
-        for (int r = 0; r < rows; r++) {
-            task->unsafe[row + r] = !em__gemm_split_are_safe(largest + r, 1);
-            task->any_unsafe |= task->unsafe[row + r];
-        }
+    const int64_t k = task->from * EM__SPLIT_DEPTH, depth = em__min(args->k - k, task->steps * EM__SPLIT_DEPTH);
+    for (int64_t row = 0; row < task->rows; row += 16)
+        plan->kernels->split->split_rows(task->split + row / 16 * task->steps * EM__SPLIT_A_STEP,
+                                         args->a + (task->row + row) * args->lda + k, args->lda,
+                                         (int)em__min(task->rows - row, 16), depth, task->largest + row);
+    task->any_unsafe = task->last && !em__gemm_split_are_safe(task->largest, task->rows);
+}
+
+/* The task's rows by its panels, over the steps that are met now. */
+static void multiply_panels(split_task *task, int64_t panel)
+{
+    const em__gemm_args *args = task->plan->args;
+    task->ready = -1;
+    for (; panel < task->panel_end; panel += GROUP) {
+        const int64_t end = em__min(panel + GROUP, task->panel_end);
+        for (int64_t i = panel; i < end && args->half.data; i++)
+            multiply_half(task, i);
+        for (int64_t i = panel; i < end && !args->half.data; i++)
+            multiply_panel(task, i);
+        if (args->activation && task->last)
+            finish_rows(task, panel, end);
     }
 }
 
@@ -348,34 +394,31 @@ static void run_task(void *context, int64_t index, int worker)
     const em__gemm_args *args = plan->args;
     const int64_t block = index / plan->cut.column_blocks, column = index % plan->cut.column_blocks;
     const int64_t panel = em__gemm_part(plan->panels, plan->cut.column_blocks, column);
-    const int64_t panel_end = em__gemm_part(plan->panels, plan->cut.column_blocks, column + 1);
     char *scratch = plan->pool ? em__pool_scratch(plan->pool, worker) : plan->scratch;
     split_task task = {.plan = plan, .row = em__gemm_part(args->m, plan->cut.row_blocks, block)};
     task.rows = em__gemm_part(args->m, plan->cut.row_blocks, block + 1) - task.row;
-    task.split = (uint16_t *)(void *)scratch;
-    task.panel_end = panel_end;
-    task.ready = -1;
-    task.unsafe = (uint8_t *)scratch + split_bytes(plan->steps);
-    task.half = task.cut[0] = (uint16_t *)(void *)(task.unsafe + BLOCK_ROWS_MAX);
-    task.cut[1] = task.cut[0] + plan->steps * EM__SPLIT_B_STEP;
+    task.panel_end = em__gemm_part(plan->panels, plan->cut.column_blocks, column + 1);
+    task.largest = (uint32_t *)(void *)scratch;
+    task.split = (uint16_t *)(void *)(scratch + LARGEST_BYTES);
+    task.half = task.cut[0] = task.split + most_split_bytes(plan->steps) / sizeof *task.split;
+    task.cut[1] = task.cut[0] + plan->slab * EM__SPLIT_B_STEP;
     task.widened = (float *)(void *)(task.half + plan->steps * EM__SPLIT_HALF_STEP);
-    split_all_rows(&task);
+    memset(task.largest, 0, LARGEST_BYTES);
     plan->kernels->split->begin();
-    for (int64_t p = panel; p < panel_end; p += GROUP) {
-        const int64_t end = em__min(p + GROUP, panel_end);
-        for (int64_t i = p; i < end && args->half.data; i++)
-            multiply_half(&task, i);
-        for (int64_t i = p; i < end && !args->half.data; i++)
-            multiply_panel(&task, i);
-        if (args->activation)
-            finish_rows(&task, p, end);
-    }
+    do {
+        task.steps = em__min(plan->slab, plan->steps - task.from);
+        task.last = task.from + task.steps == plan->steps;
+        split_all_rows(&task);
+        multiply_panels(&task, panel);
+        task.from += plan->slab;
+    } while (!task.last);
     plan->kernels->split->end();
 }
 
 static split_plan make_plan(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args)
 {
     split_plan plan = {.kernels = kernels, .pool = pool, .args = args, .steps = count_steps(args->k)};
+    plan.slab = args->half.data || args->m <= EM__SPLIT_ROWS ? plan.steps : slab_of(plan.steps);
     plan.panels = em__div_up(args->n, PANEL);
     plan.panel_bytes = em__gemm_split_panel_bytes(args->k);
     const em__gemm_costs costs = {.tile_rows = EM__SPLIT_ROWS,
@@ -383,7 +426,7 @@ static split_plan make_plan(const em__gemm_kernels *kernels, em__pool *pool, con
                                   .per_tile = plan.steps * (args->half.data ? 200 : 400),
                                   .per_panel = plan.steps * (args->half.data ? 400 : 100),
                                   .per_row_once = plan.steps * 40,
-                                  .most_rows = most_rows(plan.steps),
+                                  .most_rows = most_rows(plan.slab),
                                   .long_task = LONG_TASK};
     plan.cut = em__gemm_choose_cut(&costs, args->m, plan.panels, em__pool_width(pool));
     return plan;

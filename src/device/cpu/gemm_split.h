@@ -42,6 +42,7 @@ typedef struct em__split_block {
     const uint16_t *b;
     int64_t steps;
     float *sum; /* [32][EM__GEMM_PANEL], 64-byte aligned */
+    bool add;   /* to what sum is; otherwise it is overwritten */
     /* By multiply: step i of the panel lies at b + (i & ring) steps. Meanwhile pairs of rows from `next` on, `cut_each`
      * in each step, from cut_from up to cut_end, are cut to the steps from `cut` on, pair 0 to step lead & ring; those
      * from cut_gap on lie behind a panel's header. What is `behind` bytes behind them is called into L2. */

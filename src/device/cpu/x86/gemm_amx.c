@@ -336,8 +336,11 @@ static void multiply_chunks(const em__split_block *block, steps_fn one, steps_fn
 {
     _Alignas(64) float chunk[EM__SPLIT_ROWS * PANEL];
     const int count = block->a[1] ? EM__SPLIT_ROWS * PANEL : EM__SPLIT_ROWS / 2 * PANEL;
-    int64_t to = block->steps < EM__SPLIT_CHUNK ? block->steps : EM__SPLIT_CHUNK;
-    multiply_steps(block, one, two, 0, to, block->sum);
+    int64_t to = 0;
+    if (!block->add) {
+        to = block->steps < EM__SPLIT_CHUNK ? block->steps : EM__SPLIT_CHUNK;
+        multiply_steps(block, one, two, 0, to, block->sum);
+    }
     while (to < block->steps) {
         const int64_t from = to;
         to = block->steps - from < EM__SPLIT_CHUNK ? block->steps : from + EM__SPLIT_CHUNK;
