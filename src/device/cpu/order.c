@@ -11,7 +11,8 @@
 #include "core/error.h"
 #include "device/cpu/order_rows.h"
 
-#define LONG_ROW ((int64_t)1 << 16) /* elements from which a row is sorted by all workers */
+#define LONG_ROW ((int64_t)1 << 16) /* elements from which a row is sorted by all workers, */
+#define LONE_ROW ((int64_t)1 << 15) /* if it is the only one */
 #define ENCODE ((int64_t)1 << 14)   /* elements that become keys at a time */
 #define QUICK_ROW 32                /* elements from which a row is sorted alone, where there is quicksort */
 #define PAD 64
@@ -286,6 +287,11 @@ void em__order_tile(void *context, int64_t chunk, int worker)
         decode_rows(job, first, count, keys, special);
 }
 
+static bool is_long(const em__order_job *job)
+{
+    return job->n >= LONG_ROW || (job->rows == 1 && job->n >= LONE_ROW);
+}
+
 static em_status run_sort(em_device *device, const em__call *call)
 {
     em__cpu *cpu = em__cpu_of(device);
@@ -300,7 +306,7 @@ static em_status run_sort(em_device *device, const em__call *call)
         return EM_OK;
     if (lanes)
         em__pool_run(cpu->pool, em__order_tile, &job, (job.rows + lanes - 1) / lanes);
-    else if (job.n < LONG_ROW)
+    else if (!is_long(&job))
         em__pool_run(cpu->pool, row_chunk, &job, job.rows);
     else
         for (int64_t r = 0; r < job.rows; r++)
@@ -322,7 +328,7 @@ bool em__cpu_prepare_order(em__cpu *cpu, const em__call *call, em__plan *plan)
     *plan = (em__plan){.kernel = run_sort};
     if (lanes)
         plan->workers = em__order_tile_bytes(&job, lanes);
-    else if (job.n < LONG_ROW)
+    else if (!is_long(&job))
         plan->workers = row_parts(&job, indices, 1).all;
     else
         plan->scratch = row_parts(&job, indices, EM__RADIX_MOST_BLOCKS).all;

@@ -124,22 +124,27 @@ static pass start(em__pool *pool, int64_t n, const digits *d, void *counters)
                   .counters = counters};
 }
 
+/* A pass for each digit. Where the result is. */
+static void *sort_digits(pass *p, const digits *d, void (*one)(pass *), void *keys, void *spare)
+{
+    for (int i = 0; i < d->passes; i++) {
+        p->from = keys;
+        p->to = spare;
+        p->shift = d->low + i * d->width;
+        one(p);
+        spare = keys;
+        keys = p->to;
+    }
+    return keys;
+}
+
 uint32_t *em__radix_sort32(em__pool *pool, uint32_t *keys, uint32_t *spare, int64_t n, uint32_t vary, void *counters)
 {
     if (!vary)
         return keys;
     digits d = choose(n, vary, 4, 64);
     pass p = start(pool, n, &d, counters);
-    for (int i = 0; i < d.passes; i++) {
-        p.from = keys;
-        p.to = spare;
-        p.shift = d.low + i * d.width;
-        pass_32(&p);
-        uint32_t *t = keys;
-        keys = spare;
-        spare = t;
-    }
-    return keys;
+    return sort_digits(&p, &d, pass_32, keys, spare);
 }
 
 static void insert64(uint64_t *keys, int64_t n)
@@ -180,18 +185,10 @@ uint64_t *em__radix_sort64(em__pool *pool, uint64_t *keys, uint64_t *spare, int6
     }
     digits d = choose(n, vary, 8, 12);
     pass p = start(pool, n, &d, counters);
-    for (int i = 0; i < d.passes; i++) {
-        p.from = keys;
-        p.to = spare;
-        p.shift = d.low + i * d.width;
-        pass_64(&p);
-        uint64_t *t = keys;
-        keys = spare;
-        spare = t;
-    }
+    uint64_t *sorted = sort_digits(&p, &d, pass_64, keys, spare);
     if (vary & (((uint64_t)1 << d.low) - 1))
-        finish64(keys, spare, n, d.low, counters);
-    return keys;
+        finish64(sorted, sorted == keys ? spare : keys, n, d.low, counters);
+    return sorted;
 }
 
 void em__radix_argsort32(em__pool *pool, const uint32_t *keys, uint64_t *items, int64_t *order, int64_t n,
@@ -208,21 +205,12 @@ void em__radix_argsort32(em__pool *pool, const uint32_t *keys, uint64_t *items, 
         d.width = (d.width + 1) / 2;
     }
     pass p = start(pool, n, &d, counters);
-    uint64_t *from = items, *to = items + n;
     p.from = keys;
-    p.to = from;
+    p.to = items;
     p.shift = d.low;
     pass_first(&p);
-    for (int i = 1; i < d.passes - 1; i++) {
-        p.from = from;
-        p.to = to;
-        p.shift = 32 + d.low + i * d.width;
-        pass_64(&p);
-        uint64_t *t = from;
-        from = to;
-        to = t;
-    }
-    p.from = from;
+    const digits middle = {.low = 32 + d.low + d.width, .width = d.width, .passes = d.passes - 2};
+    p.from = sort_digits(&p, &middle, pass_64, items, items + n);
     p.to = order;
     p.shift = d.low + (d.passes - 1) * d.width;
     pass_last(&p);
@@ -248,16 +236,7 @@ static uint64_t *sort_upper(const em__order *kernels, em__pool *pool, uint64_t *
         return em__order_sort64(kernels, pool, items, spare, n, (uint64_t)vary << 32 | UINT32_MAX, counters);
     const digits d = choose(n, (uint64_t)vary << 32, 8, 64);
     pass p = start(pool, n, &d, counters);
-    for (int i = 0; i < d.passes; i++) {
-        p.from = items;
-        p.to = spare;
-        p.shift = d.low + i * d.width;
-        pass_64(&p);
-        uint64_t *t = items;
-        items = spare;
-        spare = t;
-    }
-    return items;
+    return sort_digits(&p, &d, pass_64, items, spare);
 }
 
 /* Items [n] of keys that differ in `vary`: sorted by 32 of those bits after the other. */
