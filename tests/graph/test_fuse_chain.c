@@ -242,6 +242,44 @@ static void test_random_chains_on_ref(void **state)
     assert_true(chains >= 60);
 }
 
+static em_status gate(em_scope *s, em_array *const *in, em_array **out, void *user)
+{
+    (void)user;
+    out[0] = em_mul(s, in[0], em_sigmoid(s, em_add(s, in[1], in[2])));
+    return em_scope_status(s);
+}
+
+/* So long a result goes past the caches, and what a polynomial waits for is asked for ahead, up to the arrays' ends. */
+static void test_larger_than_caches(void **state)
+{
+    (void)state;
+    const em_dims dims[3] = {{2, {8193, 1030}}, {2, {8193, 1030}}, {1, {1030}}};
+    em_scope *s = em_scope_new(NULL);
+    em_array *in[3], *got[2];
+    em_spec specs[3];
+    for (int i = 0; i < 3; i++) {
+        const size_t n = (size_t)dims[i].dims[0] * (i < 2 ? 1030 : 1);
+        float *data = em__alloc(n * sizeof *data);
+        for (size_t k = 0; k < n; k++)
+            data[k] = (float)((k * 2654435761u + (size_t)i) % 2003) / 250 - 4;
+        in[i] = em_constant_f32(s, data, dims[i]);
+        specs[i] = (em_spec){EM_F32, dims[i]};
+        em__free(data);
+    }
+    for (int i = 0; i < 2; i++) {
+        const em_compile_options options = {.struct_size = sizeof options, .lane = i ? EM_FUSE : EM_NATIVE};
+        em_program *program = em_compile(gate, NULL, specs, 3, 1, &options);
+        assert_non_null(program);
+        EXPECT_OK(em_run(program, in, &got[i]));
+        em_program_free(program);
+    }
+    if (!default_has_own_memory())
+        assert_int_equal(first_difference(got[1], got[0]), em_array_size(got[0]));
+    em_array_release(&got[0]);
+    em_array_release(&got[1]);
+    em_scope_free(s);
+}
+
 /* A variance in primitives, and a gate that reads its row's mean: one kernel with two reductions. */
 static em_status centred(em_scope *s, em_array *const *in, em_array **out, void *user)
 {
@@ -295,6 +333,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_chains_on_cpu), cmocka_unit_test(test_random_chains_on_ref),
-        cmocka_unit_test(test_profile_names_the_steps), cmocka_unit_test(test_every_allocation_failed)};
+        cmocka_unit_test(test_larger_than_caches), cmocka_unit_test(test_profile_names_the_steps),
+        cmocka_unit_test(test_every_allocation_failed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

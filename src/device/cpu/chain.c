@@ -11,6 +11,9 @@
 #define SERIAL 16384      /* steps x elements up to which the caller does it alone */
 #define CHUNK_STEPS 65536 /* steps x elements that one worker takes at a time, about */
 #define STREAM_WORK 12    /* heavier chains compute more than they move: plain stores do */
+#define WAITING_WORK 8    /* from which memory would wait for arithmetic, tile by tile: */
+#define AHEAD 4096        /* so operands are asked for this far ahead, */
+#define AHEAD_TILE 256    /* by short tiles, or what is on its way fills the line buffers */
 
 bool em__cpu_chains(em_device *device, em__op op, em_dtype from, em_dtype to)
 {
@@ -98,11 +101,24 @@ static int64_t part_of(int64_t n, int64_t most)
     return parts <= 1 ? n : em__round_up(em__div_up(n, parts), 64);
 }
 
+/* The chain's arithmetic in plain steps; what goes through a polynomial counts as eight. */
+static int work_of(const em__chain *c)
+{
+    int work = 0;
+    for (int i = 0; i < c->n_steps; i++) {
+        em__op op = c->steps[i].op;
+        bool plain = c->steps[i].n_in > 1 || op == EM__OP_CAST || op == EM__OP_NEG || op == EM__OP_ABS;
+        work += plain && op != EM__OP_POW && op != EM__OP_REMAINDER && op != EM__OP_ATAN2 ? 1 : 8;
+    }
+    return work;
+}
+
 /* Rows and columns become units, tiles and chunks; the registers get their places. The bytes of scratch. */
 static size_t lay_out(em__chain_job *j)
 {
     const em__chain *c = &j->chain;
     int64_t most = TILE_BYTES / c->width < 2048 ? TILE_BYTES / c->width : 2048;
+    most = j->ahead ? AHEAD_TILE : most;
     bool wide = j->columns > most || j->rows == 1 || j->columns >= LONG_ROW;
     j->block = wide ? 1 : most / (j->columns ? j->columns : 1);
     j->block = j->block < j->rows ? j->block : j->rows;
@@ -138,6 +154,10 @@ static size_t set_up(em__chain_job *j, em__cpu *cpu, const em__call *call, const
     }
     for (int i = 0; i < call->n_in; i++)
         j->operands[i] = describe(&call->in[i], f, i);
+    const int work = work_of(&j->chain);
+    j->stream =
+        em__spec_bytes(&call->out.spec) * 2 >= cpu->elementwise->stream_from && !j->chain.n_axes && work <= STREAM_WORK;
+    j->ahead = j->stream && work >= WAITING_WORK ? AHEAD : 0;
     return lay_out(j);
 }
 
@@ -146,18 +166,6 @@ static void run_chunk(void *context, int64_t chunk, int worker)
     const em__chain_job *j = context;
     int64_t from = chunk * j->chunk, to = from + j->chunk;
     em__chain_run(j, from, to < j->units ? to : j->units, em__pool_scratch(j->cpu->pool, worker));
-}
-
-/* The chain's arithmetic in plain steps; what goes through a polynomial counts as eight. */
-static int work_of(const em__chain *c)
-{
-    int work = 0;
-    for (int i = 0; i < c->n_steps; i++) {
-        em__op op = c->steps[i].op;
-        bool plain = c->steps[i].n_in > 1 || op == EM__OP_CAST || op == EM__OP_NEG || op == EM__OP_ABS;
-        work += plain && op != EM__OP_POW && op != EM__OP_REMAINDER && op != EM__OP_ATAN2 ? 1 : 8;
-    }
-    return work;
 }
 
 static em_status run_chain(em_device *device, const em__call *call)
@@ -171,8 +179,6 @@ static em_status run_chain(em_device *device, const em__call *call)
     set_up(&j, em__cpu_of(device), call, &f);
     em__chain_bind(&j);
     j.out = call->out.data;
-    size_t bytes = em__spec_bytes(&call->out.spec);
-    j.stream = bytes * 2 >= j.cpu->elementwise->stream_from && !j.chain.n_axes && work_of(&j.chain) <= STREAM_WORK;
     em__pool_run(j.cpu->pool, run_chunk, &j, (j.units + j.chunk - 1) / j.chunk);
     return EM_OK;
 }

@@ -89,7 +89,8 @@ typedef struct em__chain_job {
     size_t local, wide, thin, spare; /* where the banks start in a worker's scratch, and the spare tiles */
     size_t local_step, wide_step, thin_step;
     uint8_t *out;
-    bool stream; /* results go past the caches */
+    bool stream;   /* results go past the caches */
+    int64_t ahead; /* bytes that operands are asked for ahead of the tile; 0: no need */
 } em__chain_job;
 
 /* Looks up the steps' kernels, joins pairs, and says how each source is reached. The rest of the job is set. */

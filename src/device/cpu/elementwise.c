@@ -19,6 +19,9 @@
 #define STREAM_BLOCK 1024 /* bytes of results computed before they are copied out */
 #define F8_BLOCK 512      /* elements of f8 that are f32 at a time */
 
+/* A third cache larger than this is shared with what else runs on a large machine, or beside a virtual one. */
+#define STREAM_MOST ((size_t)64 << 20)
+
 static em__elementwise best;
 static pthread_once_t best_once = PTHREAD_ONCE_INIT;
 
@@ -42,7 +45,7 @@ void em__elementwise_init(em__elementwise *kernels, em__cpu_level level)
 #endif
     kernels->chunk = 16384;
     kernels->serial = 96 << 10;
-    kernels->stream_from = em__cpu_get()->l3;
+    kernels->stream_from = em__cpu_get()->l3 < STREAM_MOST ? em__cpu_get()->l3 : STREAM_MOST;
 }
 
 static void init_best(void)
