@@ -90,6 +90,26 @@ static void test_decoding_by_steps(void **state)
     em_scope_free(s);
 }
 
+/* Attention of bf16 is that of the same numbers in f32, within the rounding of its result and of weights, which many
+ * queries have in bf16 where the processor multiplies such. */
+static void test_many_half_queries(void **state)
+{
+    (void)state;
+    static const int64_t tokens[] = {63, 64, 70, 129, 200};
+    for (int i = 0; i < 10; i++) {
+        em_scope *s = em_scope_new(NULL);
+        const int64_t t = tokens[i / 2], d = i % 3 ? 64 : 40;
+        em_array *half[3], *wide[3];
+        for (int j = 0; j < 3; j++) {
+            half[j] = em_cast(s, values(s, em_shape(1, j ? 2 : 4, t, d), (uint64_t)(3 * i + j)), EM_BF16);
+            wide[j] = em_cast(s, half[j], EM_F32);
+        }
+        em_array *got = em_sdpa(s, half[0], half[1], half[2], NULL, 0, i % 2);
+        expect_near(s, em_cast(s, got, EM_F32), em_sdpa(s, wide[0], wide[1], wide[2], NULL, 0, i % 2), 0.02);
+        em_scope_free(s);
+    }
+}
+
 /* Every value of a length or position is held inside what there is, in its own dtype: none wraps on the way. */
 static void test_numbers_of_64_bits(void **state)
 {
@@ -257,6 +277,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rope_by_steps),
         cmocka_unit_test(test_decoding_by_steps),
+        cmocka_unit_test(test_many_half_queries),
         cmocka_unit_test(test_numbers_of_64_bits),
         cmocka_unit_test(test_codes),
         cmocka_unit_test(test_no_sink),

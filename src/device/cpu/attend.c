@@ -142,6 +142,14 @@ static widened widen(const em__call *call)
     return w;
 }
 
+/* Of bf16 queries nothing is lost where they are rounded; the weights of a row are as much rounded as its result is. */
+static em__attention_args half_args(const em__call *call, em_dtype dtype)
+{
+    em__attention_args args = dense_args(call);
+    args.may_round |= dtype == EM_BF16;
+    return args;
+}
+
 static em_status run_half(em_device *device, const em__call *call)
 {
     em__cpu *cpu = em__cpu_of(device);
@@ -162,7 +170,7 @@ static em_status run_half(em_device *device, const em__call *call)
     wide.in = in;
     wide.out.data = scratch + w.out;
     wide.out.spec.dtype = EM_F32;
-    em__attention_args args = dense_args(&wide);
+    em__attention_args args = half_args(&wide, call->in[0].spec.dtype);
     EM__TRY(em__attention_f32(cpu->attention, cpu->pool, &args));
     em__cpu_cast(cpu, &wide.out, &call->out);
     return EM_OK;
@@ -180,7 +188,7 @@ static uint64_t strided_heads(const em__call *call)
 
 static bool prepare_half(em__cpu *cpu, const em__call *call, em__plan *plan)
 {
-    em__attention_args args = dense_args(call);
+    em__attention_args args = half_args(call, call->in[0].spec.dtype);
     plan->workers = em__attention_scratch_bytes(cpu->attention, &args);
     plan->kernel = run_half;
     plan->scratch = (size_t)widen(call).total * sizeof(float);
