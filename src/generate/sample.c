@@ -86,15 +86,52 @@ static const float *adjust(em__sampler *s, const em__choice *c)
     return s->logits;
 }
 
+typedef float four __attribute__((vector_size(16)));
+typedef int32_t four_bits __attribute__((vector_size(16)));
+
+/* Lane by lane the larger one; a where b is no number. */
+static four larger(four a, four b)
+{
+    const four_bits takes = b > a;
+    return (four)(((four_bits)b & takes) | ((four_bits)a & ~takes));
+}
+
+/* The largest of n logits, several at a time. */
+static float most_of(const float *logits, size_t n)
+{
+    enum { LANES = 4, STEP = 4 * LANES };
+    const four least = {-INFINITY, -INFINITY, -INFINITY, -INFINITY};
+    four most[4] = {least, least, least, least}, x[4];
+    float largest = -INFINITY;
+    size_t i = 0;
+    for (; i + STEP <= n; i += STEP) {
+        memcpy(x, logits + i, sizeof x);
+        for (int j = 0; j < 4; j++)
+            most[j] = larger(most[j], x[j]);
+    }
+    for (int j = 0; j < STEP; j++)
+        largest = most[j / LANES][j % LANES] > largest ? most[j / LANES][j % LANES] : largest;
+    for (; i < n; i++)
+        largest = logits[i] > largest ? logits[i] : largest;
+    return largest;
+}
+
+/* The first of the largest: a block is looked through only when it holds something larger than those before it. */
 static int32_t best(const float *logits, size_t n)
 {
+    enum { BLOCK = 1024 };
     size_t at = 0;
     float most = -INFINITY;
-    for (size_t i = 0; i < n; i++)
-        if (logits[i] > most) {
-            most = logits[i];
-            at = i;
-        }
+    for (size_t from = 0; from < n; from += BLOCK) {
+        const size_t count = n - from < BLOCK ? n - from : BLOCK;
+        if (!(most_of(logits + from, count) > most))
+            continue;
+        for (size_t i = from; i < from + count; i++)
+            if (logits[i] > most) {
+                most = logits[i];
+                at = i;
+            }
+    }
     return (int32_t)at;
 }
 

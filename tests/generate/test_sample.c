@@ -244,14 +244,51 @@ static void test_seeds_differ(void **state)
     }
 }
 
+/* Ties, infinities and what is no number among logits of every length about a vector's, and over a block's. */
+static void test_greedy_is_the_definition(void **state)
+{
+    (void)state;
+    enum { MOST = 5000 };
+    static const float values[] = {-INFINITY, NAN, -0.0f, 0, 1, 2, 3, INFINITY};
+    float *logits = malloc(MOST * sizeof *logits);
+    const em_generation_options o = at(0);
+    em__random random = em__random_begin(5, 0);
+    uint32_t seed = 3;
+    assert_non_null(logits);
+    for (size_t n = 1; n <= MOST; n += n < 70 ? 1 : 997) {
+        for (unsigned kinds = 1; kinds <= 8; kinds++) {
+            int32_t want = 0;
+            float most = -INFINITY;
+            for (size_t i = 0; i < n; i++) {
+                seed = seed * 1664525u + 1013904223u;
+                logits[i] = values[(seed >> 16) % kinds];
+                if (logits[i] > most) {
+                    most = logits[i];
+                    want = (int32_t)i;
+                }
+            }
+            em__sampler sampler = {.vocabulary = n};
+            const em__choice choice = {logits, &o, NULL, 0, 0};
+            assert_int_equal(em__sample(&sampler, &choice, &random), want);
+        }
+    }
+    free(logits);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_temperature), cmocka_unit_test(test_top_k),
-        cmocka_unit_test(test_top_p),       cmocka_unit_test(test_min_p),
-        cmocka_unit_test(test_all_at_once), cmocka_unit_test(test_bias),
-        cmocka_unit_test(test_penalties),   cmocka_unit_test(test_greedy_takes_the_first_of_equals),
-        cmocka_unit_test(test_logprobs),    cmocka_unit_test(test_seeds_differ),
+        cmocka_unit_test(test_temperature),
+        cmocka_unit_test(test_top_k),
+        cmocka_unit_test(test_top_p),
+        cmocka_unit_test(test_min_p),
+        cmocka_unit_test(test_all_at_once),
+        cmocka_unit_test(test_bias),
+        cmocka_unit_test(test_penalties),
+        cmocka_unit_test(test_greedy_takes_the_first_of_equals),
+        cmocka_unit_test(test_greedy_is_the_definition),
+        cmocka_unit_test(test_logprobs),
+        cmocka_unit_test(test_seeds_differ),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
