@@ -17,7 +17,8 @@
 #define ROWS EM__PLANES_ROWS
 #define STEP EM__TILES_STEP
 #define MOST_STEPS (128 / STEP)
-#define AHEAD 4096 /* bytes */
+#define AHEAD 8192 /* bytes, into the second cache */
+#define SOON 2304  /* into the first */
 
 /* Tiles: planes of x; codes of either half; sums of the first half, and of the second. */
 #define X_HIGH 0
@@ -61,6 +62,8 @@ ALWAYS void lay(uint8_t *to, const uint8_t *at, int words, const int half)
     at += half * ROWS * 4;
     for (int w = 0; w < words; w += 2, at += 4 * ROWS * 4, to += 4 * 64) {
         const __m512i word0 = _mm512_loadu_si512(at), word1 = _mm512_loadu_si512(at + 2 * ROWS * 4);
+        __builtin_prefetch(at + SOON, 0, 3);
+        __builtin_prefetch(at + SOON + 2 * ROWS * 4, 0, 3);
         __builtin_prefetch(at + AHEAD, 0, 2);
         __builtin_prefetch(at + AHEAD + 2 * ROWS * 4, 0, 2);
         _mm512_store_si512(to, _mm512_and_si512(word0, low));
