@@ -172,21 +172,33 @@ static size_t decoder_parameters(const em__decoder *d)
     return count;
 }
 
+/* Whether the template of a chat without tools can be parsed; EM_ERROR_NOT_FOUND: there is none. */
+static em_status try_template(const char *dir)
+{
+    em_chat_template *chat = NULL;
+    em_template *parsed = NULL;
+    em_status status = em_chat_template_open(dir, &chat);
+    const char *source = em_chat_template_source(chat, false);
+    if (status == EM_OK)
+        status = em_template_parse(source, strlen(source), NULL, &parsed);
+    em_template_free(parsed);
+    em_chat_template_free(chat);
+    return status;
+}
+
 /* What a checkpoint that generates brings along for it. */
 static em_status abilities(const char *dir, const char **can)
 {
-    em_chat_template *chat = NULL;
     char *path = em__path_join(dir, "tokenizer.json");
     if (!path)
         return EM_ERROR_OUT_OF_MEMORY;
     bool tokenizer = em__path_is_file(path);
     em__free(path);
-    em_status status = em_chat_template_open(dir, &chat);
-    em_chat_template_free(chat);
+    const em_status status = try_template(dir);
     *can = !tokenizer                     ? "generate from token ids"
            : status == EM_OK              ? "generate, chat, tokenize"
            : status == EM_ERROR_NOT_FOUND ? "generate, tokenize"
-                                          : "generate from raw text, tokenize"; /* a broken one is no absent one */
+                                          : "generate from raw text (the chat template can't be read), tokenize";
     return status == EM_ERROR_OUT_OF_MEMORY ? status : EM_OK;
 }
 
