@@ -29,13 +29,15 @@ extern "C" {
 typedef struct em_safetensors em_safetensors;
 
 /* One tensor. `data` is row-major, little-endian, never NULL, aligned to the size of an element (a tensor that stands
- * misaligned in its file is copied at open); all of it lives as long as the file is open. */
+ * misaligned in its file is copied at open); all of it lives as long as the file is open. A dtype of the format that
+ * Emily lacks (F8_E8M0, F8_*FNUZ, F6_*, F4) is EM_DTYPE_COUNT, which no array takes. */
 typedef struct em_safetensors_tensor {
     const char *name;
     em_dtype dtype;
     em_dims dims;
     const void *data;
     size_t nbytes;
+    const char *stored; /* the format's own name of the dtype, "BF16"; what is written needs none */
 } em_safetensors_tensor;
 
 typedef enum em_safetensors_mode {
@@ -55,8 +57,8 @@ typedef struct em_safetensors_options {
  * lead to that directory or, in a Hugging Face cache, to the blobs of the same repository.
  *
  * EM_ERROR_NOT_FOUND: no such file, or no checkpoint in the directory. EM_ERROR_FORMAT: the text names the file, the
- * tensor, what was expected and what stands there. EM_ERROR_UNSUPPORTED: a dtype (F8_E8M0, F6_*, F4) or rank (above
- * EM_MAX_RANK) that Emily lacks. EM_ERROR_IO, EM_ERROR_OUT_OF_MEMORY. Any thread.
+ * tensor, what was expected and what stands there. EM_ERROR_UNSUPPORTED: a rank above EM_MAX_RANK. EM_ERROR_IO,
+ * EM_ERROR_OUT_OF_MEMORY. Any thread.
  */
 EM_API em_status em_safetensors_open(const char *path, const em_safetensors_options *options, em_safetensors **file);
 

@@ -5,6 +5,7 @@
 
 #include "cli/output.h"
 #include "core/number.h"
+#include "io/safetensors.h"
 
 static const char *const pool_names[] = {"mean", "first token", "max", "last token", "mean (square root)", "weighted"};
 static const char *const pool_words[] = {"mean", "cls", "max", "last", "mean-sqrt", "weighted"};
@@ -14,10 +15,12 @@ void cli_facts_count(cli_facts *facts)
     const em_safetensors_tensor *t;
     facts->dtype = NULL;
     for (size_t i = 0; facts->file && (t = em_safetensors_at(facts->file, i)); i++) {
-        size_t size = em_dtype_size(t->dtype);
-        const char *name = em_dtype_name(t->dtype);
-        facts->parameters += size ? t->nbytes / size : 0;
-        if (em_dtype_get_kind(t->dtype) == EM_KIND_FLOAT)
+        const char *name = em__tensor_dtype(t);
+        size_t elements = 1;
+        for (int d = 0; d < t->dims.rank; d++)
+            elements *= (size_t)t->dims.dims[d];
+        facts->parameters += elements;
+        if (t->dtype == EM_DTYPE_COUNT || em_dtype_get_kind(t->dtype) == EM_KIND_FLOAT)
             facts->dtype = !facts->dtype || facts->dtype == name ? name : "mixed";
     }
     facts->dtype = facts->dtype ? facts->dtype : "no floats";
@@ -49,13 +52,13 @@ static em_status human_tensors(em__str *out, const em_safetensors *file)
     const em_safetensors_tensor *t;
     em_status status = EM_OK;
     for (size_t i = 0; file && status == EM_OK && (t = em_safetensors_at(file, i)); i++) {
-        status = em__str_addf(out, "  %-5s ", em_dtype_name(t->dtype));
         size_t start = out->length;
+        status = em__str_addf(out, "  %-5s ", em__tensor_dtype(t));
         if (status == EM_OK)
             status = add_shape(out, t->dims, ", ");
         size_t width = out->length - start;
         if (status == EM_OK)
-            status = em__str_addf(out, "%*s  ", width < 16 ? (int)(16 - width) : 0, "");
+            status = em__str_addf(out, "%*s  ", width < 24 ? (int)(24 - width) : 0, "");
         if (status == EM_OK)
             status = cli_plain_text(out, t->name, strlen(t->name), SIZE_MAX);
         if (status == EM_OK)
@@ -179,7 +182,7 @@ static em_status json_tensors(em__str *out, const em_safetensors *file)
         if (status == EM_OK)
             status = cli_json_string(out, t->name, strlen(t->name));
         if (status == EM_OK)
-            status = em__str_addf(out, ",\"dtype\":\"%s\",\"shape\":", em_dtype_name(t->dtype));
+            status = em__str_addf(out, ",\"dtype\":\"%s\",\"shape\":", em__tensor_dtype(t));
         if (status == EM_OK)
             status = add_shape(out, t->dims, ",");
         if (status == EM_OK)

@@ -42,6 +42,12 @@ void em__safetensors_release(void *file);
 /* Orders pointers to tensors by name, for qsort. */
 int em__safetensors_by_name(const void *left, const void *right);
 
+/* The name of the tensor's dtype: the format's, where there is none of ours. */
+static inline const char *em__tensor_dtype(const em_safetensors_tensor *tensor)
+{
+    return tensor->dtype == EM_DTYPE_COUNT ? tensor->stored : em_dtype_name(tensor->dtype);
+}
+
 /* Hints: the tensor will be read soon; its pages were read (packed elsewhere) and need not stay resident. */
 void em__safetensors_will_need(const em_safetensors *file, const em_safetensors_tensor *tensor);
 void em__safetensors_release_pages(const em_safetensors *file, const em_safetensors_tensor *tensor);

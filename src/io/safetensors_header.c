@@ -26,27 +26,38 @@ static const char *const dtype_names[EM_DTYPE_COUNT] = {
 #undef NAME
 };
 
-/* Of the format, but without a dtype of ours. */
-static const char *const foreign_dtypes[] = {"F4", "F6_E2M3", "F6_E3M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"};
+/* Of the format, but without a dtype of ours: files that hold them are read, such tensors only listed. */
+static const struct {
+    const char *name;
+    size_t bits;
+} foreign_dtypes[] = {{"F4", 4},      {"F6_E2M3", 6},     {"F6_E3M2", 6},
+                      {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}};
 
-static em_status read_dtype(const em__json *tensor, em_dtype *dtype)
+static em_status read_dtype(const em__json *tensor, em_safetensors_tensor *out, size_t *bits)
 {
     const char *name;
     char shown[40];
     EM__TRY(em__json_get_string(tensor, "dtype", &name));
     for (int i = 0; i < EM_DTYPE_COUNT; i++)
-        if (dtype_names[i] && strcmp(name, dtype_names[i]) == 0)
-            return *dtype = (em_dtype)i, EM_OK;
+        if (dtype_names[i] && strcmp(name, dtype_names[i]) == 0) {
+            out->dtype = (em_dtype)i;
+            out->stored = dtype_names[i];
+            *bits = em_dtype_bits(out->dtype);
+            return EM_OK;
+        }
     for (size_t i = 0; i < sizeof foreign_dtypes / sizeof foreign_dtypes[0]; i++)
-        if (strcmp(name, foreign_dtypes[i]) == 0)
-            return em__json_fail(tensor, EM_ERROR_UNSUPPORTED,
-                                 "dtype %s is not supported; convert the tensor to F32, BF16 or F16", name);
+        if (strcmp(name, foreign_dtypes[i].name) == 0) {
+            out->dtype = EM_DTYPE_COUNT;
+            out->stored = foreign_dtypes[i].name;
+            *bits = foreign_dtypes[i].bits;
+            return EM_OK;
+        }
     return em__json_fail(tensor, EM_ERROR_FORMAT,
                          "dtype \"%s\" is unknown to the format (F32, BF16, F16, I64 and so on)",
                          em__printable(shown, sizeof shown, name));
 }
 
-static em_status read_shape(const em__json *tensor, em_dtype dtype, em_dims *dims, size_t *bytes)
+static em_status read_shape(const em__json *tensor, size_t bits, em_dims *dims, size_t *bytes)
 {
     em__json shape;
     size_t rank;
@@ -54,7 +65,7 @@ static em_status read_shape(const em__json *tensor, em_dtype dtype, em_dims *dim
     if (rank > EM_MAX_RANK)
         return em__json_fail(&shape, EM_ERROR_UNSUPPORTED, "has rank %zu, at most %d is supported", rank, EM_MAX_RANK);
     *dims = (em_dims){.rank = (int)rank};
-    size_t total = em_dtype_size(dtype);
+    size_t total = bits;
     bool overflow = false, none = false;
     for (size_t i = 0; i < rank; i++) {
         em__json item = em__json_item(&shape, i);
@@ -65,7 +76,9 @@ static em_status read_shape(const em__json *tensor, em_dtype dtype, em_dims *dim
     /* A product that wraps is an error even where a later 0 would hide it. */
     if (overflow)
         return em__json_fail(&shape, EM_ERROR_FORMAT, "the number of bytes does not fit 64 bits");
-    *bytes = none ? 0 : total;
+    if (!none && total % 8 != 0)
+        return em__json_fail(&shape, EM_ERROR_FORMAT, "%zu bits are no whole number of bytes", total);
+    *bytes = none ? 0 : total / 8;
     return EM_OK;
 }
 
@@ -99,8 +112,9 @@ static em_status read_tensor(em_safetensors *file, const em__json *tensor, span 
 {
     em_safetensors_tensor out = {0};
     EM__TRY(em__json_as_object(tensor));
-    EM__TRY(read_dtype(tensor, &out.dtype));
-    EM__TRY(read_shape(tensor, out.dtype, &out.dims, &out.nbytes));
+    size_t bits = 0;
+    EM__TRY(read_dtype(tensor, &out, &bits));
+    EM__TRY(read_shape(tensor, bits, &out.dims, &out.nbytes));
     EM__TRY(read_offsets(tensor, bytes, &out));
     out.name = em__arena_strndup(&file->arena, tensor->key, strlen(tensor->key));
     if (!out.name)
@@ -168,7 +182,7 @@ static em_status align(em_safetensors *file, size_t first)
     for (size_t i = first; i < file->tensors.length; i++) {
         em_safetensors_tensor *tensor = &file->tensors.data[i];
         size_t alignment = em_dtype_size(tensor->dtype);
-        if ((uintptr_t)tensor->data % alignment == 0)
+        if (alignment == 0 || (uintptr_t)tensor->data % alignment == 0)
             continue;
         void *copy = em__arena_alloc(&file->arena, tensor->nbytes);
         if (!copy)

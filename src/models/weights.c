@@ -62,7 +62,7 @@ static em_status check_tensor(const em_safetensors *file, const em_safetensors_t
     em_dtype d = tensor->dtype;
     EM__FAIL_IF(d != EM_F32 && d != EM_F16 && d != EM_BF16 && d != EM_F64, EM_ERROR_UNSUPPORTED,
                 "%s: tensor %s is stored as %s; weights may be f32, f16, bf16 or f64", file_name(file), wanted->name,
-                em_dtype_name(d));
+                em__tensor_dtype(tensor));
     return EM_OK;
 }
 

@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include <emily/array.h>
+
 #include "core/str.h"
 #include "io/safetensors.h"
 #include "support/st.h"
@@ -136,12 +138,39 @@ static void test_fields(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         refuse(*state, rows[i].header, 2, EM_ERROR_FORMAT, rows[i].part);
-    static const char *const foreign[] = {"F4", "F6_E2M3", "F6_E3M2", "F8_E8M0"};
-    for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
-        char header[200];
-        snprintf(header, sizeof header, "{\"a\":{\"dtype\":\"%s\",\"shape\":[2],\"data_offsets\":[0,2]}}", foreign[i]);
-        refuse(*state, header, 2, EM_ERROR_UNSUPPORTED, "a: dtype F");
+}
+
+/* Of the format, and none of ours: listed with the format's name, in bytes by its bits. */
+static void test_foreign(void **state)
+{
+    static const struct {
+        const char *name;
+        int bits;
+    } rows[] = {{"F4", 4}, {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char header[256], bytes[300] = {0};
+        const int size = rows[i].bits / 2;
+        const uint64_t length = (uint64_t)snprintf(header, sizeof header,
+                                                   "{\"a\":{\"dtype\":\"%s\",\"shape\":[4],\"data_offsets\":[0,%d]},"
+                                                   "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[%d,%d]}}",
+                                                   rows[i].name, size, size, size + 4);
+        memcpy(bytes, &length, 8);
+        memcpy(bytes + 8, header, length);
+        em_safetensors *file;
+        assert_int_equal(em_safetensors_open_memory(bytes, 8 + length + (size_t)size + 4, &file), EM_OK);
+        const em_safetensors_tensor *a = em_safetensors_find(file, "a"), *b = em_safetensors_find(file, "b");
+        assert_int_equal(a->dtype, EM_DTYPE_COUNT);
+        assert_string_equal(a->stored, rows[i].name);
+        assert_int_equal(a->nbytes, size);
+        assert_string_equal(b->stored, "F32");
+        assert_null(em_array_wrap(a->dtype, (void *)a->data, a->dims, NULL, NULL));
+        em_safetensors_close(&file);
+        snprintf(header, sizeof header, "{\"a\":{\"dtype\":\"%s\",\"shape\":[4],\"data_offsets\":[0,%d]}}",
+                 rows[i].name, size + 1);
+        refuse(*state, header, (size_t)size + 1, EM_ERROR_FORMAT, "dtype and shape need");
     }
+    refuse(*state, "{\"a\":{\"dtype\":\"F4\",\"shape\":[3],\"data_offsets\":[0,2]}}", 2, EM_ERROR_FORMAT,
+           "12 bits are no whole number of bytes");
 }
 
 static void test_lengths(void **state)
@@ -237,13 +266,8 @@ static void test_index(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEMP(test_shapes),
-        TEMP(test_offsets),
-        TEMP(test_cover),
-        TEMP(test_fields),
-        TEMP(test_lengths),
-        TEMP(test_index),
-        cmocka_unit_test(test_many_entries),
+        TEMP(test_shapes),  TEMP(test_offsets), TEMP(test_cover), TEMP(test_fields),
+        TEMP(test_foreign), TEMP(test_lengths), TEMP(test_index), cmocka_unit_test(test_many_entries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

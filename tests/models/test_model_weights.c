@@ -10,7 +10,9 @@
 #include "harness/checkpoint.h"
 #include "harness/expect.h"
 
+#include "core/alloc.h"
 #include "core/cause.h"
+#include "io/file.h"
 
 #define QUERY "encoder.layer.0.attention.self.query.weight"
 
@@ -81,6 +83,14 @@ static size_t integer_query(em_safetensors_tensor *tensors, size_t n)
     return n;
 }
 
+static size_t byte_query(em_safetensors_tensor *tensors, size_t n)
+{
+    em_safetensors_tensor *t = find(tensors, n, QUERY);
+    t->dtype = EM_U8;
+    t->nbytes /= sizeof(float);
+    return n;
+}
+
 static size_t add_surplus(em_safetensors_tensor *tensors, size_t n)
 {
     tensors[n] = tensors[0];
@@ -124,6 +134,43 @@ static void test_dtype(void **state)
     (void)state;
     rewrite(integer_query);
     expect_open_error(EM_ERROR_UNSUPPORTED, "tensor " QUERY " is stored as s32");
+}
+
+/* The header's only "U8" becomes a dtype of one byte that Emily lacks. */
+static void make_foreign(void)
+{
+    static const char from[] = "\"U8\"", to[] = "\"F8_E8M0\"";
+    char path[1100], *bytes;
+    size_t size;
+    uint64_t length;
+    snprintf(path, sizeof path, "%s/model.safetensors", dir);
+    EXPECT_OK(em__file_read(path, 1 << 24, &bytes, &size));
+    char *at = bytes + 8;
+    while (memcmp(at, from, strlen(from)) != 0)
+        at++;
+    memcpy(&length, bytes, sizeof length);
+    length += strlen(to) - strlen(from);
+    memcpy(bytes, &length, sizeof length);
+    FILE *file = fopen(path, "wb");
+    fwrite(bytes, 1, (size_t)(at - bytes), file);
+    fwrite(to, 1, strlen(to), file);
+    at += strlen(from);
+    fwrite(at, 1, size - (size_t)(at - bytes), file);
+    assert_int_equal(fclose(file), 0);
+    em__free(bytes);
+}
+
+/* Only who uses the tensor is refused. */
+static void test_foreign_dtype(void **state)
+{
+    (void)state;
+    rewrite(byte_query);
+    make_foreign();
+    em_safetensors *file;
+    EXPECT_OK(em_safetensors_open(dir, NULL, &file));
+    assert_string_equal(em_safetensors_find(file, QUERY)->stored, "F8_E8M0");
+    em_safetensors_close(&file);
+    expect_open_error(EM_ERROR_UNSUPPORTED, "tensor " QUERY " is stored as F8_E8M0; weights may be f32");
 }
 
 static void test_config_disagrees(void **state)
@@ -216,7 +263,7 @@ static void test_nan(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_missing), TEST(test_shape), TEST(test_rank),  TEST(test_dtype), TEST(test_config_disagrees),
-        TEST(test_surplus), TEST(test_files), TEST(test_dense), TEST(test_nan)};
+        TEST(test_missing),          TEST(test_shape),   TEST(test_rank),  TEST(test_dtype), TEST(test_foreign_dtype),
+        TEST(test_config_disagrees), TEST(test_surplus), TEST(test_files), TEST(test_dense), TEST(test_nan)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

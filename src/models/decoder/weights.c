@@ -57,7 +57,7 @@ static em_status take_part(const loading *l, const char *name, const char *suffi
     for (int i = 0; i < n; i++)
         known |= t->dtype == dtypes[i];
     EM__FAIL_IF(!known, EM_ERROR_FORMAT, "%s: tensor %s%s is stored as %s, expected %s", path ? path : "checkpoint",
-                name, suffix, em_dtype_name(t->dtype), em_dtype_name(dtypes[0]));
+                name, suffix, em__tensor_dtype(t), em_dtype_name(dtypes[0]));
     EM__FAIL_IF(t->dims.rank != 2 || t->dims.dims[0] != rows || t->dims.dims[1] != columns, EM_ERROR_FORMAT,
                 "%s: tensor %s%s has shape [%lld, %lld] (rank %d), config.json asks for [%lld, %lld]",
                 path ? path : "checkpoint", name, suffix, (long long)t->dims.dims[0], (long long)t->dims.dims[1],
