@@ -1,6 +1,7 @@
 /*
  * "added_tokens". As in `tokenizers`, an added token that the model knows has the model's id; the others are numbered
  * on from the size of the model's vocabulary, in the order of the file. The "id" that the file gives is only compared.
+ * Of a token that is there twice the last entry counts, but once special it stays special.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -38,8 +39,22 @@ static em_status normalize_content(em_tokenizer *tok, em__scratch *s, em__added 
 
 static int by_id(const void *a, const void *b)
 {
-    int32_t x = ((const em__added *)a)->id, y = ((const em__added *)b)->id;
-    return (x > y) - (x < y);
+    const em__added *x = a, *y = b;
+    return x->id != y->id ? (x->id > y->id) - (x->id < y->id) : (x->place > y->place) - (x->place < y->place);
+}
+
+/* Of entries in order, one a token. */
+static void keep_last(em_tokenizer *tok)
+{
+    em__added *all = tok->added.data;
+    size_t kept = 0;
+    for (size_t i = 0; i < tok->added.length; i++) {
+        const bool again = kept > 0 && all[kept - 1].id == all[i].id, was_special = again && all[kept - 1].special;
+        kept += !again;
+        all[kept - 1] = all[i];
+        all[kept - 1].special |= was_special;
+    }
+    tok->added.length = kept;
 }
 
 /* The ids of special tokens, which stand in order. */
@@ -58,17 +73,18 @@ static em_status add_one(em_tokenizer *tok, em__scratch *s, const json_t *value,
     EM__TRY(read_added(tok, value, &added, &declared));
     if (added.content.length == 0)
         return EM_OK;
-    EM__FAIL_IF(em__vocab_find(&tok->added_vocab, added.content.data, added.content.length) >= 0, EM_ERROR_FORMAT,
-                "added_tokens: \"%s\" is there twice", added.content.data);
-    added.id = em__vocab_find(&tok->model.vocab, added.content.data, added.content.length);
+    const int32_t before = em__vocab_find(&tok->added_vocab, added.content.data, added.content.length);
+    added.place = tok->added.length;
+    added.id = before >= 0 ? before : em__vocab_find(&tok->model.vocab, added.content.data, added.content.length);
     if (added.id < 0)
         added.id = (*next)++;
     if ((size_t)added.id != declared)
         em__log(EM_LOG_WARN, "added_tokens: \"%s\" has id %zu in the file, but %d by the vocabulary",
                 added.content.data, declared, added.id);
     EM__TRY(normalize_content(tok, s, &added));
-    EM__TRY(em__context(em__vocab_add(&tok->added_vocab, added.content.data, added.content.length, added.id),
-                        "added_tokens"));
+    if (before < 0)
+        EM__TRY(em__context(em__vocab_add(&tok->added_vocab, added.content.data, added.content.length, added.id),
+                            "added_tokens"));
     return em__vec_push(&tok->added, added);
 }
 
@@ -91,5 +107,6 @@ em_status em__load_added(em_tokenizer *tok, const json_t *value)
     em_encoding_free(&holder);
     if (tok->added.length > 1)
         qsort(tok->added.data, tok->added.length, sizeof *tok->added.data, by_id);
+    keep_last(tok);
     return status == EM_OK ? collect_special(tok) : status;
 }

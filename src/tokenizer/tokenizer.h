@@ -151,6 +151,7 @@ typedef struct em__model {
 typedef struct em__added {
     em__bytes content, pattern; /* pattern: what is matched, the content after normalization if it asks for that */
     int32_t id;
+    size_t place; /* among the file's entries */
     bool single_word, lstrip, rstrip, normalized, special;
 } em__added;
 

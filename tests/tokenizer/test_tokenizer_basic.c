@@ -143,6 +143,35 @@ static void refuses_bad_arguments(void **state)
     assert_null(none);
 }
 
+#define ADDED(content, lstrip, special)                                                                                \
+    "{\"id\":3,\"content\":\"" content "\",\"single_word\":false,\"lstrip\":" lstrip                                   \
+    ",\"rstrip\":false,\"normalized\":false,\"special\":" special "}"
+
+/* As tokenizers 0.23 answers: the last entry counts, but for what was special. The next token has the next id. */
+static void added_twice(void **state)
+{
+    static const char json[] =
+        "{\"added_tokens\":[" ADDED("<n>", "false", "true") "," ADDED("<n>", "false", "true") "," ADDED(
+            "<n>", "true", "false") "," ADDED("<m>", "false",
+                                              "false") "],\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"u\","
+                                                       "\"vocab\":{\"u\":0,\"a\":1,\"b\":2}}}";
+    static const int32_t ids[] = {1, 3, 4};
+    static const em_span spans[] = {{0, 1}, {1, 5}, {5, 8}};
+    em_tokenizer *tokenizer;
+    em_encoding encoding = {0};
+    (void)state;
+    assert_int_equal(em_tokenizer_parse(json, strlen(json), &tokenizer), EM_OK);
+    assert_int_equal(em_tokenizer_vocab_size(tokenizer), 5);
+    assert_int_equal(em_tokenizer_encode(tokenizer, "a <n><m>", 8, NULL, &encoding), EM_OK);
+    assert_int_equal(encoding.length, 3);
+    assert_memory_equal(encoding.ids, ids, sizeof ids);
+    assert_memory_equal(encoding.offsets, spans, sizeof spans);
+    assert_true(em_tokenizer_is_special(tokenizer, 3));
+    assert_false(em_tokenizer_is_special(tokenizer, 4));
+    em_encoding_free(&encoding);
+    em_tokenizer_free(tokenizer);
+}
+
 /* A model without a tokenizer gives NULL for one: every question about it has an answer. */
 static void no_tokenizer_is_empty(void **state)
 {
@@ -170,6 +199,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(answers, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_bad_arguments, setup, teardown),
         cmocka_unit_test(no_tokenizer_is_empty),
+        cmocka_unit_test(added_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
