@@ -74,9 +74,9 @@ int main(int argc, char **argv)
         return 2;
     bench_clock = em__pool_size(pool) == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC;
     const em__attention_kernels *kernels = em__attention_kernels_get(level);
-    static const int64_t shapes[][4] = {{1, 16, 12, 32},   {1, 32, 12, 32},   {10, 32, 12, 32},
-                                        {100, 32, 12, 32}, {32, 128, 12, 32}, {1, 256, 12, 32},
-                                        {1, 256, 12, 64},  {1, 512, 12, 64},  {1, 2048, 8, 128}};
+    static const int64_t shapes[][4] = {{1, 16, 12, 32},   {1, 32, 12, 32},   {10, 32, 12, 32}, {10, 41, 12, 32},
+                                        {100, 32, 12, 32}, {32, 128, 12, 32}, {1, 256, 12, 32}, {1, 256, 12, 64},
+                                        {1, 512, 12, 64},  {1, 2048, 8, 128}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         bench(kernels, pool, shapes[i][0], shapes[i][1], (int)shapes[i][2], (int)shapes[i][3]);
     em__pool_free(pool);

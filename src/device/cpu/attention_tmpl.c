@@ -38,22 +38,45 @@ static float row_max(const float *scores, int64_t end)
     return lanes_max(top);
 }
 
-/* exp(score * scale - maximum) in place; returns the sum. Nothing here exceeds exp of a rounding error. */
-static float row_exp(float *scores, int64_t end, float scale, float maximum)
+/* exp(score * scale - maximum) in place, 0 below -104; returns the sum. Nothing here exceeds exp of a rounding error.
+ * From n on all are -inf, and compute something else first: a result that underflows takes a processor a hundred times
+ * as long. */
+static float row_exp(float *scores, int64_t n, int64_t end, float scale, float maximum)
 {
-    const vf factor = vf_set1(scale), shift = vf_set1(-maximum), least = vf_set1(-104.0f);
+    const vf factor = vf_set1(scale), shift = vf_set1(-maximum), least = vf_set1(-104.0f), zero = vf_set1(0);
     vf sum[PARTS];
     EACH_PART sum[p] = vf_set1(0);
     for (int64_t i = 0; i < end; i += LANES) {
+        const bool whole = i + LANES <= n;
         EACH_PART
         {
             float *at = scores + i + p * VF_LANES;
-            vf e = vf_exp_bounded(vf_max(least, vf_fma(vf_load(at), factor, shift)));
+            vf x = vf_fma(vf_load(at), factor, shift), e;
+            if (whole) {
+                e = vf_exp_bounded(vf_max(least, x));
+            } else {
+                vm none = vf_lt(x, least);
+                e = vf_select(none, zero, vf_exp_bounded(vf_select(none, zero, x)));
+            }
             sum[p] = vf_add(sum[p], e);
             vf_store(at, e);
         }
     }
     return lanes_sum(sum);
+}
+
+/* The lanes from n to end become -inf; by a whole vector: one that is read while some of its lanes are on their way to
+ * memory waits for them. */
+static void hide_rest(float *scores, int64_t n, int64_t end)
+{
+    static const float lanes[LANES] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    const vf there = vf_set1((float)(n - (end - LANES)));
+    EACH_PART
+    {
+        float *at = scores + end - LANES + p * VF_LANES;
+        vm seen = vf_lt(vf_load(lanes + p * VF_LANES), there);
+        vf_store(at, vf_select(seen, vf_load(at), vf_set1(-INFINITY)));
+    }
 }
 
 static float softmax_row(float *scores, const float *add, int64_t n, int64_t filled, float scale,
@@ -68,12 +91,12 @@ static float softmax_row(float *scores, const float *add, int64_t n, int64_t fil
         scale = 1;
     }
     const int64_t end = (n + LANES - 1) / LANES * LANES;
-    for (int64_t i = n; i < end; i++)
-        scores[i] = -INFINITY;
+    if (n < end)
+        hide_rest(scores, n, end);
     float maximum = row_max(scores, end) * scale;
     maximum = maximum > state->maximum ? maximum : state->maximum;
     const float finite = maximum == -INFINITY ? 0 : maximum;
-    const float sum = row_exp(scores, end, scale, finite);
+    const float sum = row_exp(scores, n, end, scale, finite);
     for (int64_t i = end; i < filled; i++)
         scores[i] = 0;
     const float kept = state->sum == 0 ? 0 : expf(state->maximum - finite);
