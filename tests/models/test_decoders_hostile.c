@@ -233,7 +233,7 @@ static void test_quantization(void **state)
 
 /* ---- tensors ---- */
 
-typedef enum change { DROP, NARROW, FLATTEN, INTEGER, HALVE, DOUBLE, RENAME } change;
+typedef enum change { DROP, NARROW, FLATTEN, INTEGER, HALVE, DOUBLE, RENAME, ADD } change;
 
 static size_t apply(em_safetensors_tensor *tensors, size_t n, const char *name, change how)
 {
@@ -241,6 +241,12 @@ static size_t apply(em_safetensors_tensor *tensors, size_t n, const char *name, 
     em_safetensors_tensor *t = NULL;
     for (size_t i = 0; i < n; i++)
         t = strcmp(tensors[i].name, name) == 0 ? &tensors[i] : t;
+    if (how == ADD) {
+        assert_true(!t && n < MAX_TENSORS);
+        tensors[n] = tensors[0];
+        tensors[n].name = name;
+        return n + 1;
+    }
     if (!t)
         fail_msg("no tensor %s", name);
     switch (how) {
@@ -266,6 +272,7 @@ static size_t apply(em_safetensors_tensor *tensors, size_t n, const char *name, 
         snprintf(renamed, sizeof renamed, "%s.old", name);
         t->name = renamed;
         break;
+    case ADD: break; /* done above: there is no such tensor yet */
     }
     return n;
 }
@@ -312,6 +319,7 @@ static const tensor_row tensor_rows[] = {
     {"qwen3", LAYER "self_attn.o_proj.weight", DROP, FORMAT, "missing"},
     {"qwen3", LAYER "mlp.down_proj.weight", RENAME, FORMAT, "missing"},
     {"qwen3-untied", "lm_head.weight", DROP, FORMAT, "missing"},
+    {"qwen3-own-head", "lm_head.bias", ADD, FORMAT, "is not part of the qwen3 model"},
     {"qwen3-untied", LAYER "self_attn.o_proj.bias", DROP, FORMAT, "missing"},
     {"qwen2", LAYER "self_attn.v_proj.bias", DROP, FORMAT, "missing"},
     {"qwen2", LAYER "self_attn.k_proj.bias", NARROW, FORMAT, "[31]"},

@@ -146,16 +146,16 @@ static bool is_tied(const loading *l)
 }
 
 /* Tensors that checkpoints carry and a forward does not need. */
-static bool harmless(const loading *l, const char *name)
+static bool harmless(const char *name, bool tied)
 {
-    return strstr(name, "rotary_emb.inv_freq") || (l->config->tied && strncmp(name, "lm_head.", 8) == 0);
+    return strstr(name, "rotary_emb.inv_freq") || (tied && strncmp(name, "lm_head.", 8) == 0);
 }
 
-static em_status refuse_surplus(const loading *l)
+static em_status refuse_surplus(const loading *l, bool tied)
 {
     const em_safetensors_tensor *t;
     for (size_t i = 0; (t = em_safetensors_at(l->file, i)); i++)
-        EM__FAIL_IF(!l->used[i] && !harmless(l, t->name), EM_ERROR_FORMAT,
+        EM__FAIL_IF(!l->used[i] && !harmless(t->name, tied), EM_ERROR_FORMAT,
                     "%s: tensor %s is not part of the %s model that config.json describes; the file may belong to "
                     "another model",
                     em_safetensors_file_path(l->file, 0) ? em_safetensors_file_path(l->file, 0) : "checkpoint", t->name,
@@ -176,7 +176,7 @@ static em_status take_all(const loading *l, em__decoder_weights *w)
         EM__TRY(take_matrix(l, "lm_head", c->vocabulary, c->hidden, false, &w->head));
     for (int64_t i = 0; i < c->layers; i++)
         EM__TRY(take_layer(l, i, &w->layers[i]));
-    return refuse_surplus(l);
+    return refuse_surplus(l, w->tied);
 }
 
 em_status em__decoder_weights_load(const em_safetensors *file, const em__decoder_config *config, em_device *device,
