@@ -41,23 +41,47 @@ static em_status tokenizer_fields(const em__json *root, em__modules *m)
     return m->truncation_side == EM__SIDE_UNSAID ? read_side(root, &m->truncation_side) : EM_OK;
 }
 
-/* What the tokenizer is opened with. Other settings are about padding and files. */
+static em_status unknown(const em__json *at, const char *key, const char *supported)
+{
+    char shown[64];
+    return em__json_fail(at, EM_ERROR_UNSUPPORTED, "%s is not supported; supported: %s",
+                         em__printable(shown, sizeof shown, key), supported);
+}
+
+/* Settings of a tokenizer's opening about padding and files: no vector knows of them. */
+static bool opens_alike(const char *key)
+{
+    static const char *const known[] = {
+        "cache_dir", "force_download", "local_files_only",  "padding_side",   "revision",
+        "subfolder", "token",          "trust_remote_code", "use_auth_token", "use_fast"};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(key, known[i]) == 0)
+            return true;
+    return false;
+}
+
+/* What the tokenizer is opened with. */
 static em_status opening_fields(const em__json *root, em__modules *m)
 {
+    json_t *value;
+    const char *name;
     const char *key = em__json_has(root, "tokenizer_args") ? "tokenizer_args" : "processor_kwargs";
     em__json given;
     EM__TRY(em__json_opt_object(root, key, &given));
     if (!given.value)
         return EM_OK;
+    json_object_foreach(given.value, name, value)
+    {
+        if (strcmp(name, "model_max_length") != 0 && strcmp(name, "truncation_side") != 0 && !opens_alike(name))
+            return unknown(&given, name, "model_max_length, truncation_side");
+    }
     EM__TRY(read_max_length(&given, &m->max_tokens));
     return read_side(&given, &m->truncation_side);
 }
 
 static em_status unknown_call(const em__json *at, const char *key)
 {
-    char shown[64];
-    return em__json_fail(at, EM_ERROR_UNSUPPORTED, "%s is not supported; supported: max_length of text",
-                         em__printable(shown, sizeof shown, key));
+    return unknown(at, key, "max_length of text");
 }
 
 /* Of how a text is given to the tokenizer: that it is cut, and padding, which no vector knows of, change nothing. */
@@ -88,7 +112,7 @@ static em_status calling_fields(const em__json *root, em__modules *m)
     EM__TRY(em__json_opt_object(root, "processing_kwargs", &given));
     json_object_foreach(given.value, key, value)
     {
-        bool fine = strcmp(key, "text") == 0 || json_object_size(value) == 0;
+        bool fine = strcmp(key, "text") == 0 || json_object_size(value) == 0; /* nothing is in a number, either */
         for (size_t i = 0; i < sizeof other / sizeof *other; i++)
             fine = fine || strcmp(key, other[i]) == 0;
         if (!fine)

@@ -225,6 +225,10 @@ static void test_precedence(void **state)
         "\"truncation\":\"longest_first\"},\"image\":{\"size\":3},\"common\":{}}}",
         12, EM__SIDE_LEFT);
     expect_limits("{\"processing_kwargs\":null}", 12, EM__SIDE_LEFT);
+    expect_limits("{\"tokenizer_args\":{\"use_fast\":true,\"revision\":\"main\",\"model_max_length\":7}}", 7,
+                  EM__SIDE_LEFT);
+    expect_no_limits("{\"processor_kwargs\":{\"do_lower_case\":false,\"model_max_length\":24}}", EM_ERROR_UNSUPPORTED,
+                     "processor_kwargs: do_lower_case is not supported; supported: model_max_length");
     expect_no_limits("{\"tokenizer_args\":{\"truncation_side\":\"up\"}}", EM_ERROR_FORMAT, "truncation_side is \"up\"");
     expect_no_limits("{\"processing_kwargs\":{\"text\":{\"add_special_tokens\":false}}}", EM_ERROR_UNSUPPORTED,
                      "processing_kwargs.text: add_special_tokens is not supported");
