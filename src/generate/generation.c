@@ -80,11 +80,18 @@ em_status em__no_generation(void)
     return em_last_status() != EM_OK ? em_last_status() : em__fail(EM_ERROR_INVALID_ARGUMENT, "the generation is NULL");
 }
 
+em_status em__generation_idle(const em_generation *g)
+{
+    EM__FAIL_IF(g->busy, EM_ERROR_INVALID_ARGUMENT,
+                "generation: a callback (on_token, on_prompt) began another call; begin it when this one returned");
+    return EM_OK;
+}
+
 em_status em__generation_enter(em_generation *g)
 {
     if (!g)
         return em__no_generation();
-    EM__FAIL_IF(g->busy, EM_ERROR_INVALID_ARGUMENT, "generation: on_token began another call");
+    EM__TRY(em__generation_idle(g));
     atomic_store(&g->cancel, false);
     g->busy = true;
     return EM_OK;

@@ -66,7 +66,10 @@ em_status em__generation_begin(em_generation *g, const em_prompt *prompts, size_
 /* generation.c: for a NULL generation: the error that made it NULL stays, or one is set. Returns its status. */
 em_status em__no_generation(void);
 
-/* generation.c: refuses a call inside another; otherwise forgets an old cancel. End with em__generation_leave. */
+/* generation.c: refuses a call inside another, from a callback. */
+em_status em__generation_idle(const em_generation *g);
+
+/* generation.c: that, and an old cancel is forgotten. End with em__generation_leave. */
 em_status em__generation_enter(em_generation *g);
 em_status em__generation_leave(em_generation *g, em_status status);
 

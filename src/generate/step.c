@@ -166,7 +166,7 @@ em_status em_generation_step(em_generation *g, bool *going)
     EM__FAIL_IF(g->n_sequences == 0, EM_ERROR_INVALID_ARGUMENT, "generation: nothing was started");
     if (going_on(g) == 0)
         return EM_OK;
-    EM__FAIL_IF(g->busy, EM_ERROR_INVALID_ARGUMENT, "generation: on_token began another call");
+    EM__TRY(em__generation_idle(g));
     g->busy = true;
     uint64_t begin = em__now();
     em_status status = step(g);

@@ -286,6 +286,27 @@ static bool on_prompt(size_t done, size_t total, void *user)
     return done != r->refuse_at;
 }
 
+static bool begin_another(size_t done, size_t total, void *user)
+{
+    (void)done;
+    (void)total;
+    EXPECT_ERROR(em_generate_ids(*(em_generation **)user, prompt, LENGTH), EM_ERROR_INVALID_ARGUMENT,
+                 "(on_token, on_prompt) began another call; begin it when this one returned");
+    return true;
+}
+
+static void test_a_call_within_a_call(void **state)
+{
+    em_model *model = open_model("qwen3");
+    em_generation *g = NULL;
+    (void)state;
+    g = begin(model,
+              (em_generation_options){.max_tokens = 2, .ignore_eos = true, .on_prompt = begin_another, .user = &g});
+    EXPECT_OK(em_generate_ids(g, prompt, LENGTH));
+    em_generation_free(g);
+    em_model_close(&model);
+}
+
 /* How far a prompt is read is told before its first chunk and after each; a listener may end it between two. */
 static void test_prompt_progress(void **state)
 {
@@ -560,6 +581,7 @@ int main(void)
         cmocka_unit_test(test_rotation),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_prompt_progress),
+        cmocka_unit_test(test_a_call_within_a_call),
         cmocka_unit_test(test_cancel_from_elsewhere),
         cmocka_unit_test(test_bad_options),
         cmocka_unit_test(test_nothing),
