@@ -213,7 +213,8 @@ EM_API em_array *em_kv_scales(em_scope *scope, em_array *scales, em_array *rows,
  * head h reads head h / (H / Hkv)). mask: NULL, additive, or pred (true keeps), broadcast to [B, H, Lq, Lk]. causal
  * lets query i see keys j <= i + Lk - Lq. scale 0 means 1 / sqrt(D). Rows without any key give 0. q, k and v are
  * promoted to one dtype; but k and v of one half dtype (a cache) stay as they are beside q of another, and the result
- * is f32. Sums are f32; where all are bf16 and Lq is 64 or more, what is behind the softmax may be rounded to bf16. */
+ * is f32. Sums are f32; where all are bf16, Lq is 64 or more and the processor multiplies bf16, what is behind the
+ * softmax is rounded to bf16, so that a row's last bits are others than among fewer queries. */
 EM_API em_array *em_sdpa(em_scope *scope, em_array *q, em_array *k, em_array *v, em_array *mask, double scale,
                          bool causal);
 

@@ -110,6 +110,24 @@ static void test_many_half_queries(void **state)
     }
 }
 
+/* A row of bf16 attention is the same among 64 queries as among more, and among 63 as alone. */
+static void test_rows_of_half_queries(void **state)
+{
+    (void)state;
+    static const int counts[][2] = {{130, 64}, {130, 97}, {63, 33}, {63, 1}, {20, 7}};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        em_scope *s = em_scope_new(NULL);
+        const int many = counts[i][0], few = counts[i][1], from = many - few;
+        em_array *in[3];
+        for (int j = 0; j < 3; j++)
+            in[j] = em_cast(s, values(s, em_shape(1, j ? 2 : 4, j ? 130 : many, 40), (uint64_t)(9 * i + j)), EM_BF16);
+        em_array *all = em_cast(s, em_sdpa(s, in[0], in[1], in[2], NULL, 0, false), EM_F32);
+        em_array *some = em_cast(s, em_sdpa(s, rows(s, in[0], from, many), in[1], in[2], NULL, 0, false), EM_F32);
+        expect_near(s, rows(s, all, from, many), some, 0);
+        em_scope_free(s);
+    }
+}
+
 /* Every value of a length or position is held inside what there is, in its own dtype: none wraps on the way. */
 static void test_numbers_of_64_bits(void **state)
 {
@@ -278,6 +296,7 @@ int main(void)
         cmocka_unit_test(test_rope_by_steps),
         cmocka_unit_test(test_decoding_by_steps),
         cmocka_unit_test(test_many_half_queries),
+        cmocka_unit_test(test_rows_of_half_queries),
         cmocka_unit_test(test_numbers_of_64_bits),
         cmocka_unit_test(test_codes),
         cmocka_unit_test(test_no_sink),

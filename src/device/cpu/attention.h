@@ -11,8 +11,9 @@
  * its other rows, which multiply it by zero.) AVX2 and AVX-512 give the same bits. Scores are
  * kept for one block of keys at a time; the softmax runs along the blocks with a running maximum and sum.
  *
- * Where the processor multiplies bf16 and the caller lets it (may_round), 64 queries and more meet a cache of bf16 as
- * bf16: q and exp(score - maximum) are rounded, scores and sums stay f32. What is said of rows holds there, too.
+ * Where the processor multiplies bf16 and the caller lets it (may_round; of bf16 queries always), 64 queries and more
+ * meet keys of bf16 as bf16: q and exp(score - maximum) are rounded, scores and sums stay f32. What is said of rows
+ * holds among 64 and more, and among fewer; not between the two.
  *
  * A row whose keys are all excluded (by `allowed`, by causality, or by a mask of -inf) is zero; a row whose mask is one
  * very negative finite number everywhere is the average that arithmetic says. NaN travels into the rows that see it.
