@@ -133,7 +133,8 @@ EM_API em_array *em_take(em_scope *scope, em_array *a, em_array *indices, int ax
 EM_API em_array *em_dot_general(em_scope *scope, em_array *a, em_axes contract_a, em_axes batch_a, em_array *b,
                                 em_axes contract_b, em_axes batch_b);
 
-/* Matrix product over the last two axes, leading axes broadcast; rank 1 as in NumPy. */
+/* Matrix product over the last two axes, leading axes broadcast; rank 1 as in NumPy. On a processor with AMX the last
+ * bits of up to seven rows may be others than the same rows have among more. */
 EM_API em_array *em_matmul(em_scope *scope, em_array *a, em_array *b);
 
 /* Einstein summation as numpy.einsum writes it: "ij,jk->ik", with `count` operands, 1 to 8, promoted to one dtype. A

@@ -249,7 +249,7 @@ static em_status gate(em_scope *s, em_array *const *in, em_array **out, void *us
     return em_scope_status(s);
 }
 
-/* So long a result goes past the caches, and what a polynomial waits for is asked for ahead, up to the arrays' ends. */
+/* So long a result goes past the caches, tile by tile, and shorter tiles where a polynomial waits for memory. */
 static void test_larger_than_caches(void **state)
 {
     (void)state;

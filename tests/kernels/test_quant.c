@@ -288,8 +288,8 @@ static void packed_long_ones(void **state)
     (void)state;
     const em__quant scheme = {EM_QUANT_AFFINE, 32, 4};
     rng r = {9};
-    for (int64_t n = 760; n < 860; n += 33) {
-        operands o = make(&r, scheme, true, (int64_t[]){1, n, 32}, EM_F32, EM_BF16);
+    for (int64_t n = 760, i = 0; n < 860; n += 9, i++) {
+        operands o = make(&r, scheme, true, (int64_t[]){(int64_t[]){1, 4, 5, 8}[i % 4], n, 32}, EM_F32, EM_BF16);
         const em__quant_kernels *kernels = em__quant_kernels_get(levels_best());
         run(&o, kernels, pools[1]);
         expect_packed(&o, kernels, pools[0]);

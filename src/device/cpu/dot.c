@@ -58,7 +58,8 @@ static int64_t widest(const em__call *call, const product *p)
 }
 
 /* On short depths cutting f32 into bf16 costs more than the tiles give back. The depth alone decides: a product's bits
- * may not depend on its rows, nor on the columns that it was merged with. */
+ * may not depend on its rows, nor on the columns that it was merged with. (Few rows by a matrix that is read in its own
+ * rows are the one exception, below.) */
 #define SHALLOW 128
 
 static const em__gemm_kernels *kernels_for(int64_t depth)

@@ -1,7 +1,7 @@
 /*
  * f32 products on matrix units that multiply bf16: x = h + m + l, three bf16 whose sum is x exactly, and
- * a b = ah bl + ah bm + am bm + am bh + al bh + ah bh; what is left out is 2^-24 of |a b| more or less, and of either
- * sign: the parts of a are rounded, those of b have their digits left off, for speed. Sums are f32, in chunks of
+ * a b = ah bl + ah bm + am bm + am bh + al bh + ah bh; what is left out is 2^-22 of |a b| at most, and of either sign:
+ * the parts of a are rounded, while those of b have their digits left off, for speed. Sums are f32, in chunks of
  * EM__SPLIT_CHUNK steps that are added in order: the units round six times a step, and without chunks the error at
  * k = 1536 would be 1.5 times that of the f32 tiles, with them it is smaller.
  *
@@ -45,7 +45,9 @@ typedef struct em__split_block {
     bool add;   /* to what sum is; otherwise it is overwritten */
     /* By multiply: step i of the panel lies at b + (i & ring) steps. Meanwhile pairs of rows from `next` on, `cut_each`
      * in each step, from cut_from up to cut_end, are cut to the steps from `cut` on, pair 0 to step lead & ring; those
-     * from cut_gap on lie behind a panel's header. What is `behind` bytes behind them is called into L2. */
+     * from cut_gap on lie behind a panel's header. Where ring is -1 (the panel's steps lie one behind the other), what
+     * is `behind` bytes behind them is called into L2; in a ring whole steps are cut, all of them: cut_from is 0,
+     * cut_each 16, and the processor sees by itself what is read next. */
     int64_t ring, lead;
     const float *next;
     uint16_t *cut;

@@ -22,6 +22,9 @@ typedef struct em__tiles_config {
     uint8_t rows[16];
 } em__tiles_config;
 
+/* What lies at an address is read or written here: the compiler does not know that of stores and loads of tiles. */
+#define EM__TILES_IN_MEMORY(at) __asm__ volatile("" : : "r"(at) : "memory")
+
 void em__tiles_begin_amx(void);
 void em__tiles_end_amx(void);
 

@@ -30,9 +30,6 @@
 #define HIGH1 6
 #define LOW1 7
 
-/* Stores and loads of tiles name an address, not what is there. */
-#define IN_MEMORY(at) __asm__ volatile("" : : "r"(at) : "memory")
-
 #define CONFIG(m, step)                                                                                                \
     {                                                                                                                  \
         .palette = 1, .bytes = {step, step, 64, 64, 64, 64, 64, 64}, .rows = {                                         \
@@ -71,7 +68,7 @@ ALWAYS void lay(uint8_t *to, const uint8_t *at, int words, const int half)
         _mm512_store_si512(to + 2 * 64, _mm512_and_si512(_mm512_srli_epi32(word0, 4), low));
         _mm512_store_si512(to + 3 * 64, _mm512_and_si512(_mm512_srli_epi32(word1, 4), low));
     }
-    IN_MEMORY(to);
+    EM__TILES_IN_MEMORY(to);
 }
 
 /* The sums of half a group in tiles `high` and `low`. x is loaded for the first half, unless it takes several steps. */
@@ -94,7 +91,7 @@ ALWAYS void lay(uint8_t *to, const uint8_t *at, int words, const int half)
     do {                                                                                                               \
         _tile_stored(high, to, 64);                                                                                    \
         _tile_stored(low, (to) + 2 * m * ROWS, 64);                                                                    \
-        IN_MEMORY(to);                                                                                                 \
+        EM__TILES_IN_MEMORY(to);                                                                                       \
     } while (0)
 
 /* Group g's sums of both halves, scaled, on top of c; its scales are at `at`. */

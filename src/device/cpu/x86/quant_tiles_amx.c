@@ -18,9 +18,6 @@
 #define W 6
 #define X 7
 
-/* Stores and loads of tiles name an address, not what is there. */
-#define IN_MEMORY(at) __asm__ volatile("" : : "r"(at) : "memory")
-
 #define CONFIG(step)                                                                                                   \
     {                                                                                                                  \
         .palette = 1, .bytes = {64, 64, 64, 64, 64, 64, 64, step}, .rows = { 16, 16, 16, 16, 16, 16, (step) / 4, 16 }  \
@@ -70,7 +67,7 @@ ALWAYS void put_together(__m512 *c, const int32_t *sums, const em__tiles_product
 {
     const __m512 scale = _mm512_load_ps(p->w->scales + group * COLUMNS);
     const __m512 bias = biased ? _mm512_load_ps(p->w->biases + group * COLUMNS) : _mm512_setzero_ps();
-    IN_MEMORY(sums);
+    EM__TILES_IN_MEMORY(sums);
     EACH_OF_BLOCK
     {
         const __m512i high = _mm512_slli_epi32(_mm512_load_si512(sums + i * COLUMNS), 8);
