@@ -233,7 +233,7 @@ static void test_quantization(void **state)
 
 /* ---- tensors ---- */
 
-typedef enum change { DROP, NARROW, FLATTEN, INTEGER, HALVE, DOUBLE, RENAME, ADD } change;
+typedef enum change { DROP, NARROW, FLATTEN, INTEGER, HALVE, DOUBLE, RENAME, TO_HEAD, ADD } change;
 
 static size_t apply(em_safetensors_tensor *tensors, size_t n, const char *name, change how)
 {
@@ -272,6 +272,7 @@ static size_t apply(em_safetensors_tensor *tensors, size_t n, const char *name, 
         snprintf(renamed, sizeof renamed, "%s.old", name);
         t->name = renamed;
         break;
+    case TO_HEAD: t->name = "lm_head.weight"; break;
     case ADD: break; /* done above: there is no such tensor yet */
     }
     return n;
@@ -335,6 +336,31 @@ static const tensor_row tensor_rows[] = {
     {"qwen3-4bit", LAYER "mlp.up_proj.weight", FLATTEN, FORMAT, "[128, 8]"},
     {"qwen3-mxfp4", LAYER "mlp.up_proj.scales", NARROW, FORMAT, "config.json asks for [96, 2]"},
 };
+
+static void score(float *logprobs, size_t n)
+{
+    static const int32_t ids[] = {3, 1, 4, 1, 5, 9};
+    em_model *model = em_model_open(dir, NULL);
+    if (!model)
+        fail_msg("%s", em_last_error());
+    assert_int_equal(n, sizeof ids / sizeof *ids);
+    EXPECT_OK(em_model_score(model, ids, n, logprobs));
+    em_model_close(&model);
+}
+
+/* Not hostile: the one matrix of a tied checkpoint by the head's name. */
+static void test_head_alone(void **state)
+{
+    (void)state;
+    float want[6], got[6];
+    use("qwen3");
+    score(want, 6);
+    rewrite("model.embed_tokens.weight", TO_HEAD);
+    score(got, 6);
+    assert_memory_equal(got, want, sizeof want);
+    checkpoint_set(dir, "config.json", "tie_word_embeddings", "false");
+    expect_refused(FORMAT, "safetensors", "model.embed_tokens.weight is missing");
+}
 
 static void test_tensors(void **state)
 {
@@ -407,9 +433,9 @@ static void test_prompts(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_sizes),   cmocka_unit_test(test_words),
-                                       cmocka_unit_test(test_rope),    cmocka_unit_test(test_families),
-                                       cmocka_unit_test(test_tensors), cmocka_unit_test(test_quantization),
-                                       cmocka_unit_test(test_files),   cmocka_unit_test(test_prompts)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sizes),        cmocka_unit_test(test_words),   cmocka_unit_test(test_rope),
+        cmocka_unit_test(test_families),     cmocka_unit_test(test_tensors), cmocka_unit_test(test_head_alone),
+        cmocka_unit_test(test_quantization), cmocka_unit_test(test_files),   cmocka_unit_test(test_prompts)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

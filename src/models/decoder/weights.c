@@ -145,6 +145,13 @@ static bool is_tied(const loading *l)
                                 em__tensors_equal(l->file, "model.embed_tokens.biases", "lm_head.biases")));
 }
 
+/* A tied checkpoint may carry the one matrix by the head's name. */
+static bool only_head(const loading *l)
+{
+    return l->config->tied && em_safetensors_find(l->file, "lm_head.weight") &&
+           !em_safetensors_find(l->file, "model.embed_tokens.weight");
+}
+
 /* Tensors that checkpoints carry and a forward does not need. */
 static bool harmless(const char *name, bool tied)
 {
@@ -166,10 +173,11 @@ static em_status refuse_surplus(const loading *l, bool tied)
 static em_status take_all(const loading *l, em__decoder_weights *w)
 {
     const em__decoder_config *c = l->config;
-    EM__TRY(take_matrix(l, "model.embed_tokens", c->vocabulary, c->hidden, false, &w->embedding));
+    const bool head = only_head(l);
+    EM__TRY(take_matrix(l, head ? "lm_head" : "model.embed_tokens", c->vocabulary, c->hidden, false, &w->embedding));
     EM__TRY(take(l, "model.norm", ".weight", c->hidden, EM__VECTOR, false, &w->norm));
     w->norm_dtype = find(l, "model.norm", ".weight")->dtype;
-    w->tied = is_tied(l);
+    w->tied = head || is_tied(l);
     if (w->tied)
         w->head = w->embedding;
     else
