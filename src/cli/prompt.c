@@ -14,7 +14,7 @@ static int parse_ids(const char *text, cli_ids *ids)
     for (const char *at = text; *at;) {
         char *end;
         long id = strtol(at, &end, 10);
-        if (end == at || id < 0 || id > INT32_MAX || (*end && *end != ','))
+        if (end == at || id < 0 || id > INT32_MAX || (*end && (*end != ',' || !end[1])))
             return cli_fail(CLI_USAGE, "generate: --prompt-ids is a list of token ids, such as 1,2,3; got `%s`", text);
         if (em__vec_push(ids, (int32_t)id) != EM_OK)
             return cli_fail_last();
