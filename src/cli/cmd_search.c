@@ -52,6 +52,7 @@ typedef struct search_job {
     cli_index index;
     float *vectors, *probe; /* owned */
     size_t width, most_tokens;
+    bool cut_in_front; /* of longer passages the end is read */
     cli_progress progress;
     size_t embedded, cut; /* passages; those of which only the beginning was read */
     bool titled;          /* a heading before each query's results */
@@ -115,8 +116,8 @@ static int embed_passages(search_job *job)
     }
     cli_progress_end(&job->progress);
     if (code == CLI_OK && job->cut)
-        cli_note("%zu of %zu passages are longer than the %zu tokens that the model reads: what is behind is not found",
-                 job->cut, job->index.n, job->most_tokens);
+        cli_note("%zu of %zu passages are longer than the %zu tokens that the model reads: what is %s is not found",
+                 job->cut, job->index.n, job->most_tokens, job->cut_in_front ? "before" : "behind");
     job->index.vectors = job->vectors;
     return code;
 }
@@ -215,6 +216,7 @@ static int prepare(search_job *job)
         return cli_fail_last();
     job->width = (size_t)info.width;
     job->most_tokens = info.max_tokens;
+    job->cut_in_front = info.truncate_left;
     if ((job->values->index && (code = embed_probe(job)) != CLI_OK) || (code = try_saved(job)) != CLI_OK ||
         job->index.file)
         return code;
