@@ -16,7 +16,7 @@
 #include "cli/signals.h"
 #include "core/log.h"
 
-enum { BAR = 20, LONG_PROMPT = 256 };
+enum { BAR = 20, WIDE = 60, LONG_PROMPT = 256 };
 #define FIRST_AFTER 500000000u
 #define REDRAW_AFTER 100000000u
 
@@ -39,27 +39,49 @@ static void format_left(char *out, size_t size, double seconds)
         snprintf(out, size, "  %.1f h left", seconds / 3600);
 }
 
+/* Adds a piece that still fits; those behind one that does not are left out, too. */
+static bool add_piece(char *line, size_t columns, const char *piece)
+{
+    const size_t length = strlen(line), more = strlen(piece);
+    if (length + more > columns)
+        return false;
+    memcpy(line + length, piece, more + 1);
+    return true;
+}
+
+static size_t count_columns(void)
+{
+    struct winsize window = {0};
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 1 ? window.ws_col - 1u : 79;
+}
+
+/* label, bar, share, detail, time left: of a narrow terminal's line first the bar is left out, then what is last. */
 static void draw(const cli_progress *progress, double fraction, const char *detail, double elapsed)
 {
-    char bar[BAR + 1], left[40] = "", line[256];
+    char line[256] = "", pieces[4][96] = {""};
+    const size_t window = count_columns(), columns = window < sizeof line ? window : sizeof line - 1;
+    fraction = fraction > 1 ? 1 : fraction;
+    snprintf(pieces[0], sizeof pieces[0], "%s", progress->label);
+    snprintf(pieces[2], sizeof pieces[2], "  %s", detail);
     if (fraction >= 0) {
-        fraction = fraction > 1 ? 1 : fraction;
-        size_t full = (size_t)(fraction * BAR);
-        memset(bar, '.', BAR);
+        const size_t full = (size_t)(fraction * BAR);
+        char bar[BAR + 1] = "....................";
         memset(bar, '#', full);
-        bar[BAR] = '\0';
+        if (columns < WIDE)
+            snprintf(pieces[1], sizeof pieces[1], " %.0f %%", 100 * fraction);
+        else
+            snprintf(pieces[1], sizeof pieces[1], " [%s] %2.0f %%", bar, 100 * fraction);
         if (fraction > 0.01)
-            format_left(left, sizeof left, elapsed / fraction - elapsed);
-        snprintf(line, sizeof line, "%s [%s] %2.0f %%  %s%s", progress->label, bar, 100 * fraction, detail, left);
+            format_left(pieces[3], sizeof pieces[3], elapsed / fraction - elapsed);
     } else {
-        snprintf(line, sizeof line, "%s  %s  %.0f s", progress->label, detail, elapsed);
+        snprintf(pieces[3], sizeof pieces[3], "  %.0f s", elapsed);
     }
-    struct winsize window = {0};
-    int columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 1 ? window.ws_col - 1 : 79;
-    fprintf(stderr, "\r%.*s\033[K", columns, line);
+    for (int i = 0; i < 4 && add_piece(line, columns, pieces[i]); i++)
+        ;
+    cli_signals_line(true); /* before: a signal in between would leave the line */
+    fprintf(stderr, "\r%s\033[K", line);
     fflush(stderr);
     on_screen = true;
-    cli_signals_line(true);
 }
 
 void cli_progress_update(cli_progress *progress, double fraction, const char *detail)
