@@ -3,6 +3,7 @@
 #define EM_DEVICE_CPU_QUANT_V_AVX512_H
 
 #include <immintrin.h>
+#include <string.h>
 
 #include "device/cpu/quant.h"
 
@@ -144,12 +145,16 @@ ALWAYS __m512i q_codes(const em__quant_kind kind, const uint8_t *p)
 {
     const int bits = em__quant_bits(kind);
     if (bits == 4) {
+        long long eight; /* bytes: steps of a row lie anywhere */
+        memcpy(&eight, p, sizeof eight);
         const __m512i by = _mm512_setr_epi32(0, 0, 4, 4, 8, 8, 12, 12, 16, 16, 20, 20, 24, 24, 28, 28);
-        return _mm512_srlv_epi32(_mm512_set1_epi64(*(const long long *)(const void *)p), by);
+        return _mm512_srlv_epi32(_mm512_set1_epi64(eight), by);
     }
     if (bits == 2) {
+        int four;
+        memcpy(&four, p, sizeof four);
         const __m512i by = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-        return _mm512_srlv_epi32(_mm512_set1_epi32(*(const int *)(const void *)p), by);
+        return _mm512_srlv_epi32(_mm512_set1_epi32(four), by);
     }
     if (bits == 8)
         return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
