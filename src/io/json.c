@@ -123,6 +123,33 @@ em__json em__json_root(const em__json_doc *doc)
     return (em__json){.value = doc->root, .doc = doc};
 }
 
+/* The document, if its loading came to EM_OK and there is one; frees it. */
+static em_status read_object(em_status loaded, em__json_doc *doc, em__json_reader read, void *into)
+{
+    const em__json root = em__json_root(doc);
+    em_status status = loaded;
+    if (status == EM_OK && root.value)
+        status = em__json_as_object(&root);
+    if (status == EM_OK && root.value)
+        status = read(&root, into);
+    em__json_free(doc);
+    return status;
+}
+
+em_status em__json_read(const char *path, em__json_reader read, void *into)
+{
+    em__json_doc doc;
+    const em_status loaded = em__json_load(path, EM__JSON_CAP, &doc);
+    return read_object(loaded, &doc, read, into);
+}
+
+em_status em__json_read_at(const char *dir, const char *name, bool *there, em__json_reader read, void *into)
+{
+    em__json_doc doc;
+    const em_status loaded = em__json_load_at(dir, name, there, &doc);
+    return read_object(loaded, &doc, read, into);
+}
+
 em__json em__json_item(const em__json *array, size_t index)
 {
     return (em__json){json_array_get(array->value, index), array->doc, array, NULL, index};

@@ -56,6 +56,11 @@ void em__json_text_free(char *text);
 
 em__json em__json_root(const em__json_doc *doc);
 
+/* Files that hold one object: `read` gets it, unless there is none, and `into`; then the document is freed. */
+typedef em_status (*em__json_reader)(const em__json *root, void *into);
+em_status em__json_read(const char *path, em__json_reader read, void *into);
+em_status em__json_read_at(const char *dir, const char *name, bool *there, em__json_reader read, void *into);
+
 /* EM_ERROR_FORMAT, or `status`, with "<source>: <path>: " before the text; for rules beyond the types below. */
 em_status em__json_fail(const em__json *at, em_status status, const char *format, ...) EM_PRINTF(3, 4);
 

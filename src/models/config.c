@@ -137,10 +137,17 @@ static em_status read_sizes(const em__json *root, em__config *c)
                          (long long)sizes[EM__HIDDEN], (long long)sizes[EM__HEADS]);
 }
 
-static em_status read_fields(const em__json *root, em__config *config, const em__family **family)
+typedef struct config_reading {
+    em__config *config;
+    const em__family **family;
+} config_reading;
+
+static em_status read_fields(const em__json *root, void *into)
 {
+    const config_reading *reading = into;
+    const em__family **const family = reading->family;
+    em__config *const config = reading->config;
     const char *architecture;
-    EM__TRY(em__json_as_object(root));
     EM__TRY(choose_family(root, family, &architecture));
     EM__TRY(read_sizes(root, config));
     EM__TRY(read_activation(root, &config->activation));
@@ -153,16 +160,11 @@ static em_status read_fields(const em__json *root, em__config *config, const em_
 
 em_status em__config_read(const char *path, em__config *config, const em__family **family)
 {
-    em__json_doc doc = {0};
+    config_reading reading = {config, family};
     memset(config, 0, sizeof *config);
-    em_status status = em__json_load(path, EM__JSON_CAP, &doc);
-    if (status == EM_OK) {
-        em__json root = em__json_root(&doc);
-        status = read_fields(&root, config, family);
-    }
+    const em_status status = em__json_read(path, read_fields, &reading);
     if (status != EM_OK)
         em__config_free(config);
-    em__json_free(&doc);
     return status;
 }
 

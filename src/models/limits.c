@@ -34,8 +34,9 @@ static em_status read_max_length(const em__json *object, int64_t *max_tokens)
 }
 
 /* tokenizer_config.json has the word where nothing was said so far. */
-static em_status tokenizer_fields(const em__json *root, em__modules *m)
+static em_status tokenizer_fields(const em__json *root, void *modules)
 {
+    em__modules *m = modules;
     if (m->max_tokens == 0)
         EM__TRY(read_max_length(root, &m->max_tokens));
     return m->truncation_side == EM__SIDE_UNSAID ? read_side(root, &m->truncation_side) : EM_OK;
@@ -124,28 +125,13 @@ static em_status calling_fields(const em__json *root, em__modules *m)
     return text.value ? text_fields(&text, m) : EM_OK;
 }
 
-static em_status transformer_fields(const em__json *root, em__modules *m)
+static em_status transformer_fields(const em__json *root, void *modules)
 {
+    em__modules *m = modules;
     EM__TRY(em__json_opt_int(root, "max_seq_length", 1, INT32_MAX, &m->max_tokens));
     EM__TRY(opening_fields(root, m));
     EM__TRY(calling_fields(root, m));
     return em__json_opt_bool(root, "do_lower_case", &m->lowercase);
-}
-
-/* Runs `fields` on the file if it is there. */
-static em_status read_if_there(const char *dir, const char *name, em__modules *m, bool *there,
-                               em_status (*fields)(const em__json *, em__modules *))
-{
-    em__json_doc doc;
-    em_status status = em__json_load_at(dir, name, there, &doc);
-    if (status == EM_OK && *there) {
-        em__json root = em__json_root(&doc);
-        status = em__json_as_object(&root);
-        if (status == EM_OK)
-            status = fields(&root, m);
-    }
-    em__json_free(&doc);
-    return status;
 }
 
 em_status em__limits_read(em__modules *modules)
@@ -156,6 +142,6 @@ em_status em__limits_read(em__modules *modules)
                                         "sentence_xlnet_config.json"};
     bool there = false;
     for (size_t i = 0; i < sizeof names / sizeof *names && !there; i++)
-        EM__TRY(read_if_there(modules->transformer, names[i], modules, &there, transformer_fields));
-    return read_if_there(modules->transformer, "tokenizer_config.json", modules, &there, tokenizer_fields);
+        EM__TRY(em__json_read_at(modules->transformer, names[i], &there, transformer_fields, modules));
+    return em__json_read_at(modules->transformer, "tokenizer_config.json", &there, tokenizer_fields, modules);
 }

@@ -63,8 +63,9 @@ static em_status read_activation(const em__json *root, em__activation *activatio
                          em__printable(shown, sizeof shown, name));
 }
 
-static em_status dense_fields(const em__json *root, em__stage *stage)
+static em_status dense_fields(const em__json *root, void *into)
 {
+    em__stage *stage = into;
     stage->has_bias = true;
     EM__TRY(em__json_get_int(root, "in_features", 1, 1 << 20, &stage->in));
     EM__TRY(em__json_get_int(root, "out_features", 1, 1 << 20, &stage->out));
@@ -75,36 +76,17 @@ static em_status dense_fields(const em__json *root, em__stage *stage)
     return read_activation(root, &stage->activation);
 }
 
-static em_status read_dense(em__stage *stage)
-{
-    em__json_doc doc;
-    em_status status = em__json_load_at(stage->dir, "config.json", NULL, &doc);
-    if (status == EM_OK) {
-        em__json root = em__json_root(&doc);
-        status = dense_fields(&root, stage);
-    }
-    em__json_free(&doc);
-    return status;
-}
-
 /* Normalize may have a config.json that points it at other features. */
-static em_status check_normalize(const char *dir)
+static em_status normalize_fields(const em__json *root, void *into)
 {
-    em__json_doc doc;
-    bool there;
-    em_status status = em__json_load_at(dir, "config.json", &there, &doc);
-    if (status == EM_OK && there) {
-        em__json root = em__json_root(&doc);
-        status = em__config_only(&root, "module_input_name", "sentence_embedding");
-        if (status == EM_OK)
-            status = em__config_only(&root, "module_output_name", "sentence_embedding");
-    }
-    em__json_free(&doc);
-    return status;
+    (void)into;
+    EM__TRY(em__config_only(root, "module_input_name", "sentence_embedding"));
+    return em__config_only(root, "module_output_name", "sentence_embedding");
 }
 
 static em_status add_stage(em__modules *m, const char *class, char **dir)
 {
+    bool there;
     em__stage *stages = em__realloc(m->stages, (m->n_stages + 1) * sizeof *stages);
     if (!stages)
         return EM_ERROR_OUT_OF_MEMORY;
@@ -112,10 +94,10 @@ static em_status add_stage(em__modules *m, const char *class, char **dir)
     em__stage *stage = &stages[m->n_stages++];
     memset(stage, 0, sizeof *stage);
     if (strcmp(class, "Normalize") == 0)
-        return check_normalize(*dir);
+        return em__json_read_at(*dir, "config.json", &there, normalize_fields, NULL);
     stage->dir = *dir;
     *dir = NULL;
-    return read_dense(stage);
+    return em__json_read_at(stage->dir, "config.json", NULL, dense_fields, stage);
 }
 
 /* One module; `dir` is its folder, taken over by setting *dir to NULL. */

@@ -56,9 +56,9 @@ static em_status read_named(const em__json *mode, em__modules *m)
     return count ? EM_OK : em__json_fail(mode, EM_ERROR_FORMAT, "the list is empty");
 }
 
-static em_status pooling_fields(const em__json *root, em__modules *m)
+static em_status pooling_fields(const em__json *root, void *modules)
 {
-    EM__TRY(em__json_as_object(root));
+    em__modules *m = modules;
     EM__TRY(em__json_opt_bool(root, "include_prompt", &m->include_prompt));
     if (em__json_has(root, "pooling_mode")) {
         em__json mode = em__json_member(root, "pooling_mode");
@@ -77,12 +77,5 @@ static em_status pooling_fields(const em__json *root, em__modules *m)
 
 em_status em__pooling_read(const char *dir, em__modules *modules)
 {
-    em__json_doc doc;
-    em_status status = em__json_load_at(dir, "config.json", NULL, &doc);
-    if (status == EM_OK) {
-        em__json root = em__json_root(&doc);
-        status = pooling_fields(&root, modules);
-    }
-    em__json_free(&doc);
-    return status;
+    return em__json_read_at(dir, "config.json", NULL, pooling_fields, modules);
 }

@@ -34,11 +34,11 @@ static em_status add_prompts(const em__json *prompts, em__modules *m)
     return EM_OK;
 }
 
-static em_status settings_fields(const em__json *root, em__modules *m)
+static em_status settings_fields(const em__json *root, void *modules)
 {
+    em__modules *m = modules;
     em__json prompts;
     const char *name = NULL;
-    EM__TRY(em__json_as_object(root));
     EM__TRY(em__json_opt_object(root, "prompts", &prompts));
     EM__TRY(em__json_opt_string(root, "default_prompt_name", &name));
     EM__TRY(em__json_opt_int(root, "truncate_dim", 1, INT32_MAX, &m->truncate_dim));
@@ -49,15 +49,8 @@ static em_status settings_fields(const em__json *root, em__modules *m)
 
 em_status em__prompts_read(const char *dir, em__modules *modules)
 {
-    em__json_doc doc;
     bool there;
-    em_status status = em__json_load_at(dir, "config_sentence_transformers.json", &there, &doc);
-    if (status == EM_OK && there) {
-        em__json root = em__json_root(&doc);
-        status = settings_fields(&root, modules);
-    }
-    em__json_free(&doc);
-    return status;
+    return em__json_read_at(dir, "config_sentence_transformers.json", &there, settings_fields, modules);
 }
 
 static em_status no_such_prompt(const em__modules *modules, const char *name)

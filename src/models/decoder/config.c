@@ -16,21 +16,18 @@ enum {
 };
 #define MAX_POSITIONS ((int64_t)1 << 30)
 
+static em_status read_kind(const em__json *root, void *is)
+{
+    const char *type = NULL;
+    EM__TRY(em__json_opt_string(root, "model_type", &type));
+    *(bool *)is = type && em__decoder_family_find(type);
+    return EM_OK;
+}
+
 em_status em__decoder_config_is(const char *path, bool *is)
 {
-    em__json_doc doc = {0};
-    const char *type = NULL;
-    em_status status = em__json_load(path, EM__JSON_CAP, &doc);
     *is = false;
-    if (status == EM_OK) {
-        em__json root = em__json_root(&doc);
-        status = em__json_as_object(&root);
-        if (status == EM_OK)
-            status = em__json_opt_string(&root, "model_type", &type);
-        *is = status == EM_OK && type && em__decoder_family_find(type);
-    }
-    em__json_free(&doc);
-    return status;
+    return em__json_read(path, read_kind, is);
 }
 
 static em_status read_head_sizes(const em__json *root, em__decoder_config *c)
@@ -190,8 +187,9 @@ static em_status read_architecture(const em__json *root, em__decoder_config *c)
     return c->architecture ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
 }
 
-static em_status read_fields(const em__json *root, em__decoder_config *c)
+static em_status read_fields(const em__json *root, void *config)
 {
+    em__decoder_config *c = config;
     c->bos = -1;
     EM__TRY(read_architecture(root, c));
     EM__TRY(read_sizes(root, c));
@@ -207,8 +205,9 @@ static em_status read_fields(const em__json *root, em__decoder_config *c)
 }
 
 /* generation_config.json */
-static em_status read_generation(const em__json *root, em__decoder_config *c)
+static em_status read_generation(const em__json *root, void *config)
 {
+    em__decoder_config *c = config;
     bool sample = false;
     double temperature = 1;
     EM__TRY(read_ends(root, c));
@@ -224,29 +223,13 @@ static em_status read_generation(const em__json *root, em__decoder_config *c)
     return EM_OK;
 }
 
-/* Opens `name` in `dir` and reads it with `read`; a missing file is fine when it is `optional`. */
-static em_status read_file(const char *dir, const char *name, bool optional, em__decoder_config *config,
-                           em_status (*read)(const em__json *root, em__decoder_config *config))
-{
-    em__json_doc doc;
-    bool there = true;
-    em_status status = em__json_load_at(dir, name, optional ? &there : NULL, &doc);
-    if (status == EM_OK && there) {
-        em__json root = em__json_root(&doc);
-        status = em__json_as_object(&root);
-        if (status == EM_OK)
-            status = read(&root, config);
-    }
-    em__json_free(&doc);
-    return status;
-}
-
 em_status em__decoder_config_read(const char *dir, em__decoder_config *config)
 {
+    bool there;
     memset(config, 0, sizeof *config);
-    em_status status = read_file(dir, "config.json", false, config, read_fields);
+    em_status status = em__json_read_at(dir, "config.json", NULL, read_fields, config);
     if (status == EM_OK)
-        status = read_file(dir, "generation_config.json", true, config, read_generation);
+        status = em__json_read_at(dir, "generation_config.json", &there, read_generation, config);
     if (status != EM_OK)
         em__decoder_config_free(config);
     return status;
