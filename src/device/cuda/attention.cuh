@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "device/cuda/common.cuh"
+#include "device/cuda/reals.cuh"
 
 /* Strides in elements: batch, head, token. The elements of one head of one token are side by side. */
 struct em_attend_operand {
@@ -94,16 +95,6 @@ template <typename A> __device__ __forceinline__ A em_read_any(const void *data,
     }
 }
 
-__device__ __forceinline__ void em_write_float(void *data, em_dtype dtype, int64_t at, float x)
-{
-    if (dtype == EM_F32)
-        ((float *)data)[at] = x;
-    else if (dtype == EM_BF16)
-        ((__nv_bfloat16 *)data)[at] = __float2bfloat16_rn(x);
-    else
-        ((__half *)data)[at] = __float2half_rn(x);
-}
-
 /* Elements at .. at + 3, of which `left` are there; `wide`: at is a multiple of 4, and so is what `left` counts. */
 __device__ __forceinline__ void em_write_four(void *data, em_dtype dtype, int64_t at, int left, bool wide, float4 x)
 {
@@ -116,7 +107,7 @@ __device__ __forceinline__ void em_write_four(void *data, em_dtype dtype, int64_
 #pragma unroll
     for (int i = 0; i < 4; i++)
         if (i < left)
-            em_write_float(data, dtype, at + i, each[i]);
+            em_store_as(dtype, data, at + i, each[i]);
 }
 
 /* 8 elements as they lie. */

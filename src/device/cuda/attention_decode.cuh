@@ -183,7 +183,7 @@ __device__ __forceinline__ void finish(const em_attend &a, const block_rows<R, W
             sum = sum * shrink + em_exp_fast(rows->sink[r] - high);
         }
         if (rows->out[r] >= 0 && d < a.value_size)
-            em_write_float(a.out, a.dtype, rows->out[r] + d, sum == 0 ? 0 : x / sum);
+            em_store_as(a.dtype, a.out, rows->out[r] + d, sum == 0 ? 0 : x / sum);
     }
 }
 

@@ -72,7 +72,7 @@ template <int TILE> __device__ __forceinline__ void clear_outside(const em_atten
 #pragma unroll 1
     for (int token = from; token < end; token++)
         for (int d = threadIdx.x; d < a.value_size && (token < first || token >= last); d += THREADS)
-            em_write_float(a.out, a.dtype, ((int64_t)token * a.heads + h) * a.value_size + d, 0);
+            em_store_as(a.dtype, a.out, ((int64_t)token * a.heads + h) * a.value_size + d, 0);
 }
 
 /* The block's part of a dense call; the longest rows of a causal one first. */

@@ -17,6 +17,7 @@
 
 #include "device/cuda/gemv_ends.cuh"
 #include "device/cuda/gemv_few_kinds.cuh"
+#include "device/cuda/reals.cuh"
 
 namespace em_few
 {
@@ -56,7 +57,7 @@ __device__ __forceinline__ void give(const arguments &a, int tile, int four, flo
             sum = em_gemv_activate((em__op)a.activation, sum);
         if (a.residual)
             sum += a.residual[to];
-        em_gemv_store((em_dtype)a.out_dtype, a.out[at.matrix], to, sum);
+        em_store_as((em_dtype)a.out_dtype, a.out[at.matrix], to, sum);
     }
 }
 

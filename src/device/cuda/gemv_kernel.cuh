@@ -4,6 +4,7 @@
 
 #include "device/cuda/gemv.cuh"
 #include "device/cuda/gemv_ends.cuh"
+#include "device/cuda/reals.cuh"
 
 /* N bytes from global to shared memory, 16 past the first-level cache; zeros where there is nothing. */
 template <int N, bool ALIGNED> __device__ __forceinline__ void em_fetch(void *to, const char *from, bool there)
@@ -395,7 +396,7 @@ __device__ __forceinline__ void em_gemv_end(const em__gemv &g, const float *tabl
             width = g.end[matrix] - (matrix ? g.end[matrix - 1] : 0);
             row -= matrix ? g.end[matrix - 1] : 0;
         }
-        em_gemv_store((em_dtype)g.out_dtype, g.out[matrix], (int64_t)m * width + row, v);
+        em_store_as((em_dtype)g.out_dtype, g.out[matrix], (int64_t)m * width + row, v);
     }
 }
 

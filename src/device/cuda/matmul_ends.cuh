@@ -11,6 +11,7 @@
 #define EM_DEVICE_CUDA_MATMUL_ENDS_CUH
 
 #include "device/cuda/matmul.cuh"
+#include "device/cuda/reals.cuh"
 #include "device/cuda/wgmma_shared.cuh"
 
 enum { GROUP = 128, MOST_STAGES = 16 };
@@ -331,16 +332,6 @@ __device__ __forceinline__ void store_four(em_dtype dtype, void *at, int64_t i, 
     }
 }
 
-__device__ __forceinline__ void store_one(em_dtype dtype, void *at, int64_t i, float v)
-{
-    if (dtype == EM_F32)
-        ((float *)at)[i] = v;
-    else if (dtype == EM_BF16)
-        ((__nv_bfloat16 *)at)[i] = __float2bfloat16_rn(v);
-    else
-        ((__half *)at)[i] = __float2half_rn(v);
-}
-
 /* The warpgroup's sums to shared memory, rows PITCH apart. */
 template <typename SHAPE> __device__ __forceinline__ void lay_down(const float (&sums)[SHAPE::COLUMNS / 2], float *to)
 {
@@ -424,7 +415,7 @@ __device__ __forceinline__ void finish_one(const arguments &a, const place &p, f
     activate<1>(a.op, v, 1);
     if (WIDTH < SHAPE::COLUMNS)
         v[0] *= one_sum(a, at.sum + WIDTH);
-    store_one(a.out, of.out, at.at, of.residual ? v[0] + load_one(a.residual, of.residual, at.at) : v[0]);
+    em_store_as(a.out, of.out, at.at, of.residual ? v[0] + load_one(a.residual, of.residual, at.at) : v[0]);
 }
 
 /* Blocks that divide the depth divide the pieces, of four columns each: a warp has its 16 rows in each of them. */

@@ -52,4 +52,15 @@ static __device__ __forceinline__ void em_store(double *to, double x)
     *to = x;
 }
 
+/* Element `at` of a tensor of f32, bf16 or f16. */
+static __device__ __forceinline__ void em_store_as(em_dtype dtype, void *data, int64_t at, float x)
+{
+    if (dtype == EM_F32)
+        em_store((float *)data + at, x);
+    else if (dtype == EM_BF16)
+        em_store((__nv_bfloat16 *)data + at, x);
+    else
+        em_store((__half *)data + at, x);
+}
+
 #endif
