@@ -234,11 +234,24 @@ typedef struct em_sdpa_options {
 /* em_sdpa with everything that it can do; of codes it gives f32. `options` may be NULL. */
 EM_API em_array *em_sdpa_with(em_scope *scope, em_array *q, em_array *k, em_array *v, const em_sdpa_options *options);
 
-/* Attention inside segments of packed tokens: q, k [T, H, D], v [T, H, Dv]; offsets s32 [S + 1] ascending from 0 to at
- * most T, segment i holds tokens offsets[i] .. offsets[i + 1] - 1; tokens past the last give 0. bias: NULL, or f32
- * [H, 2 L - 1] added to the scores at index (key - query) + L - 1, where no segment is longer than L. */
+/* Attention inside segments of packed tokens: q [T, H, D], k [T, Hkv, D], v [T, Hkv, Dv], heads as in em_sdpa; offsets
+ * s32 [S + 1] ascending from 0 to at most T, segment i holds tokens offsets[i] .. offsets[i + 1] - 1; tokens past the
+ * last give 0. bias: NULL, or f32 [H, 2 L - 1] added to the scores at index (key - query) + L - 1, where no segment is
+ * longer than L. */
 EM_API em_array *em_sdpa_segments(em_scope *scope, em_array *q, em_array *k, em_array *v, em_array *offsets,
                                   em_array *bias, double scale);
+
+typedef struct em_segments_options {
+    size_t struct_size;
+    em_array *bias; /* NULL for none */
+    double scale;   /* 0 means 1 / sqrt(D) */
+    bool causal;    /* a token sees none behind it */
+    int window;     /* 0 for none; otherwise token i sees tokens j with |i - j| < window */
+} em_segments_options;
+
+/* em_sdpa_segments with everything that it can do. `options` may be NULL. */
+EM_API em_array *em_sdpa_segments_with(em_scope *scope, em_array *q, em_array *k, em_array *v, em_array *offsets,
+                                       const em_segments_options *options);
 
 /* One row per segment of x [T, N]: [S, N]. Offsets as above, always held inside [0, T]; an empty segment gives 0. */
 EM_API em_array *em_segment_pool(em_scope *scope, em_array *x, em_array *offsets, em_pool pool);

@@ -174,12 +174,22 @@ em_array *em_sdpa(em_scope *scope, em_array *q, em_array *k, em_array *v, em_arr
 em_array *em_sdpa_segments(em_scope *scope, em_array *q, em_array *k, em_array *v, em_array *offsets, em_array *bias,
                            double scale)
 {
-    em_array *in[] = {q, k, v, offsets, bias};
+    const em_segments_options options = {.struct_size = sizeof options, .bias = bias, .scale = scale};
+    return em_sdpa_segments_with(scope, q, k, v, offsets, &options);
+}
+
+em_array *em_sdpa_segments_with(em_scope *scope, em_array *q, em_array *k, em_array *v, em_array *offsets,
+                                const em_segments_options *options)
+{
+    em_array *in[] = {q, k, v, offsets, NULL};
+    em_segments_options o = {0};
+    if (em__options_copy(options, &o, sizeof o, "em_segments_options") != EM_OK)
+        return em__scope_fail(scope);
     if (!attention_operands(scope, EM__OP_SDPA_SEGMENTS, in) || !em__scope_ok(scope, &offsets, 1, "sdpa_segments"))
         return NULL;
-    if (bias)
-        in[4] = em_cast(scope, bias, EM_F32);
-    double s = attention_scale(scale, &in[0]->spec);
-    return em__build(scope,
-                     &(em__build_args){EM__OP_SDPA_SEGMENTS, in, bias ? 5 : 4, (int64_t[]){bias != NULL}, 1, &s, 1});
+    if (o.bias)
+        in[4] = em_cast(scope, o.bias, EM_F32);
+    const int64_t ints[] = {o.bias != NULL, o.causal, o.window};
+    const double scale = attention_scale(o.scale, &in[0]->spec);
+    return em__build(scope, &(em__build_args){EM__OP_SDPA_SEGMENTS, in, o.bias ? 5 : 4, ints, 3, &scale, 1});
 }

@@ -54,20 +54,20 @@ static em_array *both(em_scope *s, em_array *a, em_array *b)
 }
 
 /* Which keys exist and are not ruled out by causality or the window; NULL: all. */
-static em_array *seen_keys(em_scope *s, const em__fast_call *call, em_array *lengths, int64_t lq, int64_t lk)
+static em_array *seen_keys(em_scope *s, bool causal, int64_t window, em_array *lengths, int64_t lq, int64_t lk)
 {
     em_array *seen = NULL, *zero = em_scalar(s, EM_S64, 0);
-    em_array *n = em_scalar(s, EM_S64, (double)lk), *window = em_scalar(s, EM_S64, (double)call->ints[2]);
+    em_array *n = em_scalar(s, EM_S64, (double)lk);
     em_array *j = em_iota(s, EM_S64, em_shape(1, 1, 1, lk), 3), *i = em_iota(s, EM_S64, em_shape(1, 1, lq, 1), 2);
     if (lengths) {
         n = em_clip(s, em_reshape(s, em_cast(s, lengths, EM_S64), em_shape(-1, 1, 1, 1)), zero, n);
         seen = em_less(s, j, n);
     }
     em_array *ahead = em_sub(s, j, em_add(s, i, em_sub(s, n, em_scalar(s, EM_S64, (double)lq))));
-    if (call->ints[0])
+    if (causal)
         seen = both(s, seen, em_less_equal(s, ahead, zero));
-    if (call->ints[2])
-        seen = both(s, seen, em_less(s, em_abs(s, ahead), window));
+    if (window)
+        seen = both(s, seen, em_less(s, em_abs(s, ahead), em_scalar(s, EM_S64, (double)window)));
     return seen;
 }
 
@@ -107,7 +107,7 @@ em_array *em__compose_sdpa(em_scope *s, const em__fast_call *call)
         allowed = mask;
     else if (mask)
         scores = em_add(s, scores, em_cast(s, mask, em_array_dtype(q)));
-    em_array *seen = seen_keys(s, call, lengths, lq, lk);
+    em_array *seen = seen_keys(s, call->ints[0] != 0, call->ints[2], lengths, lq, lk);
     if (seen)
         allowed = both(s, allowed, seen);
     em_array *weights = sinks ? softmax_beside(s, scores, allowed, sinks) : masked_softmax(s, scores, allowed);
@@ -122,13 +122,21 @@ static em_array *segment_of(em_scope *s, em_array *offsets, int64_t tokens)
     return em_sum(s, em_cast(s, past, EM_S32), EM_AXES(1), false);
 }
 
+/* [T, Hkv, D] to [Hkv * group, T, D], each head `group` times. */
+static em_array *packed_heads(em_scope *s, em_array *x, int64_t group)
+{
+    x = em_transpose(s, x, EM_AXES(1, 0, 2));
+    return group == 1 ? x : em_squeeze(s, repeat_heads(s, em_expand_dims(s, x, 0), group), EM_AXES(0));
+}
+
 em_array *em__compose_sdpa_segments(em_scope *s, const em__fast_call *call)
 {
     em_array *offsets = call->in[3];
-    int64_t tokens = em_array_dims(call->in[0]).dims[0], segments = em_array_dims(offsets).dims[0] - 1;
+    const em_dims dq = em_array_dims(call->in[0]), dk = em_array_dims(call->in[1]);
+    int64_t tokens = dq.dims[0], segments = em_array_dims(offsets).dims[0] - 1, group = dq.dims[1] / dk.dims[1];
     em_axes heads_first = EM_AXES(1, 0, 2);
-    em_array *q = em_transpose(s, call->in[0], heads_first), *v = em_transpose(s, call->in[2], heads_first);
-    em_array *scores = em_matmul(s, q, em_transpose(s, call->in[1], EM_AXES(1, 2, 0)));
+    em_array *q = em_transpose(s, call->in[0], heads_first), *v = packed_heads(s, call->in[2], group);
+    em_array *scores = em_matmul(s, q, em_transpose(s, packed_heads(s, call->in[1], group), EM_AXES(0, 2, 1)));
     scores = em_mul(s, scores, em_scalar(s, em_array_dtype(q), call->floats[0]));
     em_array *of = segment_of(s, offsets, tokens);
     em_array *mine = em_reshape(s, of, em_shape(tokens, 1)), *theirs = em_reshape(s, of, em_shape(1, tokens));
@@ -141,6 +149,9 @@ em_array *em__compose_sdpa_segments(em_scope *s, const em__fast_call *call)
         scores = em_add(s, scores, em_take(s, call->in[4], at, 1));
     }
     em_array *allowed = em_logical_and(s, em_equal(s, mine, theirs), inside);
+    em_array *seen = seen_keys(s, call->ints[1] != 0, call->ints[2], NULL, tokens, tokens);
+    if (seen)
+        allowed = em_logical_and(s, allowed, em_reshape(s, seen, em_shape(tokens, tokens)));
     return em_transpose(s, em_matmul(s, masked_softmax(s, scores, allowed), v), heads_first);
 }
 

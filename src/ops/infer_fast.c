@@ -109,10 +109,16 @@ em_status em__infer_FUSED_LAYER_NORM(const em__apply *apply, em__spec *out)
 em_status em__infer_SDPA_SEGMENTS(const em__apply *apply, em__spec *out)
 {
     const em__spec *q = apply->in[0], *k = apply->in[1], *v = apply->in[2], *offsets = apply->in[3];
-    bool fits =
-        q->rank == 3 && v->rank == 3 && em__spec_equal(q, k) && v->dims[0] == q->dims[0] && v->dims[1] == q->dims[1];
+    bool fits = q->rank == 3 && k->rank == 3 && v->rank == 3 && k->dims[0] == q->dims[0] && k->dims[2] == q->dims[2] &&
+                v->dims[0] == q->dims[0] && v->dims[1] == k->dims[1];
     if (!fits)
-        return em__infer_fail(apply, "q and k must be [tokens, heads, size] alike, v may differ in size");
+        return em__infer_fail(apply,
+                              "q and k must be [tokens, heads, size], k may have fewer heads, v too be narrower");
+    if (k->dims[1] != q->dims[1] && (k->dims[1] == 0 || q->dims[1] % k->dims[1] != 0))
+        return em__infer_fail(apply, "%lld query heads are no multiple of %lld key heads", (long long)q->dims[1],
+                              (long long)k->dims[1]);
+    if (apply->ints[2] < 0)
+        return em__infer_fail(apply, "window is %lld; it must be 0 or more", (long long)apply->ints[2]);
     if (offsets->rank != 1 || offsets->dtype != EM_S32 || offsets->dims[0] < 1)
         return em__infer_fail(apply, "offsets must be s32[segments + 1]");
     if (apply->ints[0]) {
@@ -120,7 +126,8 @@ em_status em__infer_SDPA_SEGMENTS(const em__apply *apply, em__spec *out)
         if (bias->dtype != EM_F32 || bias->rank != 2 || bias->dims[0] != q->dims[1] || bias->dims[1] % 2 == 0)
             return em__infer_fail(apply, "bias must be [heads, 2 * longest - 1]");
     }
-    *out = *v;
+    *out = *q;
+    out->dims[2] = v->dims[2];
     return EM_OK;
 }
 

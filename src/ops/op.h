@@ -33,7 +33,7 @@
  *   SDPA            causal, mask: mask 1, sinks 2, lengths 4, k scales 8, v scales 16; window (0: none)
  *                                                                                scale, softcap (0: none)
  *   KV_UPDATE       (none); operands cache, rows, position; KV_CODES, KV_SCALES alike
- *   SDPA_SEGMENTS   has_bias                                                     scale
+ *   SDPA_SEGMENTS   has_bias, causal, window (0: none)                           scale
  *   SEGMENT_POOL    em_pool
  *   FUSED_LINEAR    activation op (or COPY), mask: bias 1, residual 2, number of weights; operands x, weight,
  *                   bias, residual, more weights: the result's columns are the weights' rows side by side

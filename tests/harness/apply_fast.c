@@ -74,7 +74,12 @@ static em_array *apply_sdpa(em_scope *s, const book_case *c, em_array *const *in
 
 static em_array *apply_sdpa_segments(em_scope *s, const book_case *c, em_array *const *in)
 {
-    return em_sdpa_segments(s, in[0], in[1], in[2], in[3], in[4], book_number(c, "scale", 0));
+    const em_segments_options options = {.struct_size = sizeof options,
+                                         .bias = in[4],
+                                         .scale = book_number(c, "scale", 0),
+                                         .causal = book_number(c, "causal", 0) != 0,
+                                         .window = (int)book_number(c, "window", 0)};
+    return em_sdpa_segments_with(s, in[0], in[1], in[2], in[3], &options);
 }
 
 static em_array *apply_segment_pool(em_scope *s, const book_case *c, em_array *const *in)

@@ -22,7 +22,14 @@ static void test_operands_of_other_dtypes(void **state)
     EXPECT_ERROR(ask(EM__OP_SELECT, select, 3, NULL, 0, 0), EM_ERROR_INVALID_ARGUMENT, "one dtype");
     const em__spec packed[] = {
         {EM_F32, 3, {4, 1, 8}}, {EM_F32, 3, {4, 1, 8}}, {EM_F32, 3, {4, 1, 8}}, {EM_S32, 1, {2}}, {EM_U8, 2, {1, 7}}};
-    EXPECT_ERROR(ask(EM__OP_SDPA_SEGMENTS, packed, 5, (const int64_t[]){1}, 1, 1), EM_ERROR_INVALID_ARGUMENT, "bias");
+    EXPECT_ERROR(ask(EM__OP_SDPA_SEGMENTS, packed, 5, (const int64_t[]){1, 0, 0}, 3, 1), EM_ERROR_INVALID_ARGUMENT,
+                 "bias");
+    EXPECT_ERROR(ask(EM__OP_SDPA_SEGMENTS, packed, 4, (const int64_t[]){0, 1, -1}, 3, 1), EM_ERROR_INVALID_ARGUMENT,
+                 "window is -1");
+    const em__spec grouped[] = {
+        {EM_F32, 3, {4, 3, 8}}, {EM_F32, 3, {4, 2, 8}}, {EM_F32, 3, {4, 2, 8}}, {EM_S32, 1, {2}}};
+    EXPECT_ERROR(ask(EM__OP_SDPA_SEGMENTS, grouped, 4, (const int64_t[]){0, 0, 0}, 3, 1), EM_ERROR_INVALID_ARGUMENT,
+                 "3 query heads are no multiple of 2");
 }
 
 /* f32 with a half weight is a product; no other pair is, nor this one in batches. */

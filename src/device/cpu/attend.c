@@ -33,7 +33,8 @@ static em__attention_args segments_args(const em__call *call)
     const em__tensor *q = &call->in[0], *v = &call->in[2];
     em__attention_args args = {.batch = call->in[3].spec.dims[0] - 1, .scale = (float)call->floats[0]};
     args.dtype = args.cache = q->spec.dtype;
-    args.heads = args.kv_heads = q->spec.dims[1];
+    args.heads = q->spec.dims[1];
+    args.kv_heads = call->in[1].spec.dims[1];
     args.head_dim = q->spec.dims[2];
     args.value_dim = v->spec.dims[2];
     args.queries = args.keys = q->spec.dims[0];
@@ -43,6 +44,8 @@ static em__attention_args segments_args(const em__call *call)
     args.out = call->out.data;
     args.out_head = call->out.strides[1];
     args.out_token = call->out.strides[0];
+    args.causal = call->ints[1] != 0;
+    args.window = call->ints[2];
     if (call->ints[0]) {
         args.relative = call->in[4].data;
         args.relative_span = (call->in[4].spec.dims[1] + 1) / 2;

@@ -50,10 +50,10 @@ __device__ __forceinline__ int em_attend_length(const em_attend &a, int b)
     return n < 0 ? 0 : n < a.keys ? n : a.keys;
 }
 
-/* Those of n keys that query i sees. */
-__device__ __forceinline__ em_keys em_attend_seen(const em_attend &a, int n, int i)
+/* Those of n keys that the query beside key `place` sees. */
+__device__ __forceinline__ em_keys em_attend_seen_at(const em_attend &a, int n, int64_t place)
 {
-    int64_t place = (int64_t)i + n - a.queries, first = 0, end = n;
+    int64_t first = 0, end = n;
     if (a.window && place - a.window + 1 > 0)
         first = place - a.window + 1;
     if (a.causal && place + 1 < end)
@@ -61,6 +61,12 @@ __device__ __forceinline__ em_keys em_attend_seen(const em_attend &a, int n, int
     if (a.window && place + a.window < end)
         end = place + a.window;
     return {(int)(first < n ? first : n), (int)(end < 0 ? 0 : end)};
+}
+
+/* Those of n keys that query i of a.queries sees: the last is beside the last key. */
+__device__ __forceinline__ em_keys em_attend_seen(const em_attend &a, int n, int i)
+{
+    return em_attend_seen_at(a, n, (int64_t)i + n - a.queries);
 }
 
 __device__ __forceinline__ float em_as_float(float x)

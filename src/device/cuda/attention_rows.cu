@@ -26,11 +26,14 @@ static segments segments_of(const em__call *call, em_attend *a)
     a->out = call->out.data;
     a->batch = 1;
     a->queries = a->keys = (int)q->spec.dims[0];
-    a->heads = a->kv_heads = (int)q->spec.dims[1];
+    a->heads = (int)q->spec.dims[1];
+    a->kv_heads = (int)call->in[1].spec.dims[1];
     a->size = (int)q->spec.dims[2];
     a->value_size = (int)call->out.spec.dims[2];
     a->dtype = a->cache = q->spec.dtype;
     a->scale = (float)call->floats[0];
+    a->causal = call->ints[1] != 0;
+    a->window = call->ints[2];
     segments s = {(const int32_t *)offsets->data, offsets->strides[0], (int)offsets->spec.dims[0] - 1};
     if (call->ints[0]) {
         const em__tensor *bias = &call->in[4];

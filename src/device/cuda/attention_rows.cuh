@@ -359,7 +359,7 @@ __global__ void __launch_bounds__(THREADS)
         clear_outside<TILE>(a, s, blockIdx.x, p.h);
         if (!find_segment<TILE>(a, s, blockIdx.x, &p))
             return;
-        all = {0, p.keys};
+        all = {em_attend_seen_at(a, p.keys, p.query).first, em_attend_seen_at(a, p.keys, p.query + p.rows - 1).end};
     } else {
         all = find_rows<TILE>(a, &p);
     }
@@ -372,7 +372,7 @@ __global__ void __launch_bounds__(THREADS)
     for (int i = 0; i < PER; i++) {
         const int row = first_row(PER) + 4 * i;
         lane.top[i] = -INFINITY;
-        seen[i] = s.offsets ? all : em_attend_seen(a, p.keys, p.query + row);
+        seen[i] = s.offsets ? em_attend_seen_at(a, p.keys, p.query + row) : em_attend_seen(a, p.keys, p.query + row);
         if (row >= p.rows)
             seen[i].end = 0;
     }
@@ -393,7 +393,7 @@ template <typename T, int SIZE, int PER> em_status launch(em__cuda *cuda, const 
 
 } // namespace em_rows
 
-/* Heads of 32, or 64 of halves, without a bias (attention_short.cu). */
+/* Heads of 32, or 64 of halves, that see all of their segment, without a bias (attention_short.cu). */
 bool em_attend_short_takes(const em_attend &a);
 em_status em_attend_short(em__cuda *cuda, const em_attend &a, const em_rows::segments &s);
 

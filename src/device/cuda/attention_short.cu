@@ -95,7 +95,8 @@ bool em_attend_short_takes(const em_attend &a)
 {
     const bool fits = a.dtype == EM_F32 ? a.size == 32 : a.size == 32 || a.size == 64;
     return (a.dtype == EM_F32 || a.dtype == EM_BF16 || a.dtype == EM_F16) && fits && !a.mask && a.softcap == 0 &&
-           a.size == a.value_size && a.q.wide && a.k.wide && a.v.wide && (uintptr_t)a.out % 16 == 0;
+           !a.causal && !a.window && a.kv_heads == a.heads && a.size == a.value_size && a.q.wide && a.k.wide &&
+           a.v.wide && (uintptr_t)a.out % 16 == 0;
 }
 
 em_status em_attend_short(em__cuda *cuda, const em_attend &a, const segments &s)

@@ -42,7 +42,8 @@ bool read_norm(const em__cuda *cuda, em__call *const *calls, em__thin *t)
 bool read_attention(const em__cuda *cuda, em__call *const *calls, em__thin *t)
 {
     const em__call *attention = calls[0], *product = calls[1];
-    if (attention->op != EM__OP_SDPA_SEGMENTS || attention->ints[0] || !em__cuda_thin_read(cuda, product, t) ||
+    if (attention->op != EM__OP_SDPA_SEGMENTS || attention->ints[0] || attention->ints[1] || attention->ints[2] ||
+        attention->in[1].spec.dims[1] != attention->out.spec.dims[1] || !em__cuda_thin_read(cuda, product, t) ||
         t->x != attention->out.data || attention->out.spec.dims[2] != HEAD || attention->in[0].spec.dims[2] != HEAD ||
         attention->out.spec.dims[1] * HEAD != t->k || attention->out.spec.dims[0] != t->m ||
         attention->in[3].spec.dims[0] < 1)

@@ -166,7 +166,7 @@ static bool read_norm(const em__call *call, const void *x, em__stack *a, em__sta
 static bool read_attention(const em__call *call, const em__call *product, em__stack *a)
 {
     const em__tensor *offsets = &call->in[3];
-    if (call->op != EM__OP_SDPA_SEGMENTS || call->ints[0] ||
+    if (call->op != EM__OP_SDPA_SEGMENTS || call->ints[0] || call->ints[1] || call->ints[2] ||
         !is_matrix(&call->out, a->dtype, (int64_t)a->m * HEADS, HEAD))
         return false;
     for (int i = 0; i < 3; i++) {

@@ -94,19 +94,24 @@ static extras find_extras(const em__call *call)
     return e;
 }
 
+/* Of `keys` keys those that the query at `place` sees. */
+static void see(bool causal, int64_t window, int64_t place, int64_t keys, attend *a)
+{
+    a->first = window && place - window + 1 > 0 ? place - window + 1 : 0;
+    a->end = causal && place + 1 < keys ? place + 1 : keys;
+    if (window && place + window < a->end)
+        a->end = place + window;
+}
+
 /* Of the keys that exist for batch b those that query i sees. */
 static void visible(const em__call *call, const extras *e, int64_t b, int64_t i, attend *a)
 {
-    int64_t lq = call->in[0].spec.dims[2], lk = call->in[1].spec.dims[2], window = call->ints[2];
+    int64_t lq = call->in[0].spec.dims[2], lk = call->in[1].spec.dims[2];
     if (e->lengths) {
         int64_t at = e->lengths->spec.rank ? b * e->lengths->strides[0] : 0, n = ((int32_t *)e->lengths->data)[at];
         lk = n < 0 ? 0 : n < lk ? n : lk;
     }
-    int64_t place = i + lk - lq;
-    a->first = window && place - window + 1 > 0 ? place - window + 1 : 0;
-    a->end = call->ints[0] && place + 1 < lk ? place + 1 : lk;
-    if (window && place + window < a->end)
-        a->end = place + window;
+    see(call->ints[0] != 0, call->ints[2], i + lk - lq, lk, a);
 }
 
 em_status em__ref_sdpa(em_device *device, const em__call *call)
@@ -178,6 +183,7 @@ em_status em__ref_sdpa_segments(em_device *device, const em__call *call)
     (void)device;
     const em__tensor *q = &call->in[0], *k = &call->in[1], *v = &call->in[2], *offsets = &call->in[3];
     int64_t tokens = q->spec.dims[0], heads = q->spec.dims[1], value_size = v->spec.dims[2];
+    int64_t group = heads ? heads / k->spec.dims[1] : 1;
     for (int64_t i = 0; i < tokens * heads * value_size; i++)
         em__ref_store_real(call->out.spec.dtype, call->out.data, i, 0);
     for (int64_t s = 0; s + 1 < offsets->spec.dims[0]; s++) {
@@ -187,17 +193,17 @@ em_status em__ref_sdpa_segments(em_device *device, const em__call *call)
                     "sdpa_segments: segment %lld has %lld tokens, the bias allows %lld", (long long)s,
                     (long long)(to - from), (long long)(call->in[4].spec.dims[1] + 1) / 2);
         for (int64_t row = 0; row < (to - from) * heads; row++) {
-            int64_t t = from + row / heads, h = row % heads;
+            int64_t t = from + row / heads, h = row % heads, i = t - from, kv = h / group;
             attend a = {.q = q, .k = k, .v = v, .scale = call->floats[0], .weights = call->scratch};
             a.at_q = t * q->strides[0] + h * q->strides[1];
-            a.at_k = from * k->strides[0] + h * k->strides[1];
-            a.at_v = from * v->strides[0] + h * v->strides[1];
+            a.at_k = from * k->strides[0] + kv * k->strides[1];
+            a.at_v = from * v->strides[0] + kv * v->strides[1];
             a.key_stride = k->strides[0];
             a.value_stride = v->strides[0];
             a.size = q->spec.dims[2];
             a.value_size = value_size;
-            a.end = to - from;
-            relative_row bias = {.bias = call->ints[0] ? &call->in[4] : NULL, .head = h, .query = t - from};
+            see(call->ints[1] != 0, call->ints[2], i, to - from, &a);
+            relative_row bias = {.bias = call->ints[0] ? &call->in[4] : NULL, .head = h, .query = i};
             attend_row(&a, relative_bias, &bias, &call->out, (t * heads + h) * value_size);
         }
     }

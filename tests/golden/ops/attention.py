@@ -198,6 +198,31 @@ def norms(book):
                  [(layer, out)], {"eps": 1e-5}, abs=e, rel=e)
 
 
+def packed(book):
+    """Segments that are causal, see a window, and share heads of keys."""
+    for h, hkv, d, dv, lengths, tail in ((4, 2, 8, 8, [3, 1, 5], 0), (3, 1, 16, 6, [1, 0, 9], 2), (2, 1, 8, 8, [37], 1),
+                                         (4, 4, 4, 4, [6], 0)):
+        offsets = np.cumsum([0] + lengths)
+        t, longest = offsets[-1] + tail, max(lengths)
+        q, k, v = normal((t, h, d)), normal((t, hkv, d)), normal((t, hkv, dv))
+        bias = normal((h, 2 * longest - 1))
+        for causal, window in ((False, 0), (True, 0), (True, 3), (False, 3), (True, 33)):
+            for name, table in (("", None), (" bias", bias)):
+                if longest == 37 and not (causal and window == (33 if table is not None else 0)):
+                    continue
+                y = np.zeros((t, h, dv))
+                for lo, hi in zip(offsets, offsets[1:]):
+                    part = [np.swapaxes(x[None, lo:hi], 1, 2) for x in (q, k, v)]
+                    index = np.arange(hi - lo) - np.arange(hi - lo)[:, None] + longest - 1
+                    mask = None if table is None else table[None][:, :, index]
+                    if hi > lo:
+                        y[lo:hi] = np.swapaxes(attention(*part, 0.4, mask, causal=causal, window=window), 1, 2)[0]
+                book.add("sdpa_segments", f"sdpa_segments {h}/{hkv} {lengths}{' causal' * causal} {window}{name}",
+                         [(q, "f32"), (k, "f32"), (v, "f32"), (offsets, "s32"),
+                          None if table is None else (table, "f32")],
+                         [(y, "f32")], {"scale": 0.4, "causal": causal, "window": window}, abs=4e-6, rel=4e-6)
+
+
 def record(book):
-    for part in (rope, rotary, kv_update, sdpa, gated, norms):
+    for part in (rope, rotary, kv_update, sdpa, gated, norms, packed):
         part(book)
