@@ -1,5 +1,5 @@
 /*
- * The driver of products by bf16 thirds: packing of panels, tasks, and the f32 detours of gemm_split.h.
+ * The driver of products by bf16 thirds: tasks, and the f32 detours of gemm_split.h.
  *
  * A task is a block of rows x a range of panels. It splits its rows into the worker's scratch, where they stay in L2
  * while the panels come by one after the other; each panel meets 32 rows at a time, and meanwhile the next one is cut
@@ -16,7 +16,6 @@
 #include "device/cpu/gemm_cut.h"
 
 #define PANEL EM__GEMM_PANEL
-#define HEADER (EM__SPLIT_GAP * (int64_t)sizeof(float))
 #define RING 2  /* steps of a panel that are there at a time where it meets 32 rows and no more, in the first cache; */
 #define LEAD 1  /* and so many of them are ahead */
 #define GROUP 4 /* panels after which finished rows meet the activation */
@@ -24,10 +23,8 @@
 #define SPLIT_BYTES ((int64_t)1200 << 10) /* of split rows in a worker's scratch, if one block of rows allows it */
 #define BLOCK_ROWS_MAX 512
 #define LARGEST_BYTES (BLOCK_ROWS_MAX * sizeof(uint32_t))
-#define STEP_PAIRS (EM__SPLIT_DEPTH / 2) /* of rows */
+#define STEP_PAIRS EM__SPLIT_STEP_PAIRS
 #define LONG_TASK 50000 /* cycles: a thread whose core is busy otherwise multiplies at a third of the rate of others */
-
-enum { PANEL_CUT, PANEL_PLAIN };
 
 typedef struct split_plan {
     const em__gemm_kernels *kernels;
@@ -52,11 +49,6 @@ typedef struct split_task {
     uint16_t *cut[2];    /* or for two panels of thirds: the one that is multiplied, and the next one, */
     int64_t ready;       /* which is that panel; -1: none is */
 } split_task;
-
-static int64_t count_steps(int64_t k)
-{
-    return em__div_up(k, EM__SPLIT_DEPTH);
-}
 
 /* Rows of a task: multiples of 32 of which the split form fits, at least one. */
 static int64_t most_rows(int64_t steps)
@@ -83,49 +75,10 @@ static size_t most_split_bytes(int64_t steps)
     return whole > slab ? whole : slab;
 }
 
-size_t em__gemm_split_panel_bytes(int64_t k)
-{
-    return HEADER + (size_t)(count_steps(k) * EM__SPLIT_DEPTH * PANEL) * sizeof(float);
-}
-
 size_t em__gemm_split_scratch_bytes(int64_t k)
 {
-    const int64_t steps = count_steps(k);
+    const int64_t steps = em__gemm_split_steps(k);
     return most_split_bytes(steps) + 2 * (size_t)(steps * EM__SPLIT_B_STEP) * sizeof(uint16_t) + LARGEST_BYTES;
-}
-
-static bool panel_is_safe(const uint32_t *largest)
-{
-    for (int j = 0; j < PANEL; j++)
-        if (largest[j] > EM__SPLIT_B_MOST || (largest[j] > 0 && largest[j] < EM__SPLIT_B_LEAST))
-            return false;
-    return true;
-}
-
-void em__gemm_split_pack_panel(const em__gemm_kernels *kernels, const em__gemm_columns *from, void *dst)
-{
-    uint32_t largest[PANEL] = {0};
-    float *to = (float *)dst + HEADER / sizeof(float);
-    em__gemm_pack_panel(kernels, from, to, false);
-    for (int64_t k = 0; k < from->k; k++)
-        for (int j = 0; j < PANEL; j++) {
-            uint32_t bits;
-            memcpy(&bits, to + k * PANEL + j, sizeof bits);
-            bits &= 0x7fffffff;
-            largest[j] = bits > largest[j] ? bits : largest[j];
-        }
-    memset(to + from->k * PANEL, 0, (size_t)((count_steps(from->k) * EM__SPLIT_DEPTH - from->k) * PANEL) * sizeof *to);
-    const int32_t kind = panel_is_safe(largest) ? PANEL_CUT : PANEL_PLAIN;
-    memset(dst, 0, HEADER);
-    memcpy(dst, &kind, sizeof kind);
-}
-
-bool em__gemm_split_are_safe(const uint32_t *largest, int64_t rows)
-{
-    for (int64_t r = 0; r < rows; r++)
-        if (largest[r] > EM__SPLIT_A_MOST || (largest[r] > 0 && largest[r] < EM__SPLIT_A_LEAST))
-            return false;
-    return true;
 }
 
 static size_t half_bytes(int64_t steps)
@@ -135,36 +88,9 @@ static size_t half_bytes(int64_t steps)
 
 size_t em__gemm_split_half_scratch_bytes(int64_t k)
 {
-    const int64_t steps = count_steps(k);
+    const int64_t steps = em__gemm_split_steps(k);
     return most_split_bytes(steps) + (size_t)(steps * EM__SPLIT_DEPTH * PANEL) * sizeof(float) + half_bytes(steps) +
            LARGEST_BYTES;
-}
-
-const float *em__gemm_split_panel(const em__gemm_args *args, int64_t panel)
-{
-    const char *b = (const char *)args->b + (size_t)panel * em__gemm_split_panel_bytes(args->k);
-    return (const float *)(const void *)(b + HEADER);
-}
-
-bool em__gemm_split_may_cut(const em__gemm_args *args, int64_t panel)
-{
-    int32_t kind;
-    memcpy(&kind, em__gemm_split_panel(args, panel) - HEADER / sizeof(float), sizeof kind);
-    return kind == PANEL_CUT;
-}
-
-void em__gemm_split_cut_ahead(em__split_block *block, const float *next, int64_t steps, uint16_t *cut, int64_t behind,
-                              int64_t index, int64_t shares)
-{
-    const int64_t pairs = steps * STEP_PAIRS, each = pairs ? em__div_up(pairs, shares * block->steps) : 0;
-    block->ring = -1;
-    block->lead = 0;
-    block->next = next;
-    block->cut = cut;
-    block->behind = behind;
-    block->cut_each = each;
-    block->cut_from = index * block->steps * each;
-    block->cut_end = block->cut_gap = pairs;
 }
 
 /* What the elements of C at (row, panel) are made of, besides the products. */
@@ -240,28 +166,6 @@ static void multiply_unsafe(const split_task *task, int64_t panel, const float *
             multiply_plain(task, r, 1, panel, b);
 }
 
-/* lay_half of a packed B. */
-static void lay_packed(const split_plan *plan, uint16_t *dst, int64_t column, int columns, uint32_t *largest)
-{
-    const em__bf12 *w = (const void *)plan->args->half.data;
-    for (int half = 0; half < PANEL; half += EM__BF12_COLUMNS) {
-        const int64_t first = (column + (half < columns ? half : 0)) / EM__BF12_COLUMNS * w->chunks;
-        uint16_t *to = dst + half / EM__BF12_COLUMNS * EM__SPLIT_TILE;
-        int16_t top[EM__SPLIT_DEPTH] = {0}; /* of pairs of elements, without signs */
-        for (int64_t i = 0; i < w->chunks; i++)
-            em__bf12_unpack(plan->kernels, w, first + i,
-                            to + i * EM__BF12_DEPTH / EM__SPLIT_DEPTH * EM__SPLIT_HALF_STEP, EM__SPLIT_HALF_STEP);
-        for (int64_t i = 0; i < plan->steps * 16; i++)
-            for (int j = 0; j < EM__SPLIT_DEPTH; j++) {
-                const uint16_t *pairs = to + i / 16 * EM__SPLIT_HALF_STEP + i % 16 * EM__SPLIT_DEPTH;
-                const int16_t bits = (int16_t)(pairs[j] & 0x7fff);
-                top[j] = bits > top[j] ? bits : top[j];
-            }
-        for (int j = 0; j < EM__BF12_COLUMNS; j++)
-            largest[half + j] = (uint32_t)(top[2 * j] > top[2 * j + 1] ? top[2 * j] : top[2 * j + 1]) << 16;
-    }
-}
-
 /* The next panel of a half B as it lies is called nearer. */
 static void fetch_half(const split_task *task, em__split_block *block, int64_t panel, int64_t i, int64_t blocks)
 {
@@ -279,13 +183,7 @@ static void multiply_half(const split_task *task, int64_t panel)
     const em__gemm_args *args = plan->args;
     const int64_t column = panel * PANEL;
     const int columns = (int)em__min(args->n - column, PANEL);
-    uint32_t largest[PANEL];
-    if (args->half.packed)
-        lay_packed(plan, task->half, column, columns, largest);
-    else
-        plan->kernels->split->lay_half(task->half, args->half.data + column * args->half.row, args->half.row, columns,
-                                       args->k, largest);
-    const bool safe = panel_is_safe(largest);
+    const bool safe = em__gemm_split_lay_half(plan->kernels, args, panel, task->half);
     if (!safe || task->any_unsafe)
         em__gemm_widen_panel(plan->kernels, &args->half, column, columns, 0, args->k, task->widened);
     if (!safe) {
@@ -417,7 +315,7 @@ static void run_task(void *context, int64_t index, int worker)
 
 static split_plan make_plan(const em__gemm_kernels *kernels, em__pool *pool, const em__gemm_args *args)
 {
-    split_plan plan = {.kernels = kernels, .pool = pool, .args = args, .steps = count_steps(args->k)};
+    split_plan plan = {.kernels = kernels, .pool = pool, .args = args, .steps = em__gemm_split_steps(args->k)};
     plan.slab = args->half.data || args->m <= EM__SPLIT_ROWS ? plan.steps : slab_of(plan.steps);
     plan.panels = em__div_up(args->n, PANEL);
     plan.panel_bytes = em__gemm_split_panel_bytes(args->k);

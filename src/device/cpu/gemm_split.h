@@ -25,16 +25,18 @@
 #ifndef EM_DEVICE_CPU_GEMM_SPLIT_H
 #define EM_DEVICE_CPU_GEMM_SPLIT_H
 
+#include "core/whole.h"
 #include "device/cpu/gemm_kernels.h"
 
-#define EM__SPLIT_DEPTH 32                       /* k of a step */
-#define EM__SPLIT_CHUNK 12                       /* steps */
-#define EM__SPLIT_TILE 512                       /* elements of a tile */
-#define EM__SPLIT_A_STEP (3 * EM__SPLIT_TILE)    /* elements of a step of 16 rows of A */
-#define EM__SPLIT_B_STEP (6 * EM__SPLIT_TILE)    /* elements of a step of a panel of B */
-#define EM__SPLIT_HALF_STEP (2 * EM__SPLIT_TILE) /* the same of bf16 */
-#define EM__SPLIT_GAP 16                         /* floats of header between two panels */
-#define EM__SPLIT_ROWS 32                        /* rows of A that meet a panel at a time */
+#define EM__SPLIT_DEPTH 32                         /* k of a step */
+#define EM__SPLIT_CHUNK 12                         /* steps */
+#define EM__SPLIT_TILE 512                         /* elements of a tile */
+#define EM__SPLIT_A_STEP (3 * EM__SPLIT_TILE)      /* elements of a step of 16 rows of A */
+#define EM__SPLIT_B_STEP (6 * EM__SPLIT_TILE)      /* elements of a step of a panel of B */
+#define EM__SPLIT_HALF_STEP (2 * EM__SPLIT_TILE)   /* the same of bf16 */
+#define EM__SPLIT_GAP 16                           /* floats of header between two panels */
+#define EM__SPLIT_STEP_PAIRS (EM__SPLIT_DEPTH / 2) /* of rows of B */
+#define EM__SPLIT_ROWS 32                          /* rows of A that meet a panel at a time */
 
 /* What multiply needs: up to 32 rows of split A against a cut panel. */
 typedef struct em__split_block {
@@ -85,6 +87,11 @@ typedef struct em__gemm_split_kernels {
 #define EM__SPLIT_B_LEAST 0x2b800000u
 #define EM__SPLIT_B_MOST 0x4e800000u
 
+static inline int64_t em__gemm_split_steps(int64_t k)
+{
+    return em__div_up(k, EM__SPLIT_DEPTH);
+}
+
 size_t em__gemm_split_panel_bytes(int64_t k);
 size_t em__gemm_split_scratch_bytes(int64_t k);
 
@@ -99,6 +106,9 @@ bool em__gemm_split_are_safe(const uint32_t *largest, int64_t rows);
 /* A panel of a packed B, and whether it may be cut. */
 const float *em__gemm_split_panel(const em__gemm_args *args, int64_t panel);
 bool em__gemm_split_may_cut(const em__gemm_args *args, int64_t panel);
+
+/* A panel of a bf16 B laid out for multiply_half; whether it may be met. */
+bool em__gemm_split_lay_half(const em__gemm_kernels *kernels, const em__gemm_args *args, int64_t panel, uint16_t *dst);
 
 /* The steps from `next` on, to be cut by multiply meanwhile: share `index` of `shares` of them. */
 void em__gemm_split_cut_ahead(em__split_block *block, const float *next, int64_t steps, uint16_t *cut, int64_t behind,
