@@ -15,9 +15,9 @@ static bool print(const em_token *token, void *user) /* false would stop the ans
 int main(int argc, char **argv)
 {
     static char lines[TURNS][1024], answers[TURNS][8192];
-    const em_generation_options options = {.struct_size = sizeof options, .max_tokens = 200, .on_token = print};
     em_model *model = em_model_open(argc > 1 ? argv[1] : "models/primer", NULL);
-    em_generation *generation = em_generation_new(model, &options);
+    em_generation *generation =
+        em_generation_new(model, &(em_generation_options){.max_tokens = 200, .on_token = print});
     em_message messages[2 * TURNS];
     em_status status = generation ? EM_OK : em_last_status();
     for (size_t i = 0; i < TURNS && status == EM_OK && fgets(lines[i], sizeof lines[i], stdin); i++) {

@@ -41,7 +41,7 @@ int main(int argc, char **argv)
     char **lines = read_lines(argv[2], &n);
     if (n == 0)
         return fprintf(stderr, "%s: no lines\n", argv[2]), 1;
-    const em_embed_options unit = {.struct_size = sizeof unit, .normalize = 1};
+    const em_embed_options unit = {.normalize = 1};
     em_model *model = em_model_open(argv[1], NULL);
     em_array *corpus = em_embed(model, (const char *const *)lines, n, &unit);
     em_array *query = em_embed(model, (const char *const *)&argv[3], 1, &unit);

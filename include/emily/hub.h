@@ -26,7 +26,7 @@ typedef struct em_hub_progress {
 } em_hub_progress;
 
 typedef struct em_hub_options {
-    size_t struct_size;       /* sizeof(em_hub_options) */
+    size_t struct_size;       /* 0, or sizeof(em_hub_options) */
     const char *cache_dir;    /* NULL: from the environment, as above */
     const char *revision;     /* branch, tag or commit; NULL: what follows '@' in the name, else "main" */
     const char *endpoint;     /* NULL: HF_ENDPOINT, else https://huggingface.co */

@@ -81,7 +81,7 @@ EM_API em_array *em_logsumexp(em_scope *scope, em_array *a, em_axes axes, bool k
 EM_API em_array *em_all_close(em_scope *scope, em_array *a, em_array *b, double rtol, double atol, bool equal_nan);
 
 typedef struct em_arg_options {
-    size_t struct_size;
+    size_t struct_size; /* of this and all options: 0 for the fields of 0.1.0, or sizeof(em_arg_options); see emily.h */
     int axis;
     bool flat; /* over all elements in row-major order; `axis` is not looked at */
     bool last; /* the last of equals; of NaNs still the first */

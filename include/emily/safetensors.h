@@ -46,7 +46,7 @@ typedef enum em_safetensors_mode {
 } em_safetensors_mode;
 
 typedef struct em_safetensors_options {
-    size_t struct_size; /* sizeof(em_safetensors_options) */
+    size_t struct_size; /* 0, or sizeof(em_safetensors_options) */
     em_safetensors_mode mode;
 } em_safetensors_options;
 

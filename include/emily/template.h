@@ -2,7 +2,7 @@
  * Chat templates: the Jinja of `chat_template` in a checkpoint, rendered as Transformers renders it.
  *
  *     em_chat_template *chat;
- *     em_chat_options options = {.struct_size = sizeof options, .add_generation_prompt = true};
+ *     em_chat_options options = {.add_generation_prompt = true};
  *     char *prompt;
  *     options.messages = "[{\"role\": \"user\", \"content\": \"Hello\"}]";
  *     if (em_chat_template_open("Qwen3-0.6B", &chat) != EM_OK ||
@@ -40,7 +40,7 @@ typedef struct em_chat_template em_chat_template;
 /* All zero, or NULL, gives the defaults. The limits grow with the values that a render is given: by four steps, and by
  * 16 bytes of memory and output, for each byte of JSON. */
 typedef struct em_template_options {
-    size_t struct_size;              /* sizeof(em_template_options) */
+    size_t struct_size;              /* 0, or sizeof(em_template_options) */
     const char *name;                /* for messages: a file, say; "template" */
     int64_t (*clock)(void *context); /* seconds since 1970 for strftime_now, which prints local time; NULL: now */
     void *clock_context;
@@ -89,7 +89,7 @@ EM_API void em_chat_template_free(em_chat_template *chat);
 
 /* One chat. The texts are JSON, NUL terminated, and only read during the call. */
 typedef struct em_chat_options {
-    size_t struct_size;         /* sizeof(em_chat_options) */
+    size_t struct_size;         /* 0, or sizeof(em_chat_options) */
     const char *messages;       /* an array of objects, with "role" and "content" by habit */
     const char *tools;          /* an array of objects; NULL: none */
     const char *documents;      /* the same */

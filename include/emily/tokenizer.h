@@ -86,7 +86,7 @@ typedef enum em_padding {
 
 /* How to encode. All zero, or NULL, is: one whole text, with the special tokens that the file adds, no padding. */
 typedef struct em_encode_options {
-    size_t struct_size; /* sizeof(em_encode_options) */
+    size_t struct_size; /* 0, or sizeof(em_encode_options) */
     const char *pair;   /* second text, NULL for none */
     size_t pair_length; /* its bytes */
     bool no_special;    /* leave out what the post-processor adds ([CLS], </s>, ...) */

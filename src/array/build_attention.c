@@ -14,7 +14,7 @@ em_array *em_rope(em_scope *scope, em_array *x, em_array *offset, const em_rope_
     int axis;
     if (!em__scope_ok(scope, &x, 1, "rope"))
         return NULL;
-    if (em__options_copy(options, &o, sizeof o, "em_rope_options") != EM_OK ||
+    if (EM__OPTIONS_COPY(options, &o, em_rope_options) != EM_OK ||
         em__op_operand_dtype(EM__OP_ROPE, x->spec.dtype, &dtype) != EM_OK)
         return em__scope_fail(scope);
     if (o.freqs && o.base != 0) {
@@ -138,7 +138,7 @@ em_array *em_sdpa_with(em_scope *scope, em_array *q, em_array *k, em_array *v, c
     em_array *in[8] = {q, k, v};
     em_sdpa_options o = {0};
     int n = 3;
-    if (em__options_copy(options, &o, sizeof o, "em_sdpa_options") != EM_OK)
+    if (EM__OPTIONS_COPY(options, &o, em_sdpa_options) != EM_OK)
         return em__scope_fail(scope);
     const bool coded = o.k_scales || o.v_scales;
     if (coded ? !coded_operands(scope, in, &o) : !attention_operands(scope, EM__OP_SDPA, in))
@@ -183,7 +183,7 @@ em_array *em_sdpa_segments_with(em_scope *scope, em_array *q, em_array *k, em_ar
 {
     em_array *in[] = {q, k, v, offsets, NULL};
     em_segments_options o = {0};
-    if (em__options_copy(options, &o, sizeof o, "em_segments_options") != EM_OK)
+    if (EM__OPTIONS_COPY(options, &o, em_segments_options) != EM_OK)
         return em__scope_fail(scope);
     if (!attention_operands(scope, EM__OP_SDPA_SEGMENTS, in) || !em__scope_ok(scope, &offsets, 1, "sdpa_segments"))
         return NULL;

@@ -86,7 +86,7 @@ em_array *em_conv(em_scope *scope, em_array *input, em_array *kernel, const em_c
     int64_t ints[5 * SPATIAL + 2];
     if (!em__scope_ok(scope, in, 2, "conv"))
         return NULL;
-    if (em__options_copy(options, &o, sizeof o, "em_conv_options") != EM_OK)
+    if (EM__OPTIONS_COPY(options, &o, em_conv_options) != EM_OK)
         return em__scope_fail(scope);
     const int rank = input->spec.rank;
     if (rank < 3 || kernel->spec.rank != rank) {

@@ -11,7 +11,7 @@
 static bool scheme(em_scope *scope, const em_quantization *how, int64_t *ints)
 {
     em_quantization q = {0};
-    if (em__options_copy(how, &q, sizeof q, "em_quantization") != EM_OK) {
+    if (EM__OPTIONS_COPY(how, &q, em_quantization) != EM_OK) {
         em__scope_fail(scope);
         return false;
     }

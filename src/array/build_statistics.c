@@ -122,7 +122,7 @@ static em_array *arg(em_scope *scope, em__op op, em_array *a, const em_arg_optio
         return NULL;
     int rank = a->spec.rank;
     if (em__op_operand_dtype(op, a->spec.dtype, &dtype) != EM_OK ||
-        (options && em__options_copy(options, &o, sizeof o, "em_arg_options") != EM_OK))
+        (options && EM__OPTIONS_COPY(options, &o, em_arg_options) != EM_OK))
         return em__scope_fail(scope);
     if (!o.flat && !em__axis(o.axis, rank, &axis)) {
         em__fail(EM_ERROR_INVALID_ARGUMENT, "%s: axis %d is out of range; the operand has rank %d", what, o.axis, rank);

@@ -67,7 +67,7 @@ bool em__window_ints(em_scope *scope, const em_array *a, const int64_t *window, 
 {
     em_window_options o = {0};
     int rank = a->spec.rank;
-    if (em__options_copy(options, &o, sizeof o, "em_window_options") != EM_OK) {
+    if (EM__OPTIONS_COPY(options, &o, em_window_options) != EM_OK) {
         em__scope_fail(scope);
         return false;
     }

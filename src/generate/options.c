@@ -141,7 +141,7 @@ em_status em__generation_take_options(em_generation *g, const em_generation_opti
 {
     em_generation_options o = {0};
     em__stops stops = {0};
-    EM__TRY(em__options_copy(given, &o, sizeof o, "em_generation_options"));
+    EM__TRY(EM__OPTIONS_COPY(given, &o, em_generation_options));
     if (!first) {
         o.context = g->options.context;
         o.cache_dtype = g->options.cache_dtype;

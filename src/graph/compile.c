@@ -115,7 +115,7 @@ em_status em__program_new(em__graph *graph, const em__program_options *options, 
 em_status em__compile_options(const em_compile_options *given, em__program_options *options, em_device **device)
 {
     em_compile_options o = {.lane = EM_FUSE};
-    EM__TRY(em__options_copy(given, &o, sizeof o, "em_compile_options"));
+    EM__TRY(EM__OPTIONS_COPY(given, &o, em_compile_options));
     EM__FAIL_IF(o.lane != EM_NATIVE && o.lane != EM_FUSE, EM_ERROR_INVALID_ARGUMENT, "compile: lane %d does not exist",
                 (int)o.lane);
     *options = (em__program_options){.lane = o.lane,

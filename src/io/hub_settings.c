@@ -151,7 +151,7 @@ static em_status split_name(em__hub *hub, const char *name)
 em_status em__hub_init(em__hub *hub, const char *name, const em_hub_options *options)
 {
     *hub = (em__hub){0};
-    EM__TRY(em__options_copy(options, &hub->options, sizeof hub->options, "em_hub_options"));
+    EM__TRY(EM__OPTIONS_COPY(options, &hub->options, em_hub_options));
     const char *endpoint = hub->options.endpoint ? hub->options.endpoint : env("HF_ENDPOINT");
     hub->offline = hub->options.offline || env_true("HF_HUB_OFFLINE") || env_true("TRANSFORMERS_OFFLINE");
     hub->endpoint = em__strdup(endpoint ? endpoint : ENDPOINT);

@@ -239,7 +239,7 @@ em_status em_safetensors_open(const char *path, const em_safetensors_options *op
         *out = NULL;
     EM__FAIL_IF(!path || !out, EM_ERROR_INVALID_ARGUMENT, "safetensors_open: NULL argument");
     em_safetensors_options how = {0};
-    EM__TRY(em__options_copy(options, &how, sizeof how, "em_safetensors_options"));
+    EM__TRY(EM__OPTIONS_COPY(options, &how, em_safetensors_options));
     em__map_mode mode = how.mode == EM_SAFETENSORS_READ ? EM__MAP_READ : EM__MAP_PAGES;
     em_safetensors *file = em__calloc(1, sizeof *file);
     if (!file)

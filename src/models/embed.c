@@ -49,7 +49,7 @@ static em_status choose_prompt(embedding *e)
 
 static em_status choose(embedding *e, const em_embed_options *options)
 {
-    EM__TRY(em__options_copy(options, &e->options, sizeof e->options, "em_embed_options"));
+    EM__TRY(EM__OPTIONS_COPY(options, &e->options, em_embed_options));
     em_embed_options *o = &e->options;
     EM__FAIL_IF(o->pooling < 0 || o->pooling > EM__POOL_COUNT, EM_ERROR_INVALID_ARGUMENT,
                 "embed: pooling is %d, expected 0 or em_pool + 1, at most %d", o->pooling, EM__POOL_COUNT);

@@ -44,7 +44,7 @@ em_status em__need_decoder(const em_model *model, const char *what)
 static em_status take_options(em_model *model, const em_model_options *given)
 {
     em_model_options options = {0};
-    EM__TRY(em__options_copy(given, &options, sizeof options, "em_model_options"));
+    EM__TRY(EM__OPTIONS_COPY(given, &options, em_model_options));
     em_dtype dtype = options.dtype == EM_PRED ? EM_F32 : options.dtype;
     EM__FAIL_IF(dtype != EM_F32 && dtype != EM_F64 && dtype != EM_F16 && dtype != EM_BF16, EM_ERROR_INVALID_ARGUMENT,
                 "model: dtype is %s, expected f32, f16, bf16 or f64", em_dtype_name(dtype));

@@ -289,8 +289,8 @@ em_status em_checkpoint_quantize(const char *in, const char *out, const em_quant
     EM__FAIL_IF(!in || !out, EM_ERROR_INVALID_ARGUMENT, "quantize: NULL argument");
     if (totals)
         EM__TRY(em__result_check(totals, sizeof *totals, "em_quantize_totals"));
-    EM__TRY(em__options_copy(options, &job.options, sizeof job.options, "em_quantize_options"));
-    EM__TRY(em__options_copy(job.options.how, how, sizeof *how, "em_quantization"));
+    EM__TRY(EM__OPTIONS_COPY(options, &job.options, em_quantize_options));
+    EM__TRY(EM__OPTIONS_COPY(job.options.how, how, em_quantization));
     how->struct_size = sizeof *how;
     em__quant filled = {how->mode, how->group, how->bits};
     em__quant_fill(&filled);

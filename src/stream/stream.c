@@ -13,7 +13,7 @@
 em_stream *em_stream_new(const em_stream_options *options)
 {
     em_stream_options o = {0};
-    if (em__options_copy(options, &o, sizeof o, "em_stream_options") != EM_OK)
+    if (EM__OPTIONS_COPY(options, &o, em_stream_options) != EM_OK)
         return NULL;
     em_stream *stream = em__calloc(1, sizeof *stream);
     if (!stream)

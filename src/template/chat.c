@@ -171,7 +171,7 @@ em_status em_chat_template_render(em_chat_template *chat, const em_chat_options 
     *text = NULL;
     EM__FAIL_IF(!chat || !given, EM_ERROR_INVALID_ARGUMENT,
                 "em_chat_template_render: the template or options are NULL");
-    EM__TRY(em__options_copy(given, &own, sizeof own, "em_chat_options"));
+    EM__TRY(EM__OPTIONS_COPY(given, &own, em_chat_options));
     const em_chat_options *options = &own;
     EM__FAIL_IF(!options->messages, EM_ERROR_INVALID_ARGUMENT, "em_chat_template_render: options.messages is NULL");
     em_status status = parse_all(options, &docs);

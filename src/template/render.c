@@ -19,7 +19,7 @@ em_status em_template_parse(const char *text, size_t length, const em_template_o
     if (out)
         *out = NULL;
     EM__FAIL_IF(!out || (!text && length > 0), EM_ERROR_INVALID_ARGUMENT, "em_template_parse: NULL argument");
-    EM__TRY(em__options_copy(given, &options, sizeof options, "em_template_options"));
+    EM__TRY(EM__OPTIONS_COPY(given, &options, em_template_options));
     em_template *source = em__calloc(1, sizeof *source);
     if (!source)
         return em_last_status();

@@ -129,7 +129,7 @@ static em_status encode_text(const em_tokenizer *tok, em__scratch *s, int sequen
 static em_status read_options(const em_encode_options *given, em_encode_options *options)
 {
     *options = (em_encode_options){0};
-    EM__TRY(em__options_copy(given, options, sizeof *options, "em_encode_options"));
+    EM__TRY(EM__OPTIONS_COPY(given, options, em_encode_options));
     EM__FAIL_IF((unsigned)options->truncation > EM_TRUNCATION_GIVEN || (unsigned)options->padding > EM_PADDING_GIVEN ||
                     (unsigned)options->strategy > EM_TRUNCATE_ONLY_SECOND,
                 EM_ERROR_INVALID_ARGUMENT, "tokenizer: options hold an unknown truncation, strategy or padding");
