@@ -39,27 +39,32 @@ em_status em__config_only(const em__json *root, const char *key, const char *onl
                          em__printable(shown, sizeof shown, value), only);
 }
 
-/* "bert (BertModel, BertForMaskedLM), mpnet (MPNetModel)" */
+/* "bert, roberta, mpnet, qwen3" */
 static em_status list_families(em__str *text)
 {
     const em__family *family;
     const em__decoder_family *decoder;
-    for (size_t i = 0; (family = em__family_at(i)); i++) {
-        EM__TRY(em__str_addf(text, "%s%s (", i ? ", " : "", family->name));
-        for (size_t k = 0; family->architectures[k]; k++)
-            EM__TRY(em__str_addf(text, "%s%s", k ? ", " : "", family->architectures[k]));
-        EM__TRY(em__str_add_text(text, ")"));
-    }
+    for (size_t i = 0; (family = em__family_at(i)); i++)
+        EM__TRY(em__str_addf(text, "%s%s", i ? ", " : "", family->name));
     for (size_t i = 0; (decoder = em__decoder_family_at(i)); i++)
-        EM__TRY(em__str_addf(text, ", %s (%s)", decoder->name, decoder->architecture));
+        EM__TRY(em__str_addf(text, ", %s", decoder->name));
     return EM_OK;
 }
 
-static em_status unsupported(const em__json *root, const char *what, const char *value)
+/* "BertModel, BertForMaskedLM" */
+static em_status list_architectures(em__str *text, const em__family *family)
+{
+    for (size_t i = 0; family->architectures[i]; i++)
+        EM__TRY(em__str_addf(text, "%s%s", i ? ", " : "", family->architectures[i]));
+    return EM_OK;
+}
+
+/* What is: the families, or the architectures of this one. */
+static em_status unsupported(const em__json *root, const char *what, const char *value, const em__family *family)
 {
     em__str text = {0};
     char shown[64];
-    em_status status = list_families(&text);
+    em_status status = family ? list_architectures(&text, family) : list_families(&text);
     if (status == EM_OK)
         status = em__json_fail(root, EM_ERROR_UNSUPPORTED, "%s %s is not supported; supported: %s", what,
                                em__printable(shown, sizeof shown, value), em__str_text(&text));
@@ -94,10 +99,10 @@ static em_status choose_family(const em__json *root, const em__family **family, 
         if (type ? strcmp((*family)->name, type) == 0 : has_architecture(*family, *architecture))
             break;
     if (!*family)
-        return type ? unsupported(root, "model_type", type) : unsupported(root, "architecture", *architecture);
+        return unsupported(root, type ? "model_type" : "architecture", type ? type : *architecture, NULL);
     if (!*architecture)
         *architecture = (*family)->architectures[0];
-    return has_architecture(*family, *architecture) ? EM_OK : unsupported(root, "architecture", *architecture);
+    return has_architecture(*family, *architecture) ? EM_OK : unsupported(root, "architecture", *architecture, *family);
 }
 
 em_status em__config_activation(const em__json *root, const char *name, em__activation *activation)

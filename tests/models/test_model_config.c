@@ -102,9 +102,10 @@ static void test_rejected(void **state)
         {"add_cross_attention", "true", EM_ERROR_UNSUPPORTED, "add_cross_attention"},
         {"position_embedding_type", "\"relative_key\"", EM_ERROR_UNSUPPORTED, "relative_key"},
         {"model_type", "\"llama\"", EM_ERROR_UNSUPPORTED, "model_type llama is not supported; supported: bert"},
-        {"model_type", "\"llama\"", EM_ERROR_UNSUPPORTED, "MPNetModel"},
+        {"model_type", "\"llama\"", EM_ERROR_UNSUPPORTED, ", mpnet, qwen3, "},
         {"model_type", "7", EM_ERROR_FORMAT, "model_type"},
         {"architectures", "[\"JinaBertForMaskedLM\"]", EM_ERROR_UNSUPPORTED, "JinaBertForMaskedLM"},
+        {"architectures", "[\"BertLMHeadModel\"]", EM_ERROR_UNSUPPORTED, "not supported; supported: BertModel, BertFor"},
         {"architectures", "\"BertModel\"", EM_ERROR_FORMAT, "architectures"},
         {"architectures", "[1]", EM_ERROR_FORMAT, "architectures"},
     };
