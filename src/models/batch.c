@@ -41,16 +41,16 @@ void em__batch_clear(em__batch *batch)
     batch->tokens = batch->segments = 0;
 }
 
-void em__batch_add(em__batch *batch, const em__family *family, const int32_t *ids, const int32_t *types, size_t length,
+void em__batch_add(em__batch *batch, const em__config *config, const int32_t *ids, const int32_t *types, size_t length,
                    size_t prompt)
 {
     size_t at = batch->tokens, segment = batch->segments;
-    int32_t position = family->first_position;
+    int32_t position = config->first_position;
     for (size_t i = 0; i < length; i++) {
-        bool padding = family->padding >= 0 && ids[i] == family->padding;
+        bool padding = config->padding >= 0 && ids[i] == config->padding;
         batch->ids[at + i] = ids[i];
         batch->types[at + i] = types ? types[i] : 0;
-        batch->positions[at + i] = padding ? family->padding : position;
+        batch->positions[at + i] = padding ? config->padding : position;
         position += !padding;
     }
     batch->tokens += length;

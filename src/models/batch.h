@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "models/family.h"
+#include "models/config.h"
 
 typedef struct em__batch {
     size_t tokens, segments;                 /* filled, or after em__batch_round the rounded numbers */
@@ -27,7 +27,7 @@ void em__batch_clear(em__batch *batch);
 
 /* Appends a sequence; there must be room. The first `prompt` tokens are a prompt that is not pooled. `types` may be
  * NULL (zeros). */
-void em__batch_add(em__batch *batch, const em__family *family, const int32_t *ids, const int32_t *types, size_t length,
+void em__batch_add(em__batch *batch, const em__config *config, const int32_t *ids, const int32_t *types, size_t length,
                    size_t prompt);
 
 /* Fills up to exactly these numbers, both within the capacity. */

@@ -105,7 +105,7 @@ static em_status choose_family(const em__json *root, const em__family **family, 
     return has_architecture(*family, *architecture) ? EM_OK : unsupported(root, "architecture", *architecture, *family);
 }
 
-em_status em__config_activation(const em__json *root, const char *name, em__activation *activation)
+em_status em__config_activation(const em__json *root, const char *key, const char *name, em__activation *activation)
 {
     char shown[64];
     for (size_t i = 0; i < sizeof activations / sizeof *activations; i++)
@@ -114,32 +114,49 @@ em_status em__config_activation(const em__json *root, const char *name, em__acti
             return EM_OK;
         }
     return em__json_fail(root, EM_ERROR_UNSUPPORTED,
-                         "hidden_act %s is not supported; supported: gelu, gelu_new, gelu_pytorch_tanh, relu, silu",
+                         "%s %s is not supported; supported: gelu, gelu_new, gelu_pytorch_tanh, relu, silu", key,
                          em__printable(shown, sizeof shown, name));
 }
 
-static em_status read_activation(const em__json *root, em__activation *activation)
+em_status em__config_pad_positions(const em__json *root, int64_t padding, em__config *config)
 {
-    const char *name = "gelu";
-    EM__TRY(em__json_opt_string(root, "hidden_act", &name));
-    return em__config_activation(root, name, activation);
+    const int64_t positions = config->sizes[EM__POSITIONS];
+    if (positions <= padding + 1)
+        return em__json_fail(root, EM_ERROR_FORMAT, "max_position_embeddings is %lld, but positions begin at %lld",
+                             (long long)positions, (long long)padding + 1);
+    config->padding = (int32_t)padding;
+    config->first_position = (int32_t)padding + 1;
+    return EM_OK;
 }
 
-static em_status read_sizes(const em__json *root, em__config *c)
+const em__config_names em__bert_names = {.hidden = "hidden_size",
+                                         .layers = "num_hidden_layers",
+                                         .heads = "num_attention_heads",
+                                         .intermediate = "intermediate_size",
+                                         .activation = "hidden_act",
+                                         .norm_eps = "layer_norm_eps"};
+
+static em_status read_activation(const em__json *root, const char *key, em__activation *activation)
+{
+    const char *name = "gelu";
+    EM__TRY(em__json_opt_string(root, key, &name));
+    return em__config_activation(root, key, name, activation);
+}
+
+static em_status read_sizes(const em__json *root, const em__config_names *names, em__config *c)
 {
     int64_t *sizes = c->sizes;
     sizes[EM__ONE] = 1;
-    EM__TRY(em__json_get_int(root, "hidden_size", 1, MAX_WIDTH, &sizes[EM__HIDDEN]));
-    EM__TRY(em__json_get_int(root, "num_hidden_layers", 1, MAX_LAYERS, &c->layers));
-    EM__TRY(em__json_get_int(root, "num_attention_heads", 1, MAX_HEADS, &sizes[EM__HEADS]));
-    EM__TRY(em__json_get_int(root, "intermediate_size", 1, MAX_WIDTH, &sizes[EM__INTERMEDIATE]));
+    EM__TRY(em__json_get_int(root, names->hidden, 1, MAX_WIDTH, &sizes[EM__HIDDEN]));
+    EM__TRY(em__json_get_int(root, names->layers, 1, MAX_LAYERS, &c->layers));
+    EM__TRY(em__json_get_int(root, names->heads, 1, MAX_HEADS, &sizes[EM__HEADS]));
+    EM__TRY(em__json_get_int(root, names->intermediate, 1, MAX_WIDTH, &sizes[EM__INTERMEDIATE]));
     EM__TRY(em__json_get_int(root, "vocab_size", 1, MAX_VOCABULARY, &sizes[EM__VOCABULARY]));
     EM__TRY(em__json_get_int(root, "max_position_embeddings", 1, MAX_POSITIONS, &sizes[EM__POSITIONS]));
     if (sizes[EM__HIDDEN] % sizes[EM__HEADS] == 0)
         return EM_OK;
-    return em__json_fail(root, EM_ERROR_FORMAT,
-                         "hidden_size is %lld, num_attention_heads is %lld: the first must be a multiple of the second",
-                         (long long)sizes[EM__HIDDEN], (long long)sizes[EM__HEADS]);
+    return em__json_fail(root, EM_ERROR_FORMAT, "%s is %lld, %s is %lld: the first must be a multiple of the second",
+                         names->hidden, (long long)sizes[EM__HIDDEN], names->heads, (long long)sizes[EM__HEADS]);
 }
 
 typedef struct config_reading {
@@ -154,11 +171,15 @@ static em_status read_fields(const em__json *root, void *into)
     em__config *const config = reading->config;
     const char *architecture;
     EM__TRY(choose_family(root, family, &architecture));
-    EM__TRY(read_sizes(root, config));
-    EM__TRY(read_activation(root, &config->activation));
+    const em__config_names *names = (*family)->names;
+    EM__TRY(read_sizes(root, names, config));
+    EM__TRY(read_activation(root, names->activation, &config->activation));
     config->layer_norm_eps = 1e-12;
-    EM__TRY(em__json_opt_real(root, "layer_norm_eps", 0, 1, &config->layer_norm_eps));
-    EM__TRY((*family)->configure(root, config));
+    if (names->norm_eps)
+        EM__TRY(em__json_opt_real(root, names->norm_eps, 0, 1, &config->layer_norm_eps));
+    config->padding = -1;
+    if ((*family)->configure)
+        EM__TRY((*family)->configure(root, config));
     config->architecture = em__strdup(architecture);
     return config->architecture ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
 }

@@ -41,6 +41,8 @@ typedef struct em__config {
     int64_t sizes[EM__SIZE_COUNT];
     int64_t layers;
     double layer_norm_eps;
+    int32_t first_position; /* position ids count from here */
+    int32_t padding;        /* tokens with this id get that position and do not count; -1: there are none */
     em__activation activation;
 } em__config; /* zero-initialised: empty */
 
@@ -54,7 +56,10 @@ void em__config_free(em__config *config);
 em_status em__config_not_true(const em__json *root, const char *key);
 em_status em__config_only(const em__json *root, const char *key, const char *only);
 
-/* The activation that config.json calls `name`; EM_ERROR_UNSUPPORTED for others. */
-em_status em__config_activation(const em__json *root, const char *name, em__activation *activation);
+/* The activation that config.json calls `name` in its member `key`; EM_ERROR_UNSUPPORTED for others. */
+em_status em__config_activation(const em__json *root, const char *key, const char *name, em__activation *activation);
+
+/* For a family whose positions begin behind the padding token's: fails when none is left. */
+em_status em__config_pad_positions(const em__json *root, int64_t padding, em__config *config);
 
 #endif

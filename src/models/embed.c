@@ -103,7 +103,7 @@ static void fill_batch(embedding *e)
         size_t i = e->longest[fits] - 1;
         e->longest[fits] = e->next[i];
         e->members[b->segments] = i;
-        em__batch_add(b, e->model->family, em__text_ids(&e->texts, i), em__text_types(&e->texts, i), fits,
+        em__batch_add(b, &e->model->config, em__text_ids(&e->texts, i), em__text_types(&e->texts, i), fits,
                       e->texts.prompt);
         size_t room = b->tokens < e->options.batch_tokens ? e->options.batch_tokens - b->tokens : 0;
         fits = fits < room ? fits : room;

@@ -44,7 +44,7 @@ static em_status fill(const em_model *model, const int32_t *ids, const int32_t *
     EM__TRY(em__batch_reserve(batch, count, n));
     for (size_t i = 0; i < n; i++) {
         int32_t from = offsets[i];
-        em__batch_add(batch, model->family, ids + from, types ? types + from : NULL, (size_t)(offsets[i + 1] - from),
+        em__batch_add(batch, &model->config, ids + from, types ? types + from : NULL, (size_t)(offsets[i + 1] - from),
                       0);
     }
     return EM_OK;
@@ -93,7 +93,7 @@ static em_status fill_any(const em_model *model, size_t batch_size, size_t token
             random = random * 1664525u + 1013904223u;
             ids[k] = (int32_t)(random % (uint32_t)model->config.sizes[EM__VOCABULARY]);
         }
-        em__batch_add(batch, model->family, ids, NULL, tokens, 0);
+        em__batch_add(batch, &model->config, ids, NULL, tokens, 0);
     }
     em__free(ids);
     return EM_OK;

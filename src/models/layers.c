@@ -59,3 +59,23 @@ em_array *em__encode(em_scope *s, const em__config *c, const em__encoder_layer *
     x = em_add(s, mlp(s, c, l, x), x);
     return em_layer_norm(s, x, l->mlp_norm, l->mlp_norm_bias, c->layer_norm_eps);
 }
+
+static em_array *embed(em_scope *s, const em__config *c, const em__embeddings *e, const em__tokens *tokens)
+{
+    em_dtype dtype = em_array_dtype(e->norm);
+    em_array *x = em__lookup(s, e->words, tokens->ids, dtype);
+    if (e->types)
+        x = em_add(s, x, em__lookup(s, e->types, tokens->types, dtype));
+    x = em_add(s, x, em__lookup(s, e->positions, tokens->positions, dtype));
+    return em_layer_norm(s, x, e->norm, e->norm_bias, c->layer_norm_eps);
+}
+
+em_array *em__encoder_forward(em_scope *s, const em__config *config, const em__weights *weights,
+                              const em__tokens *tokens)
+{
+    const em__encoder_layer *layers = (const em__encoder_layer *)weights->layers;
+    em_array *x = embed(s, config, (const em__embeddings *)weights->shared, tokens);
+    for (int64_t i = 0; i < config->layers; i++)
+        x = em__encode(s, config, &layers[i], x, tokens->offsets, weights->derived);
+    return x;
+}

@@ -6,6 +6,11 @@
 
 #include "models/family.h"
 
+/* BERT's embeddings: tables by id, position and token type (NULL in a family without types), and a norm. */
+typedef struct em__embeddings {
+    em_array *words, *positions, *types, *norm, *norm_bias;
+} em__embeddings;
+
 /* The weights of one post-norm encoder layer, as BERT has it. A family's table has one row a field, in any names. */
 typedef struct em__encoder_layer {
     em_array *query, *query_bias, *key, *key_bias, *value, *value_bias; /* [hidden, hidden], [hidden] */
@@ -18,6 +23,11 @@ typedef struct em__encoder_layer {
  * residual and norm. */
 em_array *em__encode(em_scope *s, const em__config *config, const em__encoder_layer *layer, em_array *x,
                      em_array *offsets, em_array *bias);
+
+/* The forward of a family whose first table begins with em__embeddings and whose second is em__encoder_layer. What its
+ * prepare made is the bias on the attention scores. */
+em_array *em__encoder_forward(em_scope *s, const em__config *config, const em__weights *weights,
+                              const em__tokens *tokens);
 
 /* Rows of `table` at `ids`, as `dtype`. */
 em_array *em__lookup(em_scope *s, em_array *table, em_array *ids, em_dtype dtype);

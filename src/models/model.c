@@ -84,7 +84,7 @@ static em_status read_config(em_model *model)
     if (status != EM_OK)
         return status;
     const size_t limit = (size_t)model->modules.max_tokens;
-    model->positions = (size_t)(model->config.sizes[EM__POSITIONS] - model->family->first_position);
+    model->positions = (size_t)(model->config.sizes[EM__POSITIONS] - model->config.first_position);
     model->max_tokens = limit > 0 && limit < model->positions ? limit : model->positions;
     return EM_OK;
 }

@@ -37,11 +37,11 @@ static em_array *pool_behind_cuts(em_scope *s, em_array *x, em_array *cuts, em_p
 }
 
 /* sum(w x) / sum(w) behind the cuts, where the weights count from the beginning of the whole sequence. */
-static em_array *weighted_behind_cuts(em_scope *s, const em__family *family, em_array *x, const em__tokens *tokens,
+static em_array *weighted_behind_cuts(em_scope *s, const em__config *config, em_array *x, const em__tokens *tokens,
                                       em_array *cuts)
 {
     em_array *position = em_cast(s, tokens->positions, EM_F32);
-    em_array *weight = em_add(s, position, em_scalar(s, EM_F32, 1 - family->first_position));
+    em_array *weight = em_add(s, position, em_scalar(s, EM_F32, 1 - config->first_position));
     weight = em_expand_dims(s, weight, -1);
     em_array *sum = pool_behind_cuts(s, em_mul(s, x, weight), cuts, EM_POOL_MEAN);
     em_array *weights = pool_behind_cuts(s, weight, cuts, EM_POOL_MEAN);
@@ -54,7 +54,7 @@ static em_array *pool(em_scope *s, const em_model *model, const em__task *task, 
     if (!task->skip_prompt)
         return em_segment_pool(s, x, tokens->offsets, how);
     if (how == EM_POOL_WEIGHTED)
-        return weighted_behind_cuts(s, model->family, x, tokens, cuts);
+        return weighted_behind_cuts(s, &model->config, x, tokens, cuts);
     return pool_behind_cuts(s, x, cuts, how);
 }
 

@@ -156,6 +156,8 @@ static em_status load_row(const loading *l, const char *layer, const em__weight_
 {
     char name[MAX_NAME];
     const int64_t *sizes = l->config->sizes;
+    if (!row->name)
+        return EM_OK;
     snprintf(name, sizeof name, "%s%s%s", l->prefix, layer, row->name);
     old_norm_name(l->from->file, name);
     em__wanted wanted = {.name = name,
@@ -209,7 +211,7 @@ static bool expected(const em__family *family, const char *name)
     if (begins(name, family->layer))
         return true; /* a layer's tensor: were it unknown, that layer would lack another */
     for (size_t i = 0; i < family->n_shared; i++)
-        if (strcmp(name, family->shared[i].name) == 0)
+        if (family->shared[i].name && strcmp(name, family->shared[i].name) == 0)
             return true;
     return strstr(name, "LayerNorm.") != NULL;
 }

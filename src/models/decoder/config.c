@@ -77,7 +77,7 @@ static em_status read_parts(const em__json *root, em__decoder_config *c)
     const char *activation = "silu";
     EM__TRY(em__json_opt_string(root, "hidden_act", &activation));
     EM__TRY(em__json_opt_string(root, "hidden_activation", &activation));
-    return em__config_activation(root, activation, &c->activation);
+    return em__config_activation(root, "hidden_act", activation, &c->activation);
 }
 
 /* Layers that attend to a window: as layer_types says, or from max_window_layers on. */

@@ -12,14 +12,15 @@
 #include "models/layers.h"
 
 typedef struct mpnet {
-    em_array *words, *positions, *norm, *norm_bias, *distance;
+    em__embeddings embeddings; /* without types */
+    em_array *distance;
 } mpnet;
 
 static const em__weight_row shared[] = {
-    EM__ROW(mpnet, words) = {"embeddings.word_embeddings.weight", EM__VOCABULARY, EM__HIDDEN, true},
-    EM__ROW(mpnet, positions) = {"embeddings.position_embeddings.weight", EM__POSITIONS, EM__HIDDEN, true},
-    EM__ROW(mpnet, norm) = {"embeddings.LayerNorm.weight", EM__HIDDEN, EM__ONE},
-    EM__ROW(mpnet, norm_bias) = {"embeddings.LayerNorm.bias", EM__HIDDEN, EM__ONE},
+    EM__ROW(mpnet, embeddings.words) = {"embeddings.word_embeddings.weight", EM__VOCABULARY, EM__HIDDEN, true},
+    EM__ROW(mpnet, embeddings.positions) = {"embeddings.position_embeddings.weight", EM__POSITIONS, EM__HIDDEN, true},
+    EM__ROW(mpnet, embeddings.norm) = {"embeddings.LayerNorm.weight", EM__HIDDEN, EM__ONE},
+    EM__ROW(mpnet, embeddings.norm_bias) = {"embeddings.LayerNorm.bias", EM__HIDDEN, EM__ONE},
     EM__ROW(mpnet, distance) = {"encoder.relative_attention_bias.weight", EM__BUCKETS, EM__HEADS},
 };
 
@@ -78,36 +79,14 @@ static em_array *prepare(em_scope *s, const em__config *config, const em__weight
     return em_cast(s, em_take(s, by_head, index, 1), EM_F32);
 }
 
-static em_array *forward(em_scope *s, const em__config *config, const em__weights *weights, const em__tokens *tokens)
-{
-    const mpnet *w = (const mpnet *)weights->shared;
-    const em__encoder_layer *layers = (const em__encoder_layer *)weights->layers;
-    em_dtype dtype = em_array_dtype(w->norm);
-    em_array *words = em__lookup(s, w->words, tokens->ids, dtype);
-    em_array *positions = em__lookup(s, w->positions, tokens->positions, dtype);
-    em_array *x = em_layer_norm(s, em_add(s, words, positions), w->norm, w->norm_bias, config->layer_norm_eps);
-    for (int64_t i = 0; i < config->layers; i++)
-        x = em__encode(s, config, &layers[i], x, tokens->offsets, weights->derived);
-    return x;
-}
-
 static em_status configure(const em__json *root, em__config *config)
 {
     config->sizes[EM__BUCKETS] = BUCKETS;
     EM__TRY(em__json_opt_int(root, "relative_attention_num_buckets", BUCKETS, 65536, &config->sizes[EM__BUCKETS]));
-    if (config->sizes[EM__POSITIONS] > PADDING + 1)
-        return EM_OK;
-    return em__json_fail(root, EM_ERROR_FORMAT, "max_position_embeddings is %lld, but positions of mpnet begin at %d",
-                         (long long)config->sizes[EM__POSITIONS], PADDING + 1);
+    return em__config_pad_positions(root, PADDING, config);
 }
 
-static const char *const architectures[] = {"MPNetModel",
-                                            "MPNetForMaskedLM",
-                                            "MPNetForSequenceClassification",
-                                            "MPNetForTokenClassification",
-                                            "MPNetForMultipleChoice",
-                                            "MPNetForQuestionAnswering",
-                                            NULL};
+static const char *const architectures[] = {EM__ARCHITECTURES("MPNet"), NULL};
 
 static const char *const harmless[] = {
     "embeddings.position_ids", "pooler.", "lm_head.", "classifier.", "qa_outputs.", NULL};
@@ -115,6 +94,7 @@ static const char *const harmless[] = {
 const em__family em__mpnet = {
     .name = "mpnet",
     .architectures = architectures,
+    .names = &em__bert_names,
     .prefix = "mpnet.",
     .layer = "encoder.layer.",
     .shared = shared,
@@ -122,9 +102,7 @@ const em__family em__mpnet = {
     .n_shared = EM__ROWS(mpnet),
     .n_per_layer = EM__ROWS(em__encoder_layer),
     .harmless = harmless,
-    .first_position = PADDING + 1,
-    .padding = PADDING,
     .configure = configure,
     .prepare = prepare,
-    .forward = forward,
+    .forward = em__encoder_forward,
 };
