@@ -12,8 +12,8 @@
 
 #include "models/config.h"
 
-/* One tensor: its name in the checkpoint (in a layer's row, after "encoder.layer.N.") and its shape. A row without a name
- * is a tensor that the family does not have: its array is NULL. */
+/* One tensor: its name in the checkpoint (in a layer's row, after "encoder.layer.N.") and its shape. A row without a
+ * name is a tensor that the family does not have: its array is NULL. */
 typedef struct em__weight_row {
     const char *name;
     em__size rows, columns; /* columns is EM__ONE for a vector */

@@ -19,6 +19,11 @@ const char *const recorded_names[] = {"bert-mean-gelu",
                                       "mpnet-cls-prefix",
                                       "bert-truncate-dim",
                                       "bert-truncation-left",
+                                      "roberta-mean",
+                                      "xlm-roberta-cls",
+                                      "camembert-mean-f16",
+                                      "distilbert-mean",
+                                      "distilbert-dense-prefix",
                                       NULL};
 
 static void read_npy(const recorded *r, const char *file, em_dtype dtype, em__npy *npy)

@@ -54,6 +54,14 @@ static void test_mpnet(void **state)
     sweep("models/mpnet-cls-prefix", EM_LANE_FUSE);
 }
 
+/* Its tokenizer has a character map, and a cache of words that does without memory. */
+static void test_xlm_roberta(void **state)
+{
+    (void)state;
+    run r = {golden_path("models/xlm-roberta-cls"), EM_LANE_FUSE};
+    assert_true(faults_sweep_benign(open_and_embed, &r) > 100);
+}
+
 static void test_stages(void **state)
 {
     (void)state;
@@ -62,8 +70,8 @@ static void test_stages(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_fuse), cmocka_unit_test(test_native),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_fuse),  cmocka_unit_test(test_native),
                                        cmocka_unit_test(test_eager), cmocka_unit_test(test_stages),
-                                       cmocka_unit_test(test_mpnet)};
+                                       cmocka_unit_test(test_mpnet), cmocka_unit_test(test_xlm_roberta)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

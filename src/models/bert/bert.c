@@ -1,6 +1,8 @@
 /*
  * BERT (Devlin et al., arXiv 1810.04805) as BertModel has it: learned positions and token types, post-norm layers.
- * MiniLM, e5 and bge are this model too.
+ * MiniLM, e5 and bge are this model too. RoBERTa (Liu et al., arXiv 1907.11692), XLM-RoBERTa (Conneau et al., arXiv
+ * 1911.02116) and CamemBERT (Martin et al., arXiv 1911.03894) are it with positions that begin behind the padding
+ * token's, and in their checkpoints all three call themselves "roberta.".
  */
 #include "models/bert/bert.h"
 
@@ -47,23 +49,62 @@ static em_status configure_bert(const em__json *root, em__config *config)
     return em__config_only(root, "position_embedding_type", "absolute");
 }
 
+static em_status configure_roberta(const em__json *root, em__config *config)
+{
+    int64_t padding = 1;
+    EM__TRY(configure_bert(root, config));
+    EM__TRY(em__json_opt_int(root, "pad_token_id", 0, config->sizes[EM__VOCABULARY] - 1, &padding));
+    return em__config_pad_positions(root, padding, config);
+}
+
 static const char *const bert[] = {EM__ARCHITECTURES("Bert"), "BertForPreTraining", "BertForNextSentencePrediction",
                                    NULL};
+static const char *const roberta[] = {EM__ARCHITECTURES("Roberta"), NULL};
+static const char *const xlm_roberta[] = {EM__ARCHITECTURES("XLMRoberta"), NULL};
+static const char *const camembert[] = {EM__ARCHITECTURES("Camembert"), NULL};
 
-static const char *const harmless[] = {
-    "embeddings.position_ids", "embeddings.token_type_ids", "pooler.", "cls.", "classifier.", "qa_outputs.", NULL};
+static const char *const harmless[] = {"embeddings.position_ids",
+                                       "embeddings.token_type_ids",
+                                       "pooler.",
+                                       "cls.",
+                                       "lm_head.",
+                                       "classifier.",
+                                       "qa_outputs.",
+                                       NULL};
+
+#define TABLES                                                                                                         \
+    .names = &em__bert_names, .layer = "encoder.layer.", .shared = shared, .per_layer = per_layer,                     \
+    .n_shared = EM__ROWS(em__embeddings), .n_per_layer = EM__ROWS(em__encoder_layer), .harmless = harmless,            \
+    .forward = em__encoder_forward
 
 const em__family em__bert = {
     .name = "bert",
     .architectures = bert,
     .prefix = "bert.",
     .configure = configure_bert,
-    .names = &em__bert_names,
-    .layer = "encoder.layer.",
-    .shared = shared,
-    .per_layer = per_layer,
-    .n_shared = EM__ROWS(em__embeddings),
-    .n_per_layer = EM__ROWS(em__encoder_layer),
-    .harmless = harmless,
-    .forward = em__encoder_forward,
+    TABLES,
+};
+
+const em__family em__roberta = {
+    .name = "roberta",
+    .architectures = roberta,
+    .prefix = "roberta.",
+    .configure = configure_roberta,
+    TABLES,
+};
+
+const em__family em__xlm_roberta = {
+    .name = "xlm-roberta",
+    .architectures = xlm_roberta,
+    .prefix = "roberta.",
+    .configure = configure_roberta,
+    TABLES,
+};
+
+const em__family em__camembert = {
+    .name = "camembert",
+    .architectures = camembert,
+    .prefix = "roberta.",
+    .configure = configure_roberta,
+    TABLES,
 };

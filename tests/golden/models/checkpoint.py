@@ -24,42 +24,69 @@ def dump(path, value):
         f.write("\n")
 
 
+CLASSES = {"bert": "Bert", "roberta": "Roberta", "xlm-roberta": "XLMRoberta", "camembert": "Camembert",
+           "distilbert": "DistilBert", "mpnet": "MPNet"}
+DISTILBERT = {"hidden_size": "dim", "num_hidden_layers": "n_layers", "num_attention_heads": "n_heads",
+              "intermediate_size": "hidden_dim", "hidden_act": "activation", "hidden_dropout_prob": "dropout",
+              "attention_probs_dropout_prob": "attention_dropout"}
+
+
 def config_of(v, vocab_size):
+    """With BERT's names; written_config has the family's."""
     c = {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1, "initializer_range": 0.02,
          "vocab_size": vocab_size, **v["config"]}
-    prefixed = bool(v["weights"]["prefix"])
-    if v["family"] == "mpnet":
+    family = v["family"]
+    if family in ("mpnet", "distilbert"):
         c.pop("type_vocab_size")
+    if family == "mpnet":
         c.setdefault("relative_attention_num_buckets", 32)
-        return {"architectures": ["MPNetForMaskedLM" if prefixed else "MPNetModel"], "model_type": "mpnet",
-                "bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2, **c}
-    return {"architectures": ["BertForMaskedLM" if prefixed else "BertModel"], "model_type": "bert",
-            "pad_token_id": 0, "position_embedding_type": "absolute", **c}
+    if family == "distilbert":
+        c.pop("layer_norm_eps")
+    if family in ("bert", "distilbert"):
+        special = {"pad_token_id": 0}
+    else:
+        special = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
+    if family not in ("mpnet", "distilbert"):
+        special["position_embedding_type"] = "absolute"
+    suffix = "ForMaskedLM" if v["weights"]["prefix"] else "Model"
+    return {"architectures": [CLASSES[family] + suffix], "model_type": family, **special, **c}
+
+
+def written_config(v, c):
+    names = DISTILBERT if v["family"] == "distilbert" else {}
+    return {names.get(key, key): value for key, value in c.items()}
+
+
+def layer_of(family, i):
+    """Names of a layer's attention matrices, of its two others, of its norms."""
+    if family == "distilbert":
+        at = f"transformer.layer.{i}."
+        return ([at + f"attention.{n}_lin" for n in ("q", "k", "v", "out")], [at + "ffn.lin1", at + "ffn.lin2"],
+                [at + "sa_layer_norm", at + "output_layer_norm"])
+    at = f"encoder.layer.{i}."
+    mlp = [at + "intermediate.dense", at + "output.dense"]
+    if family == "mpnet":
+        return [at + "attention.attn." + n for n in "qkvo"], mlp, [at + "attention.LayerNorm", at + "output.LayerNorm"]
+    return ([at + "attention.self." + n for n in ("query", "key", "value")] + [at + "attention.output.dense"], mlp,
+            [at + "attention.output.LayerNorm", at + "output.LayerNorm"])
 
 
 def shapes_of(v, c):
     """Tensor name -> shape, as the family's state dictionary has them."""
-    h, f, bert = c["hidden_size"], c["intermediate_size"], v["family"] == "bert"
+    h, f = c["hidden_size"], c["intermediate_size"]
     shapes = {"embeddings.word_embeddings.weight": (c["vocab_size"], h),
               "embeddings.position_embeddings.weight": (c["max_position_embeddings"], h)}
-    if bert:
+    if "type_vocab_size" in c:
         shapes["embeddings.token_type_embeddings.weight"] = (c["type_vocab_size"], h)
-    else:
+    if v["family"] == "mpnet":
         shapes["encoder.relative_attention_bias.weight"] = (c["relative_attention_num_buckets"],
                                                             c["num_attention_heads"])
     norms, linears = ["embeddings.LayerNorm"], {}
     for i in range(c["num_hidden_layers"]):
-        at = f"encoder.layer.{i}."
-        if bert:
-            names = [at + "attention.self." + n for n in ("query", "key", "value")] + [at + "attention.output.dense"]
-            norms.append(at + "attention.output.LayerNorm")
-        else:
-            names = [at + "attention.attn." + n for n in "qkvo"]
-            norms.append(at + "attention.LayerNorm")
-        norms.append(at + "output.LayerNorm")
-        linears.update({n: (h, h) for n in names})
-        linears[at + "intermediate.dense"] = (f, h)
-        linears[at + "output.dense"] = (h, f)
+        attention, mlp, layer_norms = layer_of(v["family"], i)
+        norms += layer_norms
+        linears.update({n: (h, h) for n in attention})
+        linears.update(zip(mlp, [(f, h), (h, f)]))
     if v["weights"]["pooler"]:
         linears["pooler.dense"] = (h, h)
     for n, shape in linears.items():
@@ -76,7 +103,7 @@ def weights_of(v, c):
     shapes.update({name: (c["vocab_size"],) for name in w["extra"]})
     for name, shape in sorted(shapes.items()):
         x = rng.standard_normal(shape)
-        if "LayerNorm.weight" in name:
+        if "LayerNorm.weight" in name or "layer_norm.weight" in name:
             x = 1 + 0.2 * x
         elif len(shape) == 1:
             x = 0.2 * x
@@ -173,7 +200,7 @@ def write(directory, v):
         v["config"]["max_position_embeddings"]
     tokenizer = tiny_tokenizer.write(directory, v["vocab"], limit, v["truncation_side"])
     config = config_of(v, tokenizer.get_vocab_size())
-    dump(os.path.join(directory, "config.json"), config)
+    dump(os.path.join(directory, "config.json"), written_config(v, config))
     write_weights(directory, weights_of(v, config), v["weights"]["shards"])
     if v["pooling"] is not None:
         write_modules(directory, v, config)

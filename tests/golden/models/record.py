@@ -47,7 +47,7 @@ def hidden(model, sequences, types, pad):
     for i, (s, t) in enumerate(zip(sequences, types)):
         ids[i, :len(s)], mask[i, :len(s)], kinds[i, :len(s)] = torch.tensor(s), 1, torch.tensor(t)
     given = {"input_ids": ids, "attention_mask": mask}
-    if model.config.model_type == "bert":
+    if getattr(model.config, "type_vocab_size", None):
         given["token_type_ids"] = kinds
     with torch.inference_mode():
         out = model(**given).last_hidden_state
@@ -58,6 +58,8 @@ def record_hidden(directory, out, v, config):
     rng = np.random.Generator(np.random.PCG64(2000 + v["seed"]))
     pad, first = config["pad_token_id"], 2 if v["family"] == "mpnet" else 1
     sequences = [rng.integers(first, config["vocab_size"], n).tolist() for n in v["lengths"]]
+    if v["pad_inside"]:
+        sequences[-1][3] = sequences[-1][4] = sequences[-1][-2] = pad
     types = [np.sort(rng.integers(0, config.get("type_vocab_size", 1), n)).tolist() for n in v["lengths"]]
     for dtype, name in ((torch.float32, "f32"), (torch.float64, "f64")):
         model = load(directory, dtype)

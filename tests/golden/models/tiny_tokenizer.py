@@ -1,19 +1,27 @@
-"""A WordPiece vocabulary of some 200 entries and the tokenizer files of a checkpoint over it.
+"""Vocabularies of some hundred entries and the tokenizer files of a checkpoint over them.
 
-The vocabulary is written by hand, not trained: single characters, their continuations, and a few words, so that most
-words fall apart into pieces and the rest become [UNK].
+They are written by hand, not trained: single characters or bytes, continuations, and a few words, so that most words
+fall apart into pieces and the rest become the unknown token.
 """
+import base64
+import importlib.util
 import json
 import os
 import string
 
 from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers, processors
-from tokenizers.models import WordPiece
+from tokenizers.models import BPE, Unigram, WordPiece
+
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 WORDS = ("the a an and man woman dog cat is are eat eating food read reads book books in of to good bad big small house "
          "sleep sleeps together here line lines space spaces text query passage he she it they we you run runs").split()
 ENDINGS = "ing ed s er ly ion al en th ou ea st nd".split()
+ROBERTA_SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 OTHER = "\u00e9 \u00ef \u00e5 \u00f6 \u4e2d \u6587 \u65e5 \u672c \u0431 ##\u043e ##\u043b".split()
+
+
+CLASSES = {"mpnet": "MPNetTokenizer", "roberta": "RobertaTokenizer", "xlmr": "XLMRobertaTokenizer"}
 
 
 def vocabulary(kind):
@@ -28,7 +36,52 @@ def vocabulary(kind):
     return {piece: i for i, piece in enumerate(dict.fromkeys(special + pieces))}
 
 
+def build_roberta():
+    """Bytes, and the words that some merges make of them, from left to right."""
+    vocab = {t: i for i, t in enumerate(ROBERTA_SPECIAL + sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    merges = {}
+    for word in WORDS[:40]:
+        left = "\u0120"
+        for c in word:
+            merges[left, c] = None
+            left += c
+            vocab.setdefault(left, len(vocab))
+    tokenizer = Tokenizer(BPE(vocab, list(merges)))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(ROBERTA_SPECIAL)
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", vocab["</s>"]), ("<s>", vocab["<s>"]),
+                                                            trim_offsets=True, add_prefix_space=False)
+    return tokenizer
+
+
+def charsmap():
+    """The small character map of the golden tokenizers."""
+    spec = importlib.util.spec_from_file_location("configs", os.path.join(HERE, "../tokenizer/configs.py"))
+    configs = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(configs)
+    return configs.charsmap()
+
+
+def build_xlmr():
+    """SentencePiece's Unigram as XLM-RoBERTa's tokenizer.json has it: the longer a piece, the likelier."""
+    pieces = ["\u2581" + w for w in WORDS] + ENDINGS + [o.replace("##", "") for o in OTHER]
+    pieces += list("\u2581" + string.ascii_letters + string.digits + ".,;:!?#@%-[]<>/()'\"")
+    scores = {p: round(-9 + 1.75 * len(p) - 0.01 * i, 2) for i, p in enumerate(dict.fromkeys(pieces))}
+    tokenizer = Tokenizer(Unigram([(t, 0.0) for t in ROBERTA_SPECIAL[:4]] + list(scores.items()) + [("<mask>", 0.0)],
+                                  unk_id=3, byte_fallback=False))
+    tokenizer.normalizer = normalizers.Precompiled(base64.b64decode(charsmap()))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+    tokenizer.decoder = decoders.Metaspace()
+    tokenizer.add_special_tokens(ROBERTA_SPECIAL)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    return tokenizer
+
+
 def build(kind):
+    if kind in ("roberta", "xlmr"):
+        return build_roberta() if kind == "roberta" else build_xlmr()
     vocab = vocabulary(kind)
     tokenizer = Tokenizer(WordPiece(vocab, unk_token="[UNK]", max_input_chars_per_word=100))
     tokenizer.normalizer = normalizers.BertNormalizer(clean_text=True, handle_chinese_chars=True, strip_accents=None,
@@ -48,25 +101,24 @@ def build(kind):
 
 
 def write(directory, kind, model_max_length, truncation_side):
-    """tokenizer.json, tokenizer_config.json, special_tokens_map.json, vocab.txt."""
+    """tokenizer.json, tokenizer_config.json, special_tokens_map.json."""
     tokenizer = build(kind)
     if kind != "cased":
         # As many published files do: a truncation and a padding that the caller overrides.
         tokenizer.enable_truncation(max_length=16)
-        pad = "<pad>" if kind == "mpnet" else "[PAD]"
+        pad = "<pad>" if tokenizer.token_to_id("<pad>") else "[PAD]"
         tokenizer.enable_padding(pad_id=tokenizer.token_to_id(pad), pad_token=pad, length=16)
     with open(os.path.join(directory, "tokenizer.json"), "w", encoding="utf-8") as f:
         json.dump(json.loads(tokenizer.to_str()), f, ensure_ascii=False, separators=(",", ":"))
         f.write("\n")
-    if kind == "mpnet":
+    if kind in CLASSES:
         special = {"bos_token": "<s>", "eos_token": "</s>", "cls_token": "<s>", "sep_token": "</s>",
-                   "unk_token": "[UNK]", "pad_token": "<pad>", "mask_token": "<mask>"}
+                   "unk_token": "[UNK]" if kind == "mpnet" else "<unk>", "pad_token": "<pad>", "mask_token": "<mask>"}
     else:
         special = {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]",
                    "mask_token": "[MASK]"}
     config = {**special, "do_lower_case": kind != "cased", "tokenize_chinese_chars": True, "strip_accents": None,
-              "tokenizer_class": "MPNetTokenizer" if kind == "mpnet" else "BertTokenizer",
-              "model_max_length": model_max_length}
+              "tokenizer_class": CLASSES.get(kind, "BertTokenizer"), "model_max_length": model_max_length}
     if truncation_side:
         config["truncation_side"] = truncation_side
     for name, value in (("tokenizer_config.json", config), ("special_tokens_map.json", special)):

@@ -1,6 +1,6 @@
 """The tiny checkpoints: one dictionary each, all of them together covering what the readers must honour.
 
-architecture  config keys of BertConfig or MPNetConfig that differ from BASE
+config        keys, as BertConfig names them, that differ from BASE
 weights       prefix ("bert."), gamma_beta (LayerNorm.gamma/beta names), dtype as stored, shards, pooler, buffers
 pooling       a mode, several (concatenated), or None: no modules.json at all, a plain Transformers directory
 dense         (width, activation, bias) or None; normalize: a 2_Normalize module
@@ -8,7 +8,7 @@ form          "legacy": files as sentence-transformers 2 wrote them; "new": as t
 truncate_dim  of config_sentence_transformers.json, or None
 text          cased tokenizer, do_lower_case of sentence_bert_config.json, max_seq_length, prompts;
               truncation_side of tokenizer_config.json, processing_kwargs of sentence_bert_config.json
-lengths       of the recorded id sequences
+lengths       of the recorded id sequences; pad_inside: the longest has padding tokens in it
 """
 SHORT = [1, 2, 3, 5, 8, 17, 33]
 LONG = SHORT + [16, 64, 65, 150]
@@ -22,7 +22,7 @@ BASE = {
                 "extra": []},
     "pooling": ["mean"], "dense": None, "normalize": False, "truncate_dim": None, "form": "legacy", "include_prompt": True,
     "do_lower_case": False, "truncation_side": None, "processing_kwargs": None, "max_seq_length": 24, "prompts": None, "default_prompt_name": None,
-    "lengths": SHORT,
+    "lengths": SHORT, "pad_inside": False,
 }
 
 
@@ -74,6 +74,21 @@ VARIANTS = [
     variant("bert-truncation-left", 12, pooling=["cls", "lasttoken"], form="new", truncation_side="left",
             processing_kwargs={"text": {"max_length": 10, "truncation": True}}, lengths=SHORT[:4],
             config={"num_attention_heads": 2, "intermediate_size": 16}),
+    variant("roberta-mean", 13, family="roberta", vocab="roberta", normalize=True, lengths=SHORT + [80], max_seq_length=80,
+            pad_inside=True, config={"num_hidden_layers": 2, "intermediate_size": 37, "type_vocab_size": 1,
+                                     "layer_norm_eps": 1e-5, "max_position_embeddings": 82},
+            weights={"pooler": True}),
+    variant("xlm-roberta-cls", 15, family="xlm-roberta", vocab="xlmr", pooling=["cls"], normalize=True,
+            config={"type_vocab_size": 1, "layer_norm_eps": 1e-5, "max_position_embeddings": 42}),
+    variant("camembert-mean-f16", 16, family="camembert", vocab="xlmr", lengths=SHORT[:4],
+            config={"num_attention_heads": 2, "intermediate_size": 16, "type_vocab_size": 1},
+            weights={"dtype": "f16", "prefix": "roberta.", "pooler": True}),
+    variant("distilbert-mean", 17, family="distilbert", normalize=True,
+            config={"num_hidden_layers": 2, "intermediate_size": 37}),
+    variant("distilbert-dense-prefix", 18, family="distilbert", vocab="cased", dense=(20, "Tanh", True), form="new",
+            config={"hidden_size": 48, "num_attention_heads": 3, "intermediate_size": 49, "hidden_act": "relu",
+                    "sinusoidal_pos_embds": True},
+            weights={"prefix": "distilbert.", "extra": ["vocab_projector.bias"]}),
 ]
 
 # What each checkpoint is asked to embed.
