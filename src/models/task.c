@@ -23,39 +23,47 @@ int64_t em__task_width(const em_model *model, const em__task *task)
     return task->pooling != EM__NO_POOLING && kept > 0 && kept < whole ? kept : whole;
 }
 
-/* Rows 1, 3, 5, ... of x: what lies behind the cuts. */
-static em_array *behind_cuts(em_scope *s, em_array *x)
+/* Rows first, first + 2, first + 4, ... of x: the prompts are 0, what lies behind the cuts is 1. */
+static em_array *every_second(em_scope *s, em_array *x, int64_t first)
 {
     em_dims dims = em_array_dims(x);
-    const int64_t start[] = {1, 0}, stride[] = {2, 1};
+    const int64_t start[] = {first, 0}, stride[] = {2, 1};
     return em_slice(s, x, start, dims.dims, stride);
 }
 
 static em_array *pool_behind_cuts(em_scope *s, em_array *x, em_array *cuts, em_pool pool)
 {
-    return behind_cuts(s, em_segment_pool(s, x, cuts, pool));
+    return every_second(s, em_segment_pool(s, x, cuts, pool), 1);
 }
 
-/* sum(w x) / sum(w) behind the cuts, where the weights count from the beginning of the whole sequence. */
-static em_array *weighted_behind_cuts(em_scope *s, const em__config *config, em_array *x, const em__tokens *tokens,
-                                      em_array *cuts)
+/* How many tokens lie between each cut and the next: f32 [2 S, 1]. */
+static em_array *lengths_between(em_scope *s, em_array *cuts)
 {
-    em_array *position = em_cast(s, tokens->positions, EM_F32);
-    em_array *weight = em_add(s, position, em_scalar(s, EM_F32, 1 - config->first_position));
-    weight = em_expand_dims(s, weight, -1);
-    em_array *sum = pool_behind_cuts(s, em_mul(s, x, weight), cuts, EM_POOL_MEAN);
-    em_array *weights = pool_behind_cuts(s, weight, cuts, EM_POOL_MEAN);
-    return em_div(s, sum, em_maximum(s, weights, em_scalar(s, EM_F32, 1e-9)));
+    const int64_t count = em_array_dims(cuts).dims[0] - 1, start[] = {0, 1}, stop[] = {count, count + 1},
+                  stride[] = {1};
+    em_array *begin = em_slice(s, cuts, start, stop, stride), *end = em_slice(s, cuts, start + 1, stop + 1, stride);
+    return em_cast(s, em_expand_dims(s, em_sub(s, end, begin), -1), EM_F32);
 }
 
-static em_array *pool(em_scope *s, const em_model *model, const em__task *task, em_array *x, const em__tokens *tokens,
-                      em_array *cuts, em_pool how)
+/* sum(w x) / sum(w) behind the cuts, where the weights 1, 2, 3, ... count from the beginning of the whole sequence.
+ * With a prompt of p tokens and n behind it, each is p more than one that counts from the cut; those have the sum
+ * n (n + 1) / 2. */
+static em_array *weighted_behind_cuts(em_scope *s, em_array *x, em_array *cuts)
+{
+    em_array *lengths = lengths_between(s, cuts), *prompt = every_second(s, lengths, 0);
+    em_array *half = em_add(s, every_second(s, lengths, 1), em_scalar(s, EM_F32, 1));
+    half = em_mul(s, half, em_scalar(s, EM_F32, 0.5));
+    em_array *counted = em_mul(s, pool_behind_cuts(s, x, cuts, EM_POOL_WEIGHTED), half);
+    em_array *even = em_mul(s, pool_behind_cuts(s, x, cuts, EM_POOL_MEAN), prompt);
+    return em_div(s, em_add(s, counted, even), em_add(s, half, prompt));
+}
+
+static em_array *pool(em_scope *s, const em__task *task, em_array *x, const em__tokens *tokens, em_array *cuts,
+                      em_pool how)
 {
     if (!task->skip_prompt)
         return em_segment_pool(s, x, tokens->offsets, how);
-    if (how == EM_POOL_WEIGHTED)
-        return weighted_behind_cuts(s, &model->config, x, tokens, cuts);
-    return pool_behind_cuts(s, x, cuts, how);
+    return how == EM_POOL_WEIGHTED ? weighted_behind_cuts(s, x, cuts) : pool_behind_cuts(s, x, cuts, how);
 }
 
 static em_array *pool_all(em_scope *s, const em_model *model, const em__task *task, em_array *x,
@@ -64,9 +72,9 @@ static em_array *pool_all(em_scope *s, const em_model *model, const em__task *ta
     em_array *pooled[EM__POOL_COUNT];
     const em__modules *m = &model->modules;
     if (task->pooling > 0)
-        return pool(s, model, task, x, tokens, cuts, (em_pool)(task->pooling - 1));
+        return pool(s, task, x, tokens, cuts, (em_pool)(task->pooling - 1));
     for (int i = 0; i < m->n_pools; i++)
-        pooled[i] = pool(s, model, task, x, tokens, cuts, m->pools[i]);
+        pooled[i] = pool(s, task, x, tokens, cuts, m->pools[i]);
     return m->n_pools == 1 ? pooled[0] : em_concatenate(s, pooled, (size_t)m->n_pools, -1);
 }
 
