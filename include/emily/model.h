@@ -78,6 +78,21 @@ EM_API em_array *em_embed_n(em_model *model, const char *const *texts, const siz
 EM_API em_array *em_model_hidden(em_model *model, const int32_t *ids, const int32_t *type_ids, const int32_t *offsets,
                                  size_t n);
 
+/* How two sentence vectors are compared; the larger, the nearer. Distances are negative. */
+typedef enum em_similarity {
+    EM_SIMILARITY_COSINE,
+    EM_SIMILARITY_DOT,
+    EM_SIMILARITY_EUCLIDEAN,
+    EM_SIMILARITY_MANHATTAN
+} em_similarity;
+
+/* "cosine", "dot", "euclidean", "manhattan", as sentence-transformers calls them; "?" for another. */
+EM_API const char *em_similarity_name(em_similarity similarity);
+
+/* The similarity of a and b, of n elements, summed in double; NaN when one is NULL and n is not 0. The cosine of a
+ * vector of zeros is 0. Any thread. */
+EM_API double em_similarity_f32(em_similarity similarity, const float *a, const float *b, size_t n);
+
 /* What the checkpoint is. Strings and pointers live as long as the model. */
 typedef struct em_model_info {
     size_t struct_size; /* sizeof(em_model_info), set by the caller */
@@ -96,11 +111,12 @@ typedef struct em_model_info {
     bool plain; /* there is no modules.json: mean pooled, as sentence-transformers does then */
     int width;  /* of a sentence vector, as much as the checkpoint keeps of it */
     size_t prompts;
-    const char *can;         /* "embed, search, tokenize" */
-    const em_pool *poolings; /* all ways of pooling, `pooling` first: vectors are these, one behind the other */
-    size_t n_poolings;       /* of a model that generates 0 */
-    bool truncate_left;      /* longer texts are cut at their beginning */
-    int whole_width;         /* `width`, or more where the checkpoint cuts vectors to `width` (truncate_dim) */
+    const char *can;          /* "embed, search, tokenize" */
+    const em_pool *poolings;  /* all ways of pooling, `pooling` first: vectors are these, one behind the other */
+    size_t n_poolings;        /* of a model that generates 0 */
+    bool truncate_left;       /* longer texts are cut at their beginning */
+    int whole_width;          /* `width`, or more where the checkpoint cuts vectors to `width` (truncate_dim) */
+    em_similarity similarity; /* of its sentence vectors, by similarity_fn_name of config_sentence_transformers.json */
 } em_model_info;
 /* Fills as much of `info` as its struct_size says; EM_ERROR_INVALID_ARGUMENT when that was not set. */
 EM_API em_status em_model_get_info(const em_model *model, em_model_info *info);

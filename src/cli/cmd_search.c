@@ -1,7 +1,9 @@
 /*
- * emily search: the passages nearest to a query, by the cosine of their vectors. An index file keeps the passages'
- * vectors; it is used as it stands while corpus and model are the same, and made again otherwise.
+ * emily search: the passages nearest to a query, by the cosine of their vectors or as the checkpoint has them compared.
+ * An index file keeps the passages' vectors; it is used as it stands while corpus and model are the same, and made
+ * again otherwise.
  */
+#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,7 +19,7 @@
 
 enum { BATCH = 1024 };
 #define PROBE "Emily knows a model by what it answers to this sentence."
-#define SAME_MODEL 0.9999
+#define SAME_MODEL 0.014 /* how far two probes may be apart, for one of unit length: a cosine of 0.9999 */
 
 typedef struct search_values {
     cli_session_values session;
@@ -52,6 +54,7 @@ typedef struct search_job {
     cli_index index;
     float *vectors, *probe; /* owned */
     size_t width, most_tokens;
+    em_similarity similarity;
     bool cut_in_front; /* of longer passages the end is read */
     cli_progress progress;
     size_t embedded, cut; /* passages; those of which only the beginning was read */
@@ -70,12 +73,12 @@ static bool show_progress(size_t done, size_t total, void *user)
     return true;
 }
 
-/* Unit vectors of `n` texts into `out` [n, width]. */
+/* Vectors of `n` texts into `out` [n, width], of unit length for cosines. */
 static int embed(search_job *job, const char *const *texts, const size_t *lengths, size_t n, const char *prompt,
                  float *out)
 {
     size_t cut = 0;
-    em_embed_options how = {.struct_size = sizeof how, .prompt = prompt, .normalize = 1, .truncated = &cut};
+    em_embed_options how = {.prompt = prompt, .normalize = job->similarity == EM_SIMILARITY_COSINE, .truncated = &cut};
     if (job->progress.wanted) {
         how.progress = show_progress;
         how.user = job;
@@ -130,7 +133,20 @@ static bool exists(const char *path)
 
 static bool same_model(const search_job *job, const cli_index *index)
 {
-    return index->width == job->width && em_dot_f32(index->probe, job->probe, job->width) > SAME_MODEL;
+    if (index->width != job->width)
+        return false;
+    const double apart = -em_similarity_f32(EM_SIMILARITY_EUCLIDEAN, index->probe, job->probe, job->width);
+    return apart <= SAME_MODEL * sqrt(em_dot_f32(job->probe, job->probe, job->width));
+}
+
+/* Why a saved index is no use for this model and corpus; NULL when it is. */
+static const char *misfit(const search_job *job, const cli_index *saved)
+{
+    if (saved->similarity != job->similarity)
+        return "the model compares vectors in another way than when the index was made";
+    if (!same_model(job, saved))
+        return "the index was made with another model or prompt";
+    return job->paths.length && saved->hash != job->corpus.hash ? "the corpus changed" : NULL;
 }
 
 /* The passages of an index that is asked without its corpus are those of when it was made. */
@@ -184,10 +200,9 @@ static int try_saved(search_job *job)
     int reason, code = cli_index_open(&saved, path, &why, &reason);
     if (code != CLI_OK)
         return code == CLI_GO_ON ? remake(job, why, reason) : code;
-    bool model = same_model(job, &saved), corpus = !job->paths.length || saved.hash == job->corpus.hash;
-    if (!model || !corpus) {
+    if ((why = misfit(job, &saved))) {
         cli_index_close(&saved);
-        return remake(job, model ? "the corpus changed" : "the index was made with another model or prompt", CLI_USAGE);
+        return remake(job, why, CLI_USAGE);
     }
     if (job->paths.length)
         keep_stamps(job, &saved);
@@ -217,6 +232,7 @@ static int prepare(search_job *job)
     job->width = (size_t)info.width;
     job->most_tokens = info.max_tokens;
     job->cut_in_front = info.truncate_left;
+    job->similarity = info.similarity;
     if ((job->values->index && (code = embed_probe(job)) != CLI_OK) || (code = try_saved(job)) != CLI_OK ||
         job->index.file)
         return code;
@@ -224,6 +240,7 @@ static int prepare(search_job *job)
         return code;
     cli_index_view(&job->index, &job->corpus);
     job->index.width = job->width;
+    job->index.similarity = job->similarity;
     job->index.probe = job->probe;
     code = embed_passages(job);
     if (code == CLI_OK && job->values->index &&
@@ -239,7 +256,7 @@ static int answer(search_job *job, const char *query, size_t length)
     size_t k = job->values->k ? job->values->k : 5;
     float *vector = em__calloc(job->width, sizeof *vector);
     int code = vector ? embed(job, &query, &length, 1, job->values->query_prompt, vector) : cli_fail_last();
-    if (code == CLI_OK && cli_rank(&ranked, job->index.vectors, job->index.n, job->width, vector, k) != EM_OK)
+    if (code == CLI_OK && cli_rank(&ranked, &job->index, vector, k) != EM_OK)
         code = cli_fail_last();
     if (code == CLI_OK) {
         em_status status = job->values->json
@@ -359,7 +376,8 @@ const cli_command cli_search = {
         "emily search intfloat/e5-small-v2 notes.txt --query-prompt \"query: \" --passage-prompt \"passage: \" -\n",
     .notes =
         "CORPUS is a text file with a passage a line (blank lines are skipped), or a directory of *.txt and *.md.\n"
-        "QUERY - reads queries from standard input. The number before a passage is the cosine similarity.\n"
+        "QUERY - reads queries from standard input. The number before a passage is the cosine similarity\n"
+        "of its vector and the query's, or what the checkpoint has in its place (emily info).\n"
         "An index is made again when the corpus or the model changed; without a query it is only made. Asked without\n"
         "CORPUS, a note says when the files that it was made of changed.\n",
     .options = options,

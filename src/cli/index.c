@@ -18,6 +18,22 @@
 
 enum { HEX = 17 }; /* bytes of a sum in hexadecimal */
 
+/* What the metadata says of a file with vectors to be compared so. */
+static const char *const formats[] = {[EM_SIMILARITY_COSINE] = FORMAT VERSION,
+                                      [EM_SIMILARITY_DOT] = FORMAT VERSION ", dot",
+                                      [EM_SIMILARITY_EUCLIDEAN] = FORMAT VERSION ", euclidean",
+                                      [EM_SIMILARITY_MANHATTAN] = FORMAT VERSION ", manhattan"};
+
+static bool take_format(const char *format, em_similarity *similarity)
+{
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (strcmp(format, formats[i]) == 0) {
+            *similarity = (em_similarity)i;
+            return true;
+        }
+    return false;
+}
+
 void cli_index_view(cli_index *index, const cli_corpus *corpus)
 {
     *index = (cli_index){
@@ -166,11 +182,12 @@ int cli_index_open(cli_index *index, const char *path, const char **why, int *co
     if (status != EM_OK && status != EM_ERROR_FORMAT)
         return cli_fail_last();
     const char *format = status == EM_OK ? em_safetensors_metadata(index->file, "format") : NULL;
-    if (format && strcmp(format, FORMAT VERSION) == 0 && take_all(index))
+    const bool known = format && take_format(format, &index->similarity);
+    if (known && take_all(index))
         return CLI_OK;
     const bool ours = status == EM_OK ? format && strncmp(format, FORMAT, strlen(FORMAT)) == 0 : began_as_index(path);
     if (ours) {
-        const bool other = format && strcmp(format, FORMAT VERSION) != 0;
+        const bool other = format && !known;
         *why = other ? "the index is of another version of emily" : "the index is damaged";
         *code = other ? CLI_UNSUPPORTED : CLI_FORMAT;
     }
@@ -200,7 +217,7 @@ em_status cli_index_write(const cli_index *index, const char *path, const char *
     snprintf(hash, sizeof hash, "%016" PRIx64, index->hash);
     print_checksum(index, checksum);
     em_safetensors_entry entries[] = {
-        {"format", FORMAT VERSION}, {"model", model}, {"corpus", hash}, {"checksum", checksum}};
+        {"format", formats[index->similarity]}, {"model", model}, {"corpus", hash}, {"checksum", checksum}};
     cli_signals_hold(true);
     em_status status = em_safetensors_write(path, tensors, sizeof tensors / sizeof *tensors, entries, 4);
     cli_signals_hold(false);

@@ -4,17 +4,20 @@
  * The file holds vectors f32 [n, width], text u8, ends u64 [n], lines u64 [n], files u32 [n], names u8, and probe f32
  * [width]: the vector of a fixed text. A model's identity is what it answers, so a probe that comes out alike says that
  * the vectors fit the model, its pooling and the prompt. The corpus' paths u8 and stamps u64 [paths] (corpus.h) tell
- * whether it changed since, without reading it. The metadata has a checksum of all that.
+ * whether it changed since, without reading it. The metadata has a checksum of all that, and in its format how vectors
+ * are compared: those of an index for cosines have unit length, of others they are as the model gives them.
  */
 #ifndef EMILY_CLI_INDEX_H
 #define EMILY_CLI_INDEX_H
 
+#include <emily/model.h>
 #include <emily/safetensors.h>
 
 #include "cli/corpus.h"
 
 typedef struct cli_index {
     size_t n, width;
+    em_similarity similarity; /* cosine: the vectors have unit length */
     const float *vectors, *probe;
     const char *text, *names;
     size_t text_bytes, names_bytes;
@@ -27,7 +30,7 @@ typedef struct cli_index {
     em_safetensors *file; /* keeps all of the above when it came from a file; NULL: others do */
 } cli_index;
 
-/* A view of a corpus; vectors and probe are still NULL. */
+/* A view of a corpus; vectors, probe and similarity are still to be set. */
 void cli_index_view(cli_index *index, const cli_corpus *corpus);
 
 /* Opens an index file, checking all of it. CLI_OK; CLI_GO_ON for an index that cannot be used, `*why` says why and the

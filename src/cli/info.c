@@ -130,6 +130,8 @@ static em_status human_model(em__str *out, const cli_facts *f)
         status = em__str_addf(out, ", %d wide", m->width);
     if (status == EM_OK)
         status = em__str_addf(out, ", %zu tokens at most%s\n", m->max_tokens, m->truncate_left ? ", the last" : "");
+    if (status == EM_OK && m->similarity != EM_SIMILARITY_COSINE)
+        status = em__str_addf(out, "  compared by: %s\n", em_similarity_name(m->similarity));
     if (status == EM_OK && m->prompts)
         status = human_prompts(out, f->handle);
     if (status == EM_OK)
@@ -230,6 +232,8 @@ static em_status json_model(em__str *out, const cli_facts *f)
                               m->normalize ? "true" : "false", m->width, m->whole_width);
     if (status == EM_OK && !generates(m))
         status = add_pair(out, "truncation_side", m->truncate_left ? "left" : "right");
+    if (status == EM_OK && !generates(m))
+        status = add_pair(out, "similarity", em_similarity_name(m->similarity));
     if (status == EM_OK && !generates(m))
         status = json_prompts(out, f->handle);
     if (status == EM_OK)

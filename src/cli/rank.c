@@ -1,4 +1,4 @@
-/* Ranking by dot product: a sorted list of k, since k is small and most rows fall below its end. */
+/* Ranking by similarity: a sorted list of k, since k is small and most rows fall below its end. */
 #include "cli/rank.h"
 
 #include <float.h>
@@ -6,18 +6,18 @@
 #include <math.h>
 #include <string.h>
 
-#include <emily/array.h>
-
 #include "cli/output.h"
 
 enum { MOST_DIGITS = DBL_MAX_10_EXP + 16 }; /* of a score: an index file may hold any numbers */
 
-em_status cli_rank(cli_ranked *ranked, const float *vectors, size_t n, size_t width, const float *query, size_t k)
+em_status cli_rank(cli_ranked *ranked, const cli_index *index, const float *query, size_t k)
 {
-    k = k < n ? k : n;
+    /* The cosine of unit vectors is their dot product. */
+    const em_similarity how = index->similarity == EM_SIMILARITY_COSINE ? EM_SIMILARITY_DOT : index->similarity;
+    k = k < index->n ? k : index->n;
     em_status status = em__vec_reserve(ranked, k);
-    for (size_t i = 0; i < n && status == EM_OK; i++) {
-        double score = em_dot_f32(vectors + i * width, query, width);
+    for (size_t i = 0; i < index->n && status == EM_OK; i++) {
+        double score = em_similarity_f32(how, index->vectors + i * index->width, query, index->width);
         score = isnan(score) ? -INFINITY : score;
         if (ranked->length == k && !(score > ranked->data[k - 1].score))
             continue;

@@ -11,8 +11,9 @@ typedef struct cli_hit {
 
 typedef EM__VEC(cli_hit) cli_ranked;
 
-/* The k rows of `vectors` [n, width] with the largest dot product with `query`, best first; of equals, the first. */
-em_status cli_rank(cli_ranked *ranked, const float *vectors, size_t n, size_t width, const float *query, size_t k);
+/* The k passages whose vectors are most similar to `query`, as the index compares them, best first; of equals, the
+ * first. */
+em_status cli_rank(cli_ranked *ranked, const cli_index *index, const float *query, size_t k);
 
 /* 0.71  notes.txt:10  Photosynthesis ...      with a heading when several queries are answered */
 em_status cli_rank_human(em__str *out, const cli_ranked *ranked, const cli_index *index, const char *query,

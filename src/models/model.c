@@ -252,6 +252,7 @@ static void describe_encoder(em_model *model)
     info->plain = m->plain;
     info->width = (int)em__task_width(model, &(em__task){0});
     info->whole_width = (int)model->width;
+    info->similarity = m->similarity;
     info->prompts = m->n_prompts;
     info->can = "embed, search, tokenize";
 }

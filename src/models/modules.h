@@ -10,8 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <emily/ops.h>
+#include <emily/model.h>
 
+#include "io/json.h"
 #include "models/config.h"
 
 #define EM__POOL_COUNT (EM_POOL_WEIGHTED + 1)
@@ -42,7 +43,8 @@ typedef struct em__modules {
     int64_t max_tokens;       /* special tokens included; 0: not said */
     em__side truncation_side; /* where a longer text is cut */
     bool lowercase;
-    int64_t truncate_dim; /* elements of a sentence vector that are kept, the last stage behind; 0: all */
+    em_similarity similarity; /* of sentence vectors */
+    int64_t truncate_dim;     /* elements of a sentence vector that are kept, the last stage behind; 0: all */
     em__prompt *prompts;
     size_t n_prompts;
     const char *default_prompt; /* text of one of `prompts`; NULL: none */
@@ -61,5 +63,8 @@ em_status em__prompts_read(const char *dir, em__modules *modules);
 /* The text of the prompt called `name`; EM_ERROR_NOT_FOUND lists those that exist. */
 em_status em__prompts_find(const em__modules *modules, const char *name, const char **text);
 void em__prompts_free(em__modules *modules);
+
+/* Its similarity_fn_name, if it has one (similarity.c). */
+em_status em__similarity_read(const em__json *root, em_similarity *similarity);
 
 #endif

@@ -1,4 +1,5 @@
-/* config_sentence_transformers.json: texts that are put before a text, by name; how much of a vector is kept. */
+/* config_sentence_transformers.json: texts that are put before a text, by name; how much of a vector is kept, and how
+ * two are compared. */
 #include <string.h>
 
 #include "core/alloc.h"
@@ -42,6 +43,7 @@ static em_status settings_fields(const em__json *root, void *modules)
     EM__TRY(em__json_opt_object(root, "prompts", &prompts));
     EM__TRY(em__json_opt_string(root, "default_prompt_name", &name));
     EM__TRY(em__json_opt_int(root, "truncate_dim", 1, INT32_MAX, &m->truncate_dim));
+    EM__TRY(em__similarity_read(root, &m->similarity));
     if (prompts.value)
         EM__TRY(add_prompts(&prompts, m));
     return name ? em__prompts_find(m, name, &m->default_prompt) : EM_OK;
