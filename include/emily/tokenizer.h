@@ -112,7 +112,9 @@ typedef struct em_text {
 } em_text;
 
 /*
- * Opens `path`: a tokenizer.json, or a directory that holds one. On success `*tokenizer` is the caller's, to be freed
+ * Opens `path`: a tokenizer.json, or a directory that holds one. There, as in Transformers, tokenizer_config.json has
+ * the word on BERT's do_lower_case, strip_accents and tokenize_chinese_chars; of the file alone that is what it says
+ * itself. On success `*tokenizer` is the caller's, to be freed
  * with em_tokenizer_free; on failure it is NULL. Any thread. EM_ERROR_NOT_FOUND: no such file. EM_ERROR_IO: it cannot
  * be read. EM_ERROR_FORMAT: it is not a tokenizer.json, or breaks its rules. EM_ERROR_UNSUPPORTED: it asks for a part
  * that Emily lacks, named in em_last_error(). EM_ERROR_OUT_OF_MEMORY.

@@ -8,6 +8,8 @@
 enum { EM_LOAD_DEPTH = 16 }; /* sequences within sequences */
 
 em_status em__load_normalizer(em_tokenizer *tok, const json_t *value, int depth);
+/* With `normalizer` loaded: what is done to it by what stands beside the file. (beside.c) */
+em_status em__load_beside(em_tokenizer *tok, const json_t *normalizer, const em__beside *beside);
 em_status em__load_pretokenizer(em_tokenizer *tok, const json_t *value, int depth);
 em_status em__load_model(em_tokenizer *tok, const json_t *value, em__tokjson_range vocab, em__tokjson_range merges);
 em_status em__load_added(em_tokenizer *tok, const json_t *value);

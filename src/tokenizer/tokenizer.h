@@ -33,6 +33,12 @@ typedef struct em__string {
     size_t length;
 } em__string;
 
+/* What a tokenizer.json is opened with. */
+typedef struct em__beside {
+    const char *dir; /* of the checkpoint, whose other files have a word too; NULL: the file alone */
+    bool lowercase;  /* em__tokenizer_open */
+} em__beside;
+
 /* Normalizers. */
 
 typedef enum em__norm_kind {
@@ -351,7 +357,11 @@ typedef struct em__source {
 } em__source;
 
 /* load*.c */
-em_status em__tokenizer_build(em_tokenizer *tok, const char *json, size_t length);
+em_status em__tokenizer_build(em_tokenizer *tok, const char *json, size_t length, const em__beside *beside);
+
+/* em_tokenizer_open; with `lowercase`, as do_lower_case of sentence-transformers has it: Lowercase stands before the
+ * normalizer, unless that is one, or a Sequence with one. */
+em_status em__tokenizer_open(const char *path, bool lowercase, em_tokenizer **tokenizer);
 em_status em__load_text(em_tokenizer *tok, const char *text, size_t length, em__bytes *out);
 
 /* added.c: the matcher over tok->added whose `normalized` is as given; matches in `text`, as pieces. */
