@@ -241,7 +241,7 @@ static void describe_encoder(em_model *model)
     info->hidden = (int)sizes[EM__HIDDEN];
     info->heads = (int)sizes[EM__HEADS];
     info->intermediate = (int)sizes[EM__INTERMEDIATE];
-    info->positions = (int)sizes[EM__POSITIONS];
+    info->positions = (int)model->positions;
     info->vocabulary = (int)sizes[EM__VOCABULARY];
     info->kv_heads = info->heads;
     info->head_dim = info->hidden / info->heads;

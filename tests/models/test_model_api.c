@@ -257,6 +257,20 @@ static void test_older_info(void **state)
     }
 }
 
+/* Of 82 positions of a RoBERTa two are the padding token's: what it says it takes, it takes. */
+static void test_positions(void **state)
+{
+    (void)state;
+    em_model_info info = {.struct_size = sizeof info};
+    double ms;
+    em_model *m = em_model_open(golden_path("models/roberta-mean"), NULL);
+    EXPECT_OK(em_model_get_info(m, &info));
+    assert_int_equal(info.positions, 80);
+    EXPECT_OK(em_model_bench(m, 1, (size_t)info.positions, 1, &ms));
+    EXPECT_ERROR(em_model_bench(m, 1, (size_t)info.positions + 1, 1, &ms), EM_ERROR_INVALID_ARGUMENT, "1 .. 80");
+    em_model_close(&m);
+}
+
 static void test_info(void **state)
 {
     (void)state;
@@ -324,6 +338,7 @@ int main(void)
                                        TEST(test_hidden),
                                        TEST(test_bench),
                                        TEST(test_info),
+                                       TEST(test_positions),
                                        TEST(test_outlives),
                                        TEST(test_older_info)};
     return cmocka_run_group_tests(tests, NULL, NULL);
