@@ -62,7 +62,8 @@ typedef struct em_embed_options {
  * thread; calls on one model take turns.
  *
  * NULL on failure, with em_last_error(). EM_ERROR_INVALID_ARGUMENT: an option, which the text names, or NULL texts.
- * EM_ERROR_NOT_FOUND: there is no prompt of that name. EM_ERROR_UNSUPPORTED: the model generates and has no vectors.
+ * EM_ERROR_NOT_FOUND: there is no prompt of that name. EM_ERROR_UNSUPPORTED: a decoder without modules.json, or with
+ * one that can't be used.
  * EM_ERROR_FORMAT: a NaN in a vector. EM_ERROR_CANCELLED: progress returned false. EM_ERROR_OUT_OF_MEMORY; those of
  * em_tokenizer_encode. */
 EM_API em_array *em_embed(em_model *model, const char *const *texts, size_t n, const em_embed_options *options);
@@ -109,14 +110,15 @@ typedef struct em_model_info {
     em_pool pooling;
     bool normalize;
     bool plain; /* there is no modules.json: mean pooled, as sentence-transformers does then */
-    int width;  /* of a sentence vector, as much as the checkpoint keeps of it */
+    int width;  /* of a sentence vector, as much as the checkpoint keeps of it; 0: there are none */
     size_t prompts;
     const char *can;          /* "embed, search, tokenize" */
     const em_pool *poolings;  /* all ways of pooling, `pooling` first: vectors are these, one behind the other */
-    size_t n_poolings;        /* of a model that generates 0 */
+    size_t n_poolings;        /* of a model without vectors 0 */
     bool truncate_left;       /* longer texts are cut at their beginning */
     int whole_width;          /* `width`, or more where the checkpoint cuts vectors to `width` (truncate_dim) */
     em_similarity similarity; /* of its sentence vectors, by similarity_fn_name of config_sentence_transformers.json */
+    bool generates;           /* a decoder with a language model's head */
 } em_model_info;
 /* Fills as much of `info` as its struct_size says; EM_ERROR_INVALID_ARGUMENT when that was not set. */
 EM_API em_status em_model_get_info(const em_model *model, em_model_info *info);
@@ -130,7 +132,7 @@ EM_API const em_tokenizer *em_model_tokenizer(const em_model *model);
 
 /* Times the forward of `batch` sequences of `tokens` tokens each, `runs` times after warm-up, into `milliseconds`
  * [runs], each run's own. Without tokenizer and pooling. EM_ERROR_INVALID_ARGUMENT for sizes that the model does not
- * take, EM_ERROR_UNSUPPORTED for one that generates, EM_ERROR_OUT_OF_MEMORY. Any thread; calls take turns. */
+ * take, EM_ERROR_UNSUPPORTED for one without vectors, EM_ERROR_OUT_OF_MEMORY. Any thread; calls take turns. */
 EM_API em_status em_model_bench(em_model *model, size_t batch, size_t tokens, size_t runs, double *milliseconds);
 
 /* The kernels of the most recent forward (see em_program_describe). EM_ERROR_INVALID_ARGUMENT when nothing was run yet,

@@ -89,6 +89,13 @@ static void sort_by_length(embedding *e)
     }
 }
 
+/* What the tokens of a batch are rounded up to. */
+static size_t rounded(const embedding *e, size_t tokens)
+{
+    const size_t least = em__model_least_tokens(e->model);
+    return em__round_tokens(tokens < least ? least : tokens);
+}
+
 /* Takes texts off the lists into the batch while one fits; the first always does. */
 static void fill_batch(embedding *e)
 {
@@ -125,7 +132,7 @@ static em_status check_rows(const embedding *e, size_t rows)
 static em_status run_batch(embedding *e, float *out)
 {
     em__batch *b = &e->batch;
-    size_t filled = b->segments, tokens = em__round_tokens(b->tokens), segments = em__round_segments(filled);
+    size_t filled = b->segments, tokens = rounded(e, b->tokens), segments = em__round_segments(filled);
     e->task.tokens = tokens < b->token_capacity ? tokens : b->token_capacity;
     e->task.segments = segments < b->segment_capacity ? segments : b->segment_capacity;
     em__batch_round(b, e->task.tokens, e->task.segments);
@@ -160,7 +167,7 @@ static em_status reserve(embedding *e)
     size_t most, segments = em__round_segments(window < tokens ? window : tokens);
     if (!em__mul_overflows(window, e->max_tokens, &most) && most < tokens)
         tokens = most;
-    EM__TRY(em__batch_reserve(&e->batch, em__round_tokens(tokens), segments));
+    EM__TRY(em__batch_reserve(&e->batch, rounded(e, tokens), segments));
     e->members = em__alloc(segments * sizeof *e->members);
     e->next = em__alloc(window * sizeof *e->next);
     e->longest = em__alloc((e->max_tokens + 1) * sizeof *e->longest);
@@ -201,8 +208,9 @@ em_array *em_embed_n(em_model *model, const char *const *texts, const size_t *le
     embedding e = {.model = model, .total = n};
     em_array *result = NULL;
     float *out = NULL;
-    em_status status = em__need_encoder(model, "embed");
-    if (status != EM_OK)
+    const em_tokenizer *tokenizer;
+    em_status status = em__need_vectors(model, "embed");
+    if (status != EM_OK || em__model_tokenizer(model, &tokenizer) != EM_OK)
         return NULL;
     if (n > 0 && !texts)
         status = em__fail(EM_ERROR_INVALID_ARGUMENT, "embed: texts is NULL, n is %zu", n);

@@ -1,4 +1,6 @@
 /* The forward alone: on ids that the caller has, timed, and described. */
+#include <string.h>
+
 #include "core/alloc.h"
 #include "core/block.h"
 #include "core/error.h"
@@ -40,8 +42,9 @@ static em_status fill(const em_model *model, const int32_t *ids, const int32_t *
                       em__batch *batch)
 {
     size_t count = (size_t)offsets[n];
+    const size_t least = em__model_least_tokens(model);
     EM__TRY(check_tokens(model, ids, types, count));
-    EM__TRY(em__batch_reserve(batch, count, n));
+    EM__TRY(em__batch_reserve(batch, count < least ? least : count, n));
     for (size_t i = 0; i < n; i++) {
         int32_t from = offsets[i];
         em__batch_add(batch, &model->config, ids + from, types ? types + from : NULL, (size_t)(offsets[i + 1] - from),
@@ -50,14 +53,35 @@ static em_status fill(const em_model *model, const int32_t *ids, const int32_t *
     return EM_OK;
 }
 
+/* Rows of the batch's tokens alone, though more may be computed. */
+static em_status run_hidden(em_model *model, em__batch *batch, float *out)
+{
+    const size_t hidden = (size_t)model->config.sizes[EM__HIDDEN], tokens = batch->tokens;
+    const size_t least = em__model_least_tokens(model), size = least * hidden * sizeof *out;
+    em__task task = {tokens, batch->segments, EM__NO_POOLING, 0, false};
+    if (tokens >= least)
+        return em__model_run(model, &task, batch, out);
+    float *rows = em__block_alloc(size);
+    if (!rows)
+        return EM_ERROR_OUT_OF_MEMORY;
+    em__batch_round(batch, task.tokens = least, batch->segments);
+    const em_status status = em__model_run(model, &task, batch, rows);
+    if (status == EM_OK)
+        memcpy(out, rows, tokens * hidden * sizeof *out);
+    em__block_free(rows, size);
+    return status;
+}
+
 em_array *em_model_hidden(em_model *model, const int32_t *ids, const int32_t *type_ids, const int32_t *offsets,
                           size_t n)
 {
     em__batch batch = {0};
     em_array *result = NULL;
     float *out;
-    if (em__need_encoder(model, "hidden") != EM_OK)
+    if (!model) {
+        em__no_model();
         return NULL;
+    }
     if (n == 0 || !ids || !offsets) {
         em__fail(EM_ERROR_INVALID_ARGUMENT, "hidden: ids, offsets and at least one sequence are needed");
         return NULL;
@@ -68,10 +92,9 @@ em_array *em_model_hidden(em_model *model, const int32_t *ids, const int32_t *ty
     if (status == EM_OK)
         status = fill(model, ids, type_ids, offsets, n, &batch);
     if (status == EM_OK) {
-        const em__task task = {batch.tokens, batch.segments, EM__NO_POOLING, 0, false};
-        result = em__result_new(batch.tokens, (size_t)model->config.sizes[EM__HIDDEN], &out);
-        status = result ? em__model_run(model, &task, &batch, out) : em_last_status();
-        if (status == EM_OK && em__has_nan(out, batch.tokens * (size_t)model->config.sizes[EM__HIDDEN]))
+        result = em__result_new((size_t)offsets[n], (size_t)model->config.sizes[EM__HIDDEN], &out);
+        status = result ? run_hidden(model, &batch, out) : em_last_status();
+        if (status == EM_OK && em__has_nan(out, (size_t)offsets[n] * (size_t)model->config.sizes[EM__HIDDEN]))
             status = em__model_fail_nan(model, "hidden: the result is");
     }
     em__batch_free(&batch);
@@ -83,7 +106,8 @@ em_array *em_model_hidden(em_model *model, const int32_t *ids, const int32_t *ty
 /* Sequences of ids spread over the vocabulary: what they are does not matter, that they differ does. */
 static em_status fill_any(const em_model *model, size_t batch_size, size_t tokens, em__batch *batch)
 {
-    EM__TRY(em__batch_reserve(batch, batch_size * tokens, batch_size));
+    const size_t least = em__model_least_tokens(model), count = batch_size * tokens;
+    EM__TRY(em__batch_reserve(batch, count < least ? least : count, batch_size));
     int32_t *ids = em__alloc(tokens * sizeof *ids);
     if (!ids)
         return EM_ERROR_OUT_OF_MEMORY;
@@ -96,6 +120,7 @@ static em_status fill_any(const em_model *model, size_t batch_size, size_t token
         em__batch_add(batch, &model->config, ids, NULL, tokens, 0);
     }
     em__free(ids);
+    em__batch_round(batch, count < least ? least : count, batch_size);
     return EM_OK;
 }
 
@@ -141,7 +166,7 @@ em_status em_model_bench(em_model *model, size_t batch, size_t tokens, size_t ru
 {
     em__batch packed = {0};
     size_t total;
-    EM__TRY(em__need_encoder(model, "bench"));
+    EM__TRY(em__need_vectors(model, "bench"));
     EM__FAIL_IF(tokens == 0 || tokens > model->positions, EM_ERROR_INVALID_ARGUMENT,
                 "bench: %zu tokens a sequence, expected 1 .. %zu", tokens, model->positions);
     EM__FAIL_IF(batch == 0 || em__mul_overflows(batch, tokens, &total) || total > MAX_TOKENS, EM_ERROR_INVALID_ARGUMENT,
@@ -162,9 +187,8 @@ em_status em_model_profile(em_model *model, void (*emit)(const char *line, void 
     EM__FAIL_IF(model->lane == EM_LANE_EAGER, EM_ERROR_UNSUPPORTED,
                 "profile: the eager lane has no program; open the model with the native or the fuse lane");
     bool any;
-    if (model->decoder) {
-        any = em__decoder_describe(model->decoder, emit, user);
-    } else {
+    any = model->decoder && em__decoder_describe(model->decoder, emit, user);
+    if (!any) { /* of a decoder that did both, what it generated with */
         pthread_mutex_lock(&model->lock);
         any = model->programs.count > 0;
         if (any)

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <emily/hub.h>
-#include <emily/template.h>
 
 #include "core/alloc.h"
 #include "core/error.h"
@@ -21,13 +20,16 @@ em_status em__no_model(void)
     return em_last_status() != EM_OK ? em_last_status() : em__fail(EM_ERROR_INVALID_ARGUMENT, "the model is NULL");
 }
 
-em_status em__need_encoder(const em_model *model, const char *what)
+em_status em__need_vectors(const em_model *model, const char *what)
 {
     if (!model)
         return em__no_model();
-    EM__FAIL_IF(model->decoder, EM_ERROR_UNSUPPORTED,
-                "%s: %s is a %s model: it generates text and has no vectors; `emily generate` runs it", what,
-                model->path, model->info.family);
+    EM__FAIL_IF(model->no_vectors, EM_ERROR_UNSUPPORTED, "%s: %s has no vectors: %s", what, model->path,
+                model->no_vectors);
+    EM__FAIL_IF(!model->vectors, EM_ERROR_UNSUPPORTED,
+                "%s: %s is a %s model without modules.json: it generates text and has no vectors; `emily generate` "
+                "runs it",
+                what, model->path, model->info.family);
     return EM_OK;
 }
 
@@ -38,7 +40,16 @@ em_status em__need_decoder(const em_model *model, const char *what)
     EM__FAIL_IF(!model->decoder, EM_ERROR_UNSUPPORTED,
                 "%s: %s is a %s model: it gives vectors and does not generate; `emily embed` runs it", what,
                 model->path, model->info.family);
+    EM__FAIL_IF(!em__decoder_has_head(&model->decoder->weights), EM_ERROR_UNSUPPORTED,
+                "%s: %s is a %s model without a language model's head, which would be lm_head.weight: it does not "
+                "generate%s",
+                what, model->path, model->info.family, model->vectors ? "; `emily embed` runs it" : "");
     return EM_OK;
+}
+
+const char *em__model_dir(const em_model *model)
+{
+    return model->modules.transformer ? model->modules.transformer : model->path;
 }
 
 static em_status take_options(em_model *model, const em_model_options *given)
@@ -76,6 +87,13 @@ static em_status load_weights(em_model *model)
     return em__stages_load(&model->modules, model->config.sizes[EM__HIDDEN], model->device, &model->width);
 }
 
+static void find_limits(em_model *model)
+{
+    const size_t limit = (size_t)model->modules.max_tokens;
+    model->positions = (size_t)(model->config.sizes[EM__POSITIONS] - model->config.first_position);
+    model->max_tokens = limit > 0 && limit < model->positions ? limit : model->positions;
+}
+
 static em_status read_config(em_model *model)
 {
     char *path = em__path_join(model->modules.transformer, "config.json");
@@ -83,15 +101,13 @@ static em_status read_config(em_model *model)
     em__free(path);
     if (status != EM_OK)
         return status;
-    const size_t limit = (size_t)model->modules.max_tokens;
-    model->positions = (size_t)(model->config.sizes[EM__POSITIONS] - model->config.first_position);
-    model->max_tokens = limit > 0 && limit < model->positions ? limit : model->positions;
+    find_limits(model);
     return EM_OK;
 }
 
-static em_status is_decoder(const em_model *model, bool *is)
+static em_status is_decoder(const char *dir, bool *is)
 {
-    char *path = em__path_join(model->path, "config.json");
+    char *path = em__path_join(dir, "config.json");
     if (!path)
         return EM_ERROR_OUT_OF_MEMORY;
     *is = false;
@@ -107,19 +123,51 @@ static size_t memory_bytes(void)
     return pages > 0 && page > 0 ? (size_t)pages * (size_t)page : SIZE_MAX;
 }
 
-static em_status load_decoder(em_model *model)
+static em_status load_decoder(em_model *model, const char *dir)
 {
     EM__FAIL_IF(model->dtype != EM_F32, EM_ERROR_UNSUPPORTED,
-                "model: dtype %s was asked for; models that generate compute in f32, with weights as they are stored",
+                "model: dtype %s was asked for; decoders compute in f32, with weights as they are stored",
                 em_dtype_name(model->dtype));
-    EM__TRY(em__checkpoint_open(model->path, &model->file));
-    model->decoder = em__decoder_open(model->path, model->file, model->device, model->lane, model->profile);
+    EM__TRY(em__checkpoint_open(dir, &model->file));
+    model->decoder = em__decoder_open(dir, model->file, model->device, model->lane, model->profile);
     if (!model->decoder)
         return em_last_status();
     model->decoder->raw_weights = model->raw_weights || em_safetensors_bytes(model->file) > memory_bytes();
     model->decoder->exact = model->exact;
-    model->positions = model->max_tokens = (size_t)model->decoder->config.positions;
+    const em__decoder_config *c = &model->decoder->config;
+    model->config.padding = -1;
+    model->config.sizes[EM__HIDDEN] = c->hidden;
+    model->config.sizes[EM__VOCABULARY] = c->vocabulary;
+    model->config.sizes[EM__POSITIONS] = c->positions;
+    find_limits(model);
     return EM_OK;
+}
+
+/* What is beside a decoder that also generates must not keep it from that: what is wrong with it is told to those who
+ * want vectors. */
+static em_status load_stages(em_model *model)
+{
+    em__modules *m = &model->modules;
+    em_status status = em__modules_read(model->path, m);
+    if (status == EM_OK && !m->plain && strcmp(m->transformer, model->path) != 0)
+        status = em__fail(EM_ERROR_UNSUPPORTED, "modules.json names another transformer than the one beside it");
+    if (status == EM_OK && !m->plain)
+        status = em__stages_load(m, model->config.sizes[EM__HIDDEN], model->device, &model->width);
+    model->vectors = status == EM_OK && !m->plain;
+    if (status != EM_OK && status != EM_ERROR_OUT_OF_MEMORY)
+        status = (model->no_vectors = em__strdup(em_last_error())) ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
+    if (!model->vectors)
+        em__modules_free(m);
+    find_limits(model);
+    return status;
+}
+
+/* Once the tokenizer is there. */
+static void find_side(em_model *model)
+{
+    const em__side side = model->modules.truncation_side;
+    model->truncate_left =
+        side == EM__SIDE_UNSAID ? em_tokenizer_truncates_left(model->tokenizer) : side == EM__SIDE_LEFT;
 }
 
 /* Config and weights here, the tokenizer on another thread. */
@@ -127,10 +175,18 @@ static em_status load(em_model *model)
 {
     em__tokenizer_load tokenizer;
     bool decoder;
-    EM__TRY(is_decoder(model, &decoder));
-    if (decoder)
-        return load_decoder(model);
+    EM__TRY(is_decoder(model->path, &decoder));
+    if (decoder) {
+        EM__TRY(load_decoder(model, model->path));
+        return load_stages(model);
+    }
     EM__TRY(em__modules_read(model->path, &model->modules));
+    model->vectors = true;
+    EM__TRY(is_decoder(model->modules.transformer, &decoder));
+    if (decoder) {
+        EM__TRY(load_decoder(model, model->modules.transformer));
+        return em__stages_load(&model->modules, model->config.sizes[EM__HIDDEN], model->device, &model->width);
+    }
     EM__TRY(read_config(model));
     em__tokenizer_start(&tokenizer, model->modules.transformer, model->modules.lowercase);
     em_status status = load_weights(model);
@@ -138,138 +194,8 @@ static em_status load(em_model *model)
         status = em__tokenizer_join(&tokenizer, &model->tokenizer);
     else
         em__tokenizer_discard(&tokenizer);
-    const em__side side = model->modules.truncation_side;
-    model->truncate_left = status == EM_OK && (side == EM__SIDE_UNSAID ? em_tokenizer_truncates_left(model->tokenizer)
-                                                                       : side == EM__SIDE_LEFT);
+    find_side(model);
     return status;
-}
-
-static size_t matrix_parameters(const em__matrix *m)
-{
-    size_t size = em_array_size(m->weight) + em_array_size(m->bias);
-    return m->weight ? size : size + em_array_size(m->codes.codes) * 32 / (size_t)m->how.bits;
-}
-
-static size_t matrix_bytes(const em__matrix *m)
-{
-    return em_array_bytes(m->weight) + em_array_bytes(m->codes.codes) + em_array_bytes(m->codes.scales) +
-           em_array_bytes(m->codes.biases);
-}
-
-static size_t decoder_parameters(const em__decoder *d)
-{
-    const em__decoder_weights *w = &d->weights;
-    size_t count = matrix_parameters(&w->embedding) + em_array_size(w->norm);
-    count += w->tied ? 0 : matrix_parameters(&w->head);
-    for (int64_t i = 0; i < d->config.layers; i++) {
-        const em__decoder_layer *l = &w->layers[i];
-        const em__matrix *const all[] = {&l->query, &l->key, &l->value, &l->out, &l->gate, &l->up, &l->down};
-        for (size_t m = 0; m < sizeof all / sizeof *all; m++)
-            count += matrix_parameters(all[m]);
-        count += em_array_size(l->attention_norm) + em_array_size(l->mlp_norm) + em_array_size(l->query_norm) +
-                 em_array_size(l->key_norm);
-    }
-    return count;
-}
-
-/* Whether the template of a chat without tools can be parsed; EM_ERROR_NOT_FOUND: there is none. */
-static em_status try_template(const char *dir)
-{
-    em_chat_template *chat = NULL;
-    em_template *parsed = NULL;
-    em_status status = em_chat_template_open(dir, &chat);
-    const char *source = em_chat_template_source(chat, false);
-    if (status == EM_OK)
-        status = em_template_parse(source, strlen(source), NULL, &parsed);
-    em_template_free(parsed);
-    em_chat_template_free(chat);
-    return status;
-}
-
-/* What a checkpoint that generates brings along for it. */
-static em_status abilities(const char *dir, const char **can)
-{
-    char *path = em__path_join(dir, "tokenizer.json");
-    if (!path)
-        return EM_ERROR_OUT_OF_MEMORY;
-    bool tokenizer = em__path_is_file(path);
-    em__free(path);
-    const em_status status = try_template(dir);
-    *can = !tokenizer                     ? "generate from token ids"
-           : status == EM_OK              ? "generate, chat, tokenize"
-           : status == EM_ERROR_NOT_FOUND ? "generate, tokenize"
-                                          : "generate from raw text (the chat template can't be read), tokenize";
-    return status == EM_ERROR_OUT_OF_MEMORY ? status : EM_OK;
-}
-
-static void describe_decoder(em_model *model)
-{
-    em_model_info *info = &model->info;
-    const em__decoder *d = model->decoder;
-    const em__decoder_config *c = &d->config;
-    const em__matrix *first = &d->weights.layers[0].query;
-    info->architecture = c->architecture;
-    info->family = c->family->name;
-    info->parameters = decoder_parameters(d);
-    info->dtype = em__decoder_dtype(&d->weights, first);
-    info->quantized_bits = first->weight ? 0 : first->how.bits;
-    info->quantized_group = first->weight ? 0 : first->how.group;
-    info->layers = (int)c->layers;
-    info->hidden = (int)c->hidden;
-    info->heads = (int)c->heads;
-    info->kv_heads = (int)c->kv_heads;
-    info->head_dim = (int)c->head_dim;
-    info->intermediate = (int)c->intermediate;
-    info->positions = (int)c->positions;
-    info->vocabulary = (int)c->vocabulary;
-    info->token_bytes = em_safetensors_bytes(model->file) - (d->weights.tied ? 0 : matrix_bytes(&d->weights.embedding));
-}
-
-static void describe_encoder(em_model *model)
-{
-    em_model_info *info = &model->info;
-    const em_safetensors_tensor *t;
-    const int64_t *sizes = model->config.sizes;
-    const em__modules *m = &model->modules;
-    for (size_t i = 0; (t = em_safetensors_at(model->file, i)); i++)
-        if (em_dtype_get_kind(t->dtype) == EM_KIND_FLOAT)
-            info->parameters += t->nbytes / em_dtype_size(t->dtype);
-    info->architecture = model->config.architecture;
-    info->family = model->family->name;
-    info->dtype = em_array_dtype(model->weights.shared[0]);
-    info->layers = (int)model->config.layers;
-    info->hidden = (int)sizes[EM__HIDDEN];
-    info->heads = (int)sizes[EM__HEADS];
-    info->intermediate = (int)sizes[EM__INTERMEDIATE];
-    info->positions = (int)model->positions;
-    info->vocabulary = (int)sizes[EM__VOCABULARY];
-    info->kv_heads = info->heads;
-    info->head_dim = info->hidden / info->heads;
-    info->pooling = m->pools[0];
-    info->poolings = m->pools;
-    info->n_poolings = (size_t)m->n_pools;
-    info->normalize = m->n_stages > 0 && !m->stages[m->n_stages - 1].dir;
-    info->plain = m->plain;
-    info->width = (int)em__task_width(model, &(em__task){0});
-    info->whole_width = (int)model->width;
-    info->similarity = m->similarity;
-    info->prompts = m->n_prompts;
-    info->can = "embed, search, tokenize";
-}
-
-static void describe(em_model *model)
-{
-    em_model_info *info = &model->info;
-    info->path = model->path;
-    info->weight_bytes = em_safetensors_bytes(model->file);
-    info->weight_files = em_safetensors_file_count(model->file);
-    info->tensors = em_safetensors_count(model->file);
-    info->max_tokens = model->max_tokens;
-    info->truncate_left = model->truncate_left;
-    if (model->decoder)
-        describe_decoder(model);
-    else
-        describe_encoder(model);
 }
 
 em_model *em_model_open(const char *name, const em_model_options *options)
@@ -289,7 +215,7 @@ em_model *em_model_open(const char *name, const em_model_options *options)
         em_model_close(&model);
         return NULL;
     }
-    describe(model);
+    em__model_describe(model);
     if (model->modules.plain && !model->decoder)
         em__log(EM_LOG_INFO, "%s: no modules.json; sentence vectors are mean pooled", model->path);
     if (em__telemetry_wanted())
@@ -313,6 +239,7 @@ void em_model_close(em_model **model)
     em_safetensors_close(&m->file);
     em_tokenizer_free(m->tokenizer);
     em__free(m->path);
+    em__free(m->no_vectors);
     pthread_mutex_destroy(&m->lock);
     em__free(m);
 }
@@ -330,7 +257,7 @@ em_status em_model_get_info(const em_model *model, em_model_info *info)
     EM__FAIL_IF(!info, EM_ERROR_INVALID_ARGUMENT, "model: info is NULL");
     em_model_info made = model->info;
     if (model->decoder)
-        EM__TRY(abilities(model->path, &made.can));
+        EM__TRY(em__model_describe_late(model, &made));
     return em__result_give(&made, info, sizeof made, "em_model_info");
 }
 
@@ -349,7 +276,9 @@ bool em_model_prompt(const em_model *model, size_t index, const char **name, con
 /* A decoder's tokenizer is large, and ids need none: it is read when first wanted. */
 static em_status read_tokenizer(em_model *model)
 {
-    return em_tokenizer_open(model->path, &model->tokenizer);
+    EM__TRY(em__tokenizer_read(em__model_dir(model), model->modules.lowercase, &model->tokenizer));
+    find_side(model);
+    return EM_OK;
 }
 
 em_status em__model_tokenizer(const em_model *model, const em_tokenizer **tokenizer)

@@ -44,7 +44,8 @@ typedef struct em__programs {
 
 struct em__decoder;
 
-/* An encoder, or a decoder: then `decoder` is set, and what only encoders have is empty. */
+/* An encoder, or a decoder: then `decoder` is set, there is no `family` and nothing in `weights`, and `config` says how
+ * tokens are laid into a batch, and sizes. */
 struct em_model {
     atomic_int refs; /* the caller's, and one a generation */
     char *path;
@@ -55,8 +56,10 @@ struct em_model {
     bool profile, raw_weights, exact;
     const em__family *family;
     em__config config;
-    em__modules modules;
-    int64_t width; /* of a sentence vector as the last stage gives it */
+    em__modules modules; /* empty where there are no vectors */
+    bool vectors;        /* sentence vectors can be had: of an encoder always */
+    char *no_vectors;    /* why not, of a decoder whose modules can't be used; NULL: it has none, or they can */
+    int64_t width;       /* of a sentence vector as the last stage gives it */
     em_safetensors *file;
     em__weights weights;
     em_tokenizer *tokenizer; /* a decoder's is read at first use, under `lock` */
@@ -74,9 +77,16 @@ em_status em__no_model(void);
 /* One more owner; em_model_close takes one away. */
 em_model *em__model_retain(em_model *model);
 
-/* Fails, naming `what` was asked, when the model is NULL or of the other kind. */
-em_status em__need_encoder(const em_model *model, const char *what);
+/* Fails, naming `what` was asked, when the model is NULL or gives no vectors, or does not generate. */
+em_status em__need_vectors(const em_model *model, const char *what);
 em_status em__need_decoder(const em_model *model, const char *what);
+
+/* Where config.json, weights and tokenizer are. */
+const char *em__model_dir(const em_model *model);
+
+/* Fills model->info once all is read; and what is found out when somebody asks, of a decoder. (describe.c) */
+void em__model_describe(em_model *model);
+em_status em__model_describe_late(const em_model *model, em_model_info *info);
 
 /* nan.c: whether one of n values is NaN; and the failure of `what` ("score: the logits are") that came out so, which
  * names the first weight that is no number, or how to find the op. */
@@ -101,6 +111,10 @@ int64_t em__task_whole_width(const em_model *model, const em__task *task); /* be
 /* The task on arrays, in any lane: f32 [rows, width]. `cuts` as in em__batch. (task.c) */
 em_array *em__task_build(em_scope *s, const em_model *model, const em__task *task, const em__tokens *tokens,
                          em_array *cuts);
+
+/* A batch has so many tokens at least, or is filled up to them: fewer would be computed in another way, with other
+ * bits. (run.c) */
+size_t em__model_least_tokens(const em_model *model);
 
 /* Runs the task, whose size is the batch's, into `out` (rows x width floats). Takes the model's lock. (run.c) */
 em_status em__model_run(em_model *model, const em__task *task, const em__batch *batch, float *out);

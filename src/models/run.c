@@ -8,6 +8,9 @@
 #include "core/block.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "device/cpu/cpu.h"
+#include "device/cpu/gemm_round.h"
+#include "models/decoder/decoder.h"
 #include "models/model.h"
 #include "models/weights.h"
 
@@ -61,6 +64,30 @@ static void make_room(em__programs *programs, size_t bytes)
         em_program_free(programs->entries[--programs->count].program);
 }
 
+/* Whether a decoder's activations are rounded to bf16 where they meet its weights. (Those of encoders are of one dtype
+ * with them.) */
+static bool may_round(const em_model *model)
+{
+    const em_model_info *info = &model->info;
+    return model->decoder && !model->exact && model->lane == EM_LANE_FUSE &&
+           (info->dtype == EM_BF16 || info->quantized_bits > 0);
+}
+
+/* A processor rounds many rows and not few; and with AMX up to 8 rows meet bf16 in another order of summation. */
+size_t em__model_least_tokens(const em_model *model)
+{
+    if (!model->decoder || model->device != em__cpu_device())
+        return 1;
+    if (may_round(model) && em__round_kernels_get(em__cpu_of(model->device)->level))
+        return EM__ROUND_ROWS;
+    return 9;
+}
+
+static bool reads_raw(const em_model *model)
+{
+    return model->decoder ? model->decoder->raw_weights : model->raw_weights;
+}
+
 static em_program *compile(em_model *model, const em__task *task)
 {
     em_spec specs[N_INPUTS];
@@ -69,11 +96,12 @@ static em_program *compile(em_model *model, const em__task *task)
                                         .lane = model->lane == EM_LANE_FUSE ? EM_FUSE : EM_NATIVE,
                                         .device = model->device,
                                         .profile = model->profile,
-                                        .raw_weights = model->raw_weights};
+                                        .raw_weights = reads_raw(model),
+                                        .half_products = may_round(model)};
     input_specs(task, specs);
     em_program *program = em_compile(trace, &t, specs, N_INPUTS, 1, &options);
     /* The products' weights live on as packed copies: their pages in the file may go. */
-    if (program && !model->raw_weights && model->programs.compiled++ == 0)
+    if (program && !reads_raw(model) && model->programs.compiled++ == 0)
         em__weights_release_pages(model->file);
     return program;
 }

@@ -1,4 +1,5 @@
 /* From tokens to what was asked for: forward, pooling, dense stages, unit length; one graph. */
+#include "models/decoder/decoder.h"
 #include "models/layers.h"
 #include "models/model.h"
 
@@ -110,7 +111,8 @@ static em_array *apply_stages(em_scope *s, const em_model *model, const em__task
 em_array *em__task_build(em_scope *s, const em_model *model, const em__task *task, const em__tokens *tokens,
                          em_array *cuts)
 {
-    em_array *x = model->family->forward(s, &model->config, &model->weights, tokens);
+    em_array *x = model->decoder ? em__decoder_hidden(s, model->decoder, tokens)
+                                 : model->family->forward(s, &model->config, &model->weights, tokens);
     if (x && em_array_dtype(x) != EM_F32)
         x = em_cast(s, x, EM_F32);
     if (task->pooling == EM__NO_POOLING)

@@ -7,6 +7,11 @@
 #include "core/error.h"
 #include "tokenizer/tokenizer.h"
 
+em_status em__tokenizer_read(const char *dir, bool lowercase, em_tokenizer **tokenizer)
+{
+    return em__tokenizer_open(dir, lowercase, tokenizer);
+}
+
 static void *load_tokenizer(void *context)
 {
     em__tokenizer_load *load = context;

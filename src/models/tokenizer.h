@@ -17,6 +17,9 @@ typedef struct em__tokenizer_load {
     bool threaded;
 } em__tokenizer_load;
 
+/* em__tokenizer_open for those who know the other em__decoder, the language model. */
+em_status em__tokenizer_read(const char *dir, bool lowercase, em_tokenizer **tokenizer);
+
 /* Begins to load; `load` must stay where it is until em__tokenizer_join. */
 void em__tokenizer_start(em__tokenizer_load *load, const char *dir, bool lowercase);
 

@@ -6,6 +6,7 @@
 
 #include "harness/expect.h"
 #include "harness/golden.h"
+#include "models/decoder/config.h"
 
 const char *const recorded_names[] = {"bert-mean-gelu",
                                       "bert-cls-relu-prefix",
@@ -25,6 +26,9 @@ const char *const recorded_names[] = {"bert-mean-gelu",
                                       "camembert-mean-f16",
                                       "distilbert-mean",
                                       "distilbert-dense-prefix",
+                                      "qwen3-last",
+                                      "mistral-mean-dense-window",
+                                      "qwen2-both-ways-bf16",
                                       NULL};
 
 static void read_npy(const recorded *r, const char *file, em_dtype dtype, em__npy *npy)
@@ -40,7 +44,11 @@ static void read_cases(recorded *r)
     char path[1200];
     snprintf(path, sizeof path, "%s/expected/cases.json", r->dir);
     EXPECT_OK(em__json_load(path, EM__JSON_CAP, &r->doc));
-    em__json root = em__json_root(&r->doc), texts;
+    em__json root = em__json_root(&r->doc), texts, settings;
+    const char *family;
+    EXPECT_OK(em__json_get_object(&root, "settings", &settings));
+    EXPECT_OK(em__json_get_string(&settings, "family", &family));
+    r->decoder = em__decoder_family_find(family);
     EXPECT_OK(em__json_get_array(&root, "texts", &texts, &r->n_cases));
     assert_true(r->n_cases <= RECORDED_CASES);
     for (size_t i = 0; i < r->n_cases; i++) {

@@ -18,7 +18,8 @@ typedef struct recorded_case {
 enum { RECORDED_CASES = 64 };
 
 typedef struct recorded {
-    const char *dir;                     /* the checkpoint */
+    const char *dir; /* the checkpoint */
+    bool decoder;
     em__npy ids, types, offsets, hidden; /* s32, s32, s32, f64: sequences and their last hidden states */
     em__npy embeddings;                  /* f64: one row a case */
     recorded_case cases[RECORDED_CASES];

@@ -67,11 +67,13 @@ static em_status read_sizes(const em__json *root, em__decoder_config *c)
 
 static em_status read_parts(const em__json *root, em__decoder_config *c)
 {
-    bool bias = false;
+    bool bias = false, causal = true;
     c->tied = c->family->tied;
     EM__TRY(em__json_opt_bool(root, "tie_word_embeddings", &c->tied));
     EM__TRY(em__json_opt_bool(root, "attention_bias", &bias));
     EM__TRY(em__json_opt_bool(root, "mlp_bias", &c->mlp_bias));
+    EM__TRY(em__json_opt_bool(root, "is_causal", &causal));
+    c->both_ways = !causal;
     c->qkv_bias = bias || c->family->qkv_bias;
     c->output_bias = bias && !c->family->qkv_bias;
     const char *activation = "silu";
@@ -164,6 +166,13 @@ static em_status read_ends(const em__json *root, em__decoder_config *c)
     return EM_OK;
 }
 
+/* "Qwen3Model" where the one with a head is "Qwen3ForCausalLM". */
+static bool is_headless(const em__decoder_family *family, const char *name)
+{
+    const size_t stem = strlen(family->architecture) - strlen("ForCausalLM");
+    return strncmp(name, family->architecture, stem) == 0 && strcmp(name + stem, "Model") == 0;
+}
+
 static em_status read_architecture(const em__json *root, em__decoder_config *c)
 {
     const char *type, *name = NULL;
@@ -180,10 +189,11 @@ static em_status read_architecture(const em__json *root, em__decoder_config *c)
         em__json first = em__json_item(&list, 0);
         EM__TRY(em__json_as_string(&first, &name));
     }
-    if (name && strcmp(name, c->family->architecture) != 0)
+    c->headless = name && is_headless(c->family, name);
+    if (name && !c->headless && strcmp(name, c->family->architecture) != 0)
         return em__json_fail(root, EM_ERROR_UNSUPPORTED, "architecture %s is not supported; of model_type %s: %s",
                              em__printable(shown, sizeof shown, name), c->family->name, c->family->architecture);
-    c->architecture = em__strdup(c->family->architecture);
+    c->architecture = em__strdup(name ? name : c->family->architecture);
     return c->architecture ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
 }
 

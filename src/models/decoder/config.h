@@ -48,6 +48,8 @@ typedef struct em__decoder_config {
     em__activation activation;
     em__rope rope;
     bool tied, qkv_bias, output_bias, mlp_bias;
+    bool headless;                  /* an architecture without a language model's head */
+    bool both_ways;                 /* is_causal is false: for vectors, tokens see those behind them as well */
     em__decoder_layer_config *each; /* [layers] */
     int32_t eos[EM__MAX_EOS];
     int n_eos;

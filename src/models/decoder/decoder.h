@@ -15,6 +15,7 @@
 #include <emily/safetensors.h>
 
 #include "models/decoder/config.h"
+#include "models/family.h"
 
 /* y = x w' + bias. Dense: weight [n, k]. Quantized: codes, scales and biases stand for it. */
 typedef struct em__matrix {
@@ -120,12 +121,13 @@ em__decoder *em__decoder_open(const char *dir, const em_safetensors *file, em_de
                               bool profile);
 void em__decoder_close(em__decoder *decoder);
 
-/* (weights.c) On failure *weights is empty. */
+/* (weights.c) A file of a model without a language model's head leaves `head` empty. On failure *weights is empty. */
 em_status em__decoder_weights_load(const em_safetensors *file, const em__decoder_config *config, em_device *device,
                                    em__decoder_weights *weights);
 /* The dtype of what m was made of: its own, or of a quantized one that of its scales, or, where they are codes as well,
  * that of what is not quantized. */
 em_dtype em__decoder_dtype(const em__decoder_weights *weights, const em__matrix *m);
+bool em__decoder_has_head(const em__decoder_weights *weights);
 void em__decoder_weights_free(const em__decoder_config *config, em__decoder_weights *weights);
 
 /* Inputs of a traced forward: the parts of each layer's cache, then these. */
@@ -143,6 +145,9 @@ enum {
  * Result: f32 [batch, vocabulary], with task->all [batch, tokens, vocabulary]. */
 em_array *em__decoder_forward(em_scope *s, const em__decoder *decoder, const em__decoder_task *task, em_array **caches,
                               em_array *const *feed);
+
+/* The last hidden states of packed tokens, whose sequences are not longer than the positions: f32 [T, hidden]. */
+em_array *em__decoder_hidden(em_scope *s, const em__decoder *decoder, const em__tokens *tokens);
 
 /* Runs it: caches are updated in place, `logits` is filled. Any thread; calls take turns. (run.c) */
 em_status em__decoder_run(em__decoder *decoder, const em__decoder_task *task, const em__decoder_feed *feed,

@@ -19,7 +19,8 @@ typedef struct loading {
     const em_safetensors *file;
     const em__decoder_config *config;
     em_device *device;
-    bool *used; /* per tensor of the file */
+    const char *prefix; /* "model.", or of a checkpoint without a language model's head "" */
+    bool *used;         /* per tensor of the file */
 } loading;
 
 static const em_safetensors_tensor *find(const loading *l, const char *name, const char *suffix)
@@ -124,32 +125,46 @@ static em_status take_layer(const loading *l, int64_t index, em__decoder_layer *
     };
     char name[MAX_NAME];
     for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++) {
-        snprintf(name, sizeof name, "model.layers.%lld.%s", (long long)index, matrices[i].name);
+        snprintf(name, sizeof name, "%slayers.%lld.%s", l->prefix, (long long)index, matrices[i].name);
         EM__TRY(take_matrix(l, name, matrices[i].rows, matrices[i].columns, matrices[i].bias, matrices[i].matrix));
     }
     for (size_t i = 0; i < sizeof norms / sizeof *norms; i++) {
-        snprintf(name, sizeof name, "model.layers.%lld.%s", (long long)index, norms[i].name);
+        snprintf(name, sizeof name, "%slayers.%lld.%s", l->prefix, (long long)index, norms[i].name);
         if (norms[i].there)
             EM__TRY(take(l, name, ".weight", norms[i].size, EM__VECTOR, false, norms[i].norm));
     }
     return EM_OK;
 }
 
+static bool has_head(const loading *l)
+{
+    return em_safetensors_find(l->file, "lm_head.weight");
+}
+
+/* Whether the head's tensor of this suffix is the embedding's. */
+static bool same_head(const loading *l, const char *suffix)
+{
+    char embedding[MAX_NAME], head[MAX_NAME];
+    snprintf(embedding, sizeof embedding, "%sembed_tokens%s", l->prefix, suffix);
+    snprintf(head, sizeof head, "lm_head%s", suffix);
+    return em__tensors_equal(l->file, embedding, head);
+}
+
 /* Whether config.json ties the head to the embedding and the file does not say otherwise: a head that is another
  * counts, as in Transformers 5. */
 static bool is_tied(const loading *l)
 {
-    return l->config->tied && (!em_safetensors_find(l->file, "lm_head.weight") ||
-                               (em__tensors_equal(l->file, "model.embed_tokens.weight", "lm_head.weight") &&
-                                em__tensors_equal(l->file, "model.embed_tokens.scales", "lm_head.scales") &&
-                                em__tensors_equal(l->file, "model.embed_tokens.biases", "lm_head.biases")));
+    if (!has_head(l))
+        return l->config->tied && !l->config->headless;
+    return l->config->tied && same_head(l, ".weight") && same_head(l, ".scales") && same_head(l, ".biases");
 }
 
 /* A tied checkpoint may carry the one matrix by the head's name. */
 static bool only_head(const loading *l)
 {
-    return l->config->tied && em_safetensors_find(l->file, "lm_head.weight") &&
-           !em_safetensors_find(l->file, "model.embed_tokens.weight");
+    char embedding[MAX_NAME];
+    snprintf(embedding, sizeof embedding, "%sembed_tokens.weight", l->prefix);
+    return l->config->tied && has_head(l) && !em_safetensors_find(l->file, embedding);
 }
 
 /* Tensors that checkpoints carry and a forward does not need. */
@@ -174,13 +189,16 @@ static em_status take_all(const loading *l, em__decoder_weights *w)
 {
     const em__decoder_config *c = l->config;
     const bool head = only_head(l);
-    EM__TRY(take_matrix(l, head ? "lm_head" : "model.embed_tokens", c->vocabulary, c->hidden, false, &w->embedding));
-    EM__TRY(take(l, "model.norm", ".weight", c->hidden, EM__VECTOR, false, &w->norm));
-    w->norm_dtype = find(l, "model.norm", ".weight")->dtype;
+    char words[MAX_NAME], norm[MAX_NAME];
+    snprintf(words, sizeof words, "%sembed_tokens", l->prefix);
+    snprintf(norm, sizeof norm, "%snorm", l->prefix);
+    EM__TRY(take_matrix(l, head ? "lm_head" : words, c->vocabulary, c->hidden, false, &w->embedding));
+    EM__TRY(take(l, norm, ".weight", c->hidden, EM__VECTOR, false, &w->norm));
+    w->norm_dtype = find(l, norm, ".weight")->dtype;
     w->tied = head || is_tied(l);
     if (w->tied)
         w->head = w->embedding;
-    else
+    else if (has_head(l) || !(c->headless || !*l->prefix))
         EM__TRY(take_matrix(l, "lm_head", c->vocabulary, c->hidden, false, &w->head));
     for (int64_t i = 0; i < c->layers; i++)
         EM__TRY(take_layer(l, i, &w->layers[i]));
@@ -191,7 +209,8 @@ em_status em__decoder_weights_load(const em_safetensors *file, const em__decoder
                                    em__decoder_weights *weights)
 {
     memset(weights, 0, sizeof *weights);
-    loading l = {file, config, device, em__calloc(em_safetensors_count(file) + 1, sizeof *l.used)};
+    const char *prefix = em_safetensors_find(file, "embed_tokens.weight") ? "" : "model.";
+    loading l = {file, config, device, prefix, em__calloc(em_safetensors_count(file) + 1, sizeof *l.used)};
     weights->layers = em__calloc((size_t)config->layers, sizeof *weights->layers);
     em_status status = l.used && weights->layers ? take_all(&l, weights) : EM_ERROR_OUT_OF_MEMORY;
     em__free(l.used);
@@ -205,6 +224,11 @@ em_dtype em__decoder_dtype(const em__decoder_weights *weights, const em__matrix 
     const em_array *numbers = m->weight ? m->weight : m->codes.scales;
     const em_dtype dtype = em_array_dtype(numbers);
     return em_dtype_get_kind(dtype) == EM_KIND_FLOAT ? dtype : weights->norm_dtype;
+}
+
+bool em__decoder_has_head(const em__decoder_weights *weights)
+{
+    return weights->head.weight || weights->head.codes.codes;
 }
 
 static void free_matrix(em__matrix *m)

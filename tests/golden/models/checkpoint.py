@@ -6,6 +6,7 @@ same bytes. Matrices have deviation 1.5 / sqrt(columns): activations stay near 1
 import json
 import os
 import shutil
+import sys
 
 import numpy as np
 import torch
@@ -199,9 +200,11 @@ def write(directory, v):
     limit = v["max_seq_length"] if v["form"] == "new" and not v["do_lower_case"] else \
         v["config"]["max_position_embeddings"]
     tokenizer = tiny_tokenizer.write(directory, v["vocab"], limit, v["truncation_side"])
-    config = config_of(v, tokenizer.get_vocab_size())
+    import decoder_checkpoint
+    made = decoder_checkpoint if v["family"] in decoder_checkpoint.HEADS else sys.modules[__name__]
+    config = made.config_of(v, tokenizer.get_vocab_size())
     dump(os.path.join(directory, "config.json"), written_config(v, config))
-    write_weights(directory, weights_of(v, config), v["weights"]["shards"])
+    write_weights(directory, made.weights_of(v, config), v["weights"]["shards"])
     if v["pooling"] is not None:
         write_modules(directory, v, config)
     return config

@@ -23,16 +23,30 @@ import transformers
 from sentence_transformers import SentenceTransformer
 from tokenizers import normalizers
 from transformers import AutoModel
+from transformers.models.mistral import modeling_mistral
+from transformers.models.qwen2 import modeling_qwen2
+from transformers.models.qwen3 import modeling_qwen3
 
 import checkpoint
+import decoder_checkpoint
 import tiny_tokenizer
 from variants import TEXTS, VARIANTS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+ATTENTION = "eager"
+
+
+def in_one_dtype(family):
+    """Norms and softmax of decoders are in f32 whatever the model is in: for double precision they must not be."""
+    global ATTENTION
+    ATTENTION = "sdpa" if family in decoder_checkpoint.HEADS else "eager"
+    for module in (modeling_mistral.MistralRMSNorm, modeling_qwen2.Qwen2RMSNorm, modeling_qwen3.Qwen3RMSNorm):
+        module.forward = lambda self, x: self.weight * (
+            x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.variance_epsilon))
 
 
 def load(directory, dtype):
-    model, info = AutoModel.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager",
+    model, info = AutoModel.from_pretrained(directory, dtype=torch.float32, attn_implementation=ATTENTION,
                                             output_loading_info=True)
     missing = [k for k in info["missing_keys"] if not k.startswith("pooler.")]
     if missing or info["mismatched_keys"]:
@@ -124,6 +138,7 @@ def main(names):
         if names and v["name"] not in names:
             continue
         directory = os.path.join(HERE, v["name"])
+        in_one_dtype(v["family"])
         config = checkpoint.write(directory, v)
         out = os.path.join(directory, "expected")
         os.makedirs(out)

@@ -79,9 +79,30 @@ def build_xlmr():
     return tokenizer
 
 
+def byte_level(kind):
+    """Bytes and a few merges; texts end with a token, those of "turns" also begin with one."""
+    special = ["<|endoftext|>", "<|begin|>", "<|end|>"]
+    pieces = special + sorted(pre_tokenizers.ByteLevel.alphabet())
+    merges = [("t", "h"), ("th", "e"), ("\u0120", "the"), ("i", "n"), ("in", "g"), ("\u0120", "a"), ("e", "r")]
+    vocab = {piece: i for i, piece in enumerate(pieces + [a + b for a, b in merges])}
+    tokenizer = Tokenizer(BPE(vocab, merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(special)
+    turns = kind == "turns"
+    around = [("<|begin|>", 1), ("<|end|>", 2)] if turns else [("<|endoftext|>", 0)]
+    template = "<|begin|>:0 $A:0 <|end|>:0" if turns else "$A:0 <|endoftext|>:0"
+    tokenizer.post_processor = processors.Sequence([
+        processors.ByteLevel(trim_offsets=False),
+        processors.TemplateProcessing(single=template, pair=template + " $B:1", special_tokens=around)])
+    return tokenizer
+
+
 def build(kind):
     if kind in ("roberta", "xlmr"):
         return build_roberta() if kind == "roberta" else build_xlmr()
+    if kind in ("bytes", "turns"):
+        return byte_level(kind)
     vocab = vocabulary(kind)
     tokenizer = Tokenizer(WordPiece(vocab, unk_token="[UNK]", max_input_chars_per_word=100))
     tokenizer.normalizer = normalizers.BertNormalizer(clean_text=True, handle_chinese_chars=True, strip_accents=None,
@@ -103,7 +124,7 @@ def build(kind):
 def write(directory, kind, model_max_length, truncation_side):
     """tokenizer.json, tokenizer_config.json, special_tokens_map.json."""
     tokenizer = build(kind)
-    if kind != "cased":
+    if kind not in ("cased", "bytes", "turns"):
         # As many published files do: a truncation and a padding that the caller overrides.
         tokenizer.enable_truncation(max_length=16)
         pad = "<pad>" if tokenizer.token_to_id("<pad>") else "[PAD]"
@@ -111,7 +132,11 @@ def write(directory, kind, model_max_length, truncation_side):
     with open(os.path.join(directory, "tokenizer.json"), "w", encoding="utf-8") as f:
         json.dump(json.loads(tokenizer.to_str()), f, ensure_ascii=False, separators=(",", ":"))
         f.write("\n")
-    if kind in CLASSES:
+    if kind == "turns":
+        special = {"bos_token": "<|begin|>", "eos_token": "<|end|>", "pad_token": "<|endoftext|>"}
+    elif kind == "bytes":
+        special = {"eos_token": "<|endoftext|>", "pad_token": "<|endoftext|>"}
+    elif kind in CLASSES:
         special = {"bos_token": "<s>", "eos_token": "</s>", "cls_token": "<s>", "sep_token": "</s>",
                    "unk_token": "[UNK]" if kind == "mpnet" else "<unk>", "pad_token": "<pad>", "mask_token": "<mask>"}
     else:
@@ -119,6 +144,8 @@ def write(directory, kind, model_max_length, truncation_side):
                    "mask_token": "[MASK]"}
     config = {**special, "do_lower_case": kind != "cased", "tokenize_chinese_chars": True, "strip_accents": None,
               "tokenizer_class": CLASSES.get(kind, "BertTokenizer"), "model_max_length": model_max_length}
+    if kind in ("bytes", "turns"):
+        config = {**special, "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": model_max_length}
     if truncation_side:
         config["truncation_side"] = truncation_side
     for name, value in (("tokenizer_config.json", config), ("special_tokens_map.json", special)):

@@ -9,6 +9,8 @@ truncate_dim  of config_sentence_transformers.json, or None
 text          cased tokenizer, do_lower_case of sentence_bert_config.json, max_seq_length, prompts;
               truncation_side of tokenizer_config.json, processing_kwargs of sentence_bert_config.json
 lengths       of the recorded id sequences; pad_inside: the longest has padding tokens in it
+head_named    of a decoder (config: keys that differ from DECODER): its architecture is the one with a head; a prefix
+              in weights: as that one's state dictionary, with the head where it is not tied
 """
 SHORT = [1, 2, 3, 5, 8, 17, 33]
 LONG = SHORT + [16, 64, 65, 150]
@@ -25,10 +27,16 @@ BASE = {
     "lengths": SHORT, "pad_inside": False,
 }
 
+DECODER = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+           "num_key_value_heads": 2, "head_dim": 16, "hidden_act": "silu", "rms_norm_eps": 1e-6,
+           "max_position_embeddings": 160, "rope_theta": 10000.0, "tie_word_embeddings": True}
+
 
 def variant(name, seed, **changes):
     """BASE with changes; the dictionaries "config" and "weights" are merged key by key."""
     made = {k: (dict(v) if isinstance(v, dict) else v) for k, v in BASE.items()}
+    if changes.get("family") in ("qwen3", "qwen2", "mistral"):
+        made.update(config=dict(DECODER), vocab="bytes", pooling=["lasttoken"], head_named=True)
     for key, value in changes.items():
         if key in ("config", "weights"):
             made[key].update(value)
@@ -93,6 +101,16 @@ VARIANTS = [
             config={"hidden_size": 48, "num_attention_heads": 3, "intermediate_size": 49, "hidden_act": "relu",
                     "sinusoidal_pos_embds": True},
             weights={"prefix": "distilbert.", "extra": ["vocab_projector.bias"]}),
+    variant("qwen3-last", 13, family="qwen3", normalize=True, lengths=LONG, max_seq_length=128,
+            prompts={"query": "Instruct: Find what answers\nQuery:", "document": ""}),
+    variant("mistral-mean-dense-window", 14, family="mistral", vocab="turns", pooling=["mean"], form="new",
+            dense=(20, "Tanh", True), normalize=True, include_prompt=False, head_named=False, lengths=LONG,
+            max_seq_length=120, truncation_side="left", prompts={"s": "the food: "},
+            config={"sliding_window": 12, "tie_word_embeddings": False, "head_dim": 8, "num_key_value_heads": 4}),
+    variant("qwen2-both-ways-bf16", 15, family="qwen2", pooling=["weightedmean", "lasttoken"], truncate_dim=40,
+            max_seq_length=100, config={"is_causal": False, "tie_word_embeddings": False, "head_dim": 8,
+                                        "num_key_value_heads": 1},
+            weights={"prefix": "model.", "dtype": "bf16"}),
 ]
 
 # What each checkpoint is asked to embed.
