@@ -40,6 +40,10 @@ EM_API em_model *em_model_open(const char *name, const em_model_options *options
 /* Frees the model and sets *model to NULL. Arrays and generations that came from it stay valid. NULL is fine. */
 EM_API void em_model_close(em_model **model);
 
+/* What a text is for, as by encode, encode_query and encode_document of sentence-transformers: a checkpoint may have a
+ * prompt "query", a prompt "document", and a length of each (query_length, document_length). */
+typedef enum em_task { EM_TASK_ANY, EM_TASK_QUERY, EM_TASK_DOCUMENT } em_task;
+
 typedef struct em_embed_options {
     size_t struct_size;
     const char *prompt;      /* put before each text ("query: "); NULL: the model's default prompt, "" for none */
@@ -55,6 +59,8 @@ typedef struct em_embed_options {
     size_t dimensions; /* keep so many leading elements of a vector: of one trained so (Matryoshka) they are a vector
                         * too. Cut as sentence-transformers does, behind the checkpoint's own unit length; normalize 1
                         * makes what is left unit length. 0: as the checkpoint says */
+    em_task task;      /* without prompt and prompt_name: the prompt of that name, or none, instead of the default;
+                        * without max_tokens: the length of that task, if the checkpoint has one */
 } em_embed_options;
 
 /* One vector a text, in order: f32 [n, width], owned by the caller. The vector of a text does not depend on the others:
@@ -119,6 +125,7 @@ typedef struct em_model_info {
     int whole_width;          /* `width`, or more where the checkpoint cuts vectors to `width` (truncate_dim) */
     em_similarity similarity; /* of its sentence vectors, by similarity_fn_name of config_sentence_transformers.json */
     bool generates;           /* a decoder with a language model's head */
+    size_t query_tokens, document_tokens; /* max_tokens of a text for that task */
 } em_model_info;
 /* Fills as much of `info` as its struct_size says; EM_ERROR_INVALID_ARGUMENT when that was not set. */
 EM_API em_status em_model_get_info(const em_model *model, em_model_info *info);

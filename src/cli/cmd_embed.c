@@ -10,7 +10,7 @@ typedef struct embed_values {
     cli_session_values session;
     cli_words files;
     const char *output, *prompt, *prompt_name;
-    int null, format, pooling, normalize;
+    int null, format, pooling, normalize, task;
     size_t batch, max_tokens, dimensions;
 } embed_values;
 
@@ -27,6 +27,8 @@ static const cli_option options[] = {
     {"no-normalize", 0, NULL, "vectors as pooled", CLI_FLAG, offsetof(embed_values, normalize), -1},
     {"prompt", 0, "TEXT", "put before each text, such as \"query: \"", CLI_TEXT, offsetof(embed_values, prompt)},
     {"prompt-name", 0, "NAME", "a prompt that the model defines", CLI_TEXT, offsetof(embed_values, prompt_name)},
+    {"task", 0, "query|document", "what the texts are for: its prompt and length, if the model has them", CLI_CHOICE,
+     offsetof(embed_values, task)},
     {"max-tokens", 0, "N", "cut longer texts there (as the model says; its positions at most)", CLI_COUNT,
      offsetof(embed_values, max_tokens), 1 << 20},
     {"dimensions", 0, "N", "keep the first N of a vector, of a Matryoshka model (as the model says)", CLI_COUNT,
@@ -121,7 +123,8 @@ static int embed_with(embed_job *job, const embed_values *values)
         return code;
     if (em_model_get_info(job->model, &info) != EM_OK)
         return cli_fail_last();
-    job->max_tokens = values->max_tokens ? values->max_tokens : info.max_tokens;
+    const size_t limits[] = {info.max_tokens, info.query_tokens, info.document_tokens};
+    job->max_tokens = values->max_tokens ? values->max_tokens : limits[values->task];
     if ((code = cli_output_open(&job->out, values->output)) != CLI_OK ||
         (code = embed_all(job, values->dimensions ? values->dimensions : (size_t)info.width)) != CLI_OK)
         return code;
@@ -141,6 +144,7 @@ static int run(const void *given, const cli_words *operands)
         .normalize = values->normalize,
         .max_tokens = values->max_tokens,
         .dimensions = values->dimensions,
+        .task = (em_task)values->task, /* CLI_CHOICE counts from 1 as em_task does */
         .progress = show_progress,
         .user = &job,
     };

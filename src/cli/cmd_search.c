@@ -34,9 +34,9 @@ static const cli_option options[] = {
     {"index", 'i', "FILE", "keep the passages' vectors there", CLI_TEXT, offsetof(search_values, index)},
     {"file", 'f', "FILE", "a corpus file or directory; may be repeated, and replaces CORPUS", CLI_LIST,
      offsetof(search_values, files)},
-    {"query-prompt", 0, "TEXT", "put before a query, such as \"query: \"", CLI_TEXT,
+    {"query-prompt", 0, "TEXT", "put before a query (the model's prompt \"query\", or nothing)", CLI_TEXT,
      offsetof(search_values, query_prompt)},
-    {"passage-prompt", 0, "TEXT", "put before a passage, such as \"passage: \"", CLI_TEXT,
+    {"passage-prompt", 0, "TEXT", "put before a passage (the model's prompt \"document\", or nothing)", CLI_TEXT,
      offsetof(search_values, passage_prompt)},
     {"json", 0, NULL, "an object a query: {\"query\":..,\"results\":[..]}", CLI_FLAG, offsetof(search_values, json), 1},
     CLI_COMPUTE_OPTIONS(search_values),
@@ -52,8 +52,8 @@ typedef struct search_job {
     size_t first_query;
     cli_corpus corpus;
     cli_index index;
-    float *vectors, *probe; /* owned */
-    size_t width, most_tokens;
+    float *vectors, *probe;    /* owned */
+    size_t width, most_tokens; /* of a passage */
     em_similarity similarity;
     bool cut_in_front; /* of longer passages the end is read */
     cli_progress progress;
@@ -74,11 +74,15 @@ static bool show_progress(size_t done, size_t total, void *user)
 }
 
 /* Vectors of `n` texts into `out` [n, width], of unit length for cosines. */
-static int embed(search_job *job, const char *const *texts, const size_t *lengths, size_t n, const char *prompt,
-                 float *out)
+static int embed(search_job *job, const char *const *texts, const size_t *lengths, size_t n, em_task task, float *out)
 {
     size_t cut = 0;
-    em_embed_options how = {.prompt = prompt, .normalize = job->similarity == EM_SIMILARITY_COSINE, .truncated = &cut};
+    em_embed_options how = {
+        .prompt = task == EM_TASK_QUERY ? job->values->query_prompt : job->values->passage_prompt,
+        .task = task,
+        .normalize = job->similarity == EM_SIMILARITY_COSINE,
+        .truncated = &cut,
+    };
     if (job->progress.wanted) {
         how.progress = show_progress;
         how.user = job;
@@ -97,7 +101,7 @@ static int embed_probe(search_job *job)
     const char *text = PROBE;
     size_t length = strlen(PROBE);
     job->probe = em__calloc(job->width, sizeof *job->probe);
-    int code = job->probe ? embed(job, &text, &length, 1, job->values->passage_prompt, job->probe) : cli_fail_last();
+    int code = job->probe ? embed(job, &text, &length, 1, EM_TASK_DOCUMENT, job->probe) : cli_fail_last();
     job->cut = 0; /* it is no passage */
     return code;
 }
@@ -115,7 +119,7 @@ static int embed_passages(search_job *job)
         n = job->index.n - job->embedded < BATCH ? job->index.n - job->embedded : BATCH;
         for (size_t i = 0; i < n; i++)
             texts[i] = cli_index_text(&job->index, job->embedded + i, lengths + i);
-        code = embed(job, texts, lengths, n, job->values->passage_prompt, job->vectors + job->embedded * job->width);
+        code = embed(job, texts, lengths, n, EM_TASK_DOCUMENT, job->vectors + job->embedded * job->width);
     }
     cli_progress_end(&job->progress);
     if (code == CLI_OK && job->cut)
@@ -230,7 +234,7 @@ static int prepare(search_job *job)
     if (em_model_get_info(job->model, &info) != EM_OK)
         return cli_fail_last();
     job->width = (size_t)info.width;
-    job->most_tokens = info.max_tokens;
+    job->most_tokens = info.document_tokens;
     job->cut_in_front = info.truncate_left;
     job->similarity = info.similarity;
     if ((job->values->index && (code = embed_probe(job)) != CLI_OK) || (code = try_saved(job)) != CLI_OK ||
@@ -255,7 +259,7 @@ static int answer(search_job *job, const char *query, size_t length)
     em__str line = {0};
     size_t k = job->values->k ? job->values->k : 5;
     float *vector = em__calloc(job->width, sizeof *vector);
-    int code = vector ? embed(job, &query, &length, 1, job->values->query_prompt, vector) : cli_fail_last();
+    int code = vector ? embed(job, &query, &length, 1, EM_TASK_QUERY, vector) : cli_fail_last();
     if (code == CLI_OK && cli_rank(&ranked, &job->index, vector, k) != EM_OK)
         code = cli_fail_last();
     if (code == CLI_OK) {

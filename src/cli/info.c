@@ -130,6 +130,9 @@ static em_status human_model(em__str *out, const cli_facts *f)
         status = em__str_addf(out, ", %d wide", m->width);
     if (status == EM_OK)
         status = em__str_addf(out, ", %zu tokens at most%s\n", m->max_tokens, m->truncate_left ? ", the last" : "");
+    if (status == EM_OK && (m->query_tokens != m->max_tokens || m->document_tokens != m->max_tokens))
+        status = em__str_addf(out, "  of a query %zu tokens at most, of a document %zu\n", m->query_tokens,
+                              m->document_tokens);
     if (status == EM_OK && m->similarity != EM_SIMILARITY_COSINE)
         status = em__str_addf(out, "  compared by: %s\n", em_similarity_name(m->similarity));
     if (status == EM_OK && m->prompts)
@@ -234,6 +237,9 @@ static em_status json_model(em__str *out, const cli_facts *f)
         status = add_pair(out, "truncation_side", m->truncate_left ? "left" : "right");
     if (status == EM_OK && !generates(m))
         status = add_pair(out, "similarity", em_similarity_name(m->similarity));
+    if (status == EM_OK && !generates(m))
+        status =
+            em__str_addf(out, ",\"query_tokens\":%zu,\"document_tokens\":%zu", m->query_tokens, m->document_tokens);
     if (status == EM_OK && !generates(m))
         status = json_prompts(out, f->handle);
     if (status == EM_OK)

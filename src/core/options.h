@@ -13,7 +13,7 @@
 #define EM__LAST_em_chat_options documents_name
 #define EM__LAST_em_compile_options half_products
 #define EM__LAST_em_conv_options output_axes
-#define EM__LAST_em_embed_options dimensions
+#define EM__LAST_em_embed_options task
 #define EM__LAST_em_encode_options pad_left
 #define EM__LAST_em_generation_options on_prompt
 #define EM__LAST_em_hub_options user

@@ -155,7 +155,9 @@ void em__model_describe(em_model *model)
     info->weight_bytes = em_safetensors_bytes(model->file);
     info->weight_files = em_safetensors_file_count(model->file);
     info->tensors = em_safetensors_count(model->file);
-    info->max_tokens = model->max_tokens;
+    info->max_tokens = model->max_tokens[EM_TASK_ANY];
+    info->query_tokens = model->max_tokens[EM_TASK_QUERY];
+    info->document_tokens = model->max_tokens[EM_TASK_DOCUMENT];
     info->truncate_left = model->truncate_left;
     if (model->decoder)
         describe_decoder(model);

@@ -39,6 +39,8 @@ static em_status choose_prompt(embedding *e)
     e->prompt = o->prompt;
     if (!e->prompt && o->prompt_name)
         EM__TRY(em__prompts_find(modules, o->prompt_name, &e->prompt));
+    else if (!e->prompt && o->task != EM_TASK_ANY)
+        e->prompt = em__prompts_of_task(modules, o->task);
     if (!e->prompt)
         e->prompt = modules->default_prompt ? modules->default_prompt : "";
     if (modules->include_prompt || !*e->prompt)
@@ -55,8 +57,10 @@ static em_status choose(embedding *e, const em_embed_options *options)
                 "embed: pooling is %d, expected 0 or em_pool + 1, at most %d", o->pooling, EM__POOL_COUNT);
     EM__FAIL_IF(o->normalize < -1 || o->normalize > 1, EM_ERROR_INVALID_ARGUMENT,
                 "embed: normalize is %d, expected -1, 0 or 1", o->normalize);
+    EM__FAIL_IF((unsigned)o->task >= EM__TASK_COUNT, EM_ERROR_INVALID_ARGUMENT, "embed: task %d does not exist",
+                (int)o->task);
     const size_t added = em_tokenizer_added_tokens(e->model->tokenizer, false);
-    e->max_tokens = o->max_tokens ? o->max_tokens : e->model->max_tokens;
+    e->max_tokens = o->max_tokens ? o->max_tokens : e->model->max_tokens[o->task];
     EM__FAIL_IF(e->max_tokens > e->model->positions, EM_ERROR_INVALID_ARGUMENT,
                 "embed: max_tokens is %zu, and the model has positions for %zu; ask for as many at most", e->max_tokens,
                 e->model->positions);

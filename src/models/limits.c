@@ -94,10 +94,11 @@ static em_status text_fields(const em__json *text, em__modules *m)
     {
         const char *how = json_string_value(value);
         const bool cuts = json_is_true(value) || (how && strcmp(how, "longest_first") == 0);
-        if (strcmp(key, "max_length") == 0)
+        if (strcmp(key, "max_length") == 0) {
             EM__TRY(em__json_opt_int(text, key, 1, INT32_MAX, &m->max_tokens));
-        else if (strcmp(key, "padding") != 0 && !(strcmp(key, "truncation") == 0 && cuts) &&
-                 !(strcmp(key, "add_special_tokens") == 0 && json_is_true(value)))
+            m->query_tokens = m->document_tokens = 0; /* it comes last there */
+        } else if (strcmp(key, "padding") != 0 && !(strcmp(key, "truncation") == 0 && cuts) &&
+                   !(strcmp(key, "add_special_tokens") == 0 && json_is_true(value)))
             return unknown_call(text, key);
     }
     return EM_OK;
@@ -125,9 +126,19 @@ static em_status calling_fields(const em__json *root, em__modules *m)
     return text.value ? text_fields(&text, m) : EM_OK;
 }
 
+/* Lengths of tasks. Queries that are filled up with tokens are for models with a vector a token. */
+static em_status task_fields(const em__json *root, em__modules *m)
+{
+    if (em__json_has(root, "query_expansion"))
+        return em__json_fail(root, EM_ERROR_UNSUPPORTED, "query_expansion is not supported; supported: none");
+    EM__TRY(em__json_opt_int(root, "query_length", 1, INT32_MAX, &m->query_tokens));
+    return em__json_opt_int(root, "document_length", 1, INT32_MAX, &m->document_tokens);
+}
+
 static em_status transformer_fields(const em__json *root, void *modules)
 {
     em__modules *m = modules;
+    EM__TRY(task_fields(root, m));
     EM__TRY(em__json_opt_int(root, "max_seq_length", 1, INT32_MAX, &m->max_tokens));
     EM__TRY(opening_fields(root, m));
     EM__TRY(calling_fields(root, m));

@@ -89,9 +89,13 @@ static em_status load_weights(em_model *model)
 
 static void find_limits(em_model *model)
 {
-    const size_t limit = (size_t)model->modules.max_tokens;
+    const em__modules *m = &model->modules;
+    const int64_t limits[EM__TASK_COUNT] = {m->max_tokens, m->query_tokens, m->document_tokens};
     model->positions = (size_t)(model->config.sizes[EM__POSITIONS] - model->config.first_position);
-    model->max_tokens = limit > 0 && limit < model->positions ? limit : model->positions;
+    for (int task = 0; task < EM__TASK_COUNT; task++) {
+        const size_t limit = (size_t)(limits[task] ? limits[task] : m->max_tokens);
+        model->max_tokens[task] = limit > 0 && limit < model->positions ? limit : model->positions;
+    }
 }
 
 static em_status read_config(em_model *model)

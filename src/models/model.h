@@ -62,10 +62,11 @@ struct em_model {
     int64_t width;       /* of a sentence vector as the last stage gives it */
     em_safetensors *file;
     em__weights weights;
-    em_tokenizer *tokenizer; /* a decoder's is read at first use, under `lock` */
-    size_t positions;        /* tokens of the longest sequence that there are positions for */
-    size_t max_tokens;       /* of a text as the checkpoint says, special tokens included; `positions` at most */
-    bool truncate_left;      /* a longer text is cut at its beginning */
+    em_tokenizer *tokenizer;           /* a decoder's is read at first use, under `lock` */
+    size_t positions;                  /* tokens of the longest sequence that there are positions for */
+    size_t max_tokens[EM__TASK_COUNT]; /* of a text as the checkpoint says, by its task, special tokens included;
+                                          `positions` at most */
+    bool truncate_left;                /* a longer text is cut at its beginning */
     em_model_info info;
     pthread_mutex_t lock;
     em__programs programs;

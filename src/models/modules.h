@@ -16,6 +16,7 @@
 #include "models/config.h"
 
 #define EM__POOL_COUNT (EM_POOL_WEIGHTED + 1)
+#define EM__TASK_COUNT (EM_TASK_DOCUMENT + 1)
 
 typedef enum em__side { EM__SIDE_UNSAID, EM__SIDE_RIGHT, EM__SIDE_LEFT } em__side;
 
@@ -40,8 +41,9 @@ typedef struct em__modules {
     bool include_prompt; /* false: a prompt's tokens are not pooled */
     em__stage *stages;
     size_t n_stages;
-    int64_t max_tokens;       /* special tokens included; 0: not said */
-    em__side truncation_side; /* where a longer text is cut */
+    int64_t max_tokens;                    /* special tokens included; 0: not said */
+    int64_t query_tokens, document_tokens; /* for these tasks instead; 0: not said */
+    em__side truncation_side;              /* where a longer text is cut */
     bool lowercase;
     em_similarity similarity; /* of sentence vectors */
     int64_t truncate_dim;     /* elements of a sentence vector that are kept, the last stage behind; 0: all */
@@ -62,6 +64,8 @@ em_status em__stages_load(em__modules *modules, int64_t hidden, em_device *devic
 em_status em__prompts_read(const char *dir, em__modules *modules);
 /* The text of the prompt called `name`; EM_ERROR_NOT_FOUND lists those that exist. */
 em_status em__prompts_find(const em__modules *modules, const char *name, const char **text);
+/* The text of the prompt that has a task's name, "" where there is none. */
+const char *em__prompts_of_task(const em__modules *modules, em_task task);
 void em__prompts_free(em__modules *modules);
 
 /* Its similarity_fn_name, if it has one (similarity.c). */

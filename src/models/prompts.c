@@ -79,6 +79,16 @@ em_status em__prompts_find(const em__modules *modules, const char *name, const c
     return no_such_prompt(modules, name);
 }
 
+/* sentence-transformers also looks for "passage" and "corpus", behind a "document" that it always has. */
+const char *em__prompts_of_task(const em__modules *modules, em_task task)
+{
+    const char *name = task == EM_TASK_QUERY ? "query" : "document";
+    for (size_t i = 0; i < modules->n_prompts; i++)
+        if (strcmp(modules->prompts[i].name, name) == 0)
+            return modules->prompts[i].text;
+    return "";
+}
+
 void em__prompts_free(em__modules *modules)
 {
     for (size_t i = 0; i < modules->n_prompts; i++) {

@@ -25,7 +25,7 @@ _emily() {
     generate)
         options="--prompt-ids --raw --system --no-think --var --output --answers --json --logprobs --logits --special --stats $sampling $compute --exact --profile" ;;
     embed)
-        options="--file --null --output --format --pooling --normalize --no-normalize --prompt --prompt-name --max-tokens
+        options="--file --null --output --format --pooling --normalize --no-normalize --prompt --prompt-name --task --max-tokens
                  --dimensions --batch $compute --profile" ;;
     search) options="--top --index --file --query-prompt --passage-prompt --json $compute --profile" ;;
     info) options="--tensors --json $compute" ;;
@@ -50,6 +50,7 @@ _emily() {
     case $previous in
     --format) COMPREPLY=($(compgen -W "human jsonl csv npy" -- "$current")) ;;
     --pooling) COMPREPLY=($(compgen -W "mean cls max last mean-sqrt weighted" -- "$current")) ;;
+    --task) COMPREPLY=($(compgen -W "query document" -- "$current")) ;;
     --mode | -m) COMPREPLY=($(compgen -W "affine mxfp4 mxfp8 nvfp4" -- "$current")) ;;
     --lane) COMPREPLY=($(compgen -W "fuse native eager" -- "$current")) ;;
     --dtype) COMPREPLY=($(compgen -W "f32 f64 bf16 f16" -- "$current")) ;;
