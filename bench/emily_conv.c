@@ -41,7 +41,7 @@ static em_array *normal(em_scope *scope, em_dims dims, unsigned seed)
 static em_array *apply(em_scope *s, const shape *p, em_array *x, em_array *w)
 {
     const int64_t strides[] = {p->stride, p->stride}, pads[] = {p->pad, p->pad};
-    em_conv_options o = EM_CONV_OPTIONS;
+    em_conv_options o = {0};
     o.strides = strides;
     o.pad_low = o.pad_high = pads;
     o.feature_groups = p->groups;

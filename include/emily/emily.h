@@ -23,9 +23,10 @@
  *
  * The same function, traced once, is a program that replays without allocating (program.h).
  *
- * Options are structs, of which all zero, or NULL, are the defaults: em_embed(model, texts, n,
- * &(em_embed_options){.normalize = 1}). The first field, struct_size, may stay 0: that means the fields of 0.1.0, and a
- * later library reads no more of them. A field that a later header adds needs struct_size, the sizeof of the struct.
+ * Options are structs, of which only what matters is written: em_embed(model, texts, n,
+ * &(em_embed_options){.normalize = 1}); NULL stands for the defaults. The first field, struct_size, may stay 0: that
+ * means the fields of 0.1.0, and a later library reads no more of them. A field that a later header adds needs
+ * struct_size, the sizeof of the struct.
  * Structs that the library fills (em_model_info) need it always, for it must know how much room there is.
  *
  * Ownership is in the verb: _new/_open make what _free/_close end; _retain/_release count; _wrap adopts foreign memory.

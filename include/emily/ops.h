@@ -143,7 +143,7 @@ EM_API em_array *em_matmul(em_scope *scope, em_array *a, em_array *b);
  * the position in `subscripts`. */
 EM_API em_array *em_einsum(em_scope *scope, const char *subscripts, em_array *const *operands, size_t count);
 
-/* How em_conv slides; begin with EM_CONV_OPTIONS. Lists have an entry for each of the n spatial axes. */
+/* How em_conv slides. Lists have an entry for each of the n spatial axes. */
 typedef struct em_conv_options {
     size_t struct_size;
     bool same;                         /* pads so that the result has ceil(size / stride) elements, the odd one high */
@@ -151,15 +151,11 @@ typedef struct em_conv_options {
     const int64_t *pad_low, *pad_high; /* zeros around the (dilated) input, negative crops; NULL: none */
     const int64_t *input_dilation;     /* >= 1, 1 puts nothing between neighbours; NULL: all 1 */
     const int64_t *kernel_dilation;
-    int64_t feature_groups, batch_groups; /* >= 1, one of them 1 */
+    int64_t feature_groups, batch_groups; /* >= 1, one of them 1; 0: 1 */
     /* [n + 2]: which axis of the operand (or of the result) is batch, channels (of the kernel: outputs, inputs),
      * spatial...; NULL: in that order */
     const int *input_axes, *kernel_axes, *output_axes;
 } em_conv_options;
-#define EM_CONV_OPTIONS                                                                                                \
-    {                                                                                                                  \
-        .struct_size = sizeof(em_conv_options), .feature_groups = 1, .batch_groups = 1                                 \
-    }
 
 /* Cross-correlation (a neural network's convolution) of input [N, C, spatial...] with kernel [O, C / feature_groups,
  * spatial...]: [N / batch_groups, O, spatial...], 1 to 6 spatial axes. Integers and pred become f32; f16 and bf16

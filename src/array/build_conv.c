@@ -75,14 +75,14 @@ static void attributes(const em_conv_options *o, const em__spec *input, const em
         if (o->same)
             pad_same(input->dims[i + 2], kernel->dims[i + 2], ints[i], ints[4 * n + i], &ints[n + i], &ints[2 * n + i]);
     }
-    ints[5 * n] = o->feature_groups;
-    ints[5 * n + 1] = o->batch_groups;
+    ints[5 * n] = o->feature_groups ? o->feature_groups : 1;
+    ints[5 * n + 1] = o->batch_groups ? o->batch_groups : 1;
 }
 
 em_array *em_conv(em_scope *scope, em_array *input, em_array *kernel, const em_conv_options *options)
 {
     em_array *in[] = {input, kernel};
-    em_conv_options o = EM_CONV_OPTIONS;
+    em_conv_options o = {0};
     int64_t ints[5 * SPATIAL + 2];
     if (!em__scope_ok(scope, in, 2, "conv"))
         return NULL;

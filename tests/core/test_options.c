@@ -103,8 +103,7 @@ static void test_ops(void **state)
     em_array *w = em_window_sum(s, x, two, AT_PAGE_END(em_window_options, .strides = two, .same = true));
     assert_int_equal(dim(w, 3), 32);
     em_array *kernel = em_random_normal(s, em_random_key(s, 8), EM_F32, em_shape(2, 1, 3, 3));
-    em_array *c =
-        em_conv(s, x, kernel, AT_PAGE_END(em_conv_options, .same = true, .feature_groups = 2, .batch_groups = 1));
+    em_array *c = em_conv(s, x, kernel, AT_PAGE_END(em_conv_options, .same = true, .feature_groups = 2));
     assert_int_equal(dim(c, 3), 64);
     em_array *r = em_rope(s, x, NULL, AT_PAGE_END(em_rope_options, .base = 100, .axis = -2));
     em_array *p = em_sdpa_with(s, x, x, x, AT_PAGE_END(em_sdpa_options, .causal = true));

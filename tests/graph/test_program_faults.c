@@ -48,9 +48,8 @@ static em_status negated(em_scope *s, em_array *const *in, em_array **out, void 
 
 static em_status trace(em_scope *s, em_array *const *in, em_array **out, void *user)
 {
-    const em_conv_options options = EM_CONV_OPTIONS;
     em_array *u, *values, *vt, *state[2];
-    EM__TRY(em_svd(s, em_conv(s, in[0], user, &options), false, &u, &values, &vt));
+    EM__TRY(em_svd(s, em_conv(s, in[0], user, NULL), false, &u, &values, &vt));
     em_array *left = em_sum(s, em_abs(s, u), EM_AXES(-1), false), *right = em_sum(s, em_abs(s, vt), EM_AXES(-1), false);
     em_array *x = em_add(s, em_sort(s, em_add(s, left, right), -1, false), values);
     EM__TRY(em_while(s, below_three, sort_on, NULL, (em_array *[]){em_scalar(s, EM_S32, 0), x}, 2, state));

@@ -23,7 +23,7 @@ static em_array *apply_conv_case(em_scope *s, const book_case *c, em_array *cons
 {
     int64_t lists[5][EM_MAX_RANK];
     int orders[3][EM_MAX_RANK];
-    em_conv_options o = EM_CONV_OPTIONS;
+    em_conv_options o = {0};
     o.same = book_number(c, "same", 0) != 0;
     o.strides = list(c, "strides", lists[0]);
     o.pad_low = list(c, "low", lists[1]);
