@@ -9,7 +9,8 @@
 /* Path of tests/golden/NAME: golden_path("bert/tiny.npy"). Valid until the fourth call after it, on one thread. */
 const char *golden_path(const char *name);
 
-/* Path of a file that the test may write, in the build directory. Valid as above. */
+/* Path of a file that the test may write, in a folder of this process in the build directory, removed when it ends: the
+ * same program may run beside it with another set of instructions. Valid as above. */
 const char *golden_scratch(const char *name);
 
 /* Whether the file is there. */
