@@ -28,9 +28,9 @@ typedef struct em_model_options {
      * bytes: a short answer comes later, every further token sooner, with the same bits. A decoder whose files are
      * larger than this machine's memory is never packed. */
     bool raw_weights;
-    bool exact; /* f32 stays f32 in products. Otherwise a generation in the fuse lane rounds activations to bf16 where
-                 * they meet bf16 or quantized weights, and what codes stand for, in forwards of 64 new tokens and more;
-                 * a GPU of 16 and more (em_compile_options.half_products) */
+    bool exact; /* f32 stays f32 in products. Otherwise a decoder in the fuse lane rounds activations to bf16 where they
+                 * meet bf16 or quantized weights, and what codes stand for: a generation in forwards of 64 new tokens
+                 * and more, on a GPU of 16 and more, vectors always (em_compile_options.half_products) */
 } em_model_options;
 
 /* Opens a directory, a Hugging Face cache entry or a hub name (never downloads: `em_hub_pull` does). Weights are

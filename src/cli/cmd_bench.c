@@ -150,6 +150,12 @@ static int bench_all(em_model *model, const shape_list *shapes, const bench_valu
     return code;
 }
 
+/* Of a model that also gives vectors its answers are timed where an option speaks of them. */
+static bool answers(const em_model_info *info, const bench_values *values)
+{
+    return info->generates && !values->shapes && (values->prefill || values->decode || values->batch);
+}
+
 static int run(const void *given, const cli_words *operands)
 {
     const bench_values *values = given;
@@ -168,7 +174,7 @@ static int run(const void *given, const cli_words *operands)
         double load_ms = (double)(em__now() - begin) / 1e6;
         if (model)
             code = cli_rules_check_model(&cli_bench, values, model);
-        if (code == CLI_OK && em_model_get_info(model, &info) == EM_OK && info.width == 0)
+        if (code == CLI_OK && em_model_get_info(model, &info) == EM_OK && (info.width == 0 || answers(&info, values)))
             code = cli_bench_generation(model, &decoder, load_ms);
         else if (code == CLI_OK)
             code = bench_all(model, &shapes, values);

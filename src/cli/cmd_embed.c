@@ -3,6 +3,7 @@
 
 #include "cli/input.h"
 #include "cli/progress.h"
+#include "cli/rules.h"
 #include "cli/session.h"
 #include "cli/vectors.h"
 
@@ -35,6 +36,7 @@ static const cli_option options[] = {
      offsetof(embed_values, dimensions), 1 << 20},
     {"batch", 'b', "N", "texts taken at a time (1024)", CLI_COUNT, offsetof(embed_values, batch), 1 << 20},
     CLI_COMPUTE_OPTIONS(embed_values),
+    CLI_EXACT_OPTION(embed_values),
     CLI_PROFILE_OPTION(embed_values),
     {NULL},
 };
@@ -120,6 +122,8 @@ static int embed_with(embed_job *job, const embed_values *values)
     em_model_info info = {.struct_size = sizeof info};
     job->model = cli_session_open(job->model_name, &values->session, &code);
     if (!job->model)
+        return code;
+    if ((code = cli_rules_check_model(&cli_embed, values, job->model)) != CLI_OK)
         return code;
     if (em_model_get_info(job->model, &info) != EM_OK)
         return cli_fail_last();

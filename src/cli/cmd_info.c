@@ -76,7 +76,7 @@ static int describe_model(cli_facts *facts, em_model *model, const info_values *
     facts->dtype = em_dtype_name(facts->model.dtype);
     describe_device(facts, values);
     size_t tokens = facts->model.positions > 0 && facts->model.positions < 16 ? (size_t)facts->model.positions : 16;
-    if (facts->model.width > 0 && tokens == 16 && em_model_bench(model, 1, tokens, RUNS, times) == EM_OK)
+    if (!cli_is_decoder(&facts->model) && tokens == 16 && em_model_bench(model, 1, tokens, RUNS, times) == EM_OK)
         facts->milliseconds = cli_median(times, RUNS);
     return CLI_OK;
 }
@@ -130,7 +130,7 @@ static int describe_files(const char *name, const char *path, const why *reason,
 static bool has_good_template(const cli_facts *facts)
 {
     em_chat_template *chat = NULL;
-    const em_status status = facts->model.width == 0 ? em_chat_template_open(facts->path, &chat) : EM_OK;
+    const em_status status = facts->model.generates ? em_chat_template_open(facts->path, &chat) : EM_OK;
     em_chat_template_free(chat);
     return status == EM_OK || status == EM_ERROR_NOT_FOUND;
 }
@@ -140,7 +140,7 @@ static bool has_good_template(const cli_facts *facts)
 static why read_rest(cli_facts *facts, const em_model *model, int *code)
 {
     if (!em_model_tokenizer(model) && em_last_status() != EM_ERROR_NOT_FOUND)
-        facts->model.can = "generate from token ids";
+        facts->model.can = facts->model.generates ? "generate from token ids" : "nothing without its tokenizer";
     else if (has_good_template(facts))
         return (why){0};
     *code = cli_exit_code(em_last_status());

@@ -13,6 +13,7 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/rank.h"
+#include "cli/rules.h"
 #include "cli/session.h"
 #include "core/alloc.h"
 #include "io/file.h"
@@ -40,6 +41,7 @@ static const cli_option options[] = {
      offsetof(search_values, passage_prompt)},
     {"json", 0, NULL, "an object a query: {\"query\":..,\"results\":[..]}", CLI_FLAG, offsetof(search_values, json), 1},
     CLI_COMPUTE_OPTIONS(search_values),
+    CLI_EXACT_OPTION(search_values),
     CLI_PROFILE_OPTION(search_values),
     {NULL},
 };
@@ -230,6 +232,8 @@ static int prepare(search_job *job)
     int code = job->paths.length ? cli_corpus_read(&job->corpus, &job->paths) : CLI_OK;
     em_model_info info = {.struct_size = sizeof info};
     if (code != CLI_OK || !(job->model = cli_session_open(job->model_name, &job->values->session, &code)))
+        return code;
+    if ((code = cli_rules_check_model(&cli_search, job->values, job->model)) != CLI_OK)
         return code;
     if (em_model_get_info(job->model, &info) != EM_OK)
         return cli_fail_last();

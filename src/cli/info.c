@@ -67,6 +67,18 @@ static em_status human_tensors(em__str *out, const em_safetensors *file)
     return status;
 }
 
+/* On one line: "Instruct: ...\nQuery: ". */
+static em_status add_prompt(em__str *out, const char *text)
+{
+    em_status status = EM_OK;
+    for (const char *end; status == EM_OK && (end = strchr(text, '\n')); text = end + 1) {
+        status = cli_plain_text(out, text, (size_t)(end - text), SIZE_MAX);
+        if (status == EM_OK)
+            status = em__str_add_text(out, "\\n");
+    }
+    return status == EM_OK ? cli_plain_text(out, text, strlen(text), SIZE_MAX) : status;
+}
+
 /* Prompts: query "query: ", passage "passage: " (default) */
 static em_status human_prompts(em__str *out, const em_model *model)
 {
@@ -80,28 +92,32 @@ static em_status human_prompts(em__str *out, const em_model *model)
         if (status == EM_OK)
             status = em__str_add_text(out, " \"");
         if (status == EM_OK)
-            status = cli_plain_text(out, text, strlen(text), SIZE_MAX);
+            status = add_prompt(out, text);
         if (status == EM_OK)
             status = em__str_add_text(out, chosen ? "\" (default)" : "\"");
     }
     return status == EM_OK ? em__str_add_char(out, '\n') : status;
 }
 
-/* A model that generates has no sentence vectors. */
-static bool generates(const em_model_info *m)
+bool cli_is_decoder(const em_model_info *m)
 {
-    return m->width == 0;
+    return m->token_bytes > 0;
 }
 
-static em_status human_decoder(em__str *out, const cli_facts *f)
+static em_status human_decoder(em__str *out, const em_model_info *m)
 {
-    const em_model_info *m = &f->model;
     em_status status =
         em__str_addf(out, "  %d layers, %d wide, %d heads of %d (%d of keys), %d words, %d positions", m->layers,
                      m->hidden, m->heads, m->head_dim, m->kv_heads, m->vocabulary, m->positions);
     if (status == EM_OK && m->quantized_bits)
         status = em__str_addf(out, "; %d-bit weights in groups of %d", m->quantized_bits, m->quantized_group);
-    return status == EM_OK ? em__str_addf(out, "\n  can: %s\n  %s\n", m->can, f->device) : status;
+    return status == EM_OK ? em__str_addf(out, m->width ? "\n  " : "\n") : status;
+}
+
+static em_status human_encoder(em__str *out, const em_model_info *m)
+{
+    return em__str_addf(out, "  %d layers, %d wide, %d heads, %d positions; ", m->layers, m->hidden, m->heads,
+                        m->positions);
 }
 
 /* How vectors are pooled: several ways are concatenated. */
@@ -113,13 +129,9 @@ static em_status add_pools(em__str *out, const em_model_info *m, const char *con
     return status;
 }
 
-static em_status human_model(em__str *out, const cli_facts *f)
+static em_status human_vectors(em__str *out, const em_model_info *m)
 {
-    const em_model_info *m = &f->model;
-    if (generates(m))
-        return human_decoder(out, f);
-    em_status status = em__str_addf(out, "  %d layers, %d wide, %d heads, %d positions; sentence vectors: ", m->layers,
-                                    m->hidden, m->heads, m->positions);
+    em_status status = em__str_add_text(out, "sentence vectors: ");
     if (status == EM_OK)
         status = add_pools(out, m, pool_names, " + ");
     if (status == EM_OK)
@@ -135,10 +147,21 @@ static em_status human_model(em__str *out, const cli_facts *f)
                               m->document_tokens);
     if (status == EM_OK && m->similarity != EM_SIMILARITY_COSINE)
         status = em__str_addf(out, "  compared by: %s\n", em_similarity_name(m->similarity));
+    return status;
+}
+
+static em_status human_model(em__str *out, const cli_facts *f)
+{
+    const em_model_info *m = &f->model;
+    em_status status = cli_is_decoder(m) ? human_decoder(out, m) : human_encoder(out, m);
+    if (status == EM_OK && m->width)
+        status = human_vectors(out, m);
     if (status == EM_OK && m->prompts)
         status = human_prompts(out, f->handle);
     if (status == EM_OK)
         status = em__str_addf(out, "  can: %s\n", m->can);
+    if (status == EM_OK && cli_is_decoder(m))
+        status = em__str_addf(out, "  %s\n", f->device);
     if (status == EM_OK && f->milliseconds > 0)
         status = em__str_addf(out,
                               f->milliseconds < 1 ? "  %s; a 16-token text takes about %.2g ms\n"
@@ -213,6 +236,25 @@ static em_status json_prompts(em__str *out, const em_model *model)
     return status == EM_OK ? em__str_add_char(out, ']') : status;
 }
 
+static em_status json_vectors(em__str *out, const cli_facts *f)
+{
+    const em_model_info *m = &f->model;
+    em_status status = em__str_add_text(out, ",\"pooling\":\"");
+    if (status == EM_OK)
+        status = add_pools(out, m, pool_words, "+");
+    if (status == EM_OK)
+        status = em__str_addf(out, "\",\"normalize\":%s,\"width\":%d,\"whole_width\":%d",
+                              m->normalize ? "true" : "false", m->width, m->whole_width);
+    if (status == EM_OK)
+        status = add_pair(out, "truncation_side", m->truncate_left ? "left" : "right");
+    if (status == EM_OK)
+        status = add_pair(out, "similarity", em_similarity_name(m->similarity));
+    if (status == EM_OK)
+        status =
+            em__str_addf(out, ",\"query_tokens\":%zu,\"document_tokens\":%zu", m->query_tokens, m->document_tokens);
+    return status == EM_OK ? json_prompts(out, f->handle) : status;
+}
+
 static em_status json_model(em__str *out, const cli_facts *f)
 {
     const em_model_info *m = &f->model;
@@ -223,30 +265,16 @@ static em_status json_model(em__str *out, const cli_facts *f)
     if (status == EM_OK)
         status = em__str_addf(out, ",\"positions\":%d,\"vocabulary\":%d,\"max_tokens\":%zu", m->positions,
                               m->vocabulary, m->max_tokens);
-    if (status == EM_OK && generates(m))
+    if (status == EM_OK && cli_is_decoder(m))
         status = em__str_addf(out, ",\"kv_heads\":%d,\"head_dim\":%d,\"bits\":%d,\"group\":%d", m->kv_heads,
                               m->head_dim, m->quantized_bits, m->quantized_group);
-    else if (status == EM_OK)
-        status = em__str_add_text(out, ",\"pooling\":\"");
-    if (status == EM_OK && !generates(m))
-        status = add_pools(out, m, pool_words, "+");
-    if (status == EM_OK && !generates(m))
-        status = em__str_addf(out, "\",\"normalize\":%s,\"width\":%d,\"whole_width\":%d",
-                              m->normalize ? "true" : "false", m->width, m->whole_width);
-    if (status == EM_OK && !generates(m))
-        status = add_pair(out, "truncation_side", m->truncate_left ? "left" : "right");
-    if (status == EM_OK && !generates(m))
-        status = add_pair(out, "similarity", em_similarity_name(m->similarity));
-    if (status == EM_OK && !generates(m))
-        status =
-            em__str_addf(out, ",\"query_tokens\":%zu,\"document_tokens\":%zu", m->query_tokens, m->document_tokens);
-    if (status == EM_OK && !generates(m))
-        status = json_prompts(out, f->handle);
+    if (status == EM_OK && m->width)
+        status = json_vectors(out, f);
     if (status == EM_OK)
         status = add_pair(out, "can", m->can);
     if (status == EM_OK)
         status = add_pair(out, "device", f->device);
-    return status == EM_OK && !generates(m) ? em__str_addf(out, ",\"ms_16_tokens\":%s", time) : status;
+    return status == EM_OK && !cli_is_decoder(m) ? em__str_addf(out, ",\"ms_16_tokens\":%s", time) : status;
 }
 
 em_status cli_facts_json(em__str *out, const cli_facts *f, bool tensors)

@@ -19,6 +19,8 @@ typedef struct cli_facts {
     double milliseconds; /* of a text of 16 tokens; 0: not measured */
 } cli_facts;
 
+bool cli_is_decoder(const em_model_info *model);
+
 /* Counts parameters, bytes, files and dtype from the tensors. */
 void cli_facts_count(cli_facts *facts);
 

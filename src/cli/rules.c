@@ -7,10 +7,11 @@
 #include <string.h>
 
 typedef enum rule_kind {
-    NEEDS,      /* `option` is nothing without `other` */
-    BARS,       /* `option` would be ignored because of `other` */
-    OF_WRITERS, /* `option` is for models that generate */
-    OF_READERS, /* `option` is for models that give vectors */
+    NEEDS,       /* `option` is nothing without `other` */
+    BARS,        /* `option` would be ignored because of `other` */
+    OF_WRITERS,  /* `option` is for models that generate */
+    OF_READERS,  /* `option` is for models that give vectors */
+    OF_DECODERS, /* `option` is for decoders, whatever they give */
 } rule_kind;
 
 typedef struct rule {
@@ -25,6 +26,7 @@ typedef struct rule {
 #define NO_TEXT "token ids go through no chat template, which is what would see it"
 #define KEPT "without --rotate nothing is forgotten"
 #define ONE_GUESSER "guesses are made for one answer at a time; leave one of them out"
+#define OWN_DTYPE "its arithmetic is that of --dtype, without rounding of its own"
 #define STILL "speculation needs a context that does not rotate; leave one of them out"
 
 static const rule rules[] = {
@@ -51,7 +53,9 @@ static const rule rules[] = {
     {"bench", "prefill", OF_WRITERS, NULL, "--shapes BxT,... says how many texts of how many tokens"},
     {"bench", "decode", OF_WRITERS, NULL, "--shapes BxT,... says how many texts of how many tokens"},
     {"bench", "batch", OF_WRITERS, NULL, "--shapes BxT,... says how many texts of how many tokens"},
-    {"bench", "exact", OF_WRITERS, NULL, "its arithmetic is that of --dtype, without rounding of its own"},
+    {"bench", "exact", OF_DECODERS, NULL, OWN_DTYPE},
+    {"embed", "exact", OF_DECODERS, NULL, OWN_DTYPE},
+    {"search", "exact", OF_DECODERS, NULL, OWN_DTYPE},
 };
 enum { COUNT = sizeof rules / sizeof *rules };
 
@@ -101,14 +105,19 @@ int cli_rules_check_model(const cli_command *command, const void *values, const 
     em_model_info info = {.struct_size = sizeof info};
     if (em_model_get_info(model, &info) != EM_OK)
         return cli_fail_last();
-    const bool writes = info.width == 0;
+    const struct {
+        bool holds;
+        const char *of;
+    } kinds[] = {[OF_WRITERS] = {info.generates, "models that generate"},
+                 [OF_READERS] = {info.width > 0, "models that give vectors"},
+                 [OF_DECODERS] = {info.token_bytes > 0, "decoders"}};
     for (size_t i = 0; i < COUNT; i++) {
         const rule *r = &rules[i];
-        if (r->other || strcmp(r->command, command->name) != 0 || (r->kind == OF_WRITERS) == writes ||
+        if (r->other || strcmp(r->command, command->name) != 0 || kinds[r->kind].holds ||
             !given(command, values, r->option))
             continue;
-        cli_fail(CLI_USAGE, "%s: --%s is for models that %s, and %s is a %s model", command->name, r->option,
-                 writes ? "give vectors" : "generate", info.path, info.family);
+        cli_fail(CLI_USAGE, "%s: --%s is for %s, and %s is a %s model", command->name, r->option, kinds[r->kind].of,
+                 info.path, info.family);
         cli_hint("%s", r->hint);
         return CLI_USAGE;
     }

@@ -23,7 +23,7 @@ typedef struct cli_session_values {
 #define CLI_COMPUTE_OPTIONS(T)                                                                                         \
     {"threads", 't', "N", "threads, 1 to 1024 (all that the process may use, but 256 at most)",                        \
      CLI_COUNT, offsetof(T, session.threads), 1024},                                                                   \
-    {"dtype", 0, "TYPE", "f32, f64, bf16 or f16 arithmetic (f32); models that generate: f32 only",                     \
+    {"dtype", 0, "TYPE", "f32, f64, bf16 or f16 arithmetic (f32); decoders: f32 only",                     \
      CLI_TEXT, offsetof(T, session.dtype)},                                                                            \
     {"device", 0, "NAME", "a device of `emily devices`, say cuda (EMILY_DEVICE, else cpu)",                            \
      CLI_TEXT, offsetof(T, session.device)},                                                                           \
@@ -32,7 +32,7 @@ typedef struct cli_session_values {
 #define CLI_PROFILE_OPTION(T)                                                                                          \
     {"profile", 0, NULL, "kernels of the last forward, on stderr", CLI_FLAG, offsetof(T, session.profile), 1}
 #define CLI_EXACT_OPTION(T)                                                                                            \
-    {"exact", 0, NULL, "prompts without rounding to bf16", CLI_FLAG, offsetof(T, session.exact), 1}
+    {"exact", 0, NULL, "of a decoder: without rounding to bf16", CLI_FLAG, offsetof(T, session.exact), 1}
 /* clang-format on */
 
 /* Opens the model; on failure NULL, after a message, with its exit code in *code. */

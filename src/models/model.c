@@ -41,9 +41,9 @@ em_status em__need_decoder(const em_model *model, const char *what)
                 "%s: %s is a %s model: it gives vectors and does not generate; `emily embed` runs it", what,
                 model->path, model->info.family);
     EM__FAIL_IF(!em__decoder_has_head(&model->decoder->weights), EM_ERROR_UNSUPPORTED,
-                "%s: %s is a %s model without a language model's head, which would be lm_head.weight: it does not "
-                "generate%s",
-                what, model->path, model->info.family, model->vectors ? "; `emily embed` runs it" : "");
+                "%s: %s is a %s model without a language model's head (lm_head.weight): it does not generate; `emily "
+                "info` says what it can do",
+                what, model->path, model->info.family);
     return EM_OK;
 }
 

@@ -26,8 +26,8 @@ _emily() {
         options="--prompt-ids --raw --system --no-think --var --output --answers --json --logprobs --logits --special --stats $sampling $compute --exact --profile" ;;
     embed)
         options="--file --null --output --format --pooling --normalize --no-normalize --prompt --prompt-name --task --max-tokens
-                 --dimensions --batch $compute --profile" ;;
-    search) options="--top --index --file --query-prompt --passage-prompt --json $compute --profile" ;;
+                 --dimensions --batch $compute --exact --profile" ;;
+    search) options="--top --index --file --query-prompt --passage-prompt --json $compute --exact --profile" ;;
     info) options="--tensors --json $compute" ;;
     tokenize) options="--file --null --output --json --human --truncate --max-tokens --no-special" ;;
     chat-template) options="--tools --documents --no-generation-prompt --var --source --output" ;;

@@ -74,7 +74,7 @@ complete -c emily -n '__emily_is chat generate embed search info perplexity benc
 complete -c emily -n '__emily_is chat generate embed search info perplexity bench quantize' -l device -x -a '(__emily_devices)' -d 'device to compute on'
 complete -c emily -n '__emily_is chat generate embed search info perplexity bench' -l lane -x -a 'fuse native eager' -d 'how programs run'
 complete -c emily -n '__emily_is chat generate embed search info perplexity bench' -l no-pack -d 'weights as they lie'
-complete -c emily -n '__emily_is chat generate perplexity bench' -l exact -d 'prompts without rounding to bf16'
+complete -c emily -n '__emily_is chat generate perplexity embed search bench' -l exact -d 'of a decoder: without rounding to bf16'
 complete -c emily -n '__emily_is chat generate embed search perplexity bench' -l profile -d 'kernels of the last forward'
 complete -c emily -n '__emily_is generate' -l prompt-ids -x -d 'token ids'
 complete -c emily -n '__emily_is generate' -l raw -d 'without the chat template'
