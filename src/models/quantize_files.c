@@ -44,9 +44,10 @@ static bool left_out(const char *name)
     return name[0] == '.' || strcmp(name, "config.json") == 0;
 }
 
-static em_status copy_file(const em__quantize_place *place, const char *name)
+/* A regular file that is not large. */
+static em_status copy_file(const char *in, const char *out, const char *name)
 {
-    char *from = em__path_join(place->in, name), *to = em__path_join(place->temporary, name), *text = NULL;
+    char *from = em__path_join(in, name), *to = em__path_join(out, name), *text = NULL;
     size_t size = 0;
     struct stat st;
     em_status status = from && to ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
@@ -70,8 +71,49 @@ static em_status copy_files(const em__quantize_place *place)
     EM__FAIL_IF(!dir, EM_ERROR_IO, "%s: cannot read the directory: %s", place->in, strerror(errno));
     while (status == EM_OK && (entry = readdir(dir)))
         if (!left_out(entry->d_name))
-            status = copy_file(place, entry->d_name);
+            status = copy_file(place->in, place->temporary, entry->d_name);
     closedir(dir);
+    return status;
+}
+
+/* The folder of a module, weights included, which are not those that are quantized. */
+static em_status copy_folder(const em__quantize_place *place, const char *name)
+{
+    const struct dirent *entry;
+    char *from = em__path_join(place->in, name), *to = em__path_join(place->temporary, name);
+    em_status status = from && to ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
+    DIR *dir = status == EM_OK ? opendir(from) : NULL;
+    if (dir && mkdir(to, 0777) != 0 && errno != EEXIST)
+        status = em__fail(EM_ERROR_IO, "%s: cannot make the directory: %s", to, strerror(errno));
+    while (dir && status == EM_OK && (entry = readdir(dir)))
+        if (entry->d_name[0] != '.')
+            status = copy_file(from, to, entry->d_name);
+    if (dir)
+        closedir(dir);
+    em__free(from);
+    em__free(to);
+    return status;
+}
+
+/* Those that modules.json names and that lie in the checkpoint's directory itself. One that can't be read is copied as
+ * it is, and is for those to complain about who want vectors. */
+static em_status copy_modules(const em__quantize_place *place)
+{
+    em__json_doc doc;
+    json_t *module;
+    size_t i;
+    bool there;
+    em_status status = em__json_load_at(place->in, "modules.json", &there, &doc);
+    if (status == EM_ERROR_OUT_OF_MEMORY)
+        return status;
+    status = EM_OK;
+    json_array_foreach(doc.root, i, module)
+    {
+        const char *path = json_string_value(json_object_get(module, "path"));
+        if (status == EM_OK && path && *path && *path != '.' && !strchr(path, '/'))
+            status = copy_folder(place, path);
+    }
+    em__json_free(&doc);
     return status;
 }
 
@@ -122,6 +164,7 @@ static em_status write_index(const em__quantize_place *place, const em__quantize
 em_status em__quantize_side_files(const em__quantize_place *place, em__json_doc *config, const em__quantize_plan *plan)
 {
     EM__TRY(copy_files(place));
+    EM__TRY(copy_modules(place));
     EM__TRY(write_index(place, plan));
     return write_config(place, config, &plan->how);
 }

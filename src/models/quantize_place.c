@@ -81,14 +81,31 @@ static em_status resolve_out(const char *out, char **to)
     return status == EM_OK && !*to ? EM_ERROR_OUT_OF_MEMORY : status;
 }
 
-/* Files of a directory but `kept`. */
+/* A folder of files, which is what a module has. */
+static void remove_folder(int parent, const char *name)
+{
+    const struct dirent *entry;
+    const int at = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = at >= 0 ? fdopendir(at) : NULL;
+    while (dir && (entry = readdir(dir)))
+        unlinkat(at, entry->d_name, 0);
+    if (dir)
+        closedir(dir);
+    else if (at >= 0)
+        close(at);
+    unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+/* What is in a directory but `kept`. */
 static void remove_files(const char *path, const char *kept)
 {
     const struct dirent *entry;
     DIR *dir = opendir(path);
-    while (dir && (entry = readdir(dir)))
-        if (!kept || strcmp(entry->d_name, kept) != 0)
-            unlinkat(dirfd(dir), entry->d_name, 0);
+    while (dir && (entry = readdir(dir))) {
+        const bool dots = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+        if (!dots && (!kept || strcmp(entry->d_name, kept) != 0) && unlinkat(dirfd(dir), entry->d_name, 0) != 0)
+            remove_folder(dirfd(dir), entry->d_name);
+    }
     if (dir)
         closedir(dir);
 }
