@@ -46,24 +46,40 @@ em_status em__path_target(const char *path, char **target)
     return at ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
 }
 
-em_status em__writer_begin(em__writer *writer, const char *path)
+/* Opens a temporary that was not there before: one of the same name may be left of a process that was killed, and
+ * process ids come again, in a container with each start. `*error` is 0, or what open said. */
+static em_status open_temporary(em__writer *writer, int *error)
 {
     static atomic_uint serial;
+    enum { TRIES = 10000 }; /* a system that says EEXIST for ever is not asked for ever */
+    for (int i = 0; i < TRIES; i++) {
+        char *name = em__format("%s.%ld-%u.tmp", writer->path, (long)getpid(), atomic_fetch_add(&serial, 1));
+        if (!name)
+            return EM_ERROR_OUT_OF_MEMORY;
+        writer->fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        *error = writer->fd < 0 ? errno : 0;
+        if (*error == 0) {
+            writer->temporary = name;
+            return EM_OK;
+        }
+        em__free(name);
+        if (*error != EEXIST)
+            break;
+    }
+    return EM_OK;
+}
+
+em_status em__writer_begin(em__writer *writer, const char *path)
+{
+    int error = 0;
     *writer = (em__writer){.fd = -1};
     EM__TRY(em__path_target(path, &writer->path));
-    writer->temporary = em__format("%s.%ld-%u.tmp", writer->path, (long)getpid(), atomic_fetch_add(&serial, 1));
-    if (!writer->temporary) {
+    em_status status = open_temporary(writer, &error);
+    if (error)
+        status = em__fail(error == ENOENT ? EM_ERROR_NOT_FOUND : EM_ERROR_IO, "%s: cannot create: %s", path,
+                          strerror(error));
+    if (status != EM_OK)
         em__writer_abort(writer);
-        return EM_ERROR_OUT_OF_MEMORY;
-    }
-    writer->fd = open(writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (writer->fd >= 0)
-        return EM_OK;
-    em_status status =
-        em__fail(errno == ENOENT ? EM_ERROR_NOT_FOUND : EM_ERROR_IO, "%s: cannot create: %s", path, strerror(errno));
-    em__free(writer->temporary);
-    writer->temporary = NULL;
-    em__writer_abort(writer);
     return status;
 }
 
