@@ -66,8 +66,8 @@ em_status em__dir_make(const char *path);               /* with its parents; an 
 em_status em__path_target(const char *path, char **target);
 
 /*
- * A file being written: bytes go to a temporary beside the target of `path`, commit renames it over that. Until then,
- * and after an abort, nothing is seen of it.
+ * A file being written: bytes go to a temporary beside the target of `path`, commit renames it over that, with the
+ * permissions of what it replaces. Until then, and after an abort, nothing is seen of it.
  */
 typedef struct em__writer {
     char *path, *temporary;

@@ -48,7 +48,7 @@ em_status em__path_target(const char *path, char **target)
 
 /* Opens a temporary that was not there before: one of the same name may be left of a process that was killed, and
  * process ids come again, in a container with each start. `*error` is 0, or what open said. */
-static em_status open_temporary(em__writer *writer, int *error)
+static em_status open_temporary(em__writer *writer, mode_t mode, int *error)
 {
     static atomic_uint serial;
     enum { TRIES = 10000 }; /* a system that says EEXIST for ever is not asked for ever */
@@ -56,7 +56,7 @@ static em_status open_temporary(em__writer *writer, int *error)
         char *name = em__format("%s.%ld-%u.tmp", writer->path, (long)getpid(), atomic_fetch_add(&serial, 1));
         if (!name)
             return EM_ERROR_OUT_OF_MEMORY;
-        writer->fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        writer->fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
         *error = writer->fd < 0 ? errno : 0;
         if (*error == 0) {
             writer->temporary = name;
@@ -72,9 +72,14 @@ static em_status open_temporary(em__writer *writer, int *error)
 em_status em__writer_begin(em__writer *writer, const char *path)
 {
     int error = 0;
+    struct stat info;
     *writer = (em__writer){.fd = -1};
     EM__TRY(em__path_target(path, &writer->path));
-    em_status status = open_temporary(writer, &error);
+    const bool exists = stat(writer->path, &info) == 0;
+    em_status status = open_temporary(writer, exists ? 0600 : 0666, &error);
+    /* What replaces a file is for those for whom that was; file systems without permissions refuse, and need none. */
+    if (exists && writer->fd >= 0)
+        (void)fchmod(writer->fd, info.st_mode & 0777);
     if (error)
         status = em__fail(error == ENOENT ? EM_ERROR_NOT_FOUND : EM_ERROR_IO, "%s: cannot create: %s", path,
                           strerror(error));

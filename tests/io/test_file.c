@@ -150,6 +150,30 @@ static void test_write_past_stale(void **state)
     }
 }
 
+/* A file that is written again stays as private, or as shared, as it was, while it is written and after. */
+static void test_write_keeps_mode(void **state)
+{
+    static const mode_t modes[] = {0600, 0640, 0666, 0755};
+    struct stat info;
+    char temporary[96];
+    em__writer writer;
+    const char *path = temp_text(*state, "out", "old");
+    const mode_t mask = umask(022);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(chmod(path, modes[i]), 0);
+        assert_int_equal(em__writer_begin(&writer, path), EM_OK);
+        snprintf(temporary, sizeof temporary, "%s", writer.temporary);
+        assert_true(stat(temporary, &info) == 0 && (info.st_mode & 0777 & ~modes[i]) == 0);
+        assert_int_equal(em__writer_commit(&writer), EM_OK);
+        assert_int_equal(stat(path, &info), 0);
+        assert_int_equal(info.st_mode & 0777, modes[i]);
+    }
+    assert_int_equal(em__file_write(temp_path(*state, "fresh"), "", 0), EM_OK);
+    assert_int_equal(stat(temp_path(*state, "fresh"), &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0644);
+    umask(mask);
+}
+
 /* What is no file is not replaced by one. */
 static void test_write_refuses(void **state)
 {
@@ -228,9 +252,16 @@ static void test_cache_links(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEMP(test_read_and_cap),     TEMP(test_map_modes),     TEMP(test_map_shrunk),
-        TEMP(test_write_is_atomic),  TEMP(test_dirs),          TEMP(test_write_follows_links),
-        TEMP(test_write_past_stale), TEMP(test_write_refuses), TEMP(test_untrusted_names),
+        TEMP(test_read_and_cap),
+        TEMP(test_map_modes),
+        TEMP(test_map_shrunk),
+        TEMP(test_write_is_atomic),
+        TEMP(test_dirs),
+        TEMP(test_write_follows_links),
+        TEMP(test_write_past_stale),
+        TEMP(test_write_keeps_mode),
+        TEMP(test_write_refuses),
+        TEMP(test_untrusted_names),
         TEMP(test_cache_links),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
