@@ -9,8 +9,6 @@
 
 #include "cli/cli.h"
 #include "cli/signals.h"
-#include "core/alloc.h"
-#include "io/file.h"
 
 enum { BUFFER = 1 << 16 };
 
@@ -20,21 +18,21 @@ static int open_directly(cli_output *out, const char *path)
     return out->file ? CLI_OK : cli_fail_errno(path);
 }
 
-static int open_beside(cli_output *out, const char *path, mode_t mode)
+/* The stream has a descriptor of its own, so that it may be closed before the writer gives the file its name. */
+static int open_beside(cli_output *out, const char *path)
 {
-    if (em__path_target(path, &out->path) == EM_OK)
-        out->temporary = em__format("%s.%ld.part", out->path, (long)getpid());
-    if (!out->temporary)
+    if (em__writer_begin(&out->writer, path) != EM_OK)
         return cli_fail_last();
-    int fd = open(out->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    if (fd < 0 || !cli_signals_unfinished(out->temporary))
+    if (!cli_signals_unfinished(out->writer.temporary))
         return cli_fail_errno(path);
-    out->file = fdopen(fd, "w+b");
-    if (!out->file) {
+    const int fd = fcntl(out->writer.fd, F_DUPFD_CLOEXEC, 0);
+    out->file = fd < 0 ? NULL : fdopen(fd, "wb");
+    if (out->file)
+        return CLI_OK;
+    const int code = cli_fail_errno(path);
+    if (fd >= 0)
         close(fd);
-        return cli_fail_errno(path);
-    }
-    return CLI_OK;
+    return code;
 }
 
 int cli_output_open(cli_output *out, const char *path)
@@ -46,15 +44,12 @@ int cli_output_open(cli_output *out, const char *path)
         return CLI_OK;
     }
     struct stat info;
-    bool exists = stat(path, &info) == 0;
-    if (exists && S_ISDIR(info.st_mode)) {
-        errno = EISDIR;
+    const bool exists = stat(path, &info) == 0;
+    if (!*path || (exists && S_ISDIR(info.st_mode))) {
+        errno = *path ? EISDIR : ENOENT;
         return cli_fail_errno(path);
     }
-    if (exists && S_ISREG(info.st_mode) && access(path, W_OK) != 0)
-        return cli_fail_errno(path);
-    int code = exists && !S_ISREG(info.st_mode) ? open_directly(out, path)
-                                                : open_beside(out, path, exists ? info.st_mode & 0777 : 0666);
+    int code = exists && !S_ISREG(info.st_mode) ? open_directly(out, path) : open_beside(out, path);
     if (code != CLI_OK)
         cli_output_abandon(out);
     else
@@ -74,15 +69,21 @@ int cli_output_flush(cli_output *out)
     return cli_fail(CLI_FAILURE, "cannot write %s: %s", out->name, strerror(errno ? errno : EIO));
 }
 
+static int close_file(cli_output *out)
+{
+    const int failed = out->file && out->file != stdout ? fclose(out->file) : 0;
+    out->file = NULL;
+    return failed == 0 ? CLI_OK : cli_fail_errno(out->name);
+}
+
 int cli_output_finish(cli_output *out)
 {
     int code = cli_output_flush(out);
-    if (code == CLI_OK && out->temporary && rename(out->temporary, out->path) != 0)
-        code = cli_fail_errno(out->name);
-    if (code == CLI_OK && out->temporary) {
+    if (code == CLI_OK)
+        code = close_file(out);
+    if (code == CLI_OK && out->writer.temporary) {
+        code = em__writer_commit(&out->writer) == EM_OK ? CLI_OK : cli_fail_last();
         cli_signals_unfinished(NULL);
-        em__free(out->temporary);
-        out->temporary = NULL;
     }
     cli_output_abandon(out);
     return code;
@@ -92,11 +93,9 @@ void cli_output_abandon(cli_output *out)
 {
     if (out->file && out->file != stdout)
         fclose(out->file);
-    if (out->temporary) {
-        unlink(out->temporary);
+    if (out->writer.temporary) {
+        em__writer_abort(&out->writer);
         cli_signals_unfinished(NULL);
     }
-    em__free(out->temporary);
-    em__free(out->path);
     *out = (cli_output){0};
 }

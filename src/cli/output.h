@@ -11,11 +11,12 @@
 #include <stdio.h>
 
 #include "core/str.h"
+#include "io/file.h"
 
 typedef struct cli_output {
     FILE *file;
-    char *path, *temporary; /* owned; both NULL for standard output */
-    const char *name;       /* for messages */
+    em__writer writer; /* under the file; not open for standard output, devices and pipes */
+    const char *name;  /* for messages */
 } cli_output;
 
 /* `path` NULL or "-" is standard output. CLI_OK, or an exit code after a message. */

@@ -38,7 +38,7 @@ int cli_vectors_begin(cli_vectors *v, cli_output *out, cli_format format, size_t
     }
     if (format != CLI_NPY)
         return CLI_OK;
-    if (!out->temporary) {
+    if (!out->writer.temporary) {
         v->spool = tmpfile();
         return v->spool ? CLI_OK : cli_fail_errno("a temporary file for npy");
     }

@@ -76,7 +76,12 @@ em_status em__writer_begin(em__writer *writer, const char *path)
     *writer = (em__writer){.fd = -1};
     EM__TRY(em__path_target(path, &writer->path));
     const bool exists = stat(writer->path, &info) == 0;
-    em_status status = open_temporary(writer, exists ? 0600 : 0666, &error);
+    em_status status = EM_OK;
+    /* A rename asks the folder alone: what its owner made read-only would be gone. */
+    if (exists && access(writer->path, W_OK) != 0)
+        error = errno;
+    else
+        status = open_temporary(writer, exists ? 0600 : 0666, &error);
     /* What replaces a file is for those for whom that was; file systems without permissions refuse, and need none. */
     if (exists && writer->fd >= 0)
         (void)fchmod(writer->fd, info.st_mode & 0777);
