@@ -3,6 +3,7 @@
  * tensors by falling element size, which keeps each aligned without holes, then by name: the same input gives the same
  * bytes.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,18 +22,26 @@ static const char *const dtype_names[EM_DTYPE_COUNT] = {
 #undef NAME
 };
 
-/* Adds `text` as a JSON string; jansson validates the UTF-8. */
+static em_status fail_memory(void)
+{
+    return em__fail(EM_ERROR_OUT_OF_MEMORY, "safetensors_write: out of memory");
+}
+
+/* Adds `text` as a JSON string. jansson validates the UTF-8, and says NULL for that as for want of memory; malloc says
+ * ENOMEM. */
 static em_status add_string(em__str *out, const char *text)
 {
-    json_t *string = text ? json_string(text) : NULL;
     char shown[80];
-    if (!string)
-        return em__fail(EM_ERROR_INVALID_ARGUMENT, "safetensors_write: \"%s\" is not valid UTF-8, or memory ran out",
-                        text ? em__printable(shown, sizeof shown, text) : "(null)");
+    errno = 0;
+    json_t *string = json_string(text);
+    if (!string && errno == ENOMEM)
+        return fail_memory();
+    EM__FAIL_IF(!string, EM_ERROR_INVALID_ARGUMENT, "safetensors_write: \"%s\" is not valid UTF-8",
+                em__printable(shown, sizeof shown, text));
     char *dumped = json_dumps(string, JSON_ENCODE_ANY);
     json_decref(string);
     if (!dumped)
-        return em__fail(EM_ERROR_OUT_OF_MEMORY, "safetensors_write: out of memory");
+        return fail_memory();
     em_status status = em__str_add_text(out, dumped);
     em__json_text_free(dumped);
     return status;
@@ -85,13 +94,37 @@ static em_status arrange(const em_safetensors_tensor *tensors, size_t n, const e
     return EM_OK;
 }
 
+static int compare_keys(const void *left, const void *right)
+{
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+static em_status check_metadata(const em_safetensors_entry *entries, size_t n)
+{
+    em_status status = EM_OK;
+    char shown[80];
+    for (size_t i = 0; i < n; i++)
+        EM__FAIL_IF(!entries[i].key || !entries[i].value, EM_ERROR_INVALID_ARGUMENT,
+                    "safetensors_write: key or value %zu of metadata is NULL", i);
+    const char **keys = em__calloc(n, sizeof *keys);
+    if (!keys)
+        return EM_ERROR_OUT_OF_MEMORY;
+    for (size_t i = 0; i < n; i++)
+        keys[i] = entries[i].key;
+    qsort(keys, n, sizeof *keys, compare_keys);
+    for (size_t i = 1; i < n && status == EM_OK; i++)
+        if (strcmp(keys[i - 1], keys[i]) == 0)
+            status = em__fail(EM_ERROR_INVALID_ARGUMENT, "safetensors_write: two entries of metadata are named \"%s\"",
+                              em__printable(shown, sizeof shown, keys[i]));
+    em__free(keys);
+    return status;
+}
+
 static em_status add_metadata(em__str *out, const em_safetensors_entry *entries, size_t n)
 {
+    EM__TRY(check_metadata(entries, n));
     EM__TRY(em__str_add_text(out, "\"__metadata__\":{"));
     for (size_t i = 0; i < n; i++) {
-        for (size_t j = 0; j < i; j++)
-            EM__FAIL_IF(strcmp(entries[i].key, entries[j].key) == 0, EM_ERROR_INVALID_ARGUMENT,
-                        "safetensors_write: two entries of metadata are named \"%.80s\"", entries[i].key);
         EM__TRY(em__str_add_text(out, i ? "," : ""));
         EM__TRY(add_string(out, entries[i].key));
         EM__TRY(em__str_add_char(out, ':'));

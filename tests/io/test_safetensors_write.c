@@ -1,4 +1,5 @@
 /* The writer: round trips, layout, refusals, allocation failures. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -7,6 +8,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 #include <emily/safetensors.h>
 
 #include "harness/faults.h"
@@ -80,6 +82,41 @@ static void test_refused(void **state)
     assert_int_equal(em_safetensors_write(temp_path(*state, "no/dir"), one, 1, NULL, 0), EM_ERROR_NOT_FOUND);
 }
 
+static void test_metadata_refused(void **state)
+{
+    static const struct {
+        em_safetensors_entry entries[2];
+        const char *part;
+    } rows[] = {{{{"k", "v"}, {NULL, "v"}}, "key or value 1 of metadata is NULL"},
+                {{{NULL, "v"}, {"k", "v"}}, "key or value 0 of metadata is NULL"},
+                {{{"k", "v"}, {"l", NULL}}, "key or value 1 of metadata is NULL"},
+                {{{"k", "v"}, {"k", "w"}}, "two entries of metadata are named \"k\""},
+                {{{"k", "v"}, {"l", "\xff"}}, "is not valid UTF-8"}};
+    const char *path = temp_path(*state, "bad.safetensors");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(em_safetensors_write(path, NULL, 0, rows[i].entries, 2), EM_ERROR_INVALID_ARGUMENT);
+        assert_error_has(rows[i].part);
+    }
+}
+
+static void *no_memory(size_t size)
+{
+    (void)size;
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* Want of memory is no fault of the text. */
+static void test_metadata_memory(void **state)
+{
+    const em_safetensors_entry entry = {"k", "v"};
+    json_set_alloc_funcs(no_memory, free);
+    em_status status = em_safetensors_write(temp_path(*state, "x"), NULL, 0, &entry, 1);
+    json_set_alloc_funcs(malloc, free);
+    assert_int_equal(status, EM_ERROR_OUT_OF_MEMORY);
+    assert_error_has("safetensors_write: out of memory");
+}
+
 static em_status write_two(void *path)
 {
     const em_safetensors_tensor two[] = {TENSOR("y", EM_U8, 3, 3), TENSOR("x", EM_F32, 4, 1)};
@@ -98,6 +135,7 @@ static void test_every_allocation_fails(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEMP(test_round_trip), TEMP(test_refused), TEMP(test_every_allocation_fails)};
+    const struct CMUnitTest tests[] = {TEMP(test_round_trip), TEMP(test_refused), TEMP(test_metadata_refused),
+                                       TEMP(test_metadata_memory), TEMP(test_every_allocation_fails)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
