@@ -132,7 +132,8 @@ EM_API void em_tokenizer_free(em_tokenizer *tokenizer);
  * On failure `out` holds no tokens (length 0), and may be used again or freed. Any thread, one `out` a thread.
  * EM_ERROR_INVALID_ARGUMENT: a text beyond 1 GiB, options of the wrong size or with a value that no enum has, a stride
  * that does not fit max_length.
- * EM_ERROR_FORMAT: the text needs the file's unknown token and the vocabulary lacks it. EM_ERROR_OUT_OF_MEMORY.
+ * EM_ERROR_FORMAT: the text needs the file's unknown token and the vocabulary lacks it, or the file's steps make more
+ * of the text than 64 KiB and 32 times its bytes. EM_ERROR_OUT_OF_MEMORY.
  */
 EM_API em_status em_tokenizer_encode(const em_tokenizer *tokenizer, const char *text, size_t length,
                                      const em_encode_options *options, em_encoding *out);
@@ -143,7 +144,8 @@ EM_API void em_encoding_free(em_encoding *encoding);
 /*
  * Turns `count` ids into text, as the file's decoder says, into `*out`, replacing what it held. Ids that stand for no
  * token are passed over, and so are special tokens if `skip_special`. On failure `out` is empty, and may be used again
- * or freed. Any thread, one `out` a thread. EM_ERROR_OUT_OF_MEMORY.
+ * or freed. Any thread, one `out` a thread. EM_ERROR_FORMAT: the decoder makes more of the tokens than 64 KiB and 32
+ * times their bytes. EM_ERROR_UNSUPPORTED: an expression of the decoder takes too much work. EM_ERROR_OUT_OF_MEMORY.
  */
 EM_API em_status em_tokenizer_decode(const em_tokenizer *tokenizer, const int32_t *ids, size_t count, bool skip_special,
                                      em_text *out);
@@ -174,8 +176,8 @@ EM_API em_decode_stream *em_decode_stream_new(const em_tokenizer *tokenizer, boo
 
 /*
  * Takes one id and gives the text that is ready in `*out`, replacing what it held: often empty. Ids that stand for no
- * token are passed over, and so are special tokens if the stream skips them. EM_ERROR_OUT_OF_MEMORY: `out` is empty and
- * the stream at its beginning again.
+ * token are passed over, and so are special tokens if the stream skips them. On failure, as of em_tokenizer_decode,
+ * `out` is empty and the stream at its beginning again.
  */
 EM_API em_status em_decode_stream_push(em_decode_stream *stream, int32_t id, em_text *out);
 

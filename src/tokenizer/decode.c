@@ -38,6 +38,7 @@ static em_status collect(em__decoding *d, const int32_t *ids, size_t count)
         if (token.data && !(d->skip_special && em_tokenizer_is_special(d->tok, ids[i])))
             EM__TRY(em__list_add(&d->list, token));
     }
+    d->taken += d->list.bytes.length;
     return EM_OK;
 }
 
@@ -56,12 +57,24 @@ static em_status join(em__decoding *d, em__str *out)
     return EM_OK;
 }
 
+/* Of all that a decoder gives the sum is bounded by all that was taken in: what it holds back may come much later. */
+static em_status run_step(em__decode_step *step, size_t taken, const em__list *in, bool last, em__list *out)
+{
+    const size_t most = em__text_allowance(taken, EM_GROWTH);
+    step->room = most - step->given;
+    em__list_clear(out);
+    EM__TRY(em__decode_step_run(step, in, last, out));
+    if (out->bytes.length > step->room)
+        return em__text_too_long(most);
+    step->given += out->bytes.length;
+    return EM_OK;
+}
+
 em_status em__decoding_add(em__decoding *d, const int32_t *ids, size_t count, bool last, em__str *out)
 {
     EM__TRY(collect(d, ids, count));
     for (size_t i = 0; i < d->tok->decoders.length; i++) {
-        em__list_clear(&d->other);
-        EM__TRY(em__decode_step_run(&d->steps[i], &d->list, last, &d->other));
+        EM__TRY(run_step(&d->steps[i], d->taken, &d->list, last, &d->other));
         em__list swapped = d->list;
         d->list = d->other;
         d->other = swapped;
@@ -85,6 +98,7 @@ em_status em__decoding_init(em__decoding *d, const em_tokenizer *tok, bool skip_
 void em__decoding_reset(em__decoding *d)
 {
     d->joined = false;
+    d->taken = 0;
     for (size_t i = 0; i < d->tok->decoders.length; i++) {
         em__decode_step *step = &d->steps[i], old = *step;
         em__str_clear(&old.begun);

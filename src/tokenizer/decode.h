@@ -21,16 +21,17 @@ typedef struct em__list {
 /* One decoder at work. Which members mean what is said where they are used; all zero is the beginning. */
 typedef struct em__decode_step {
     const em__decoder *decoder;
-    em__str begun;    /* of a string that has to be seen whole: what came of it */
-    em__str held;     /* what waits for its end, or for the next string */
-    size_t strings;   /* ended so far */
-    size_t at_start;  /* Strip: characters cut from the string's beginning */
-    size_t at_end;    /* Strip: characters that are cut if the string ends here */
-    bool past_start;  /* Strip: nothing more is cut from the beginning */
-    bool has_held;    /* BPEDecoder, CTC: `held` is a string */
-    bool opened;      /* ByteFallback: part of the run of bytes was given */
-    bool ill_formed;  /* ByteFallback: the run is not UTF-8 */
-    size_t most_held; /* ByteFallback: of a run that is UTF-8 so far, more bytes than these are not held back */
+    em__str begun;      /* of a string that has to be seen whole: what came of it */
+    em__str held;       /* what waits for its end, or for the next string */
+    size_t strings;     /* ended so far */
+    size_t at_start;    /* Strip: characters cut from the string's beginning */
+    size_t at_end;      /* Strip: characters that are cut if the string ends here */
+    bool past_start;    /* Strip: nothing more is cut from the beginning */
+    bool has_held;      /* BPEDecoder, CTC: `held` is a string */
+    bool opened;        /* ByteFallback: part of the run of bytes was given */
+    bool ill_formed;    /* ByteFallback: the run is not UTF-8 */
+    size_t given, room; /* bytes that came of it so far, and that still may */
+    size_t most_held;   /* ByteFallback: of a run that is UTF-8 so far, more bytes than these are not held back */
     em__matching matching;
 } em__decode_step;
 
@@ -39,6 +40,7 @@ typedef struct em__decoding {
     const em_tokenizer *tok;
     bool skip_special;
     bool joined;            /* without decoders: a token came before */
+    size_t taken;           /* bytes of the tokens so far */
     em__decode_step *steps; /* one for each decoder */
     em__list list, other;
 } em__decoding;
@@ -54,6 +56,9 @@ em_status em__decoding_add(em__decoding *d, const int32_t *ids, size_t count, bo
 
 /* Appends to `out`, which is empty, what a step makes of `in`. */
 em_status em__decode_step_run(em__decode_step *step, const em__list *in, bool last, em__list *out);
+
+/* Adds what a Replace puts in. Only it makes text longer, so that only it can run out of room before it is done. */
+em_status em__decode_put(em__decode_step *step, em__list *out);
 
 /* The steps that pass on parts of strings: decode_parts.c. */
 em_status em__decode_byte_level(em__decode_step *step, const em__list *in, bool last, em__list *out);

@@ -176,7 +176,6 @@ static em_status literal_part(em__decode_step *step, em__string part, bool ends,
 {
     const em__decoder *decoder = step->decoder;
     em__string literal = {decoder->pattern.literal, decoder->pattern.literal_length};
-    em__string to = {decoder->text.data, decoder->text.length};
     if (step->held.length > 0 || !ends) {
         EM__TRY(em__str_add(&step->held, part.data, part.length));
         part = (em__string){em__str_text(&step->held), step->held.length};
@@ -184,7 +183,7 @@ static em_status literal_part(em__decode_step *step, em__string part, bool ends,
     const char *at = part.data, *end = at + part.length, *found;
     while ((found = memmem(at, (size_t)(end - at), literal.data, literal.length))) {
         EM__TRY(em__str_add(&out->bytes, at, (size_t)(found - at)));
-        EM__TRY(em__str_add(&out->bytes, to.data, to.length));
+        EM__TRY(em__decode_put(step, out));
         at = found + literal.length;
     }
     size_t left = (size_t)(end - at), held = ends ? 0 : begun_literal((em__string){at, left}, literal);

@@ -89,6 +89,14 @@ static em_status run_bpe(em__decode_step *step, const em__list *in, bool last, e
     return em__list_end(out);
 }
 
+em_status em__decode_put(em__decode_step *step, em__list *out)
+{
+    const em__bytes content = step->decoder->text;
+    if (out->bytes.length > step->room || content.length > step->room - out->bytes.length)
+        return em__text_too_long(step->given + step->room);
+    return em__str_add(&out->bytes, content.data, content.length);
+}
+
 static em_status replace_token(em__decode_step *step, em__string token, em__list *out)
 {
     const em__decoder *decoder = step->decoder;
@@ -101,7 +109,7 @@ static em_status replace_token(em__decode_step *step, em__string token, em__list
         if (!found)
             return em__list_add(out, (em__string){token.data + copied, token.length - copied});
         EM__TRY(em__str_add(&out->bytes, token.data + copied, start - copied));
-        EM__TRY(em__str_add(&out->bytes, decoder->text.data, decoder->text.length));
+        EM__TRY(em__decode_put(step, out));
         copied = end;
     }
 }

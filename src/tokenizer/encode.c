@@ -46,12 +46,13 @@ em_status em__push_added(const em_tokenizer *tok, em__tokens *out, int32_t added
 
 em_status em__encode_generic(const em_tokenizer *tok, em__scratch *s, em__source source, em__tokens *out)
 {
-    s->text.length = 0;
+    em__text_allow(s, s->room);
     s->pieces.length = 0;
     EM__TRY(em__text_add_source(&s->text, source));
     EM__TRY(em__normalize(tok, s, source.origin));
     EM__TRY(em__cut_normalized(tok, s, source.origin));
     EM__TRY(em__pretokenize(tok, s));
+    s->room -= s->text.length;
     for (size_t i = 0; i < s->pieces.length; i++) {
         em__piece piece = s->pieces.data[i];
         const char *text = s->text.bytes + piece.start;
@@ -97,6 +98,7 @@ static em_status encode_text(const em_tokenizer *tok, em__scratch *s, int sequen
     em__tokens *out = &s->tokens[sequence];
     out->length = 0;
     out->spaces.length = 0;
+    em__text_allow(s, em__text_allowance(length, EM_GROWTH));
     if (em__utf8_valid(text, length) < length) {
         em__str_clear(&s->repaired[sequence]);
         EM__TRY(em__utf8_repair(text, length, &s->repaired[sequence]));

@@ -32,6 +32,12 @@ em_status em__load_sequence(em_tokenizer *tok, const json_t *value, const char *
     return EM_OK;
 }
 
+em_status em__load_step(size_t count, const char *where)
+{
+    EM__FAIL_IF(count >= EM_LOAD_STEPS, EM_ERROR_FORMAT, "%s: a sequence of more than %d steps", where, EM_LOAD_STEPS);
+    return EM_OK;
+}
+
 em_status em__load_member(em_tokenizer *tok, const json_t *object, const char *where, const char *key, bool required,
                           em__bytes *out)
 {

@@ -6,6 +6,7 @@
 #include "tokenizer/tokenizer.h"
 
 enum { EM_LOAD_DEPTH = 16 }; /* sequences within sequences */
+enum { EM_LOAD_STEPS = 64 }; /* of one kind; each passes over every text, and models have up to 20 */
 
 em_status em__load_normalizer(em_tokenizer *tok, const json_t *value, int depth);
 /* With `normalizer` loaded: what is done to it by what stands beside the file. (beside.c) */
@@ -19,6 +20,9 @@ em_status em__load_decoder(em_tokenizer *tok, const json_t *value, int depth);
 /* Each part of the list under `key`, one level deeper. */
 em_status em__load_sequence(em_tokenizer *tok, const json_t *value, const char *where, const char *key,
                             em_status (*load)(em_tokenizer *tok, const json_t *value, int depth), int depth);
+
+/* Whether a step can come after `count` others of its kind. */
+em_status em__load_step(size_t count, const char *where);
 
 /* "type" of a part. */
 em_status em__load_type(const json_t *value, const char *where, const char **type);

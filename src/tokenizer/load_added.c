@@ -12,6 +12,9 @@
 #include "tokenizer/load.h"
 #include "tokenizer/normalize.h"
 
+/* What normalizers may make of each byte of all added tokens, whose trie takes many times that. */
+enum { ADDED_GROWTH = 4 };
+
 static em_status read_added(em_tokenizer *tok, const json_t *value, em__added *added, size_t *id)
 {
     const char *where = "added_tokens";
@@ -31,9 +34,10 @@ static em_status normalize_content(em_tokenizer *tok, em__scratch *s, em__added 
     added->pattern = added->content;
     if (!added->normalized || tok->norms.length == 0)
         return EM_OK;
-    s->text.length = 0;
+    em__text_allow(s, s->room);
     EM__TRY(em__text_add_source(&s->text, (em__source){added->content.data, added->content.length, 0}));
     EM__TRY(em__normalize(tok, s, 0));
+    s->room -= s->text.length;
     return em__load_text(tok, s->text.bytes ? s->text.bytes : "", s->text.length, &added->pattern);
 }
 
@@ -102,6 +106,7 @@ em_status em__load_added(em_tokenizer *tok, const json_t *value)
     holder.scratch = em__calloc(1, sizeof(em__scratch));
     if (!holder.scratch)
         return EM_ERROR_OUT_OF_MEMORY;
+    em__text_allow(holder.scratch, em__text_allowance(bytes, ADDED_GROWTH));
     for (size_t i = 0; i < json_array_size(value) && status == EM_OK; i++)
         status = add_one(tok, holder.scratch, json_array_get(value, i), &next);
     em_encoding_free(&holder);

@@ -96,6 +96,7 @@ em_status em__load_decoder(em_tokenizer *tok, const json_t *value, int depth)
     tok->has_decoder = true;
     if (strcmp(type, "Sequence") == 0)
         return em__load_sequence(tok, value, "decoder Sequence", "decoders", em__load_decoder, depth);
+    EM__TRY(em__load_step(tok->decoders.length, "decoder"));
     const loader *found = find_loader(type);
     EM__FAIL_IF(!found, EM_ERROR_UNSUPPORTED, "decoder \"%s\" is not supported", type);
     decoder.kind = found->kind;

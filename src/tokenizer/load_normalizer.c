@@ -72,6 +72,7 @@ em_status em__load_normalizer(em_tokenizer *tok, const json_t *value, int depth)
     EM__TRY(em__load_type(value, "normalizer", &type));
     if (strcmp(type, "Sequence") == 0)
         return em__load_sequence(tok, value, "normalizer Sequence", "normalizers", em__load_normalizer, depth);
+    EM__TRY(em__load_step(tok->norms.length, "normalizer"));
     if (strcmp(type, "BertNormalizer") == 0)
         status = load_bert(&norm, value);
     else if (strcmp(type, "Strip") == 0)

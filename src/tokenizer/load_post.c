@@ -70,6 +70,7 @@ static em_status add_trim(em_tokenizer *tok, const json_t *value, const char *wh
 {
     em__trim trim = {true};
     bool trims = true;
+    EM__TRY(em__load_step(tok->post.trims.length, "post_processor"));
     EM__TRY(em__tokjson_bool(value, where, "add_prefix_space", true, &trim.add_prefix_space));
     EM__TRY(em__tokjson_bool(value, where, "trim_offsets", true, &trims));
     EM__FAIL_IF(trims && tok->model.kind == EM_MODEL_UNIGRAM, EM_ERROR_UNSUPPORTED,

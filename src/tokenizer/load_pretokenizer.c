@@ -142,6 +142,7 @@ em_status em__load_pretokenizer(em_tokenizer *tok, const json_t *value, int dept
     EM__TRY(em__load_type(value, "pre_tokenizer", &type));
     if (strcmp(type, "Sequence") == 0)
         return em__load_sequence(tok, value, "pre_tokenizer Sequence", "pretokenizers", em__load_pretokenizer, depth);
+    EM__TRY(em__load_step(tok->pres.length, "pre_tokenizer"));
     load_fn load = find_loader(type);
     EM__FAIL_IF(!load, EM_ERROR_UNSUPPORTED, "pre_tokenizer \"%s\" is not supported", type);
     em_status status = load(tok, &pre, value);

@@ -47,8 +47,11 @@ static bool look_up(const em__precompiled *map, const char *text, size_t length,
 /* Replaces `count` characters by those of `text`: what is more is new, what is less is gone behind the last. */
 static em_status replace(em__scratch *s, const char *text, int32_t count)
 {
-    const char *end = text + strlen(text);
+    const size_t length = strlen(text);
+    const char *end = text + length;
     int32_t added = 0;
+    if (length > s->other.limit || s->changes.length > s->other.limit - length)
+        return em__text_too_long(s->other.limit);
     while (text < end) {
         EM__TRY(em__push_change(s, em__utf8_next(&text), added >= count));
         added++;

@@ -35,8 +35,6 @@ em_status em__rewrite_pieces(em__scratch *s, const em__pre *pre, em__piece_fn re
             EM__TRY(em__text_copy(&s->other, &s->text, piece->start, piece->end));
         else
             EM__TRY(rewrite(s, pre, *piece));
-        EM__FAIL_IF(s->other.length > UINT32_MAX, EM_ERROR_INVALID_ARGUMENT,
-                    "tokenizer: the text has over 4 GiB after normalization");
         piece->start = (uint32_t)start;
         piece->end = (uint32_t)s->other.length;
     }

@@ -6,14 +6,43 @@
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/utf8.h"
 
+size_t em__text_allowance(size_t length, size_t growth)
+{
+    return EM_GROWTH_BASE + growth * length;
+}
+
+static void set_limit(em__text *text, size_t limit)
+{
+    text->length = 0;
+    text->limit = limit;
+    text->capacity = text->allocated < limit ? text->allocated : limit;
+}
+
+void em__text_allow(em__scratch *s, size_t room)
+{
+    s->room = room = room < UINT32_MAX ? room : UINT32_MAX; /* places in a text have 32 bits */
+    set_limit(&s->text, room);
+    set_limit(&s->other, room);
+}
+
+em_status em__text_too_long(size_t limit)
+{
+    return em__fail(EM_ERROR_FORMAT,
+                    "tokenizer: the file's steps make more than %zu bytes of a text, far more than those of a model do",
+                    limit);
+}
+
 em_status em__text_reserve(em__text *text, size_t more)
 {
     if (more <= text->capacity - text->length)
         return EM_OK;
-    size_t bytes = text->capacity, spans = text->capacity;
+    if (more > text->limit - text->length)
+        return em__text_too_long(text->limit);
+    size_t bytes = text->allocated, spans = text->allocated;
     EM__TRY(em__vec_grow(&text->bytes, text->length, &bytes, more, 1));
     EM__TRY(em__vec_grow(&text->align, text->length, &spans, more, sizeof *text->align));
-    text->capacity = bytes < spans ? bytes : spans;
+    text->allocated = bytes < spans ? bytes : spans;
+    text->capacity = text->allocated < text->limit ? text->allocated : text->limit;
     return EM_OK;
 }
 

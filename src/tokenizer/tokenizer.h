@@ -267,6 +267,7 @@ typedef struct em__text {
     char *bytes;
     em_span *align; /* for each byte, the code points of the original that it came from */
     size_t length, capacity;
+    size_t allocated, limit; /* capacity is the less of the two */
 } em__text;
 
 typedef struct em__piece {
@@ -333,6 +334,7 @@ typedef struct em__best {
 typedef struct em__scratch {
     em__str repaired[2];
     em__text text, other;
+    size_t room; /* em__text_allow */
     EM__VEC(em__piece) pieces;
     EM__VEC(em__piece) split;
     EM__VEC(em__change) changes;
@@ -393,6 +395,15 @@ static inline uint32_t em__trie_child(const em__trie *trie, uint32_t node, uint8
 }
 
 /* text.c */
+/* What a text of `length` bytes may become: EM_GROWTH for each byte is more than normalizers and pre-tokenizers of any
+ * sane file make of one, and EM_GROWTH_BASE is for what they put before. A file's steps could double a text each. */
+enum { EM_GROWTH = 32, EM_GROWTH_BASE = 1 << 16 };
+size_t em__text_allowance(size_t length, size_t growth);
+
+/* Empties s->text and s->other, which may then have `room` bytes each; one more is EM_ERROR_FORMAT. */
+void em__text_allow(em__scratch *s, size_t room);
+em_status em__text_too_long(size_t limit);
+
 em_status em__text_reserve(em__text *text, size_t more);
 em_status em__text_add(em__text *text, const char *bytes, size_t length, em_span align);
 em_status em__text_copy(em__text *text, const em__text *from, size_t start, size_t end);
