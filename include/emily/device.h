@@ -38,7 +38,8 @@ EM_API em_status em_device_describe(em_device *device, char *text, size_t size);
 /* How many threads of the processor the device uses (1 where it has no say), and a new number for it (0: as many as the
  * process may use, or 256; 1024 at most, a warning says so), which such devices pass over. Results do not depend on it.
  * Setting waits for work under way, so that it is refused from within (a hook, say); on failure the old number stays:
- * EM_ERROR_INVALID_ARGUMENT for that, NULL or a negative number, EM_ERROR_OUT_OF_MEMORY. Any thread. */
+ * EM_ERROR_INVALID_ARGUMENT for that, NULL or a negative number, EM_ERROR_OUT_OF_MEMORY. Any thread. The child of a
+ * fork has one, whatever the parent had, and no streams; forked while another thread is in a call, it may only exec. */
 EM_API int em_device_threads(em_device *device);
 EM_API em_status em_device_set_threads(em_device *device, int threads);
 

@@ -8,6 +8,8 @@
  *
  * Waiting is a spin, then a spin that yields, then a condition variable. The publisher looks at `parked` after opening
  * the gate, the parker looks at the gate after raising `parked`, both sequentially consistent: no wakeup is lost.
+ *
+ * A fork leaves the workers behind. All pools are listed, for the child to make each of them one of its caller alone.
  */
 #include "core/pool.h"
 
@@ -57,7 +59,7 @@ struct em__pool {
     /* Written by the caller before it opens the gate. */
     em__pool_fn fn;
     void *context;
-    int size;
+    int size, made;    /* workers: that there are, that were made; fewer only in the child of a fork */
     bool crowded;      /* more threads than processors: yield at once */
     int caller_cpu;    /* where the caller ran when the workers were placed; -1 before */
     cpu_set_t allowed; /* the processors of the process when the pool was made */
@@ -69,7 +71,12 @@ struct em__pool {
     _Alignas(CACHE_LINE) atomic_uint_fast64_t gate;
     atomic_bool stop;
     _Alignas(CACHE_LINE) atomic_int parked;
+    em__pool *next, **link; /* in the list of all pools; *link is this one */
 };
+
+static em__pool *all_pools;
+static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
 static _Thread_local const em__pool *inside; /* the pool whose loop this thread is running */
 static _Thread_local int inside_worker;
@@ -300,6 +307,61 @@ int em__pool_default_size(void)
     return cpus < MOST_UNASKED ? cpus : MOST_UNASKED;
 }
 
+/* The locks of a pool, and its gate, as before the first loop. */
+static void reset(em__pool *pool)
+{
+    pthread_mutex_init(&pool->owner, NULL);
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->wake, NULL);
+    atomic_store(&pool->gate, 0);
+    atomic_store(&pool->parked, 0);
+    pool->size = 1;
+}
+
+static void lock_all(void)
+{
+    pthread_mutex_lock(&all_lock);
+}
+
+static void unlock_all(void)
+{
+    pthread_mutex_unlock(&all_lock);
+}
+
+static void leave_workers(void)
+{
+    for (em__pool *pool = all_pools; pool; pool = pool->next)
+        reset(pool);
+    pthread_mutex_unlock(&all_lock);
+}
+
+/* No memory for that: a child has to do without the library, as it has to without threads elsewhere. */
+static void watch_forks(void)
+{
+    pthread_atfork(lock_all, unlock_all, leave_workers);
+}
+
+static void enlist(em__pool *pool)
+{
+    pthread_once(&fork_once, watch_forks);
+    pthread_mutex_lock(&all_lock);
+    pool->link = &all_pools;
+    pool->next = all_pools;
+    if (pool->next)
+        pool->next->link = &pool->next;
+    all_pools = pool;
+    pthread_mutex_unlock(&all_lock);
+}
+
+static void delist(em__pool *pool)
+{
+    pthread_mutex_lock(&all_lock);
+    *pool->link = pool->next;
+    if (pool->next)
+        pool->next->link = pool->link;
+    pthread_mutex_unlock(&all_lock);
+}
+
 /* Workers take no signals: handlers run on the threads of whoever set them. */
 static void start_workers(em__pool *pool, int size)
 {
@@ -314,6 +376,7 @@ static void start_workers(em__pool *pool, int size)
             break;
         pool->size = i + 1;
     }
+    pool->made = pool->size;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
@@ -335,13 +398,11 @@ em_status em__pool_new(int threads, em__pool **out)
         return EM_ERROR_OUT_OF_MEMORY;
     }
     memset(pool->workers, 0, pool->workers_bytes);
-    pthread_mutex_init(&pool->owner, NULL);
-    pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->wake, NULL);
+    reset(pool);
     pool->caller_cpu = -1;
     pool->crowded = size > usable_cpus() || sched_getaffinity(0, sizeof pool->allowed, &pool->allowed) != 0;
-    pool->size = 1;
     start_workers(pool, size);
+    enlist(pool);
     *out = pool;
     return EM_OK;
 }
@@ -350,13 +411,14 @@ void em__pool_free(em__pool *pool)
 {
     if (!pool)
         return;
+    delist(pool);
     atomic_store(&pool->stop, true);
     pthread_mutex_lock(&pool->lock);
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
     for (int i = 1; i < pool->size; i++)
         pthread_join(pool->workers[i].thread, NULL);
-    for (int i = 0; i < pool->size; i++)
+    for (int i = 0; i < pool->made; i++)
         em__block_free(pool->workers[i].scratch, pool->scratch_size);
     pthread_mutex_destroy(&pool->owner);
     pthread_mutex_destroy(&pool->lock);
@@ -378,7 +440,7 @@ int em__pool_width(const em__pool *pool)
 static em_status grow_scratch(em__pool *pool, size_t bytes)
 {
     void *fresh[MAX_THREADS];
-    for (int i = 0; i < pool->size; i++) {
+    for (int i = 0; i < pool->made; i++) {
         fresh[i] = em__block_alloc(bytes);
         if (!fresh[i]) {
             while (i-- > 0)
@@ -386,7 +448,7 @@ static em_status grow_scratch(em__pool *pool, size_t bytes)
             return EM_ERROR_OUT_OF_MEMORY;
         }
     }
-    for (int i = 0; i < pool->size; i++) {
+    for (int i = 0; i < pool->made; i++) {
         em__block_free(pool->workers[i].scratch, pool->scratch_size);
         pool->workers[i].scratch = fresh[i];
     }

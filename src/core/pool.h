@@ -9,6 +9,9 @@
  *
  * Workers are kept off the caller's processor where there are enough of them.
  *
+ * In the child of a fork a pool has no workers: its caller does all. A child that was forked while another thread was
+ * inside the library may only exec, as POSIX has it.
+ *
  * Only one loop runs in a pool at a time; a second caller waits. A loop started inside a loop runs inline.
  */
 #ifndef EM_CORE_POOL_H
