@@ -8,6 +8,7 @@
 #define EM_CORE_CAUSE_H
 
 #include <stdarg.h>
+#include <stddef.h>
 
 #include <emily/status.h>
 
@@ -16,6 +17,20 @@ typedef enum em__cause {
     EM__CAUSE_JSON,     /* a JSON text is broken, or holds what it can't; its name begins the message */
     EM__CAUSE_NO_NUMBER /* a weight, or what was computed, is NaN or infinite */
 } em__cause;
+
+#define EM__MESSAGE_SIZE 1024
+
+/* All of it. */
+typedef struct em__error {
+    em_status status;
+    em__cause cause;
+    size_t next; /* where the next step begins; 0: there is none */
+    char text[EM__MESSAGE_SIZE];
+} em__error;
+
+/* The thread's last error, and the same put back: for a call that succeeds although something within it failed. */
+em__error em__error_now(void);
+void em__error_put_back(const em__error *before);
 
 /* em__fail for those who have arguments of their own. */
 em_status em__vfail(em_status status, const char *format, va_list args);

@@ -5,14 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MESSAGE_SIZE 1024
+#define MESSAGE_SIZE EM__MESSAGE_SIZE
 
-static _Thread_local struct {
-    em_status status;
-    em__cause cause;
-    size_t next; /* where the next step begins; 0: there is none */
-    char text[MESSAGE_SIZE];
-} last;
+static _Thread_local em__error last;
 
 const char *em_status_name(em_status status)
 {
@@ -44,6 +39,16 @@ const char *em_last_error(void)
 em_status em_last_status(void)
 {
     return last.status;
+}
+
+em__error em__error_now(void)
+{
+    return last;
+}
+
+void em__error_put_back(const em__error *before)
+{
+    last = *before;
 }
 
 void em_clear_error(void)

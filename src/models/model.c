@@ -7,6 +7,7 @@
 #include <emily/hub.h>
 
 #include "core/alloc.h"
+#include "core/cause.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/options.h"
@@ -260,8 +261,11 @@ em_status em_model_get_info(const em_model *model, em_model_info *info)
         return em__no_model();
     EM__FAIL_IF(!info, EM_ERROR_INVALID_ARGUMENT, "model: info is NULL");
     em_model_info made = model->info;
-    if (model->decoder)
+    if (model->decoder) {
+        const em__error before = em__error_now(); /* there may be no chat template, say */
         EM__TRY(em__model_describe_late(model, &made));
+        em__error_put_back(&before);
+    }
     return em__result_give(&made, info, sizeof made, "em_model_info");
 }
 
