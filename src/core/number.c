@@ -123,8 +123,17 @@ static int print_f32_fast(char *out, float value)
     return 0;
 }
 
+/* The sign of a NaN says nothing: it is the processor's. */
+static int print_nan(char *out)
+{
+    memcpy(out, "nan", sizeof "nan");
+    return 3;
+}
+
 int em__print_f32(char *out, float value)
 {
+    if (isnan(value))
+        return print_nan(out);
     float magnitude = fabsf(value);
     int n = magnitude >= 1e-4f && magnitude < 999999.0f ? print_f32_fast(out, value) : 0;
     return n ? n : print_shortest(out, (double)value, 6, 9, true);
@@ -132,5 +141,5 @@ int em__print_f32(char *out, float value)
 
 int em__print_f64(char *out, double value)
 {
-    return print_shortest(out, value, 15, 17, false);
+    return isnan(value) ? print_nan(out) : print_shortest(out, value, 15, 17, false);
 }

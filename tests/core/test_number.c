@@ -102,6 +102,12 @@ static void shortest_f64(void **state)
         if (!isnan(value))
             assert_true(strtod(text, NULL) == value);
     }
+    for (int sign = -1; sign < 2; sign += 2) {
+        assert_int_equal(em__print_f32(text, copysignf(NAN, (float)sign)), 3);
+        assert_string_equal(text, "nan");
+        assert_int_equal(em__print_f64(text, copysign(NAN, sign)), 3);
+        assert_string_equal(text, "nan");
+    }
     em__print_f64(text, -DBL_MAX);
     assert_string_equal(text, "-1.7976931348623157e+308");
 }
