@@ -88,8 +88,10 @@ static int measure(em_model *model, const char *bytes, size_t size, const perple
     em_model_info info = {.struct_size = sizeof info};
     score total = {0};
     const em_tokenizer *tokenizer = em_model_tokenizer(model);
-    if (!tokenizer || em_tokenizer_encode(tokenizer, bytes ? bytes : "", size, NULL, &text) != EM_OK)
+    if (!tokenizer || em_tokenizer_encode(tokenizer, bytes ? bytes : "", size, NULL, &text) != EM_OK) {
+        em_encoding_free(&text);
         return cli_fail_last();
+    }
     em_model_get_info(model, &info);
     size_t context = values->context ? values->context : DEFAULT_CONTEXT;
     if (!values->context && context > info.max_tokens)
