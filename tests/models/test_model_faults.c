@@ -68,10 +68,21 @@ static void test_stages(void **state)
     sweep("models/bert-concat-pooling", EM_LANE_FUSE);
 }
 
+/* Their tokenizers have such a cache, too. */
+static void test_decoders(void **state)
+{
+    run fuse = {golden_path("models/qwen2-both-ways-bf16"), EM_LANE_FUSE};
+    run eager = {golden_path("models/mistral-mean-dense-window"), EM_LANE_EAGER};
+    (void)state;
+    assert_true(faults_sweep_benign(open_and_embed, &fuse) > 100);
+    assert_true(faults_sweep_benign(open_and_embed, &eager) > 100);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_fuse),  cmocka_unit_test(test_native),
-                                       cmocka_unit_test(test_eager), cmocka_unit_test(test_stages),
-                                       cmocka_unit_test(test_mpnet), cmocka_unit_test(test_xlm_roberta)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_fuse),    cmocka_unit_test(test_native),
+                                       cmocka_unit_test(test_eager),   cmocka_unit_test(test_stages),
+                                       cmocka_unit_test(test_mpnet),   cmocka_unit_test(test_xlm_roberta),
+                                       cmocka_unit_test(test_decoders)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
