@@ -12,6 +12,7 @@
 #include "cli/checksum.h"
 #include "cli/signals.h"
 #include "core/str.h"
+#include "tokenizer/utf8.h"
 
 #define FORMAT "emily search index "
 #define VERSION "2"
@@ -214,13 +215,19 @@ em_status cli_index_write(const cli_index *index, const char *path, const char *
         {"stamps", EM_U64, em_shape((int64_t)index->n_paths), index->stamps, index->n_paths * 8},
     };
     char hash[HEX], checksum[HEX];
+    em__str name = {0}; /* a path may be of any bytes, metadata are UTF-8 */
     snprintf(hash, sizeof hash, "%016" PRIx64, index->hash);
     print_checksum(index, checksum);
-    em_safetensors_entry entries[] = {
-        {"format", formats[index->similarity]}, {"model", model}, {"corpus", hash}, {"checksum", checksum}};
+    em_status status = em__utf8_repair(model, strlen(model), &name);
+    em_safetensors_entry entries[] = {{"format", formats[index->similarity]},
+                                      {"model", em__str_text(&name)},
+                                      {"corpus", hash},
+                                      {"checksum", checksum}};
     cli_signals_hold(true);
-    em_status status = em_safetensors_write(path, tensors, sizeof tensors / sizeof *tensors, entries, 4);
+    if (status == EM_OK)
+        status = em_safetensors_write(path, tensors, sizeof tensors / sizeof *tensors, entries, 4);
     cli_signals_hold(false);
+    em__str_free(&name);
     return status;
 }
 
