@@ -234,13 +234,6 @@ static em_status build_lines(em__http *http, const em__http_request *request, bo
     return EM_OK;
 }
 
-/* A URL's length in messages: without its query, which may be a signature. */
-static int shown_length(const char *url)
-{
-    size_t n = strcspn(url, "?");
-    return n < 300 ? (int)n : 300;
-}
-
 static bool is_passing(CURLcode code)
 {
     switch (code) {
@@ -262,7 +255,7 @@ static bool is_passing(CURLcode code)
 /* A request and its response, no redirects. */
 static em_status exchange(em__http *http, const em__http_request *request, const char *url)
 {
-    char error[CURL_ERROR_SIZE] = "";
+    char error[CURL_ERROR_SIZE] = "", where[EM__URL_SHOWN];
     transfer t = {http, request, EM_OK};
     struct curl_slist *lines = NULL;
     bool trusted = em__url_same_origin(http->curl, url, http->hub->endpoint);
@@ -277,7 +270,7 @@ static em_status exchange(em__http *http, const em__http_request *request, const
         status = t.status;
         http->passing = status == EM_OK && is_passing(code);
         if (status == EM_OK && code != CURLE_OK)
-            status = em__fail(EM_ERROR_NETWORK, "%.*s: %s", shown_length(url), url,
+            status = em__fail(EM_ERROR_NETWORK, "%s: %s", em__url_shown(where, url),
                               error[0] ? error : http->curl->easy_strerror(code));
     }
     http->curl->slist_free_all(lines);
@@ -286,35 +279,42 @@ static em_status exchange(em__http *http, const em__http_request *request, const
 
 /* ---- outcomes ---- */
 
-static em_status fail_refused(em__http *http, const char *url)
+/* `where` is the URL for messages. A 403 of another host, where large files are, is of no licence: the signature in
+ * the address has expired, and the hub gives a fresh one to those who ask again. */
+static em_status fail_refused(em__http *http, const char *url, const char *where)
 {
     const em__http_reply *r = &http->reply;
     const char *wish = http->hub->token ? "the token was refused, or lacks the right to read it"
                                         : "it does not exist, or needs a token: set HF_TOKEN";
     char shown[EM__HTTP_TEXT];
     em__printable(shown, sizeof shown, r->error_text);
+    const char *space = *shown ? " " : "";
     if (r->status == 401)
-        return em__fail(EM_ERROR_NETWORK, "%.*s: 401%s%s: %s", shown_length(url), url, *shown ? " " : "", shown, wish);
-    return em__fail(EM_ERROR_NETWORK, "%s: %ld %s: access is refused; accept the licence at %s/%s and set HF_TOKEN",
-                    url, r->status, shown, http->hub->endpoint, http->repo);
+        return em__fail(EM_ERROR_NETWORK, "%s: 401%s%s: %s", where, space, shown, wish);
+    http->passing = !em__url_same_origin(http->curl, url, http->hub->endpoint);
+    if (http->passing)
+        return em__fail(EM_ERROR_NETWORK, "%s: %ld%s%s: the address has expired, or something on the way refuses it",
+                        where, r->status, space, shown);
+    return em__fail(EM_ERROR_NETWORK, "%s: %ld%s%s: access is refused; accept the licence at %s/%s and set HF_TOKEN",
+                    where, r->status, space, shown, http->hub->endpoint, http->repo);
 }
 
 static em_status fail_status(em__http *http, const char *url)
 {
     const em__http_reply *r = &http->reply;
-    char shown[EM__HTTP_TEXT];
+    char shown[EM__HTTP_TEXT], where[EM__URL_SHOWN];
+    em__url_shown(where, url);
     http->passing = r->status == 408 || r->status == 429 || r->status >= 500;
     http->wait_seconds =
         r->retry_after < 0 ? -1 : (long)(r->retry_after < LONGEST_WAIT_SECONDS ? r->retry_after : LONGEST_WAIT_SECONDS);
     if (r->status == 401 || r->status == 403)
-        return fail_refused(http, url);
+        return fail_refused(http, url, where);
     if (r->status == 404 || r->status == 410)
-        return em__fail(EM_ERROR_NOT_FOUND, "%.*s: %ld%s%s: no such repository, revision or file", shown_length(url),
-                        url, r->status, *r->error_code ? " " : "", em__printable(shown, sizeof shown, r->error_code));
+        return em__fail(EM_ERROR_NOT_FOUND, "%s: %ld%s%s: no such repository, revision or file", where, r->status,
+                        *r->error_code ? " " : "", em__printable(shown, sizeof shown, r->error_code));
     if (r->status == 429)
-        return em__fail(EM_ERROR_NETWORK, "%.*s: 429: the server asks for fewer requests; wait, or set HF_TOKEN",
-                        shown_length(url), url);
-    return em__fail(EM_ERROR_NETWORK, "%.*s: the server answered %ld %s", shown_length(url), url, r->status,
+        return em__fail(EM_ERROR_NETWORK, "%s: 429: the server asks for fewer requests; wait, or set HF_TOKEN", where);
+    return em__fail(EM_ERROR_NETWORK, "%s: the server answered %ld %s", where, r->status,
                     em__printable(shown, sizeof shown, r->error_text));
 }
 

@@ -30,6 +30,18 @@ static void free_origin(const em__curl *curl, origin *o)
     curl->free(o->port);
 }
 
+const char *em__url_shown(char out[EM__URL_SHOWN], const char *url)
+{
+    char plain[EM__URL_SHOWN];
+    const size_t length = strcspn(url, "?#");
+    if (length < sizeof plain) {
+        memcpy(plain, url, length);
+        plain[length] = '\0';
+        url = plain;
+    }
+    return em__printable(out, EM__URL_SHOWN, url);
+}
+
 bool em__url_same_origin(const em__curl *curl, const char *a, const char *b)
 {
     origin x, y;
@@ -72,25 +84,24 @@ bool em__url_is_loopback(const em__curl *curl, const char *url)
 
 em_status em__url_allowed(const em__curl *curl, const char *endpoint, const char *url)
 {
-    char shown[200];
+    char shown[EM__URL_SHOWN];
     transport kind = transport_of(curl, url);
     if (kind == SECURE || (kind == LOOPBACK && transport_of(curl, endpoint) == LOOPBACK))
         return EM_OK;
     return em__fail(EM_ERROR_NETWORK,
                     "%s: only https is spoken (and http on the loopback interface, when HF_ENDPOINT is there)",
-                    em__printable(shown, sizeof shown, url));
+                    em__url_shown(shown, url));
 }
 
 em_status em__url_resolve(const em__curl *curl, em__str *url, const char *location)
 {
-    char shown[200], *text = NULL;
+    char shown[EM__URL_SHOWN], *text = NULL;
     CURLU *parts = curl->url();
     em_status status = EM_OK;
     if (!parts || curl->url_set(parts, CURLUPART_URL, url->data, 0) != CURLUE_OK ||
         curl->url_set(parts, CURLUPART_URL, location, 0) != CURLUE_OK ||
         curl->url_get(parts, CURLUPART_URL, &text, 0) != CURLUE_OK)
-        status = em__fail(EM_ERROR_NETWORK, "redirected to \"%s\", which is not a URL",
-                          em__printable(shown, sizeof shown, location));
+        status = em__fail(EM_ERROR_NETWORK, "redirected to \"%s\", which is not a URL", em__url_shown(shown, location));
     if (status == EM_OK) {
         em__str_clear(url);
         status = em__str_add_text(url, text);

@@ -5,6 +5,11 @@
 #include "core/str.h"
 #include "io/curl.h"
 
+#define EM__URL_SHOWN 300
+
+/* `url` for messages, in `out`: without its query, which may be a signature, and without control characters. */
+const char *em__url_shown(char out[EM__URL_SHOWN], const char *url);
+
 /* Whether two URLs have scheme, host and port in common: where one may see the other's token. */
 bool em__url_same_origin(const em__curl *curl, const char *a, const char *b);
 

@@ -234,6 +234,19 @@ static void test_lasting_failures(void **state)
     assert_false(em__path_is_file(temp_path(*state, "hub/models--org--name/refs/main")));
 }
 
+/* A signature that has expired is asked for again, and no licence changes that. */
+static void test_expired(void **state)
+{
+    (void)state;
+    files[2].fault = HUB_CDN_STATUS, files[2].value = 403, files[2].times = 2;
+    pull_works();
+    assert_int_equal(server.cdn_requests, 3);
+    files[2].path = "x.safetensors", files[2].size = 1000, files[2].fault = HUB_CDN_STATUS, files[2].times = 0;
+    pull_fails(EM_ERROR_NETWORK, "/cdn/x.safetensors: 403 the server's words: the address has expired");
+    assert_error_has("tried 4 times");
+    assert_null(strstr(em_last_error(), "licence"));
+}
+
 static void test_resume(void **state)
 {
     files[2].fault = HUB_SHORT, files[2].value = 100000, files[2].times = 0;
@@ -322,6 +335,8 @@ static void test_bodies(void **state)
     pull_fails(EM_ERROR_NETWORK, "more than 8 redirects");
     files[2].fault = HUB_PLAIN_REDIRECT;
     pull_fails(EM_ERROR_NETWORK, "http://example.invalid/x: only https is spoken");
+    files[2].fault = HUB_NO_URL;
+    pull_fails(EM_ERROR_NETWORK, "redirected to \"http://[zz]/x\", which is not a URL");
     files[2].fault = HUB_FINE;
     files[0].path = "config_2.json", files[0].fault = HUB_NO_ETAG;
     pull_fails(EM_ERROR_NETWORK, "config_2.json: the server gave the ETag \"\"");
@@ -475,6 +490,7 @@ int main(void)
         TEMP(test_offline),
         TEMP(test_passing_failures),
         TEMP(test_lasting_failures),
+        TEMP(test_expired),
         TEMP(test_resume),
         TEMP(test_resume_later),
         TEMP(test_ranges),

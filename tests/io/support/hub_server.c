@@ -145,7 +145,9 @@ static enum MHD_Result redirect(hub_server *s, struct MHD_Connection *connection
     if (faulty(file, HUB_LOOP))
         snprintf(location, sizeof location, "%s", url);
     else if (file->fault == HUB_PLAIN_REDIRECT)
-        snprintf(location, sizeof location, "http://example.invalid/x");
+        snprintf(location, sizeof location, "http://example.invalid/x?Signature=s3cret");
+    else if (file->fault == HUB_NO_URL)
+        snprintf(location, sizeof location, "http://[zz]/x?Signature=s3cret");
     else
         snprintf(location, sizeof location, "http://127.0.0.1:%d/cdn/%s?Signature=s3cret", s->cdn_port, file->path);
     etag_of(file, etag);
@@ -212,7 +214,7 @@ static enum MHD_Result serve_hub(hub_server *s, struct MHD_Connection *connectio
         return answer_error(s, connection, 404, "RepoNotFound");
     if (faulty(file, HUB_STATUS))
         return answer_error(s, connection, file->value, "EntryNotFound");
-    if (file->large || file->fault == HUB_LOOP || file->fault == HUB_PLAIN_REDIRECT)
+    if (file->large || file->fault == HUB_LOOP || file->fault == HUB_PLAIN_REDIRECT || file->fault == HUB_NO_URL)
         return redirect(s, connection, file, url);
     struct MHD_Response *response = text_response("");
     snprintf(prefix, sizeof prefix, "/cache/%s", file->path);
@@ -231,6 +233,8 @@ static enum MHD_Result serve(hub_server *s, struct MHD_Connection *connection, c
     hub_file *file = strncmp(url, "/cdn/", 5) == 0 ? find_file(s, url + 5) : NULL;
     if (!file)
         return answer_error(s, connection, 403, "");
+    if (faulty(file, HUB_CDN_STATUS))
+        return answer_error(s, connection, file->value, "");
     return send_file(s, connection, file, head);
 }
 

@@ -24,6 +24,8 @@ typedef enum hub_fault {
     HUB_HUGE,           /* announces 2^60 bytes */
     HUB_LOOP,           /* redirects to itself */
     HUB_PLAIN_REDIRECT, /* redirects to http://example.invalid/ */
+    HUB_NO_URL,         /* redirects to what is none */
+    HUB_CDN_STATUS,     /* the CDN answers `value` */
     HUB_SLOW            /* a byte at a time, forever */
 } hub_fault;
 
