@@ -9,24 +9,18 @@
 #include "cli/cli.h"
 #include "core/alloc.h"
 #include "core/number.h"
+#include "io/npy.h"
 
-enum { NPY_HEADER = 128, KEPT = 8, SHOWN = 4, TEXT_COLUMNS = 48 };
+enum { KEPT = 8, SHOWN = 4, TEXT_COLUMNS = 48 };
 
-/* A header of fixed length, so that it can be written again once the number of rows is known. */
+/* Written again once the number of rows is known: its length does not depend on that. */
 static int npy_header(const cli_vectors *v, FILE *file)
 {
-    static const char order = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? '<' : '>';
-    char header[NPY_HEADER];
-    memset(header, ' ', sizeof header);
-    memcpy(header, "\x93NUMPY\x01\x00", 8);
-    header[8] = (char)(NPY_HEADER - 10);
-    header[9] = 0;
-    int n = snprintf(header + 10, sizeof header - 10,
-                     "{'descr': '%cf4', 'fortran_order': False, 'shape': (%zu, %zu), }", order, v->rows, v->width);
-    header[10 + n] = ' ';
-    header[NPY_HEADER - 1] = '\n';
-    fwrite(header, 1, sizeof header, file);
-    return CLI_OK;
+    em__str header = {0};
+    const em_status status = em__npy_header(&header, EM_F32, em_shape((int64_t)v->rows, (int64_t)v->width));
+    fwrite(em__str_text(&header), 1, header.length, file);
+    em__str_free(&header);
+    return status == EM_OK ? CLI_OK : cli_fail_last();
 }
 
 int cli_vectors_begin(cli_vectors *v, cli_output *out, cli_format format, size_t width)
@@ -138,7 +132,9 @@ static int npy_unspool(cli_vectors *v)
     size_t n;
     if (fflush(v->spool) != 0 || fseek(v->spool, 0, SEEK_SET) != 0)
         return cli_fail_errno("a temporary file for npy");
-    npy_header(v, v->out->file);
+    const int code = npy_header(v, v->out->file);
+    if (code != CLI_OK)
+        return code;
     while ((n = fread(chunk, 1, sizeof chunk, v->spool)) > 0)
         fwrite(chunk, 1, n, v->out->file);
     return ferror(v->spool) ? cli_fail_errno("a temporary file for npy") : CLI_OK;

@@ -21,9 +21,10 @@ em_status em__npy_header(em__str *out, em_dtype dtype, em_dims dims)
     EM__TRY(em__str_addf(out, "{'descr': '%s', 'fortran_order': False, 'shape': (", names[dtype]));
     for (int i = 0; i < dims.rank; i++) {
         size_t before = out->length;
-        EM__TRY(em__str_addf(out, "%lld,%s", (long long)dims.dims[i], i + 1 < dims.rank ? " " : ""));
+        EM__TRY(em__str_addf(out, "%lld", (long long)dims.dims[i]));
         if (i == 0)
-            digits -= out->length - before - 1;
+            digits -= out->length - before;
+        EM__TRY(em__str_add_text(out, i + 1 < dims.rank ? ", " : dims.rank == 1 ? "," : ""));
     }
     EM__TRY(em__str_add_text(out, "), }"));
     for (size_t i = 0; i < digits; i++)
