@@ -258,26 +258,36 @@ static em_status fetch_locked(blob *b)
     return EM_OK;
 }
 
+/* Makes the link beside the blobs, whose lock is held, and moves it to `path`: at no moment is `path` without one, as
+ * somebody may have it open through the link of an earlier pull. */
+static em_status put_link(const char *target, const char *temporary, const char *path)
+{
+    unlink(temporary);
+    if (symlink(target, temporary) == 0 && rename(temporary, path) == 0)
+        return EM_OK;
+    em_status status = em__fail(EM_ERROR_IO, "%s: cannot make a symbolic link: %s", path, strerror(errno));
+    unlink(temporary);
+    return status;
+}
+
 /* snapshots/<commit>/a/b -> ../../../blobs/<etag> */
 static em_status link_snapshot(const char *folder, const char *commit, const em__hub_file *file)
 {
     em__str target = {0};
     char *path = em__format("%s/snapshots/%s/%s", folder, commit, file->path);
     char *parent = path ? em__strndup(path, (size_t)(strrchr(path, '/') - path)) : NULL;
-    em_status status = parent ? em__str_add_text(&target, "../../") : EM_ERROR_OUT_OF_MEMORY;
+    char *temporary = em__format("%s/blobs/%s.link", folder, file->etag);
+    em_status status = parent && temporary ? em__str_add_text(&target, "../../") : EM_ERROR_OUT_OF_MEMORY;
     for (const char *p = strchr(file->path, '/'); p && status == EM_OK; p = strchr(p + 1, '/'))
         status = em__str_add_text(&target, "../");
     if (status == EM_OK)
         status = em__str_addf(&target, "blobs/%s", file->etag);
     if (status == EM_OK)
         status = em__dir_make(parent);
-    if (status == EM_OK) {
-        unlink(path);
-        /* EEXIST: another process has just made the same link. */
-        if (symlink(target.data, path) != 0 && errno != EEXIST)
-            status = em__fail(EM_ERROR_IO, "%s: cannot make a symbolic link: %s", path, strerror(errno));
-    }
+    if (status == EM_OK)
+        status = put_link(target.data, temporary, path);
     em__str_free(&target);
+    em__free(temporary);
     em__free(parent);
     em__free(path);
     return status;

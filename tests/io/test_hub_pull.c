@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/inotify.h>
+#endif
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -460,6 +463,46 @@ static void test_processes(void **state)
     file_is(*state, "hub/models--org--name/snapshots/" HUB_COMMIT "/model.safetensors", large, LARGE);
 }
 
+#ifdef __linux__
+static int watch = -1;
+
+/* Before the first file is fetched, another pull of the same fetches all, and somebody begins to look at its links. */
+static bool pull_between(const em_hub_progress *progress, void *home)
+{
+    if (watch >= 0 || progress->total != LARGE + 9)
+        return true;
+    char *path;
+    em_hub_options plain = options;
+    plain.progress = NULL;
+    assert_int_equal(em_hub_pull("org/name", &plain, &path), EM_OK);
+    em_hub_path_free(path);
+    watch = inotify_init1(IN_NONBLOCK);
+    const char *folder = temp_path(home, "hub/models--org--name/snapshots/" HUB_COMMIT);
+    assert_true(inotify_add_watch(watch, folder, IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO) >= 0);
+    return true;
+}
+
+/* Two pulls at once: the second leaves no moment in which the first one's files are not there. */
+static void test_links_stay(void **state)
+{
+    options.progress = pull_between;
+    options.user = *state;
+    pull_works();
+    _Alignas(struct inotify_event) char bytes[4096];
+    int moved = 0;
+    ssize_t n = read(watch, bytes, sizeof bytes);
+    for (ssize_t at = 0; at < n;) {
+        const struct inotify_event *event = (const void *)(bytes + at);
+        assert_int_equal(event->mask & (IN_DELETE | IN_MOVED_FROM), 0);
+        moved += (event->mask & IN_MOVED_TO) != 0;
+        at += (ssize_t)(sizeof *event + event->len);
+    }
+    close(watch);
+    assert_int_equal(moved, 2); /* and 1_Pooling/config.json, in a folder of its own */
+    file_is(*state, "hub/models--org--name/snapshots/" HUB_COMMIT "/config.json", "{\"a\":1}", 7);
+}
+#endif
+
 static void test_every_allocation_fails(void **state)
 {
     char *path, cache[64];
@@ -503,6 +546,9 @@ int main(void)
         TEMP(test_disk_full),
         TEMP(test_unwritable),
         TEMP(test_processes),
+#ifdef __linux__
+        TEMP(test_links_stay),
+#endif
         TEMP(test_every_allocation_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
