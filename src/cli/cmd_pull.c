@@ -1,5 +1,4 @@
 /* emily pull: a model from the hub into the Hugging Face cache. */
-#include <signal.h>
 #include <string.h>
 
 #include <emily/hub.h>
@@ -58,7 +57,6 @@ static int run(const void *given, const cli_words *operands)
     for (size_t i = 0; i <= values->include.length && status == EM_OK; i++)
         status = em__vec_push(&patterns, i < values->include.length ? values->include.data[i] : NULL);
     how.files = values->include.length ? patterns.data : NULL;
-    signal(SIGPIPE, SIG_IGN); /* a server that hangs up is an error with a text, not the end of us */
     cli_progress_begin(&progress, "pulling");
     progress.wanted = progress.wanted && !values->quiet;
     char *path = NULL;

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "io/hub_origin.h"
 #include "io/json.h"
+#include "io/sigpipe.h"
 
 #define REDIRECTS 8
 #define CONNECT_SECONDS 10L
@@ -34,8 +35,11 @@ em_status em__http_open(em__http *http, const em__hub *hub, const char *repo)
 void em__http_close(em__http *http)
 {
     em__str_free(&http->reply.location);
+    em__sigpipe signals;
+    em__sigpipe_block(&signals);
     if (http->easy)
         http->curl->easy_cleanup(http->easy);
+    em__sigpipe_unblock(&signals);
     http->easy = NULL;
 }
 
@@ -264,7 +268,10 @@ static em_status exchange(em__http *http, const em__http_request *request, const
         clear_reply(&http->reply);
         set_options(http, &t, url, error);
         http->curl->easy_setopt(http->easy, CURLOPT_HTTPHEADER, lines);
+        em__sigpipe signals;
+        em__sigpipe_block(&signals);
         CURLcode code = http->curl->easy_perform(http->easy);
+        em__sigpipe_unblock(&signals);
         http->curl->easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &http->reply.status);
         http->answered = http->answered || http->reply.status != 0;
         status = t.status;

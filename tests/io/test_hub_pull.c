@@ -1,4 +1,5 @@
 /* Downloads from a hub on 127.0.0.1: the cache that results, and every way in which a server or a disk can fail. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -414,6 +415,41 @@ static void test_cancel_slow(void **state)
     pull_fails(EM_ERROR_CANCELLED, "cancelled");
 }
 
+static bool pipe_in(int (*ask)(sigset_t *set))
+{
+    sigset_t set;
+    return ask(&set) == 0 && sigismember(&set, SIGPIPE) == 1;
+}
+
+static int ask_mask(sigset_t *set)
+{
+    return pthread_sigmask(SIG_BLOCK, NULL, set);
+}
+
+/* As a TLS library does where the server has closed the connection; called within a transfer, and between two. */
+static bool break_pipe(const em_hub_progress *progress, void *count)
+{
+    (void)progress;
+    if (pipe_in(ask_mask)) {
+        raise(SIGPIPE);
+        ++*(int *)count;
+    }
+    return true;
+}
+
+/* A server that hangs up is an error with a text, not the end of the caller's process. */
+static void test_broken_pipe(void **state)
+{
+    (void)state;
+    int broken = 0;
+    signal(SIGPIPE, SIG_DFL);
+    options.progress = break_pipe;
+    options.user = &broken;
+    pull_works();
+    assert_true(broken > 0);
+    assert_false(pipe_in(ask_mask) || pipe_in(sigpending));
+}
+
 /* The disk is full after 100,000 bytes: an error says so; what came stays, and the next pull goes on from there. */
 static void test_disk_full(void **state)
 {
@@ -543,6 +579,7 @@ int main(void)
         TEMP(test_unreachable),
         TEMP(test_cancel),
         TEMP(test_cancel_slow),
+        TEMP(test_broken_pipe),
         TEMP(test_disk_full),
         TEMP(test_unwritable),
         TEMP(test_processes),
