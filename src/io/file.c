@@ -91,17 +91,17 @@ static bool cache_blobs(const char *dir, char *blobs)
     return true;
 }
 
-static em_status check_link(const char *dir, const char *path)
+em_status em__path_inside(const char *dir, const char *path)
 {
     char target[PATH_MAX], base[PATH_MAX], blobs[PATH_MAX];
     if (!realpath(path, target))
         return fail_open(path, errno);
     if (!realpath(dir, base))
         return fail_open(dir, errno);
-    if (is_below(target, base) || (cache_blobs(base, blobs) && is_below(target, blobs)))
+    if (strcmp(target, base) == 0 || is_below(target, base) || (cache_blobs(base, blobs) && is_below(target, blobs)))
         return EM_OK;
     return em__fail(EM_ERROR_FORMAT,
-                    "%s: is a symbolic link to %s, outside of the model directory; copy or hard-link the file there",
+                    "%s: leads to %s, outside of the model directory, by a symbolic link; copy there what it leads to",
                     path, target);
 }
 
@@ -118,7 +118,7 @@ em_status em__file_open_inside(const char *dir, const char *name, int *fd, size_
     if (lstat(path, &st) != 0)
         status = fail_open(path, errno);
     else if (S_ISLNK(st.st_mode))
-        status = check_link(dir, path);
+        status = em__path_inside(dir, path);
     if (status == EM_OK)
         status = em__file_open(path, fd, size);
     em__free(path);

@@ -5,7 +5,8 @@
  * directory ("config.json", "model.safetensors"), is opened as the system opens it, symbolic links included: a Hugging
  * Face cache is made of links (snapshots/<commit>/x -> ../../blobs/<hash>). A name that was read *from a file* (the
  * shards of an index) is untrusted: it goes through em__file_open_inside, which takes a plain basename and follows a
- * link only to a target inside the model directory or, in a cache, inside the blobs directory of the same repository.
+ * link only to a target inside the model directory or, in a cache, inside the blobs directory of the same repository;
+ * so does the folder of a module (modules.json), by em__path_inside.
  * Whoever can replace links in the directory while it is read is outside this policy.
  *
  * Only regular files are opened. Every error names the path and the cause.
@@ -53,6 +54,9 @@ void em__map_close(em__map *map);
  * read). Both are hints; the second keeps pages that the range covers only in part. */
 void em__map_will_need(const em__map *map, size_t offset, size_t length);
 void em__map_release_pages(const em__map *map, size_t offset, size_t length);
+
+/* EM_ERROR_FORMAT where `path`, with its links followed, leads out of `dir` and, in a cache, out of the blobs too. */
+em_status em__path_inside(const char *dir, const char *path);
 
 bool em__path_is_dir(const char *path);
 bool em__path_is_file(const char *path);

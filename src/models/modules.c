@@ -26,7 +26,7 @@ static bool stays_inside(const char *path)
     return true;
 }
 
-/* The folder of a module; NULL when memory runs out. */
+/* The folder of a module, in the checkpoint also where a part of its path is a link. */
 static em_status module_dir(const em__json *module, const char *dir, char **out)
 {
     const char *path = "";
@@ -36,7 +36,15 @@ static em_status module_dir(const em__json *module, const char *dir, char **out)
         return em__json_fail(module, EM_ERROR_FORMAT, "path %s leaves the directory of the checkpoint",
                              em__printable(shown, sizeof shown, path));
     *out = *path ? em__path_join(dir, path) : em__strdup(dir);
-    return *out ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
+    if (!*out)
+        return EM_ERROR_OUT_OF_MEMORY;
+    /* Not all modules have a folder: one without parameters may have none. */
+    em_status status = *path && em__path_is_dir(*out) ? em__path_inside(dir, *out) : EM_OK;
+    if (status != EM_OK) {
+        em__free(*out);
+        *out = NULL;
+    }
+    return status;
 }
 
 /* torch.nn names, fully qualified; only the class counts. */

@@ -1,6 +1,7 @@
 /* What sentence-transformers writes beside the weights: both generations of its files, and hostile ones. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "harness/checkpoint.h"
 #include "harness/expect.h"
@@ -282,12 +283,43 @@ static void test_prompts(void **state)
     EXPECT_ERROR(em__modules_read(dir, &modules), EM_ERROR_FORMAT, "prompts");
 }
 
+/* A folder that is a link is read as far as it stays in the checkpoint. */
+static void test_linked_folder(void **state)
+{
+    (void)state;
+    char link[1100], away[1100];
+    snprintf(away, sizeof away, "%s", golden_scratch("modules_away"));
+    checkpoint_write(away, "1_Pooling/config.json", "{}");
+    checkpoint_write(dir, "2_Dense/config.json", "{}");
+    snprintf(link, sizeof link, "%s/linked", dir);
+    static const char *const paths[] = {"linked", "linked/1_Pooling"};
+    for (int i = 0; i < 2; i++) {
+        char modules_json[512];
+        snprintf(modules_json, sizeof modules_json,
+                 "[" TRANSFORMER ",{\"path\":\"%s\",\"type\":\"sentence_transformers.models.Pooling\"}]", paths[i]);
+        checkpoint_write(dir, "modules.json", modules_json);
+        if (i == 0)
+            strncat(away, "/1_Pooling", sizeof away - strlen(away) - 1);
+        else
+            *strrchr(away, '/') = '\0';
+        unlink(link);
+        assert_int_equal(symlink(away, link), 0);
+        EXPECT_ERROR(em__modules_read(dir, &modules), EM_ERROR_FORMAT, "outside of the model directory");
+    }
+    checkpoint_write(dir, "modules.json",
+                     "[" TRANSFORMER ",{\"path\":\"linked\",\"type\":\"sentence_transformers.models.Pooling\"}]");
+    unlink(link);
+    assert_int_equal(symlink("2_Dense", link), 0);
+    EXPECT_OK(em__modules_read(dir, &modules));
+    unlink(link);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, fresh, close_modules)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(test_plain),        TEST(test_pooling), TEST(test_stages),
                                        TEST(test_lists),        TEST(test_limits),  TEST(test_precedence),
-                                       TEST(test_truncate_dim), TEST(test_prompts)};
+                                       TEST(test_truncate_dim), TEST(test_prompts), TEST(test_linked_folder)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
