@@ -57,8 +57,9 @@ static em_status fail_parse(const char *source, const json_error_t *error)
     return em__because(EM_ERROR_FORMAT, EM__CAUSE_JSON);
 }
 
-em_status em__json_parse(const char *text, size_t length, const char *source, em__json_doc *doc)
+static em_status parse(const char *text, size_t length, const char *source, bool exact, em__json_doc *doc)
 {
+    const size_t flags = JSON_REJECT_DUPLICATES | (exact ? JSON_ALLOW_NUL : 0);
     *doc = (em__json_doc){0};
     size_t depth = depth_of(text, length);
     if (depth > EM__JSON_DEPTH) {
@@ -66,16 +67,26 @@ em_status em__json_parse(const char *text, size_t length, const char *source, em
         return em__because(EM_ERROR_FORMAT, EM__CAUSE_JSON);
     }
     json_error_t error = {0}; /* jansson sets its code only when it has a text */
-    doc->root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
-    if (!doc->root && json_error_code(&error) == json_error_numeric_overflow) {
+    doc->root = json_loadb(text, length, flags, &error);
+    if (!doc->root && !exact && json_error_code(&error) == json_error_numeric_overflow) {
         doc->big_numbers = true;
         error = (json_error_t){0};
-        doc->root = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &error);
+        doc->root = json_loadb(text, length, flags | JSON_DECODE_INT_AS_REAL, &error);
     }
     if (!doc->root)
         return fail_parse(source, &error);
     doc->source = em__strdup(source);
     return doc->source ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
+}
+
+em_status em__json_parse(const char *text, size_t length, const char *source, em__json_doc *doc)
+{
+    return parse(text, length, source, false, doc);
+}
+
+em_status em__json_parse_exact(const char *text, size_t length, const char *source, em__json_doc *doc)
+{
+    return parse(text, length, source, true, doc);
 }
 
 em_status em__json_load(const char *path, size_t cap, em__json_doc *doc)

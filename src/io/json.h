@@ -45,6 +45,9 @@ typedef struct em__json {
 
 /* The document must be an object or an array. `source` is copied. Free with em__json_free also after a failure. */
 em_status em__json_parse(const char *text, size_t length, const char *source, em__json_doc *doc);
+
+/* For tokenizer.json: strings may hold NUL, and an integer beyond 64 bits is an error. */
+em_status em__json_parse_exact(const char *text, size_t length, const char *source, em__json_doc *doc);
 em_status em__json_load(const char *path, size_t cap, em__json_doc *doc);
 
 /* DIR/NAME, of EM__JSON_CAP bytes at most. Unless `there` is NULL a file that is not there is fine, and said. */

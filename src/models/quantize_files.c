@@ -120,7 +120,11 @@ static em_status copy_modules(const em__quantize_place *place)
 static em_status write_json(const em__quantize_place *place, const char *name, const json_t *root)
 {
     char *text = json_dumps(root, JSON_INDENT(4)), *path = em__path_join(place->temporary, name);
-    em_status status = text && path ? em__file_write(path, text, strlen(text)) : EM_ERROR_OUT_OF_MEMORY;
+    em_status status = path ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
+    if (path && !text)
+        status = em__fail(EM_ERROR_OUT_OF_MEMORY, "quantize: out of memory: the text of %s", name);
+    if (status == EM_OK)
+        status = em__file_write(path, text, strlen(text));
     em__json_text_free(text);
     em__free(path);
     return status;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "io/json.h"
 #include "tokenizer/unicode.h"
 #include "tokenizer/utf8.h"
 
@@ -196,8 +197,7 @@ em_status em__tokenizer_build(em_tokenizer *tok, const char *json, size_t length
 {
     em__str rest = {0};
     em__tokjson_range vocab, merges;
-    json_error_t error;
-    json_t *root = NULL;
+    em__json_doc doc = {0};
     size_t valid = em__utf8_valid(json, length);
     em_status status = EM_OK;
     if (valid < length)
@@ -205,12 +205,9 @@ em_status em__tokenizer_build(em_tokenizer *tok, const char *json, size_t length
     status = em__tokjson_split(json, length, &rest, &vocab, &merges);
     if (status != EM_OK)
         goto done;
-    root = json_loadb(em__str_text(&rest), rest.length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
-    if (!root || !json_is_object(root)) {
-        status = em__fail(EM_ERROR_FORMAT, "tokenizer.json: %s", root ? "expected an object" : error.text);
-        goto done;
-    }
-    status = load_parts(tok, root, vocab, merges, beside);
+    status = em__json_parse_exact(em__str_text(&rest), rest.length, "tokenizer.json", &doc);
+    if (status == EM_OK)
+        status = load_parts(tok, doc.root, vocab, merges, beside);
     if (status == EM_OK)
         status = em__matcher_build(tok, false, &tok->raw);
     if (status == EM_OK)
@@ -218,7 +215,7 @@ em_status em__tokenizer_build(em_tokenizer *tok, const char *json, size_t length
     if (status == EM_OK)
         choose_path(tok);
 done:
-    json_decref(root);
+    em__json_free(&doc);
     em__str_free(&rest);
     return status;
 }

@@ -3,9 +3,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 
 #include <emily/tokenizer.h>
 
@@ -139,7 +141,7 @@ static void add(em__str *json, const char *text, size_t times)
         assert_int_equal(em__str_add_text(json, text), EM_OK);
 }
 
-/* Brackets a million deep, and sequences a hundred. */
+/* Brackets a million deep, and sequences twenty. */
 static void depth_is_bounded(void **state)
 {
     em__str json = {0};
@@ -153,9 +155,9 @@ static void depth_is_bounded(void **state)
     assert_int_equal(parse(&json, &tokenizer), EM_ERROR_FORMAT);
     em__str_clear(&json);
     add(&json, "{\"normalizer\":", 1);
-    add(&json, "{\"type\":\"Sequence\",\"normalizers\":[", 100);
+    add(&json, "{\"type\":\"Sequence\",\"normalizers\":[", 20);
     add(&json, "{\"type\":\"NFC\"}", 1);
-    add(&json, "]}", 100);
+    add(&json, "]}", 20);
     add(&json, "," LEVEL "}", 1);
     assert_int_equal(parse(&json, &tokenizer), EM_ERROR_FORMAT);
     assert_non_null(strstr(em_last_error(), "16 deep"));
@@ -183,6 +185,40 @@ static void a_million_entries(void **state)
     json.data[last] = '8';
     assert_int_equal(parse(&json, &tokenizer), EM_ERROR_FORMAT);
     em__str_free(&json);
+}
+
+static long json_blocks; /* that jansson may still have */
+
+static void *scarce(size_t size)
+{
+    return json_blocks-- > 0 ? malloc(size) : NULL;
+}
+
+/* That memory ran out is not the file's fault, as far as jansson tells: where it ran out in a string it says what it
+ * expected near that. */
+static void out_of_memory_is_no_damage(void **state)
+{
+    static const char json[] = "{\"x\":[1,2,{\"a\":[\"b\"]}]," LEVEL "}";
+    em_tokenizer *tokenizer = NULL;
+    em_status status = EM_ERROR_OUT_OF_MEMORY;
+    long blocks = 0;
+    (void)state;
+    for (; status != EM_OK && blocks < 200; blocks++) {
+        json_blocks = blocks;
+        em_clear_error();
+        json_set_alloc_funcs(scarce, free);
+        status = em_tokenizer_parse(json, sizeof json - 1, &tokenizer);
+        json_set_alloc_funcs(malloc, free);
+        if (status == EM_OK)
+            break;
+        if (status != EM_ERROR_OUT_OF_MEMORY)
+            assert_non_null(strstr(em_last_error(), " near '"));
+        else
+            assert_non_null(strstr(em_last_error(), "out of memory"));
+    }
+    assert_int_equal(status, EM_OK);
+    assert_true(blocks > 10);
+    em_tokenizer_free(tokenizer);
 }
 
 /* A text that needs an unknown token where there is none. */
@@ -222,6 +258,7 @@ int main(void)
         cmocka_unit_test(each_names_its_trouble),
         cmocka_unit_test(depth_is_bounded),
         cmocka_unit_test(a_million_entries),
+        cmocka_unit_test(out_of_memory_is_no_damage),
         cmocka_unit_test(missing_unknown_token),
         cmocka_unit_test(regular_expressions_are_bounded),
     };
