@@ -108,11 +108,14 @@ static bool lowers(const json_t *normalizer)
     return is_lowercase(normalizer);
 }
 
-em_status em__load_beside(em_tokenizer *tok, const json_t *normalizer, const em__beside *beside)
+em_status em__load_beside(em_tokenizer *tok, const json_t *normalizer, em__beside *beside)
 {
     const char *type = json_string_value(json_object_get(normalizer, "type"));
-    if (beside->dir && type && strcmp(type, "BertNormalizer") == 0)
+    if (beside->dir && type && strcmp(type, "BertNormalizer") == 0) {
+        beside->failed = true;
         EM__TRY(obey(&tok->norms.data[0], beside->dir));
+        beside->failed = false;
+    }
     if (!beside->lowercase || lowers(normalizer))
         return EM_OK;
     EM__TRY(em__vec_push(&tok->norms, (em__norm){0}));

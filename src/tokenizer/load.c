@@ -124,7 +124,7 @@ static em_status load_padding(em_tokenizer *tok, const json_t *value)
 }
 
 static em_status load_parts(em_tokenizer *tok, const json_t *root, em__tokjson_range vocab, em__tokjson_range merges,
-                            const em__beside *beside)
+                            em__beside *beside)
 {
     const char *version = "1.0";
     size_t length;
@@ -193,7 +193,7 @@ static void choose_path(em_tokenizer *tok)
     }
 }
 
-em_status em__tokenizer_build(em_tokenizer *tok, const char *json, size_t length, const em__beside *beside)
+em_status em__tokenizer_build(em_tokenizer *tok, const char *json, size_t length, em__beside *beside)
 {
     em__str rest = {0};
     em__tokjson_range vocab, merges;

@@ -10,7 +10,7 @@ enum { EM_LOAD_STEPS = 64 }; /* of one kind; each passes over every text, and mo
 
 em_status em__load_normalizer(em_tokenizer *tok, const json_t *value, int depth);
 /* With `normalizer` loaded: what is done to it by what stands beside the file. (beside.c) */
-em_status em__load_beside(em_tokenizer *tok, const json_t *normalizer, const em__beside *beside);
+em_status em__load_beside(em_tokenizer *tok, const json_t *normalizer, em__beside *beside);
 em_status em__load_pretokenizer(em_tokenizer *tok, const json_t *value, int depth);
 em_status em__load_model(em_tokenizer *tok, const json_t *value, em__tokjson_range vocab, em__tokjson_range merges);
 em_status em__load_added(em_tokenizer *tok, const json_t *value);

@@ -9,7 +9,7 @@
 #include "tokenizer/load.h"
 #include "tokenizer/unicode.h"
 
-static em_status parse(const char *json, size_t length, const em__beside *beside, em_tokenizer **tokenizer)
+static em_status parse(const char *json, size_t length, em__beside *beside, em_tokenizer **tokenizer)
 {
     static atomic_uint_fast64_t serial;
     if (tokenizer)
@@ -48,12 +48,14 @@ static em_status read_file(const char *path, char **data, size_t *length)
     return status;
 }
 
-static em_status parse_file(const char *path, const char *data, size_t length, const em__beside *beside,
+static em_status parse_file(const char *path, const char *data, size_t length, em__beside *beside,
                             em_tokenizer **tokenizer)
 {
     EM__FAIL_IF(length == 0, EM_ERROR_FORMAT, "%s: the file is empty; " FETCH, path);
     EM__TRY(em__file_check_pointer(path, data, length));
     const em_status status = parse(data, length, beside, tokenizer);
+    if (beside->failed)
+        return status;
     if (status == EM_ERROR_FORMAT)
         return em__fail(status, "%s: %s; the file is damaged, or no tokenizer.json", path, em_last_error());
     if (status == EM_ERROR_UNSUPPORTED)

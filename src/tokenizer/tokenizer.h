@@ -37,6 +37,7 @@ typedef struct em__string {
 typedef struct em__beside {
     const char *dir; /* of the checkpoint, whose other files have a word too; NULL: the file alone */
     bool lowercase;  /* em__tokenizer_open */
+    bool failed;     /* set when one of those other files is at fault, which the error then names */
 } em__beside;
 
 /* Normalizers. */
@@ -359,7 +360,7 @@ typedef struct em__source {
 } em__source;
 
 /* load*.c */
-em_status em__tokenizer_build(em_tokenizer *tok, const char *json, size_t length, const em__beside *beside);
+em_status em__tokenizer_build(em_tokenizer *tok, const char *json, size_t length, em__beside *beside);
 
 /* em_tokenizer_open; with `lowercase`, as do_lower_case of sentence-transformers has it: Lowercase stands before the
  * normalizer, unless that is one, or a Sequence with one. */

@@ -104,8 +104,23 @@ static void test_file_and_words(void **state)
     assert_null(tokenizer);
 }
 
+/* A fault of the file beside is told as that one's, and tokenizer.json is not blamed. */
+static void test_fault_beside(void **state)
+{
+    em_tokenizer *tokenizer;
+    (void)state;
+    const char *dir = checkpoint_copy("models/bert-plain", "fault_beside");
+    checkpoint_write(dir, "tokenizer_config.json", "{\"do_lower_case\":\"yes\"}");
+    assert_int_equal(em_tokenizer_open(dir, &tokenizer), EM_ERROR_FORMAT);
+    assert_non_null(strstr(em_last_error(), "tokenizer_config.json: do_lower_case: expected true or false"));
+    assert_null(strstr(em_last_error(), "tokenizer.json"));
+    assert_null(strstr(em_last_error(), "damaged"));
+    checkpoint_remove(dir);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_recorded), cmocka_unit_test(test_file_and_words)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_recorded), cmocka_unit_test(test_file_and_words),
+                                       cmocka_unit_test(test_fault_beside)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
