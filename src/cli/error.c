@@ -12,6 +12,7 @@
 
 #include "cli/progress.h"
 #include "core/cause.h"
+#include "core/error.h"
 
 enum { INDENT = 7 }; /* the width of "emily: " */
 
@@ -19,12 +20,12 @@ enum { INDENT = 7 }; /* the width of "emily: " */
 static void put_text(const char *text)
 {
     for (; *text; text++) {
+        const size_t control = em__control(text);
         if (*text == '\n' && text[1])
             fprintf(stderr, "\n%*s", INDENT, "");
-        else if ((unsigned char)*text < ' ' || *text == 0x7f)
-            fputc(*text == '\t' ? ' ' : '?', stderr);
         else
-            fputc(*text, stderr);
+            fputc(!control ? *text : *text == '\t' ? ' ' : '?', stderr);
+        text += control > 1; /* its second byte */
     }
     fputc('\n', stderr);
 }

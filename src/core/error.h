@@ -8,16 +8,27 @@
 #define EM_CORE_ERROR_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include <emily/status.h>
 
 /* Records the message as the thread's last error and returns `status`. The text names the operation, the values and,
- * where there is one, the next step. */
+ * where there is one, the next step. Control characters become '?', but for tabs and line ends. */
 em_status em__fail(em_status status, const char *format, ...) EM_PRINTF(2, 3);
 
 /* Puts "context: " before the thread's last message (a file name, say), and returns `status` unchanged. Does nothing
  * when status is EM_OK. */
 em_status em__context(em_status status, const char *format, ...) EM_PRINTF(2, 3);
+
+/* Bytes of the control character that a text begins with, 0 if it is another: one in ASCII, two of those beyond it
+ * (C1). A terminal obeys them, and a file's text may be in a message. */
+static inline size_t em__control(const char *text)
+{
+    const unsigned char first = (unsigned char)text[0], second = first ? (unsigned char)text[1] : 0;
+    if ((first && first < 0x20) || first == 0x7f)
+        return 1;
+    return first == 0xc2 && second >= 0x80 && second < 0xa0 ? 2 : 0;
+}
 
 #define EM__TRY(expr)                                                                                                  \
     do {                                                                                                               \

@@ -76,6 +76,14 @@ static size_t find_next(const char *format, va_list args, const char *text)
     return n >= 0 && (size_t)n + 2 < strlen(text) ? (size_t)n + 2 : 0;
 }
 
+/* In place: places in the text stay what they were. */
+static void hide_controls(char *text)
+{
+    for (; *text; text++)
+        for (size_t n = *text == '\n' || *text == '\t' ? 0 : em__control(text); n > 0; n--)
+            text[n - 1] = '?';
+}
+
 em_status em__vfail(em_status status, const char *format, va_list args)
 {
     /* The arguments may point into the old message. */
@@ -85,6 +93,7 @@ em_status em__vfail(em_status status, const char *format, va_list args)
     vsnprintf(text, sizeof text, format, args);
     last.next = find_next(format, again, text);
     va_end(again);
+    hide_controls(text);
     memcpy(last.text, text, sizeof text);
     last.cause = EM__CAUSE_UNKNOWN;
     last.status = status;
@@ -125,6 +134,7 @@ em_status em__context(em_status status, const char *format, ...)
     va_start(args, format);
     int n = vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    hide_controls(text);
     if (n >= 0 && n < MESSAGE_SIZE)
         snprintf(text + n, sizeof text - (size_t)n, ": %s", last.text);
     const size_t next = last.next ? last.next + (n >= 0 ? (size_t)n : 0) + 2 : 0;

@@ -14,10 +14,13 @@
 const char *em__printable(char *out, size_t size, const char *text)
 {
     size_t n = 0;
-    for (; text[n] && n + 1 < size; n++)
-        out[n] = (unsigned char)text[n] < 0x20 || text[n] == 0x7f ? '?' : text[n];
+    while (*text && n + 1 < size) {
+        const size_t control = em__control(text);
+        out[n++] = control ? '?' : *text;
+        text += control ? control : 1;
+    }
     out[n] = '\0';
-    if (text[n] && n >= 3)
+    if (*text && n >= 3)
         memcpy(out + n - 3, "...", 3);
     return out;
 }

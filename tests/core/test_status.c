@@ -35,6 +35,19 @@ static void fail_records(void **state)
     assert_string_equal(em_last_error(), "again (file: 7)");
 }
 
+/* What a terminal would obey, in one byte and in two; no more of a cut character is taken than there is. */
+static void no_controls(void **state)
+{
+    (void)state;
+    em__fail(EM_ERROR_FORMAT, "\"%s\": line\n\tnext; %s", "\x1b[1m\xc2\x9b\x31m\x7f", "do");
+    assert_string_equal(em_last_error(), "\"?[1m??1m?\": line\n\tnext; do");
+    assert_string_equal(em__last_next(), "do");
+    em__context(EM_ERROR_FORMAT, "%s", "a\xc2\x80\rb");
+    assert_string_equal(em_last_error(), "a???b: \"?[1m??1m?\": line\n\tnext; do");
+    em__fail(EM_ERROR_FORMAT, "\xc2\xa0\xc3\x9b\xc2");
+    assert_string_equal(em_last_error(), "\xc2\xa0\xc3\x9b\xc2");
+}
+
 static void context_goes_in_front(void **state)
 {
     (void)state;
@@ -144,14 +157,9 @@ static void one_error_a_thread(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_and_texts),
-        cmocka_unit_test(fail_records),
-        cmocka_unit_test(context_goes_in_front),
-        cmocka_unit_test(next_steps),
-        cmocka_unit_test(causes),
-        cmocka_unit_test(long_messages_are_cut),
-        cmocka_unit_test(macros),
-        cmocka_unit_test(one_error_a_thread),
+        cmocka_unit_test(names_and_texts),       cmocka_unit_test(fail_records), cmocka_unit_test(no_controls),
+        cmocka_unit_test(context_goes_in_front), cmocka_unit_test(next_steps),   cmocka_unit_test(causes),
+        cmocka_unit_test(long_messages_are_cut), cmocka_unit_test(macros),       cmocka_unit_test(one_error_a_thread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

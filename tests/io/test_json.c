@@ -147,6 +147,8 @@ static void test_printable(void **state)
     (void)state;
     char out[8];
     assert_string_equal(em__printable(out, sizeof out, "a\x1b[1m"), "a?[1m");
+    assert_string_equal(em__printable(out, sizeof out, "a\xc2\x9b\x31m"), "a?1m");
+    assert_string_equal(em__printable(out, sizeof out, "\xc2\xa0\xc3\x9b\xc2"), "\xc2\xa0\xc3\x9b\xc2");
     assert_string_equal(em__printable(out, sizeof out, "abcdefghij"), "abcd...");
     em__json_doc doc;
     assert_int_equal(parse("{\"a.b\\n\": {\"\": 1}}", &doc), EM_OK);

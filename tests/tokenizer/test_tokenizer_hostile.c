@@ -58,6 +58,8 @@ static const struct {
     {PIECE("{\"\\ud800\":0}"), EM_ERROR_FORMAT, "surrogate pair"},
     {PIECE("{\"\\q\":0}"), EM_ERROR_FORMAT, "an escape"},
     {PIECE("{\"\n\":0}"), EM_ERROR_FORMAT, "control character"},
+    {PIECE("{\"\xC2\x9B\":-1}"), EM_ERROR_FORMAT, "token \"??\" has"},
+    {PIECE("{\"a\":\xC2\x9B}"), EM_ERROR_FORMAT, "at \"??"},
     {PIECE("[]"), EM_ERROR_FORMAT, "an object of tokens"},
     {PIECE("null"), EM_ERROR_FORMAT, "\"vocab\" is missing"},
     {"{\"model\":{\"type\":\"WordPiece\",\"vocab\":{}}}", EM_ERROR_FORMAT, "\"unk_token\" is missing"},
@@ -255,12 +257,9 @@ static void regular_expressions_are_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_names_its_trouble),
-        cmocka_unit_test(depth_is_bounded),
-        cmocka_unit_test(a_million_entries),
-        cmocka_unit_test(out_of_memory_is_no_damage),
-        cmocka_unit_test(missing_unknown_token),
-        cmocka_unit_test(regular_expressions_are_bounded),
+        cmocka_unit_test(each_names_its_trouble), cmocka_unit_test(depth_is_bounded),
+        cmocka_unit_test(a_million_entries),      cmocka_unit_test(out_of_memory_is_no_damage),
+        cmocka_unit_test(missing_unknown_token),  cmocka_unit_test(regular_expressions_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
