@@ -72,6 +72,20 @@ static void find_unk(em__model *model)
         model->unk_id = em__vocab_find(&model->vocab, model->unk_token.data, model->unk_token.length);
 }
 
+/* Each piece of a word costs a look-up of every prefix that could be a token: with words and tokens of any length time
+ * is quadratic. Words of models have 100 characters, or 200. */
+enum { LONGEST_PIECE = 1024 };
+
+static em_status check_work(const em__model *model)
+{
+    const size_t token = model->vocab.max_length;
+    EM__FAIL_IF(token > LONGEST_PIECE && model->max_chars > LONGEST_PIECE, EM_ERROR_UNSUPPORTED,
+                "model WordPiece: words of %zu characters with a token of %zu bytes take too much work, at most %d of "
+                "one of them are possible",
+                model->max_chars, token, LONGEST_PIECE);
+    return EM_OK;
+}
+
 static em_status load_wordpiece(em_tokenizer *tok, const json_t *value, em__tokjson_range vocab)
 {
     em__model *model = &tok->model;
@@ -80,6 +94,7 @@ static em_status load_wordpiece(em_tokenizer *tok, const json_t *value, em__tokj
     EM__TRY(em__load_member(tok, value, where, "continuing_subword_prefix", true, &model->prefix));
     EM__TRY(em__tokjson_size(value, where, "max_input_chars_per_word", true, &model->max_chars));
     EM__TRY(em__load_vocab(&model->vocab, vocab));
+    EM__TRY(check_work(model));
     model->has_unk = true;
     model->prefix_hash = em__vocab_hash(EM_VOCAB_SEED, model->prefix.data, model->prefix.length);
     return EM_OK;

@@ -189,6 +189,33 @@ static void a_million_entries(void **state)
     em__str_free(&json);
 }
 
+/* WordPiece with words and tokens as long as they like would take quadratic time; as long as one of them is short it
+ * does not. */
+static void long_words_and_tokens(void **state)
+{
+    static const struct {
+        size_t chars, token;
+        em_status status;
+    } sizes[] = {{1024, 5000, EM_OK}, {1000000000000, 1022, EM_OK}, {1025, 1023, EM_ERROR_UNSUPPORTED}};
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        em__str json = {0};
+        em_tokenizer *tokenizer = NULL;
+        assert_int_equal(em__str_addf(&json,
+                                      "{\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"u\","
+                                      "\"continuing_subword_prefix\":\"##\",\"max_input_chars_per_word\":%zu,"
+                                      "\"vocab\":{\"u\":0,\"a\":1,\"##",
+                                      sizes[i].chars),
+                         EM_OK);
+        add(&json, "b", sizes[i].token);
+        add(&json, "\":2}}}", 1);
+        assert_int_equal(parse(&json, &tokenizer), sizes[i].status);
+        em_tokenizer_free(tokenizer);
+        em__str_free(&json);
+    }
+    assert_non_null(strstr(em_last_error(), "too much work"));
+}
+
 static long json_blocks; /* that jansson may still have */
 
 static void *scarce(size_t size)
@@ -257,9 +284,13 @@ static void regular_expressions_are_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_names_its_trouble), cmocka_unit_test(depth_is_bounded),
-        cmocka_unit_test(a_million_entries),      cmocka_unit_test(out_of_memory_is_no_damage),
-        cmocka_unit_test(missing_unknown_token),  cmocka_unit_test(regular_expressions_are_bounded),
+        cmocka_unit_test(each_names_its_trouble),
+        cmocka_unit_test(depth_is_bounded),
+        cmocka_unit_test(a_million_entries),
+        cmocka_unit_test(long_words_and_tokens),
+        cmocka_unit_test(out_of_memory_is_no_damage),
+        cmocka_unit_test(missing_unknown_token),
+        cmocka_unit_test(regular_expressions_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
