@@ -9,7 +9,7 @@
 #include "io/hub_blob.h"
 #include "io/json.h"
 
-#define LIST_CAP EM__JSON_CAP
+#define LIST_CAP EM__JSON_INDEX_CAP
 #define FILES_CAP 100000
 
 typedef struct pull {

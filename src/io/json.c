@@ -112,7 +112,8 @@ em_status em__json_load_at(const char *dir, const char *name, bool *there, em__j
     const bool wanted = !there || em__path_exists(path);
     if (there)
         *there = wanted;
-    const em_status status = wanted ? em__json_load(path, EM__JSON_CAP, doc) : EM_OK;
+    const size_t cap = strcmp(name, "tokenizer_config.json") == 0 ? EM__JSON_TOKENIZER_CAP : EM__JSON_CAP;
+    const em_status status = wanted ? em__json_load(path, cap, doc) : EM_OK;
     em__free(path);
     return status;
 }

@@ -26,7 +26,11 @@
 
 #include <emily/status.h>
 
-#define EM__JSON_CAP ((size_t)16 << 20) /* bytes of a configuration file or index */
+/* Bytes of a file; a parsed document takes up to fifty times as many. A configuration may list labels by the ten
+ * thousand, tokenizer_config.json its added tokens, and an index has a line for each tensor. */
+#define EM__JSON_CAP ((size_t)4 << 20)
+#define EM__JSON_TOKENIZER_CAP ((size_t)8 << 20)
+#define EM__JSON_INDEX_CAP ((size_t)16 << 20)
 #define EM__JSON_DEPTH 64
 
 typedef struct em__json_doc {
@@ -50,7 +54,8 @@ em_status em__json_parse(const char *text, size_t length, const char *source, em
 em_status em__json_parse_exact(const char *text, size_t length, const char *source, em__json_doc *doc);
 em_status em__json_load(const char *path, size_t cap, em__json_doc *doc);
 
-/* DIR/NAME, of EM__JSON_CAP bytes at most. Unless `there` is NULL a file that is not there is fine, and said. */
+/* DIR/NAME, of as many bytes as a file of that name may have. Unless `there` is NULL a file that is not there is fine,
+ * and said. */
 em_status em__json_load_at(const char *dir, const char *name, bool *there, em__json_doc *doc);
 void em__json_free(em__json_doc *doc); /* NULL members are fine */
 

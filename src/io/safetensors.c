@@ -167,7 +167,7 @@ static em_status open_index(em_safetensors *file, const char *path, em__map_mode
     char *dir = !slash ? em__strdup(".") : em__strndup(path, slash == path ? 1 : (size_t)(slash - path));
     if (!dir)
         return EM_ERROR_OUT_OF_MEMORY;
-    em_status status = em__json_load(path, EM__JSON_CAP, &doc);
+    em_status status = em__json_load(path, EM__JSON_INDEX_CAP, &doc);
     if (status == EM_OK) {
         em__json root = em__json_root(&doc);
         status = em__json_get_object(&root, "weight_map", &map);

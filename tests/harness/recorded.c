@@ -43,7 +43,7 @@ static void read_cases(recorded *r)
 {
     char path[1200];
     snprintf(path, sizeof path, "%s/expected/cases.json", r->dir);
-    EXPECT_OK(em__json_load(path, EM__JSON_CAP, &r->doc));
+    EXPECT_OK(em__json_load(path, EM__JSON_INDEX_CAP, &r->doc));
     em__json root = em__json_root(&r->doc), texts, settings;
     const char *family;
     EXPECT_OK(em__json_get_object(&root, "settings", &settings));

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "harness/checkpoint.h"
 #include "io/json.h"
 #include "support/temp.h"
 
@@ -142,6 +143,39 @@ static void test_depth(void **state)
     em__json_free(&doc);
 }
 
+/* Spaces up to `size` bytes, and an object. */
+static void write_long(const char *dir, const char *name, size_t size)
+{
+    char *text = malloc(size + 1);
+    memset(text, ' ', size);
+    memcpy(text + size - 2, "{}", 3);
+    checkpoint_write(dir, name, text);
+    free(text);
+}
+
+/* A configuration is short; that of a tokenizer may have thousands of added tokens in it. */
+static void test_sizes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        size_t size;
+        em_status status;
+    } files[] = {{"config.json", (size_t)4 << 20, EM_OK},
+                 {"config.json", ((size_t)4 << 20) + 1, EM_ERROR_FORMAT},
+                 {"tokenizer_config.json", (size_t)8 << 20, EM_OK},
+                 {"tokenizer_config.json", ((size_t)8 << 20) + 1, EM_ERROR_FORMAT}};
+    const char *dir = checkpoint_copy("models/bert-plain", "sizes");
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        em__json_doc doc;
+        write_long(dir, files[i].name, files[i].size);
+        assert_int_equal(em__json_load_at(dir, files[i].name, NULL, &doc), files[i].status);
+        em__json_free(&doc);
+    }
+    assert_error_has("at most 8388608 are read");
+    checkpoint_remove(dir);
+}
+
 static void test_printable(void **state)
 {
     (void)state;
@@ -165,6 +199,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_members),  cmocka_unit_test(test_optional), cmocka_unit_test(test_big_numbers),
         cmocka_unit_test(test_not_json), cmocka_unit_test(test_depth),    cmocka_unit_test(test_printable),
+        cmocka_unit_test(test_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
