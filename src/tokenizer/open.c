@@ -36,13 +36,14 @@ em_status em_tokenizer_parse(const char *json, size_t length, em_tokenizer **tok
     return parse(json, length, &(em__beside){0}, tokenizer);
 }
 
+#define FILE_CAP ((size_t)256 << 20) /* of the largest vocabularies, of 256,000 tokens, it has 33 MB */
 #define FETCH "fetch tokenizer.json from where the model came from"
 
 /* Of a name that nothing has, and of what is no file, the error also says what to do. */
 static em_status read_file(const char *path, char **data, size_t *length)
 {
     struct stat info;
-    const em_status status = em__file_read(path, SIZE_MAX - 1, data, length);
+    const em_status status = em__file_read(path, FILE_CAP, data, length);
     if (status == EM_ERROR_NOT_FOUND || (status == EM_ERROR_IO && stat(path, &info) == 0 && !S_ISREG(info.st_mode)))
         return em__fail(status, "%s; " FETCH, em_last_error());
     return status;

@@ -3,8 +3,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <jansson.h>
@@ -12,6 +14,7 @@
 #include <emily/tokenizer.h>
 
 #include "core/str.h"
+#include "harness/checkpoint.h"
 
 #define LEVEL "\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"u\",\"vocab\":{\"u\":0,\"a\":1,\"b\":2}}"
 #define PIECE(vocab)                                                                                                   \
@@ -189,6 +192,20 @@ static void a_million_entries(void **state)
     em__str_free(&json);
 }
 
+/* A file of half a gigabyte, most of which is a hole, is not read. */
+static void files_have_a_size(void **state)
+{
+    em_tokenizer *tokenizer;
+    char path[1024];
+    (void)state;
+    const char *dir = checkpoint_copy("models/bert-plain", "long_tokenizer");
+    snprintf(path, sizeof path, "%s/tokenizer.json", dir);
+    assert_int_equal(truncate(path, 512 << 20), 0);
+    assert_int_equal(em_tokenizer_open(dir, &tokenizer), EM_ERROR_FORMAT);
+    assert_non_null(strstr(em_last_error(), "at most 268435456 are read"));
+    checkpoint_remove(dir);
+}
+
 /* WordPiece with words and tokens as long as they like would take quadratic time; as long as one of them is short it
  * does not. */
 static void long_words_and_tokens(void **state)
@@ -284,13 +301,10 @@ static void regular_expressions_are_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_names_its_trouble),
-        cmocka_unit_test(depth_is_bounded),
-        cmocka_unit_test(a_million_entries),
-        cmocka_unit_test(long_words_and_tokens),
-        cmocka_unit_test(out_of_memory_is_no_damage),
-        cmocka_unit_test(missing_unknown_token),
-        cmocka_unit_test(regular_expressions_are_bounded),
+        cmocka_unit_test(each_names_its_trouble), cmocka_unit_test(depth_is_bounded),
+        cmocka_unit_test(a_million_entries),      cmocka_unit_test(files_have_a_size),
+        cmocka_unit_test(long_words_and_tokens),  cmocka_unit_test(out_of_memory_is_no_damage),
+        cmocka_unit_test(missing_unknown_token),  cmocka_unit_test(regular_expressions_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
