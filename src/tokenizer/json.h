@@ -22,6 +22,10 @@ typedef struct em__tokjson_range {
 em_status em__tokjson_split(const char *json, size_t length, em__str *rest, em__tokjson_range *vocab,
                             em__tokjson_range *merges);
 
+/* Whether the value can have its entries, of which the shortest, comma and all, takes `least` bytes. Asked before
+ * tables are made for them: commas alone would take fifty times their bytes there. */
+em_status em__tokjson_check(em__tokjson_range range, const char *what, size_t least);
+
 /* Cursor over one streamed value. */
 typedef struct em__tokjson {
     const char *start, *at, *end;

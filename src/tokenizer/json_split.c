@@ -146,3 +146,11 @@ em_status em__tokjson_split(const char *json, size_t length, em__str *rest, em__
     EM__TRY(split_object(&s, false, rest, &copied, vocab, merges));
     return em__str_add(rest, copied, (size_t)(s.end - copied));
 }
+
+em_status em__tokjson_check(em__tokjson_range range, const char *what, size_t least)
+{
+    const size_t length = (size_t)(range.end - range.start);
+    EM__FAIL_IF(range.count > length / least + 1, EM_ERROR_FORMAT,
+                "%s: %zu commas in %zu bytes, where an entry takes %zu at least", what, range.count - 1, length, least);
+    return EM_OK;
+}

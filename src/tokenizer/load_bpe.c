@@ -180,6 +180,7 @@ static em_status load_merges(em__model *model, em__tokjson_range range)
     reader r = {.model = model, .expected = -1};
     r.json = (em__tokjson){.start = range.start, .at = range.start, .end = range.end, .what = "model.merges"};
     EM__FAIL_IF(!range.start || *range.start != '[', EM_ERROR_FORMAT, "model BPE: \"merges\" is missing or not a list");
+    EM__TRY(em__tokjson_check(range, r.json.what, sizeof "\" \"," - 1));
     EM__TRY(init_merges(model, range.count));
     em_status status = read_merges(&r);
     em__str_free(&r.left);

@@ -59,6 +59,7 @@ em_status em__load_vocab(em__vocab *vocab, em__tokjson_range range)
     em__tokjson json = {.start = range.start, .at = range.start, .end = range.end, .what = "model.vocab"};
     EM__FAIL_IF(!range.start, EM_ERROR_FORMAT, "model: \"vocab\" is missing");
     EM__FAIL_IF(*range.start != '{', EM_ERROR_FORMAT, "model.vocab: expected an object of tokens and ids");
+    EM__TRY(em__tokjson_check(range, json.what, sizeof "\"\":0," - 1));
     EM__TRY(em__vocab_init(vocab, range.count, (size_t)(range.end - range.start)));
     em_status status = read_entries(vocab, &json);
     em__str_free(&json.unescaped);

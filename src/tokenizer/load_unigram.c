@@ -43,6 +43,7 @@ static em_status load_tokens(em__model *model, em__tokjson_range range)
     em__tokjson json = {.start = range.start, .at = range.start, .end = range.end, .what = "model.vocab"};
     EM__FAIL_IF(!range.start || *range.start != '[', EM_ERROR_FORMAT,
                 "model Unigram: \"vocab\" is missing or not a list of [token, score]");
+    EM__TRY(em__tokjson_check(range, json.what, sizeof "[\"\",0]," - 1));
     size_t count = range.count;
     EM__TRY(em__vocab_init(&model->vocab, count, (size_t)(range.end - range.start)));
     model->scores = em__calloc(count, sizeof *model->scores);

@@ -75,6 +75,9 @@ static const struct {
     {BPE("{\"a\":0}", "{}"), EM_ERROR_FORMAT, "\"merges\" is missing or not a list"},
     {BPE("{\"a\":0}", "[1]"), EM_ERROR_FORMAT, "model.merges"},
     {"{\"model\":{\"type\":\"BPE\",\"dropout\":0.1,\"vocab\":{},\"merges\":[]}}", EM_ERROR_UNSUPPORTED, "dropout"},
+    {BPE("{\"a\":0}", "[,,,,,,,]"), EM_ERROR_FORMAT, "7 commas in 9 bytes"},
+    {BPE("{,,,,,,,,,,}", "[]"), EM_ERROR_FORMAT, "10 commas in 12 bytes"},
+    {UNI("0", "[,,,,,,,,]"), EM_ERROR_FORMAT, "8 commas in 10 bytes"},
     {UNI("3", "[[\"a\",-1.0]]"), EM_ERROR_FORMAT, "unk_id is 3"},
     {UNI("0", "[[\"a\",1e999]]"), EM_ERROR_FORMAT, "a number"},
     {UNI("0", "[[\"a\"]]"), EM_ERROR_FORMAT, "model.vocab"},
@@ -192,6 +195,22 @@ static void a_million_entries(void **state)
     em__str_free(&json);
 }
 
+/* The shortest entries that there are. */
+static void dense_entries_load(void **state)
+{
+    static const char *const files[] = {
+        BPE("{}", "[]"),
+        BPE("{\"\":0,\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5}", "[\" \",\" \",\" \",\" \",\" \",\" \",\" \"]"),
+        "{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"\",0],[\"\",0],[\"\",0],[\"\",0],[\"\",0],[\"\",0]]}}"};
+    (void)state;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        em_tokenizer *tokenizer;
+        if (em_tokenizer_parse(files[i], strlen(files[i]), &tokenizer) != EM_OK)
+            fail_msg("%s: %s", files[i], em_last_error());
+        em_tokenizer_free(tokenizer);
+    }
+}
+
 /* A file of half a gigabyte, most of which is a hole, is not read. */
 static void files_have_a_size(void **state)
 {
@@ -301,10 +320,15 @@ static void regular_expressions_are_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_names_its_trouble), cmocka_unit_test(depth_is_bounded),
-        cmocka_unit_test(a_million_entries),      cmocka_unit_test(files_have_a_size),
-        cmocka_unit_test(long_words_and_tokens),  cmocka_unit_test(out_of_memory_is_no_damage),
-        cmocka_unit_test(missing_unknown_token),  cmocka_unit_test(regular_expressions_are_bounded),
+        cmocka_unit_test(each_names_its_trouble),
+        cmocka_unit_test(depth_is_bounded),
+        cmocka_unit_test(a_million_entries),
+        cmocka_unit_test(dense_entries_load),
+        cmocka_unit_test(files_have_a_size),
+        cmocka_unit_test(long_words_and_tokens),
+        cmocka_unit_test(out_of_memory_is_no_damage),
+        cmocka_unit_test(missing_unknown_token),
+        cmocka_unit_test(regular_expressions_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
