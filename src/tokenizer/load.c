@@ -8,6 +8,8 @@
 #include "tokenizer/unicode.h"
 #include "tokenizer/utf8.h"
 
+enum { MOST_PADDING = 1 << 20 }; /* tokens; that is beyond what models read */
+
 em_status em__load_text(em_tokenizer *tok, const char *text, size_t length, em__bytes *out)
 {
     out->data = em__arena_strndup(&tok->arena, text, length);
@@ -99,6 +101,14 @@ static em_status load_truncation(em_tokenizer *tok, const json_t *value)
     return EM_OK;
 }
 
+/* Every text takes the memory for it, however short it is. */
+static em_status check_padding(const char *key, size_t tokens)
+{
+    EM__FAIL_IF(tokens > MOST_PADDING, EM_ERROR_FORMAT, "padding: \"%s\" is %zu tokens, at most %d are possible", key,
+                tokens, MOST_PADDING);
+    return EM_OK;
+}
+
 static em_status load_padding(em_tokenizer *tok, const json_t *value)
 {
     size_t id = 0, type_id = 0;
@@ -111,12 +121,14 @@ static em_status load_padding(em_tokenizer *tok, const json_t *value)
     EM__TRY(em__tokjson_size(value, "padding", "pad_type_id", true, &type_id));
     EM__FAIL_IF(id > EM_VOCAB_MAX_ID || type_id > INT32_MAX, EM_ERROR_FORMAT, "padding: pad_id is %zu, pad_type_id %zu",
                 id, type_id);
+    EM__TRY(check_padding("pad_to_multiple_of", tok->padding.multiple));
     const json_t *strategy = json_object_get(value, "strategy");
     if (json_is_object(strategy))
         EM__TRY(em__tokjson_size(strategy, "padding.strategy", "Fixed", true, &tok->padding.length));
     else
         EM__FAIL_IF(!json_is_string(strategy) || strcmp(json_string_value(strategy), "BatchLongest") != 0,
                     EM_ERROR_FORMAT, "padding: \"strategy\" must be \"BatchLongest\" or {\"Fixed\": length}");
+    EM__TRY(check_padding("Fixed", tok->padding.length));
     tok->padding.id = (int32_t)id;
     tok->padding.type_id = (int32_t)type_id;
     tok->has_padding = true;

@@ -122,6 +122,11 @@ static const struct {
     {"{\"truncation\":{\"max_length\":-1,\"stride\":0,\"strategy\":\"LongestFirst\"}," LEVEL "}", EM_ERROR_FORMAT,
      "max_length"},
     {"{\"truncation\":{\"max_length\":5,\"stride\":0,\"strategy\":\"Never\"}," LEVEL "}", EM_ERROR_FORMAT, "\"Never\""},
+    {"{\"padding\":{\"strategy\":{\"Fixed\":2000000000},\"pad_id\":0,\"pad_type_id\":0}," LEVEL "}", EM_ERROR_FORMAT,
+     "\"Fixed\" is 2000000000 tokens"},
+    {"{\"padding\":{\"strategy\":\"BatchLongest\",\"pad_to_multiple_of\":1048577,\"pad_id\":0,\"pad_type_id\":0}," LEVEL
+     "}",
+     EM_ERROR_FORMAT, "\"pad_to_multiple_of\" is 1048577"},
     {"{\"padding\":{\"strategy\":7,\"pad_id\":0,\"pad_type_id\":0}," LEVEL "}", EM_ERROR_FORMAT, "BatchLongest"},
 };
 
