@@ -102,6 +102,9 @@ static em_status load_roberta(em_tokenizer *tok, const json_t *value)
     return EM_OK;
 }
 
+/* Special tokens of a template: as pieces may share a list of ids, these are not bounded by the file's length. */
+enum { MOST_SPECIAL = 1024 };
+
 static em_status load_special(em_tokenizer *tok, const json_t *value, const json_t *tokens, em__template *into,
                               size_t i, int32_t type_id)
 {
@@ -112,6 +115,8 @@ static em_status load_special(em_tokenizer *tok, const json_t *value, const json
     EM__FAIL_IF(!json_is_array(ids), EM_ERROR_FORMAT, "%s: special token \"%s\" has no \"ids\" in \"special_tokens\"",
                 where, id);
     size_t count = json_array_size(ids);
+    EM__FAIL_IF(count > MOST_SPECIAL - into->added, EM_ERROR_FORMAT, "%s: a template of more than %d special tokens",
+                where, MOST_SPECIAL);
     int32_t *copy = em__arena_calloc(&tok->arena, count, sizeof *copy);
     if (!copy)
         return EM_ERROR_OUT_OF_MEMORY;

@@ -200,6 +200,27 @@ static void a_million_entries(void **state)
     em__str_free(&json);
 }
 
+/* Pieces that share a long list of ids. */
+static void templates_are_bounded(void **state)
+{
+    em__str json = {0};
+    em_tokenizer *tokenizer;
+    (void)state;
+    add(&json, "{\"post_processor\":{\"type\":\"TemplateProcessing\",\"pair\":[],\"single\":[", 1);
+    add(&json, "{\"SpecialToken\":{\"id\":\"x\",\"type_id\":0}},", 32);
+    add(&json, "{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],\"special_tokens\":{\"x\":{\"ids\":[0", 1);
+    add(&json, ",0", 31);
+    const size_t good = json.length;
+    add(&json, "]}}}," LEVEL "}", 1);
+    assert_int_equal(parse(&json, &tokenizer), EM_OK);
+    em_tokenizer_free(tokenizer);
+    json.length = good;
+    add(&json, ",0]}}}," LEVEL "}", 1);
+    assert_int_equal(parse(&json, &tokenizer), EM_ERROR_FORMAT);
+    assert_non_null(strstr(em_last_error(), "more than 1024 special tokens"));
+    em__str_free(&json);
+}
+
 /* The shortest entries that there are. */
 static void dense_entries_load(void **state)
 {
@@ -325,15 +346,11 @@ static void regular_expressions_are_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_names_its_trouble),
-        cmocka_unit_test(depth_is_bounded),
-        cmocka_unit_test(a_million_entries),
-        cmocka_unit_test(dense_entries_load),
-        cmocka_unit_test(files_have_a_size),
-        cmocka_unit_test(long_words_and_tokens),
-        cmocka_unit_test(out_of_memory_is_no_damage),
-        cmocka_unit_test(missing_unknown_token),
-        cmocka_unit_test(regular_expressions_are_bounded),
+        cmocka_unit_test(each_names_its_trouble), cmocka_unit_test(depth_is_bounded),
+        cmocka_unit_test(a_million_entries),      cmocka_unit_test(dense_entries_load),
+        cmocka_unit_test(templates_are_bounded),  cmocka_unit_test(files_have_a_size),
+        cmocka_unit_test(long_words_and_tokens),  cmocka_unit_test(out_of_memory_is_no_damage),
+        cmocka_unit_test(missing_unknown_token),  cmocka_unit_test(regular_expressions_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
