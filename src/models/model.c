@@ -25,8 +25,14 @@ em_status em__need_vectors(const em_model *model, const char *what)
 {
     if (!model)
         return em__no_model();
-    EM__FAIL_IF(model->no_vectors, EM_ERROR_UNSUPPORTED, "%s: %s has no vectors: %s", what, model->path,
-                model->no_vectors);
+    if (model->no_vectors) {
+        em__error_put_back(model->no_vectors);
+        return em__context(model->no_vectors->status, "%s: %s has no vectors", what, model->path);
+    }
+    EM__FAIL_IF(!model->vectors && !model->info.generates, EM_ERROR_UNSUPPORTED,
+                "%s: %s is a %s model without modules.json and without a language model's head: it gives neither "
+                "vectors nor text; sentence-transformers' modules.json would make it give vectors",
+                what, model->path, model->info.family);
     EM__FAIL_IF(!model->vectors, EM_ERROR_UNSUPPORTED,
                 "%s: %s is a %s model without modules.json: it generates text and has no vectors; `emily generate` "
                 "runs it",
@@ -148,10 +154,22 @@ static em_status load_decoder(em_model *model, const char *dir)
     return EM_OK;
 }
 
+/* The last error becomes the reason; `before` is what it was before. */
+static em_status keep_reason(em_model *model, const em__error *before)
+{
+    model->no_vectors = em__alloc(sizeof *model->no_vectors);
+    if (!model->no_vectors)
+        return EM_ERROR_OUT_OF_MEMORY;
+    *model->no_vectors = em__error_now();
+    em__error_put_back(before);
+    return EM_OK;
+}
+
 /* What is beside a decoder that also generates must not keep it from that: what is wrong with it is told to those who
  * want vectors. */
 static em_status load_stages(em_model *model)
 {
+    const em__error before = em__error_now();
     em__modules *m = &model->modules;
     em_status status = em__modules_read(model->path, m);
     if (status == EM_OK && !m->plain && strcmp(m->transformer, model->path) != 0)
@@ -160,7 +178,7 @@ static em_status load_stages(em_model *model)
         status = em__stages_load(m, model->config.sizes[EM__HIDDEN], model->device, &model->width);
     model->vectors = status == EM_OK && !m->plain;
     if (status != EM_OK && status != EM_ERROR_OUT_OF_MEMORY)
-        status = (model->no_vectors = em__strdup(em_last_error())) ? EM_OK : EM_ERROR_OUT_OF_MEMORY;
+        status = keep_reason(model, &before);
     if (!model->vectors)
         em__modules_free(m);
     find_limits(model);

@@ -12,6 +12,7 @@
 #include <emily/program.h>
 #include <emily/safetensors.h>
 
+#include "core/cause.h"
 #include "models/batch.h"
 #include "models/family.h"
 #include "models/modules.h"
@@ -56,10 +57,10 @@ struct em_model {
     bool profile, raw_weights, exact;
     const em__family *family;
     em__config config;
-    em__modules modules; /* empty where there are no vectors */
-    bool vectors;        /* sentence vectors can be had: of an encoder always */
-    char *no_vectors;    /* why not, of a decoder whose modules can't be used; NULL: it has none, or they can */
-    int64_t width;       /* of a sentence vector as the last stage gives it */
+    em__modules modules;   /* empty where there are no vectors */
+    bool vectors;          /* sentence vectors can be had: of an encoder always */
+    em__error *no_vectors; /* why not, of a decoder whose modules can't be used; NULL: it has none, or they can */
+    int64_t width;         /* of a sentence vector as the last stage gives it */
     em_safetensors *file;
     em__weights weights;
     em_tokenizer *tokenizer;           /* a decoder's is read at first use, under `lock` */

@@ -136,14 +136,16 @@ static void test_modules_in_the_way(void **state)
 {
     static const struct {
         const char *file, *text, *told;
+        em_status status;
     } cases[] = {
-        {"modules.json", NULL, "without modules.json"},
-        {"1_Pooling/config.json", NULL, "1_Pooling/config.json"},
-        {"1_Pooling/config.json", "{\"pooling_mode\":\"odd\"}", "odd is not supported"},
+        {"modules.json", NULL, "without modules.json", EM_ERROR_UNSUPPORTED},
+        {"modules.json", "[{", "has no vectors: ", EM_ERROR_FORMAT},
+        {"1_Pooling/config.json", NULL, "1_Pooling/config.json", EM_ERROR_NOT_FOUND},
+        {"1_Pooling/config.json", "{\"pooling_mode\":\"odd\"}", "odd is not supported", EM_ERROR_UNSUPPORTED},
         {"modules.json",
          "[{\"path\":\"0_T\",\"type\":\"sentence_transformers.models.Transformer\"},"
          "{\"path\":\"1_Pooling\",\"type\":\"sentence_transformers.models.Pooling\"}]",
-         "another transformer"},
+         "another transformer", EM_ERROR_UNSUPPORTED},
     };
     const int32_t ids[] = {5, 6, 7}, offsets[] = {0, 3};
     const char *text = "text";
@@ -151,18 +153,33 @@ static void test_modules_in_the_way(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *dir = checkpoint_copy(LAST, "decoder_vectors");
         checkpoint_write(dir, cases[i].file, cases[i].text);
+        em_clear_error();
         em_model *model = opened(dir);
+        assert_int_equal(em_last_status(), EM_OK);
         const em_model_info info = info_of(model);
         assert_int_equal(info.width, 0);
         assert_string_equal(info.can, "generate, tokenize");
         EXPECT_OK(generate(model));
         assert_null(em_embed(model, &text, 1, NULL));
-        EXPECT_ERROR(em_last_status(), EM_ERROR_UNSUPPORTED, cases[i].told);
+        EXPECT_ERROR(em_last_status(), cases[i].status, cases[i].told);
         em_array *hidden = em_model_hidden(model, ids, NULL, offsets, 1);
         assert_int_equal(em_array_size(hidden), 3 * info.hidden);
         em_array_release(&hidden);
         em_model_close(&model);
     }
+}
+
+/* Without a head and without modules there is nothing to run, and no advice to run it. */
+static void test_neither(void **state)
+{
+    const char *text = "text";
+    (void)state;
+    const char *dir = checkpoint_copy(NO_HEAD, "decoder_vectors_neither");
+    checkpoint_write(dir, "modules.json", NULL);
+    em_model *model = opened(dir);
+    assert_null(em_embed(model, &text, 1, NULL));
+    EXPECT_ERROR(em_last_status(), EM_ERROR_UNSUPPORTED, "it gives neither vectors nor text");
+    em_model_close(&model);
 }
 
 /* The transformer in a folder of its own, as sentence-transformers 2 wrote it. */
@@ -195,7 +212,7 @@ static void test_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_rounded), cmocka_unit_test(test_quantized),
-                                       cmocka_unit_test(test_heads), cmocka_unit_test(test_modules_in_the_way),
-                                       cmocka_unit_test(test_folder)};
+                                       cmocka_unit_test(test_heads),   cmocka_unit_test(test_modules_in_the_way),
+                                       cmocka_unit_test(test_neither), cmocka_unit_test(test_folder)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
