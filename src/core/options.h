@@ -35,17 +35,18 @@
 #define EM__OPTIONS_COPY(given, options, type)                                                                         \
     em__options_copy(given, options, sizeof(type), EM__FIRST_SIZE(type), #type)
 
-/* The same for a struct of `size` bytes, `first` of them in its first release, that messages call `what`. */
+/* The same for a struct of `size` bytes, `first` of them in its first release, that messages call `what`. A sizeof is
+ * a multiple of the size of its pointers: none is copied by half. */
 static inline em_status em__options_copy(const void *given, void *options, size_t size, size_t first, const char *what)
 {
     size_t given_size;
     if (!given)
         return EM_OK;
     memcpy(&given_size, given, sizeof given_size);
+    EM__FAIL_IF(given_size > size || given_size % sizeof given_size != 0, EM_ERROR_INVALID_ARGUMENT,
+                "%s: struct_size is %zu, expected 0 or sizeof(%s), here %zu", what, given_size, what, size);
     if (given_size == 0)
         given_size = first;
-    EM__FAIL_IF(given_size < sizeof given_size || given_size > size, EM_ERROR_INVALID_ARGUMENT,
-                "%s: struct_size is %zu, expected 0 or sizeof(%s), here %zu", what, given_size, what, size);
     memcpy(options, given, given_size);
     return EM_OK;
 }

@@ -81,7 +81,7 @@ static void test_later_fields(void **state)
     const new_options all = {.struct_size = sizeof all, .a = 3, .c = 7, .d = 8};
     assert_int_equal(EM__OPTIONS_COPY(&all, &o, new_options), EM_OK);
     assert_true(o.a == 3 && o.b == 0 && o.c == 7 && o.d == 8);
-    const size_t wrong[] = {1, sizeof(size_t) - 1, sizeof all + 1, (size_t)-1};
+    const size_t wrong[] = {1, sizeof(size_t) - 1, sizeof(size_t) + 1, sizeof all + 1, (size_t)-1};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         EXPECT_ERROR(EM__OPTIONS_COPY(&wrong[i], &o, new_options), EM_ERROR_INVALID_ARGUMENT,
                      "expected 0 or sizeof(new_options)");
