@@ -5,6 +5,8 @@
 #include "core/error.h"
 #include "device/cpu/families.h"
 
+#define STRIP 64 /* columns of which the sums are in the first cache */
+
 typedef struct segments {
     const float *x;
     float *out;
@@ -13,11 +15,27 @@ typedef struct segments {
     em_pool pool;
 } segments;
 
-/* Sums in f32 in token order: one accumulator a column, the same for every batch. */
-static void add_row(float *acc, const float *row, int64_t n, float weight)
+/* What a sum is divided by. */
+static double divisor_of(em_pool pool, int64_t tokens)
 {
+    const double count = (double)tokens;
+    return pool == EM_POOL_WEIGHTED ? count * (count + 1) / 2 : pool == EM_POOL_MEAN_SQRT ? sqrt(count) : count;
+}
+
+/* Columns [column, column + n) of the mean of tokens [from, to): in f64, in token order, the same for every batch. In
+ * f32 the error of a long text would show beside that of all its layers. */
+static void mean_columns(const segments *p, float *out, int64_t from, int64_t to, int64_t column, int64_t n)
+{
+    double acc[STRIP] = {0};
+    for (int64_t t = from; t < to; t++) {
+        const float *row = p->x + t * p->stride + column;
+        const double weight = p->pool == EM_POOL_WEIGHTED ? (double)(t - from + 1) : 1;
+        for (int64_t c = 0; c < n; c++)
+            acc[c] += weight * (double)row[c];
+    }
+    const double divisor = divisor_of(p->pool, to - from);
     for (int64_t c = 0; c < n; c++)
-        acc[c] += weight * row[c];
+        out[column + c] = (float)(acc[c] / divisor);
 }
 
 static void max_row(float *acc, const float *row, int64_t n)
@@ -41,16 +59,10 @@ static void pool_segment(void *context, int64_t s, int worker)
         memcpy(out, p->x + (p->pool == EM_POOL_LAST ? to - 1 : from) * p->stride, (size_t)n * sizeof *out);
     if (p->pool == EM_POOL_CLS || p->pool == EM_POOL_LAST)
         return;
-    for (int64_t t = from; t < to; t++) {
-        if (p->pool == EM_POOL_MAX)
-            max_row(out, p->x + t * p->stride, n);
-        else
-            add_row(out, p->x + t * p->stride, n, p->pool == EM_POOL_WEIGHTED ? (float)(t - from + 1) : 1);
-    }
-    double count = (double)(to - from), sum = p->pool == EM_POOL_WEIGHTED ? count * (count + 1) / 2 : count;
-    float divisor = (float)(p->pool == EM_POOL_MEAN_SQRT ? sqrt(count) : sum);
-    for (int64_t c = 0; c < n && p->pool != EM_POOL_MAX; c++)
-        out[c] /= divisor;
+    for (int64_t t = from; t < to && p->pool == EM_POOL_MAX; t++)
+        max_row(out, p->x + t * p->stride, n);
+    for (int64_t c = 0; c < n && p->pool != EM_POOL_MAX; c += STRIP)
+        mean_columns(p, out, from, to, c, n - c < STRIP ? n - c : STRIP);
 }
 
 static em_status run_pool(em_device *device, const em__call *call)
